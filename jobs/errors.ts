@@ -67,7 +67,8 @@ export class JobError extends Error {
 
 /** True for a file-system error with one of these codes (`ENOENT`, `EEXIST`, ...). */
 export function isErrno(error: unknown, ...codes: string[]): error is NodeJS.ErrnoException {
-  return error instanceof Error && 'code' in error && codes.includes(String(error.code));
+  // Not `instanceof`: an error of Node's own modules may come from another realm (as it does under Jest).
+  return typeof error === 'object' && error !== null && 'code' in error && codes.includes(String(error.code));
 }
 
 /** The one line a person reads: place, message and hint of an expected failure. */

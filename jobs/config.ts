@@ -1,0 +1,219 @@
+import { existsSync } from 'node:fs';
+import { availableParallelism, homedir } from 'node:os';
+import { join } from 'node:path';
+import { loadEnvFile } from 'node:process';
+import { z } from 'zod';
+import { JobError } from './errors.ts';
+
+/** A pseudonym key nobody has chosen: stable, so that two lakes agree, but known to all. Set your own before you share tables. */
+const DEFAULT_PSEUDONYM_KEY = 'listenlake-default-pseudonym-key';
+
+/** A playlist's id, bare or at the end of its URI or link. */
+const PLAYLIST = /^(?:spotify:playlist:|https:\/\/open\.spotify\.com\/playlist\/)?([0-9A-Za-z]{22})(?:\?\S*)?$/;
+
+const flag = z.enum(['true', 'false']).transform((text) => text === 'true');
+const whole = (min: number, max: number) =>
+  z
+    .string()
+    .regex(/^\d+$/, 'a whole number is needed')
+    .transform(Number)
+    .pipe(z.number().min(min, `at least ${min}`).max(max, `at most ${max}`));
+
+/** Every variable that listenlake reads, its rule and its default. `.env.example` and docs/configuration.md are checked against this list. */
+export const VARIABLES = {
+  LISTENLAKE_LAKE: {
+    rule: z.string().min(1, 'must not be empty').default('lake'),
+    help: 'Where the lake lies: a folder, or s3://bucket/prefix. The flag --lake wins.',
+  },
+  LISTENLAKE_USER: {
+    rule: z
+      .string()
+      .regex(/^[A-Za-z0-9_-]{1,40}$/, '1 to 40 letters, digits, - or _')
+      .default('me'),
+    help: 'Label of the person whose files are loaded. The flag --user wins.',
+  },
+  LISTENLAKE_MEMORY_MB: {
+    rule: whole(128, 1_048_576).default(256),
+    help: 'Memory of the engine in MiB; the rest is spilled to disk.',
+  },
+  LISTENLAKE_THREADS: {
+    rule: whole(1, 256).default(availableParallelism()),
+    help: 'Threads of the engine. Default: the number of processors.',
+  },
+  LISTENLAKE_KEEP_LANDING: {
+    rule: flag.default(false),
+    help: 'true keeps files in landing after they are loaded.',
+  },
+  LISTENLAKE_PSEUDONYM_KEY: {
+    rule: z.string().min(16, 'at least 16 characters').default(DEFAULT_PSEUDONYM_KEY),
+    help: 'Secret key of the hash that replaces ids of people (playlist owners). Set your own before you share tables.',
+  },
+  LISTENLAKE_SPOTIFY_CLIENT_ID: {
+    rule: z
+      .string()
+      .regex(/^([0-9A-Za-z]{16,64})?$/, '16 to 64 letters and digits, as the dashboard shows it')
+      .default(''),
+    help: "Client ID of your app (developer.spotify.com, Dashboard). Needed for `login` and for `extract` from Spotify's Web API.",
+  },
+  LISTENLAKE_SPOTIFY_CLIENT_SECRET: {
+    rule: z
+      .string()
+      .regex(/^([0-9A-Za-z]{16,64})?$/, '16 to 64 letters and digits, as the dashboard shows it')
+      .default(''),
+    help: 'Client secret of the same app. Keep it here or in .env; never on a command line.',
+  },
+  LISTENLAKE_SPOTIFY_TOKEN_FILE: {
+    rule: z.string().default(''),
+    help: 'File that keeps the login (mode 0600). Empty: spotify-<user>.json in ~/.config/listenlake.',
+  },
+  LISTENLAKE_SPOTIFY_REDIRECT_PORT: {
+    rule: whole(1024, 65_535).default(8888),
+    help: 'Port of the redirect URI http://127.0.0.1:PORT/callback that `login` listens on. Register the same in the dashboard.',
+  },
+  LISTENLAKE_SPOTIFY_PLAYLISTS: {
+    rule: z
+      .string()
+      .default('')
+      .transform((text) => text.split(/[\s,]+/).filter((part) => part !== ''))
+      .pipe(z.array(z.string().regex(PLAYLIST, 'playlist ids, URIs or links, separated by commas')))
+      .transform((list) => [...new Set(list.map((part) => PLAYLIST.exec(part)![1]!))]),
+    help: 'Playlists to follow besides your own: ids, URIs or links, separated by commas. The app must be allowed to read them.',
+  },
+  LISTENLAKE_SPOTIFY_CALL_BUDGET: {
+    rule: whole(1, 100_000).default(500),
+    help: 'Calls that one `extract metadata` may make. The rest of the queue waits for the next run.',
+  },
+  LISTENLAKE_AWS_NAME: {
+    rule: z
+      .string()
+      .regex(/^[a-z][a-z0-9-]{1,18}[a-z0-9]$/, '3 to 20 lower-case letters, digits and hyphens')
+      .default('listenlake'),
+    help: "`name` that Terraform was given: Glue's databases and Athena's workgroups begin with it. For a lake on S3.",
+  },
+  LISTENLAKE_ATHENA_WORKGROUP: {
+    rule: z
+      .string()
+      .regex(/^[A-Za-z0-9._-]{0,128}$/, 'letters, digits, dots, hyphens and underscores')
+      .default(''),
+    help: 'Workgroup of your queries. Empty: <name>-dev or <name>-prod by target; people who only read set <name>-analysts.',
+  },
+  LISTENLAKE_S3_PATH_STYLE: {
+    rule: flag.default(false),
+    help: 'true asks for endpoint/bucket/key instead of bucket.endpoint/key, as most services that are not AWS want it.',
+  },
+  LISTENLAKE_LOG_LEVEL: {
+    rule: z.enum(['silent', 'error', 'warn', 'info', 'debug']).default('warn'),
+    help: 'Log lines on stderr (JSON): silent, error, warn, info or debug.',
+  },
+} as const satisfies Record<string, { rule: z.ZodType; help: string }>;
+
+/** Access to Spotify's Web API. Empty id and secret: not set up. */
+export interface SpotifyConfig {
+  readonly clientId: string;
+  readonly clientSecret: string;
+  readonly tokenFile: string;
+  readonly redirectPort: number;
+  readonly playlists: readonly string[];
+  readonly callBudget: number;
+}
+
+/** A lake on S3. Region, endpoint and credentials are the SDK's own business: AWS_REGION, AWS_ENDPOINT_URL, AWS_PROFILE, a role, ... */
+export interface AwsConfig {
+  readonly name: string;
+  /** Undefined: the one of the target. */
+  readonly workGroup: string | undefined;
+  readonly isPathStyle: boolean;
+}
+
+/** The configuration of one command, checked and frozen. */
+export interface Config {
+  readonly lakeUri: string;
+  readonly userId: string;
+  readonly memoryMb: number;
+  readonly threads: number;
+  readonly keepLanding: boolean;
+  readonly pseudonymKey: string;
+  readonly logLevel: string;
+  readonly spotify: SpotifyConfig;
+  readonly aws: AwsConfig;
+  /** For what can be made again: file fingerprints, virtual environments. Outside the lake and the clone. */
+  readonly cacheDir: string;
+  /** Values that must not appear in any output. */
+  readonly secrets: readonly string[];
+}
+
+/**
+ * Reads and checks the environment; the only place that does.
+ *
+ * @param overrides values of flags by variable name; they win
+ * @throws `config_invalid` (78) that lists every fault at once, and names every LISTENLAKE_ variable nobody reads
+ */
+export function readConfig(
+  environment: NodeJS.ProcessEnv = process.env,
+  overrides: Record<string, string | undefined> = {},
+): Config {
+  const given = {
+    ...environment,
+    ...Object.fromEntries(Object.entries(overrides).filter(([, value]) => value !== undefined)),
+  };
+  const faults: string[] = [];
+  for (const name of Object.keys(given)) {
+    const isOurs = name.startsWith('LISTENLAKE_') && !name.startsWith('LISTENLAKE_TEST_');
+    if (isOurs && !(name in VARIABLES) && !TEST_VARIABLES.has(name))
+      faults.push(`${name}: nobody reads it, see .env.example`);
+  }
+  const values: Record<string, unknown> = {};
+  for (const [name, { rule }] of Object.entries(VARIABLES)) {
+    const result = rule.safeParse(given[name]);
+    if (result.success) values[name] = result.data;
+    else faults.push(`${name}: ${result.error.issues.map((issue) => issue.message).join('; ')}`);
+  }
+  if (faults.length > 0) {
+    throw new JobError('config_invalid', 'config', faults.join(' | '), {
+      hint: 'set it in the environment or in .env',
+    });
+  }
+  const v = values as { [K in keyof typeof VARIABLES]: z.output<(typeof VARIABLES)[K]['rule']> };
+  const key = v.LISTENLAKE_PSEUDONYM_KEY;
+  return Object.freeze({
+    lakeUri: v.LISTENLAKE_LAKE,
+    userId: v.LISTENLAKE_USER,
+    memoryMb: v.LISTENLAKE_MEMORY_MB,
+    threads: v.LISTENLAKE_THREADS,
+    keepLanding: v.LISTENLAKE_KEEP_LANDING,
+    pseudonymKey: key,
+    logLevel: v.LISTENLAKE_LOG_LEVEL,
+    cacheDir: join(given.XDG_CACHE_HOME || join(homedir(), '.cache'), 'listenlake'),
+    spotify: Object.freeze({
+      clientId: v.LISTENLAKE_SPOTIFY_CLIENT_ID,
+      clientSecret: v.LISTENLAKE_SPOTIFY_CLIENT_SECRET,
+      tokenFile:
+        v.LISTENLAKE_SPOTIFY_TOKEN_FILE ||
+        join(given.XDG_CONFIG_HOME || join(homedir(), '.config'), 'listenlake', `spotify-${v.LISTENLAKE_USER}.json`),
+      redirectPort: v.LISTENLAKE_SPOTIFY_REDIRECT_PORT,
+      playlists: Object.freeze(v.LISTENLAKE_SPOTIFY_PLAYLISTS),
+      callBudget: v.LISTENLAKE_SPOTIFY_CALL_BUDGET,
+    }),
+    aws: Object.freeze({
+      name: v.LISTENLAKE_AWS_NAME,
+      workGroup: v.LISTENLAKE_ATHENA_WORKGROUP || undefined,
+      isPathStyle: v.LISTENLAKE_S3_PATH_STYLE,
+    }),
+    secrets: [key === DEFAULT_PSEUDONYM_KEY ? '' : key, v.LISTENLAKE_SPOTIFY_CLIENT_SECRET].filter(
+      (secret) => secret !== '',
+    ),
+  });
+}
+
+/** Reads `.env` of the current folder into the environment, where there is one; variables already set win. */
+export function readEnvFile(): void {
+  if (existsSync('.env')) loadEnvFile('.env');
+}
+
+/** Read by the tests, not by the product; named here so that a developer's shell does not make every command fail. */
+const TEST_VARIABLES = new Set([
+  'LISTENLAKE_REAL_DATA',
+  'LISTENLAKE_SKIPS',
+  'LISTENLAKE_DBT_PATH',
+  'LISTENLAKE_DBT_SILVER',
+]);

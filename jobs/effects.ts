@@ -1,0 +1,147 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import type { Config } from './config.ts';
+import type { SqlEngine } from './engine/index.ts';
+import { openEngine } from './engine/open.ts';
+import { JobError } from './errors.ts';
+import { makeScratch, openFolderLake, sweepStaging } from './lake/folder.ts';
+import { acquireLease } from './lake/lease.ts';
+import type { LakeStore } from './lake/store.ts';
+import { createLog, type Log } from './log.ts';
+import { type Progress, silentProgress, terminalProgress } from './progress.ts';
+
+/** What a job acts on and through. `cli.ts` makes it once for each command; tests make their own with a fixed clock. */
+export interface Effects {
+  readonly config: Config;
+  readonly store: LakeStore;
+  readonly engine: SqlEngine;
+  readonly log: Log;
+  readonly progress: Progress;
+  /** A private folder of this command on the lake's disk (or the system's, for a lake elsewhere); emptied when it ends. Engines spill here, jobs stage here. */
+  readonly scratch: string;
+  /** Wall clock in Unix ms: for run ids, elapsed time, leases and `loaded_on`. Never for what a job computes. */
+  readonly now: () => number;
+  /** Aborted on SIGTERM and SIGINT: finish or roll back the unit at hand, then stop. */
+  readonly signal: AbortSignal;
+}
+
+export interface CommandOptions {
+  job: string;
+  /** Takes the lake's writer lease first. */
+  isWriter: boolean;
+  /** Show a bar where stderr is a terminal. */
+  isProgressShown: boolean;
+}
+
+/** A SIGTERM gives the unit at hand this long; then the process ends, and the next run finishes the work. */
+const GRACE_MS = 25_000;
+
+/**
+ * Opens the lake and the engine for one command, runs it, and closes everything, whatever happens.
+ *
+ * @throws what `action` throws; `lease_held` (75) for a writer while another one is at work; `lake_unsupported` (78) for an address of
+ * a store that there is not; what `openS3Lake` throws
+ */
+export async function withEffects<T>(
+  config: Config,
+  options: CommandOptions,
+  action: (effects: Effects, runId: string) => Promise<T>,
+): Promise<T> {
+  const now = (): number => Date.now();
+  const log = createLog(config.logLevel, config.secrets);
+  const place = await openPlace(config);
+  const { store } = place;
+  const lease = options.isWriter ? await acquireLease(store, 'writer', options.job, now, log) : undefined;
+  const stop = stopOnSignals();
+  let scratch: string | undefined;
+  try {
+    if (lease !== undefined) await place.sweep(now());
+    scratch = await place.makeScratch();
+    await mkdir(config.cacheDir, { recursive: true, mode: 0o700 });
+    const engine = await openEngine(store, { config, scratch, log, signal: stop.signal });
+    try {
+      const progress: Progress =
+        options.isProgressShown && process.stderr.isTTY ? terminalProgress(process.stderr, now) : silentProgress;
+      return await action(
+        { config, store, engine, log, progress, scratch, now, signal: stop.signal },
+        makeRunId(now()),
+      );
+    } finally {
+      await engine.close();
+    }
+  } finally {
+    stop.dispose();
+    if (scratch !== undefined) await rm(scratch, { recursive: true, force: true });
+    await lease?.release();
+  }
+}
+
+/** A store, and where this command's private files go. */
+interface Place {
+  store: LakeStore;
+  /** Removes what killed commands left on the lake's disk. */
+  sweep(now: number): Promise<void>;
+  makeScratch(): Promise<string>;
+}
+
+async function openPlace({ lakeUri, aws }: Config): Promise<Place> {
+  const [scheme] = /^[a-z0-9]+(?=:\/\/)/.exec(lakeUri) ?? [];
+  if (scheme === undefined) {
+    const root = resolve(lakeUri);
+    const store = await openFolderLake(root);
+    return { store, sweep: (now) => sweepStaging(root, now), makeScratch: () => makeScratch(root) };
+  }
+  if (scheme !== 's3') {
+    throw new JobError('lake_unsupported', 'config', `there are no lakes at ${scheme}://`, {
+      hint: 'give a folder or s3://bucket/prefix',
+    });
+  }
+  // Only here, because the SDK takes a while to load.
+  const { openS3Lake } = await import('./lake/s3.ts');
+  const scratch = join(tmpdir(), `listenlake-${randomBytes(8).toString('hex')}`);
+  const store = await openS3Lake(lakeUri, { isPathStyle: aws.isPathStyle, scratch });
+  const make = async (): Promise<string> => {
+    await mkdir(scratch, { mode: 0o700 });
+    return scratch;
+  };
+  return { store, sweep: async () => {}, makeScratch: make };
+}
+
+/** Throws where the command has been asked to stop. Called between units of work, so that none is left half done. */
+export function stopIfAsked(signal: AbortSignal): void {
+  if (signal.aborted) {
+    throw new JobError('stopped', 'tempfail', 'stopped by a signal', {
+      hint: 'what was committed is whole; run it again to go on',
+    });
+  }
+}
+
+/** Sorts by time and is unique: `20261121t065400-3f9a`. */
+function makeRunId(now: number): string {
+  const time = new Date(now).toISOString().replace(/[-:]/g, '').replace(/\..*/, '').toLowerCase();
+  return `${time}-${randomBytes(3).toString('hex')}`;
+}
+
+function stopOnSignals(): { signal: AbortSignal; dispose: () => void } {
+  const controller = new AbortController();
+  let timer: NodeJS.Timeout | undefined;
+  const onSignal = (name: NodeJS.Signals): void => {
+    const code = name === 'SIGINT' ? 130 : 143;
+    if (controller.signal.aborted) process.exit(code);
+    controller.abort();
+    timer = setTimeout(() => process.exit(code), GRACE_MS);
+    timer.unref();
+  };
+  process.on('SIGTERM', onSignal);
+  process.on('SIGINT', onSignal);
+  return {
+    signal: controller.signal,
+    dispose() {
+      clearTimeout(timer);
+      process.off('SIGTERM', onSignal);
+      process.off('SIGINT', onSignal);
+    },
+  };
+}

@@ -1,0 +1,115 @@
+/**
+ * Every key of the lake, and nothing else builds one:
+ *
+ *     landing/<sha256>/<name>                            inbox: bytes as received
+ *     bronze/<table>/<sha256>.<parquet|json>             immutable, named by the content of the file it came from
+ *     silver/<table>/[<partition>=<value>/...]part-0.parquet
+ *     gold/<target>/<run>/<model>/part-0.parquet         one prefix a run, published by pointing at it
+ *     manifests/<20 digits>.json                         the commit log: the last one is the state of the lake
+ *     state/<kind>/<sha256>.json                         file lists that manifests point at, content-addressed
+ *     leases/<name>.json                                 who writes now
+ *     lake.duckdb                                        (folder only) the catalog for readers, derived from the last manifest
+ */
+import { JobError } from '../errors.ts';
+
+export type Target = 'dev' | 'prod';
+
+/** Column values of one partition in the contract's order, e.g. `{ year: 2026, month: 11 }`. Empty for tables without partitions. */
+export type PartitionValues = Record<string, string | number>;
+
+const IDENTIFIER = /^[a-z][a-z0-9_]{0,62}$/;
+const SHA256 = /^[0-9a-f]{64}$/;
+const RUN_ID = /^[0-9A-Za-z][0-9A-Za-z_.-]{0,63}$/;
+/** Object names keep a file's own name (percent-encoded) up to this length; a longer one keeps its end, where dates and endings are. */
+const LANDING_NAME_MAX_CHARS = 180;
+
+export const PREFIX = {
+  landing: 'landing/',
+  bronze: 'bronze/',
+  silver: 'silver/',
+  gold: 'gold/',
+  manifests: 'manifests/',
+  state: 'state/',
+  leases: 'leases/',
+} as const;
+
+/** `landing/<sha256>/<percent-encoded name>`. */
+export function landingKey(sha256: string, name: string): string {
+  const encoded = encodeURIComponent(name.normalize('NFC')).replaceAll('*', '%2A').replaceAll("'", '%27');
+  // A cut may leave the rest of a %XX at the front: drop up to the next whole character.
+  const tail =
+    encoded.length <= LANDING_NAME_MAX_CHARS
+      ? encoded
+      : encoded.slice(-LANDING_NAME_MAX_CHARS).replace(/^[0-9A-F]{0,2}(?:%[89AB][0-9A-F])*/, '');
+  return `${PREFIX.landing}${checked(sha256, SHA256)}/${tail}`;
+}
+
+/** The file's own name from its landing key. */
+export function landingName(key: string): string {
+  const encoded = key.slice(key.lastIndexOf('/') + 1);
+  try {
+    return decodeURIComponent(encoded);
+  } catch {
+    return encoded; // cut in the middle of a character, or put there by hand
+  }
+}
+
+/** `bronze/<table>/<sha256>.<parquet|json>`; the hash is of the file as received. */
+export function bronzeKey(table: string, sha256: string, format: 'parquet' | 'json'): string {
+  return `${PREFIX.bronze}${checked(table, IDENTIFIER)}/${checked(sha256, SHA256)}.${format}`;
+}
+
+/** `silver/<table>/year=2026/month=11/part-0.parquet`; the layout that the catalog's partition projection expects. */
+export function silverKey(table: string, partition: PartitionValues): string {
+  const path = Object.entries(partition).map(
+    ([column, value]) => `${checked(column, IDENTIFIER)}=${checked(String(value), /^[0-9A-Za-z_-]+$/)}/`,
+  );
+  return `${PREFIX.silver}${checked(table, IDENTIFIER)}/${path.join('')}part-0.parquet`;
+}
+
+/** `gold/<target>/<run>/<model>/part-0.parquet`. */
+export function goldKey(target: Target, runId: string, model: string): string {
+  return `${PREFIX.gold}${target}/${checked(runId, RUN_ID)}/${checked(model, IDENTIFIER)}/part-0.parquet`;
+}
+
+/** `gold/<target>/<run>/<model>/<attempt>/`: a table of several objects, one prefix for each attempt to write it. */
+export function goldTablePrefix(target: Target, runId: string, model: string, attempt: number): string {
+  return `${goldModelPrefix(target, runId, model)}${checked(String(attempt), /^[1-9]\d{0,3}$/)}/`;
+}
+
+/** `gold/<target>/<run>/<model>/`. The run `none` has no objects: a table that points there is empty. */
+export function goldModelPrefix(target: Target, runId: string, model: string): string {
+  return `${PREFIX.gold}${target}/${checked(runId, RUN_ID)}/${checked(model, IDENTIFIER)}/`;
+}
+
+/** `bronze/<table>/` or `silver/<table>/`: where the objects of a table are, all of them. */
+export function tablePrefix(layer: 'bronze' | 'silver', table: string): string {
+  return `${PREFIX[layer]}${checked(table, IDENTIFIER)}/`;
+}
+
+/** `manifests/<20 digits>.json`; `sequence` counts from 1. */
+export function manifestKey(sequence: number): string {
+  return `${PREFIX.manifests}${String(sequence).padStart(20, '0')}.json`;
+}
+
+/** A hint to the newest manifest, so that nobody lists thousands; never the truth. */
+export const LATEST_MANIFEST_HINT_KEY = `${PREFIX.manifests}latest`;
+
+/** The catalog of a folder lake, for readers; derived from the newest manifest and replaced as a whole. */
+export const CATALOG_KEY = 'lake.duckdb';
+
+/** `state/<kind>/<sha256>.json`, content-addressed. */
+export function stateKey(kind: string, sha256: string): string {
+  return `${PREFIX.state}${checked(kind, IDENTIFIER)}/${checked(sha256, SHA256)}.json`;
+}
+
+/** `leases/<name>.json`. */
+export function leaseKey(name: string): string {
+  return `${PREFIX.leases}${checked(name, IDENTIFIER)}.json`;
+}
+
+function checked(value: string, pattern: RegExp): string {
+  if (!pattern.test(value))
+    throw new JobError('key_invalid', 'software', `not a valid part of a key: ${JSON.stringify(value)}`);
+  return value;
+}

@@ -1,0 +1,207 @@
+import { createHash } from 'node:crypto';
+import { JobError } from '../errors.ts';
+import { LATEST_MANIFEST_HINT_KEY, manifestKey, type PartitionValues, stateKey, type Target } from './keys.ts';
+import type { LakeStore } from './store.ts';
+
+/** One committed object: what a reader may read, and how to tell that it is whole. */
+export interface OutputFile {
+  key: string;
+  rows: number;
+  bytes: number;
+  sha256: string;
+}
+
+export interface SilverFile extends OutputFile {
+  partition: PartitionValues;
+}
+
+/** One file that was loaded: the entry of the bronze index. Grain: content hash. */
+export interface BronzeFile extends OutputFile {
+  /** Bronze table (a contract's name). */
+  table: string;
+  /** SHA-256 of the file as received; also in the key and in every row's `source_key`. */
+  sourceKey: string;
+  /** The file's own name, for messages. */
+  fileName: string;
+  /** What it was recognised as, e.g. `export_extended`, `recently_played`, `kaggle`. */
+  kind: string;
+  /** Label of the person it belongs to; null where rows name their users. */
+  userId: string | null;
+  /** Rows in the file that must be accounted for: plays, items, records. */
+  readRows: number;
+  /** Sequence of the manifest that committed it. */
+  sequence: number;
+  /** Partitions (e.g. `2026-11`, `2026-11-03`) that its rows may touch, before any correction of times; empty when the table has none. */
+  periods: string[];
+}
+
+/** Accounts of one file or of a whole run, in rows. `read = new + duplicate + quarantined` always. */
+export interface Accounts {
+  read: number;
+  new: number;
+  duplicate: number;
+  quarantined: number;
+}
+
+export interface GoldVersion {
+  runId: string;
+  /** Exclusive end of the interval the models were built for, `YYYY-MM-DDTHH:mm:ss.sssZ`. */
+  asOf: string;
+  /** Sequence of the manifest whose silver it was built from. */
+  silverSequence: number;
+  /** Hash over the SQL that made it. */
+  modelsHash: string;
+  /** Model to file; every model has one. */
+  tables: Record<string, OutputFile>;
+}
+
+/** Everything that is true after a commit. Lists that grow are kept in objects of their own (`state/`), named here. */
+export interface LakeState {
+  /** Segments of the bronze index: keys of JSON arrays of `BronzeFile`. */
+  bronze: string[];
+  /** Bronze of manifests up to this sequence (inclusive) is in silver. */
+  transformedThrough: number;
+  /** Sequence of the manifest that last changed silver; 0 before the first. */
+  silverSequence: number;
+  /** Silver table to the key of its file list (JSON array of `SilverFile`). */
+  silver: Record<string, string>;
+  gold: Partial<Record<Target, GoldVersion>>;
+  /** Check results by what was checked (`silver`, `gold_dev`, `gold_prod`): see check.ts. */
+  checks: Record<string, { key: string; verdict: 'passed' | 'failed'; of: string }>;
+  /** Key of what `extract` from the Web API knows (sources/spotify-api/ledger.ts); absent before its first run. */
+  spotify?: string;
+}
+
+/** The commit of one job: what it read, what it wrote, what is true now. */
+export interface Manifest {
+  format: 1;
+  sequence: number;
+  job: string;
+  runId: string;
+  startedAt: string;
+  elapsedMs: number;
+  versions: Record<string, string>;
+  interval: { from: string | null; to: string | null };
+  inputs: string[];
+  outputs: OutputFile[];
+  accounts: Accounts;
+  /** Small facts of the job, for people and for the summary. */
+  details: Record<string, unknown>;
+  state: LakeState;
+}
+
+export const EMPTY_STATE: LakeState = Object.freeze({
+  bronze: [],
+  transformedThrough: 0,
+  silverSequence: 0,
+  silver: {},
+  gold: {},
+  checks: {},
+});
+
+export const NO_ACCOUNTS: Accounts = Object.freeze({ read: 0, new: 0, duplicate: 0, quarantined: 0 });
+
+/** The newest commit, or undefined in an empty lake. @throws `manifest_invalid` (65) when it cannot be read */
+export async function latestManifest(store: LakeStore): Promise<Manifest | undefined> {
+  // The hint may be behind (it is written after the commit): go on from it until there is no next one.
+  let sequence = (await readHint(store)) ?? 0;
+  if (sequence > 0 && (await store.head(manifestKey(sequence))) === undefined) sequence = 0;
+  while ((await store.head(manifestKey(sequence + 1))) !== undefined) sequence += 1;
+  return sequence === 0 ? undefined : readManifest(store, sequence);
+}
+
+/** One commit by its sequence. @throws `object_missing`, `manifest_invalid` (65), `manifest_too_new` (78) */
+export async function readManifest(store: LakeStore, sequence: number): Promise<Manifest> {
+  const manifest = (await readJson(store, manifestKey(sequence))) as Partial<Manifest>;
+  if (manifest.format !== 1) {
+    throw new JobError(
+      'manifest_too_new',
+      'config',
+      `the lake was written by another version (format ${manifest.format})`,
+      {
+        place: { file: manifestKey(sequence) },
+        hint: 'use a listenlake that is at least as new as the one that wrote it',
+      },
+    );
+  }
+  return manifest as Manifest;
+}
+
+/**
+ * Commits: creates the next manifest, only if nobody else has. The answer is false when another run committed first;
+ * nothing was changed then, and the caller may read the state again and repeat, or give up with 75.
+ */
+export async function commitManifest(store: LakeStore, manifest: Manifest): Promise<boolean> {
+  if (manifest.accounts.read !== manifest.accounts.new + manifest.accounts.duplicate + manifest.accounts.quarantined) {
+    throw new JobError(
+      'accounts_broken',
+      'software',
+      `read ${manifest.accounts.read} is not new ${manifest.accounts.new} + duplicate ${manifest.accounts.duplicate} + quarantined ${manifest.accounts.quarantined}`,
+      { hint: 'nothing was committed; please report this with the job and its input' },
+    );
+  }
+  const written = await store.put(manifestKey(manifest.sequence), `${JSON.stringify(manifest)}\n`, { ifAbsent: true });
+  if (written.status === 'conflict') return false;
+  await store.put(LATEST_MANIFEST_HINT_KEY, String(manifest.sequence));
+  return true;
+}
+
+/** Stores a list that a manifest points at; the same list has the same key. */
+export async function putState(store: LakeStore, kind: string, value: unknown): Promise<string> {
+  const text = `${JSON.stringify(value)}\n`;
+  const key = stateKey(kind, createHash('sha256').update(text).digest('hex'));
+  await store.put(key, text, { ifAbsent: true });
+  return key;
+}
+
+/** Reads what `putState` stored. @throws `object_missing`, `manifest_invalid` (65) */
+export async function getState<T>(store: LakeStore, key: string): Promise<T> {
+  return (await readJson(store, key)) as T;
+}
+
+/** Every loaded file, oldest commit first. */
+export async function readBronzeIndex(store: LakeStore, state: LakeState): Promise<BronzeFile[]> {
+  const segments = await Promise.all(state.bronze.map((key) => getState<BronzeFile[]>(store, key)));
+  return segments.flat().sort((a, b) => a.sequence - b.sequence || (a.sourceKey < b.sourceKey ? -1 : 1));
+}
+
+/** Segments are merged when there are more than this, so that reading the index stays a few requests. */
+const BRONZE_SEGMENTS_MAX = 32;
+
+/** The bronze segments after adding `files`. */
+export async function appendBronze(store: LakeStore, state: LakeState, files: BronzeFile[]): Promise<string[]> {
+  if (files.length === 0) return state.bronze;
+  if (state.bronze.length + 1 <= BRONZE_SEGMENTS_MAX) return [...state.bronze, await putState(store, 'bronze', files)];
+  return [await putState(store, 'bronze', [...(await readBronzeIndex(store, state)), ...files])];
+}
+
+/** Files of one silver table, in partition order; none when the table is empty. */
+export async function readSilverFiles(store: LakeStore, state: LakeState, table: string): Promise<SilverFile[]> {
+  const key = state.silver[table];
+  return key === undefined ? [] : getState<SilverFile[]>(store, key);
+}
+
+async function readHint(store: LakeStore): Promise<number | undefined> {
+  if ((await store.head(LATEST_MANIFEST_HINT_KEY)) === undefined) return undefined;
+  const sequence = Number((await readText(store, LATEST_MANIFEST_HINT_KEY)).trim());
+  return Number.isSafeInteger(sequence) && sequence > 0 ? sequence : undefined;
+}
+
+async function readJson(store: LakeStore, key: string): Promise<unknown> {
+  try {
+    return JSON.parse(await readText(store, key));
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    throw new JobError('manifest_invalid', 'data', `not readable: ${error.message}`, {
+      place: { file: key },
+      hint: 'run `listenlake doctor --verify`; bronze is whole, so the lake can be rebuilt from it',
+      cause: error,
+    });
+  }
+}
+
+async function readText(store: LakeStore, key: string): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of await store.get(key)) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks).toString('utf8');
+}

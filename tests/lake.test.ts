@@ -1,0 +1,275 @@
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { mkdir, mkdtemp, readdir, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { hostname, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { makeScratch, openFolderLake, STAGING_FOLDER, sweepStaging } from '../jobs/lake/folder.ts';
+import { bronzeKey, goldKey, landingKey, landingName, manifestKey, silverKey } from '../jobs/lake/keys.ts';
+import { acquireLease } from '../jobs/lake/lease.ts';
+import {
+  appendBronze,
+  type BronzeFile,
+  commitManifest,
+  EMPTY_STATE,
+  latestManifest,
+  type Manifest,
+  NO_ACCOUNTS,
+  readBronzeIndex,
+} from '../jobs/lake/manifest.ts';
+import { createLog } from '../jobs/log.ts';
+import { lakeContract, listKeys } from './lake.contract.ts';
+
+let folder: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'listenlake-test-'));
+});
+afterEach(() => rm(folder, { recursive: true, force: true }));
+
+lakeContract('folder', async () => ({ store: await openFolderLake(folder), reopen: () => openFolderLake(folder) }));
+
+const SHA = 'a'.repeat(64);
+const log = createLog('silent');
+
+function manifest(sequence: number): Manifest {
+  return {
+    format: 1,
+    sequence,
+    job: 'load',
+    runId: 'r1',
+    startedAt: '2026-01-01T00:00:00.000Z',
+    elapsedMs: 1,
+    versions: {},
+    interval: { from: null, to: null },
+    inputs: [],
+    outputs: [],
+    accounts: NO_ACCOUNTS,
+    details: {},
+    state: EMPTY_STATE,
+  };
+}
+
+describe('folder lake', () => {
+  it('S25: keeps files and folders to their owner', async () => {
+    const store = await openFolderLake(join(folder, 'new'));
+    await store.put('silver/plays/year=2026/month=1/part-0.parquet', 'x');
+    expect((await stat(join(folder, 'new/silver/plays/year=2026/month=1/part-0.parquet'))).mode & 0o777).toBe(0o600);
+    expect((await stat(join(folder, 'new/silver'))).mode & 0o777).toBe(0o700);
+  });
+
+  it('F41: says which folder cannot be used, exit 74', async () => {
+    await writeFile(join(folder, 'file'), 'not a folder');
+    await expect(openFolderLake(join(folder, 'file', 'lake'))).rejects.toMatchObject({
+      code: 'disk_failed',
+      exit: 'io',
+    });
+  });
+
+  it('F41: leaves nothing behind when the disk refuses the bytes (EFBIG)', () => {
+    const script = `
+      import { openFolderLake } from './jobs/lake/folder.ts';
+      process.on('SIGXFSZ', () => {});
+      const store = await openFolderLake(${JSON.stringify(folder)});
+      await store.put('bronze/t/a', Buffer.alloc(4_000_000)).then(() => console.log('written'), (e) => console.log(e.code, e.exit));
+    `;
+    const run = spawnSync(
+      'bash',
+      ['-c', `ulimit -f 1000; exec "$0" --input-type=module -e "$1"`, process.execPath, script],
+      { encoding: 'utf8' },
+    );
+    expect(run.stdout.trim()).toBe('disk_full io');
+    return expect(readdir(join(folder, STAGING_FOLDER))).resolves.toEqual([]);
+  });
+
+  it('F42: sweeps what dead processes left in staging, and only that', async () => {
+    await openFolderLake(folder);
+    const dead = spawnSync('true').pid;
+    const host = createHash('sha256').update(hostname()).digest('hex').slice(0, 8);
+    await mkdir(join(folder, STAGING_FOLDER, `${dead}-${host}-aa.scratch`));
+    await writeFile(join(folder, STAGING_FOLDER, `${dead}-${host}-bb`), 'x');
+    await writeFile(join(folder, STAGING_FOLDER, '1-otherhost-cc'), 'x');
+    await writeFile(join(folder, STAGING_FOLDER, '1-otherhost-dd'), 'x');
+    const now = Date.now();
+    await utimes(join(folder, STAGING_FOLDER, '1-otherhost-dd'), now / 1000 - 90_000, now / 1000 - 90_000);
+    const mine = await makeScratch(folder);
+    await sweepStaging(folder, now);
+    expect((await readdir(join(folder, STAGING_FOLDER))).sort()).toEqual(
+      ['1-otherhost-cc', mine.split('/').pop()].sort(),
+    );
+  });
+
+  it('lists neither staging files nor foreign files as objects of another prefix', async () => {
+    const store = await openFolderLake(folder);
+    await makeScratch(folder);
+    await store.put('silver/a/p', '1');
+    await writeFile(join(folder, 'tmp_foreign.parquet'), 'x');
+    expect(await listKeys(store, 'silver/')).toEqual(['silver/a/p']);
+  });
+});
+
+describe('keys', () => {
+  it('F34: every file name makes one key, and the name comes back', () => {
+    const names = ['x[1].json', '*.json', "a'b.json", '%2e', '..', '.', 'a/b\\c', '🎧.json', 'ö.json'];
+    const keys = names.map((name) => landingKey(SHA, name));
+    expect(new Set(keys).size).toBe(names.length);
+    expect(keys.map(landingName)).toEqual(names);
+    // the two Unicode forms of one name are one name
+    expect(landingKey(SHA, 'o\u0308.json')).toBe(landingKey(SHA, '\u00f6.json'));
+  });
+
+  it('F34: a key part stays within what file systems take, whatever the name', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'grapheme', maxLength: 400 }), (name) => {
+        const part = landingKey(SHA, `${name}.json`).split('/').pop()!;
+        expect(part.length).toBeLessThanOrEqual(180);
+        expect(landingName(`x/${part}`).endsWith('.json')).toBe(true);
+      }),
+    );
+  });
+
+  it('builds the layout that the catalog expects', () => {
+    expect(silverKey('plays', { year: 2026, month: 11 })).toBe('silver/plays/year=2026/month=11/part-0.parquet');
+    expect(silverKey('tracks', {})).toBe('silver/tracks/part-0.parquet');
+    expect(bronzeKey('export_extended', SHA, 'parquet')).toBe(`bronze/export_extended/${SHA}.parquet`);
+    expect(goldKey('dev', 'r1', 'fct_plays')).toBe('gold/dev/r1/fct_plays/part-0.parquet');
+    expect(manifestKey(7)).toBe('manifests/00000000000000000007.json');
+  });
+
+  it('S7: refuses what is not an identifier, a hash or a partition value', () => {
+    expect(() => silverKey('plays; drop', {})).toThrow('not a valid part');
+    expect(() => silverKey('plays', { month: '../1' })).toThrow('not a valid part');
+    expect(() => bronzeKey('t', '../x', 'json')).toThrow('not a valid part');
+  });
+});
+
+describe('commit log', () => {
+  it('F55: of 8 commits of the same sequence exactly one is made', async () => {
+    const store = await openFolderLake(folder);
+    const results = await Promise.all(Array.from({ length: 8 }, () => commitManifest(store, manifest(1))));
+    expect(results.filter(Boolean)).toHaveLength(1);
+  });
+
+  it('finds the newest commit with a hint that is behind, missing or nonsense', async () => {
+    const store = await openFolderLake(folder);
+    expect(await latestManifest(store)).toBeUndefined();
+    for (const sequence of [1, 2, 3]) await commitManifest(store, manifest(sequence));
+    for (const hint of ['1', '3', '99', 'nonsense']) {
+      await store.put('manifests/latest', hint);
+      expect((await latestManifest(store))?.sequence).toBe(3);
+    }
+    await store.delete('manifests/latest');
+    expect((await latestManifest(store))?.sequence).toBe(3);
+  });
+
+  it('I1: refuses accounts that do not add up, exit 70, and commits nothing', async () => {
+    const store = await openFolderLake(folder);
+    const broken = { ...manifest(1), accounts: { read: 10, new: 4, duplicate: 5, quarantined: 0 } };
+    await expect(commitManifest(store, broken)).rejects.toMatchObject({ code: 'accounts_broken', exit: 'software' });
+    expect(await latestManifest(store)).toBeUndefined();
+  });
+
+  it('F67: refuses a manifest of an unknown future format, exit 78', async () => {
+    const store = await openFolderLake(folder);
+    await store.put(manifestKey(1), JSON.stringify({ ...manifest(1), format: 9 }));
+    await expect(latestManifest(store)).rejects.toMatchObject({ code: 'manifest_too_new', exit: 'config' });
+  });
+
+  it('F43: names a manifest that was cut', async () => {
+    const store = await openFolderLake(folder);
+    await store.put(manifestKey(1), '{"format":1,');
+    await expect(latestManifest(store)).rejects.toMatchObject({
+      code: 'manifest_invalid',
+      exit: 'data',
+      place: { file: manifestKey(1) },
+    });
+  });
+
+  it('keeps every bronze file when segments are merged', async () => {
+    const store = await openFolderLake(folder);
+    let state = EMPTY_STATE;
+    for (let i = 1; i <= 70; i += 1) {
+      const file: BronzeFile = {
+        key: 'k',
+        rows: 1,
+        bytes: 1,
+        sha256: SHA,
+        table: 't',
+        sourceKey: String(i).padStart(64, '0'),
+        fileName: 'f',
+        kind: 'k',
+        userId: null,
+        readRows: 1,
+        sequence: i,
+        periods: [],
+      };
+      state = { ...state, bronze: await appendBronze(store, state, [file]) };
+    }
+    expect(state.bronze.length).toBeLessThanOrEqual(32);
+    const index = await readBronzeIndex(store, state);
+    expect(index.map((file) => file.sequence)).toEqual(Array.from({ length: 70 }, (_, i) => i + 1));
+  });
+});
+
+describe('lease', () => {
+  it('F55: a second live run is told to come back, exit 75, until the first gives it back', async () => {
+    const store = await openFolderLake(folder);
+    const holder = { host: 'another-host', pid: 1, job: 'run', token: 4, holder: 'x', expiresAt: 2_000 };
+    await store.put('leases/writer.json', JSON.stringify(holder));
+    await expect(acquireLease(store, 'writer', 'run', () => 1_000, log)).rejects.toMatchObject({
+      code: 'lease_held',
+      exit: 'tempfail',
+    });
+    await store.delete('leases/writer.json');
+    const lease = await acquireLease(store, 'writer', 'run', () => 1_000, log);
+    await lease.release();
+    expect(await store.head('leases/writer.json')).toBeUndefined();
+  });
+
+  it('F56: takes over after the time is up, with a higher token', async () => {
+    const store = await openFolderLake(folder);
+    await store.put(
+      'leases/writer.json',
+      JSON.stringify({ host: 'h', pid: 1, job: 'run', token: 4, holder: 'x', expiresAt: 2_000 }),
+    );
+    const lease = await acquireLease(store, 'writer', 'run', () => 2_000, log);
+    expect(lease.token).toBe(5);
+    await lease.release();
+  });
+
+  it('F36: takes over at once from a killed process of this host', async () => {
+    const store = await openFolderLake(folder);
+    const dead = spawnSync('true').pid;
+    await store.put(
+      'leases/writer.json',
+      JSON.stringify({ host: hostname(), pid: dead, job: 'run', token: 1, holder: 'x', expiresAt: 9e15 }),
+    );
+    const lease = await acquireLease(store, 'writer', 'run', () => 1, log);
+    expect(lease.token).toBe(2);
+    await lease.release();
+  });
+
+  it('leaves a lease that was taken over to its new holder', async () => {
+    const store = await openFolderLake(folder);
+    const first = await acquireLease(store, 'writer', 'run', () => 1, log);
+    await store.put(
+      'leases/writer.json',
+      JSON.stringify({ host: 'h', pid: 1, job: 'run', token: 2, holder: 'y', expiresAt: 9e15 }),
+    );
+    await first.release();
+    expect(await store.head('leases/writer.json')).toBeDefined();
+  });
+
+  it('F55: of 8 runs at once one gets it', async () => {
+    const store = await openFolderLake(folder);
+    await store.put(
+      'leases/writer.json',
+      JSON.stringify({ host: 'h', pid: 1, job: 'run', token: 4, holder: 'x', expiresAt: 5 }),
+    );
+    const results = await Promise.allSettled(
+      Array.from({ length: 8 }, () => acquireLease(store, 'writer', 'run', () => 10, log)),
+    );
+    const won = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
+    expect(won).toHaveLength(1);
+    await won[0]!.release();
+  });
+});
