@@ -1,0 +1,88 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { mkdir, open, rm } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { type Effects, stopIfAsked } from './effects.ts';
+import { isErrno, JobError } from './errors.ts';
+import { landingKey } from './lake/keys.ts';
+import {
+  type FileSink,
+  generateDataset,
+  type SyntheticOptions,
+  type SyntheticSummary,
+} from './sources/synthetic/index.ts';
+
+/** Text is gathered to this size before it is written: one system call for thousands of rows. */
+const WRITE_CHARS = 1 << 18;
+
+/**
+ * Generates a synthetic data set into a folder, for people to look at and to load from there.
+ *
+ * @param outDir created when absent; must be empty or hold an earlier data set, whose files are replaced
+ * @throws `options_invalid` (64), `disk_failed` (74)
+ */
+export async function generateIntoFolder(
+  options: SyntheticOptions,
+  outDir: string,
+  onProgress?: (done: number, total: number) => void,
+): Promise<SyntheticSummary> {
+  return generateDataset(options, folderSink(outDir), onProgress);
+}
+
+/**
+ * Generates a synthetic data set into the lake's landing: what a source would have put there.
+ *
+ * @throws `options_invalid` (64), `stopped` (75), and what the store throws
+ */
+export async function generateIntoLanding(options: SyntheticOptions, effects: Effects): Promise<SyntheticSummary> {
+  const staging = join(effects.scratch, 'synthetic');
+  const sink = folderSink(staging, async (path) => {
+    stopIfAsked(effects.signal);
+    const hash = createHash('sha256');
+    await pipeline(createReadStream(path), hash);
+    await effects.store.put(landingKey(hash.digest('hex'), basename(path)), { file: path }, { ifAbsent: true });
+    await rm(path, { force: true });
+  });
+  effects.progress.start('extract');
+  const summary = await generateDataset(options, sink, (done, total) =>
+    effects.progress.update(done / Math.max(1, total)),
+  );
+  effects.progress.end(`${summary.files} files generated`);
+  return summary;
+}
+
+function folderSink(folder: string, onClosed?: (path: string) => Promise<void>): FileSink {
+  return {
+    async open(name) {
+      const path = join(folder, name);
+      try {
+        await mkdir(dirname(path), { recursive: true });
+        const handle = await open(path, 'w');
+        let pending = '';
+        const flush = async (): Promise<void> => {
+          await handle.writeFile(pending);
+          pending = '';
+        };
+        return {
+          async write(text) {
+            pending += text;
+            if (pending.length >= WRITE_CHARS) await flush();
+          },
+          async close() {
+            await flush();
+            await handle.close();
+            await onClosed?.(path);
+          },
+        };
+      } catch (error) {
+        if (!isErrno(error, 'EACCES', 'EPERM', 'EROFS', 'ENOTDIR', 'EEXIST', 'EISDIR')) throw error;
+        throw new JobError('disk_failed', 'io', `cannot write: ${error.code}`, {
+          place: { file: path },
+          hint: 'choose another folder',
+          cause: error,
+        });
+      }
+    },
+  };
+}

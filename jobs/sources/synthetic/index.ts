@@ -1,0 +1,141 @@
+import { writeAccountExport } from './account-export.ts';
+import { DAY_MS } from './calendar.ts';
+import { createCatalogue } from './catalogue.ts';
+import { writeCharts, writeTracksCsv } from './csv.ts';
+import { writeEvents } from './events.ts';
+import { type ExportOptions, endOfDataset, exportDays, type SyntheticOptions } from './options.ts';
+import type { OwnPlay } from './own-listening.ts';
+import type { Planted } from './planted.ts';
+import { truthDocument } from './skip-model.ts';
+import { createFileSet, type FileSet, type FileSink } from './text-file.ts';
+import { isTold, writeLibrary, writeRecentlyPlayed } from './web-api.ts';
+
+export type { ExportOptions, SyntheticOptions } from './options.ts';
+export type { FileSink, SinkFile } from './text-file.ts';
+
+/** What a data set holds; every number was counted while it was written. */
+export interface SyntheticSummary {
+  files: number;
+  events: number;
+  /** Rows of the extended export, repeats included. */
+  exportRows: number;
+  /** Of these, different in content, second of `ts` and `ms_played`. */
+  exportDistinctPlays: number;
+  /** Rows of the account data: plays of the last year, told again. */
+  accountRows: number;
+  /** Tracks of the catalogue. */
+  tracks: number;
+  /** Rows of `tracks.csv`; more than `tracks` with faults. */
+  trackRows: number;
+  /** Polls of recently played, the items they delivered, and of how many different plays. */
+  polls: number;
+  deliveries: number;
+  distinctDeliveries: number;
+  /** How often each fault or rarity is in the data; a name that is absent stands for 0. */
+  planted: Planted;
+}
+
+export interface ExportSummary {
+  files: number;
+  exportRows: number;
+  exportDistinctPlays: number;
+  accountRows: number;
+  planted: Planted;
+}
+
+/** Recently played is polled for so long before the end. */
+const POLLED_DAYS = 14;
+
+/**
+ * Writes a whole synthetic data set: `tracks.csv`, `truth.json`, `events/`, `export/`, `api/` and `charts/`, all of one catalogue of
+ * tracks, all before `options.end`. A pure function of the options: no clock, no other randomness. Nothing in it is real: names
+ * are made-up words, addresses are those for documentation.
+ *
+ * Memory grows with users and tracks, not with days or plays.
+ *
+ * @param onProgress called with the steps done and their number (days of events, days of the export, and three more)
+ * @throws JobError `options_invalid` (usage; a retry does not help); and whatever the sink throws, after closing its files
+ */
+export async function generateDataset(
+  options: SyntheticOptions,
+  sink: FileSink,
+  onProgress: (done: number, total: number) => void = () => {},
+): Promise<SyntheticSummary> {
+  const endMs = endOfDataset(options);
+  const total = options.days + (options.exportPlays > 0 ? exportDays(options.exportYears) : 0) + 3;
+  let done = 0;
+  const step = () => onProgress(++done, total);
+  return withFiles(sink, async (files) => {
+    const catalogue = createCatalogue(options.seed, options.tracks, endMs);
+    const csv = await writeTracksCsv(options, catalogue, files);
+    await files.writeWhole('truth.json', truthDocument(options.seed));
+    step();
+    const events = await writeEvents(options, catalogue, endMs, files, step);
+    const polledFromMs = endMs - POLLED_DAYS * DAY_MS;
+    const told: OwnPlay[] = [];
+    const account = await writeAccountExport(options, catalogue, endMs, files, (plays) => {
+      for (const play of plays) if (play.startMs >= polledFromMs && isTold(play)) told.push(play);
+      step();
+    });
+    const polls = await writeRecentlyPlayed(options.seed, catalogue, told, polledFromMs, endMs, files);
+    await writeLibrary(options.seed, catalogue, endMs, files);
+    step();
+    await writeCharts(options.seed, catalogue, endMs, files);
+    step();
+    const planted: Planted = { ...csv.planted, ...account.planted };
+    if (events.unknownLengths > 0) planted.event_unknown_length = events.unknownLengths;
+    if (polls.overflows > 0) planted.poll_overflow = polls.overflows;
+    if (polls.emptyPolls > 0) planted.poll_empty = polls.emptyPolls;
+    return {
+      files: files.count,
+      events: events.events,
+      exportRows: account.rows,
+      exportDistinctPlays: account.distinctPlays,
+      accountRows: account.accountRows,
+      tracks: catalogue.size,
+      trackRows: csv.rows,
+      polls: polls.polls,
+      deliveries: polls.deliveries,
+      distinctDeliveries: polls.distinctDeliveries,
+      planted,
+    };
+  });
+}
+
+/**
+ * Writes the person's account export alone (`export/`), the same bytes as in the whole data set of these options. For
+ * measurements: 500,000 plays with faults are about 350 MB.
+ *
+ * @param onProgress called with the days done and their number
+ * @throws JobError `options_invalid` (usage; a retry does not help); and whatever the sink throws, after closing its files
+ */
+export async function generateExport(
+  options: ExportOptions,
+  sink: FileSink,
+  onProgress: (done: number, total: number) => void = () => {},
+): Promise<ExportSummary> {
+  const endMs = endOfDataset(options);
+  const total = options.exportPlays > 0 ? exportDays(options.exportYears) : 0;
+  let done = 0;
+  return withFiles(sink, async (files) => {
+    const catalogue = createCatalogue(options.seed, options.tracks, endMs);
+    const account = await writeAccountExport(options, catalogue, endMs, files, () => onProgress(++done, total));
+    return {
+      files: files.count,
+      exportRows: account.rows,
+      exportDistinctPlays: account.distinctPlays,
+      accountRows: account.accountRows,
+      planted: account.planted,
+    };
+  });
+}
+
+async function withFiles<T>(sink: FileSink, write: (files: FileSet) => Promise<T>): Promise<T> {
+  const files = createFileSet(sink);
+  try {
+    return await write(files);
+  } catch (error) {
+    await files.abandon();
+    throw error;
+  }
+}
