@@ -1,0 +1,59 @@
+import type { RowSource } from './json-rows.ts';
+
+/** Instant of a text: ISO with or without zone, `YYYY-MM-DD HH:MM` (both UTC unless they say otherwise), Unix seconds or milliseconds. */
+export const INSTANT_SQL = (column: string): string =>
+  `coalesce(try_cast(${column} as timestamptz)::timestamp, ${epochSql(column)})`;
+
+/** Seconds up to the year 5138, milliseconds from 1973 on: told apart by size. Zero and negative numbers are no time. */
+function epochSql(column: string): string {
+  const number = `try_cast(${column} as bigint)`;
+  return `case when ${number} between 1 and 99999999999 then epoch_ms(${number} * 1000) when ${number} between 100000000000 and 9999999999999 then epoch_ms(${number}) end`;
+}
+
+/**
+ * Extended streaming history: `Streaming_History_Audio|Video_*.json`, before mid-2023 `endsong_N.json` and `endvideo.json`. The same row in every
+ * generation, 19 to 23 keys; `username`, `ip_addr`, `ip_addr_decrypted` and `user_agent_decrypted` are never read.
+ */
+export const EXTENDED_EXPORT: RowSource = {
+  table: 'export_extended',
+  kind: 'export_extended',
+  name: /^(Streaming_History_(Audio|Video)_|endsong|endvideo)/i,
+  required: ['ts', 'ms_played'],
+  typical: ['spotify_track_uri', 'master_metadata_track_name', 'reason_start', 'reason_end', 'conn_country'],
+  isList: true,
+  keyOf: (column) => column,
+  // An offline play may lie long before the moment it was reported.
+  daysSql: `select unnest([${INSTANT_SQL('ts')}, ${epochSql('offline_timestamp')}, ${epochSql('offline_timestamp')} + to_milliseconds(least(coalesce(try_cast(ms_played as bigint), 0), 86400000))]) as moment`,
+  period: 'month',
+};
+
+/**
+ * Account data of about a year: `StreamingHistory_music|podcast|audiobook_N.json`, older `StreamingHistoryN.json`. Minute precision, no URIs.
+ */
+export const ACCOUNT_EXPORT: RowSource = {
+  table: 'export_account',
+  kind: 'export_account',
+  name: /^StreamingHistory/i,
+  required: ['endTime', 'msPlayed'],
+  typical: ['artistName', 'trackName', 'podcastName', 'episodeName', 'audiobookName'],
+  isList: true,
+  keyOf: (column) => column.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase()),
+  daysSql: `select ${INSTANT_SQL('end_time')} as moment`,
+  period: 'month',
+};
+
+/**
+ * What a zip from Spotify holds besides listening, by file name. Never opened: most of it is about the person.
+ *
+ * @returns why the file is passed over, or undefined for every other name
+ */
+export function reasonToIgnore(name: string): string | undefined {
+  const own = name.slice(name.lastIndexOf('/') + 1);
+  if (ACCOUNT_FILES.test(own)) return 'account data without listening';
+  if (DOCUMENTS.test(own)) return 'a document, not data';
+  return undefined;
+}
+
+const ACCOUNT_FILES =
+  /^(Userdata|UserAddress|UserPrompts|Playlist\d*|YourLibrary\d*|Follow|Payments|Identifiers|Identity|Inferences|Marquee|SearchQueries|YourSoundCapsule|DuoNewFamily|FamilyPlan|MessageData|Wrapped\d*|Podcast[A-Z][A-Za-z]*|DataSources|Home|Account_?Data|Voice.*|Technical.*)\.json$/;
+const DOCUMENTS = /(\.(pdf|md|txt|rtf|docx?|html?|png|jpe?g|gif|svg|webp)|^(README|LICENSE|NOTICE|CHANGELOG)[^.]*)$/i;

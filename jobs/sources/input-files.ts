@@ -1,0 +1,125 @@
+import { isUtf8 } from 'node:buffer';
+import type { Dirent, Stats } from 'node:fs';
+import { readdir, stat } from 'node:fs/promises';
+import { basename, join, resolve } from 'node:path';
+import { isErrno, JobError } from '../errors.ts';
+
+/** One file to read. `name` is for people: relative to what was given, never an absolute path. */
+export interface InputFile {
+  path: string;
+  name: string;
+}
+
+/** A path that cannot be read; the others can. */
+export interface UnreadableInput {
+  name: string;
+  error: JobError;
+}
+
+/** Bounds of one walk: far above an export (about 60 files), far below a whole disk given by mistake. */
+const FILES_MAX = 100_000;
+const FOLDER_DEPTH_MAX = 32;
+
+/** Left by desktop systems in folders and archives; never somebody's data. */
+const LITTER = /^(\..*|__MACOSX|Thumbs\.db|desktop\.ini)$/i;
+
+/** True for hidden files and for what desktop systems leave behind. */
+export function isLitter(name: string): boolean {
+  return LITTER.test(name);
+}
+
+/**
+ * Every file under the given files and folders, in name order. Hidden files and desktop litter are passed over; a symbolic link is
+ * followed only where it was given itself, so that a walk cannot loop.
+ *
+ * @throws `input_missing` (64) for a given path that is not there, `input_too_many` (64) beyond 100,000 files
+ */
+export async function* walkInputs(paths: readonly string[]): AsyncGenerator<InputFile | UnreadableInput> {
+  const counter = { files: 0 };
+  const given = await Promise.all(paths.map(async (path) => ({ path: resolve(path), stats: await statOfGiven(path) })));
+  for (const { path, stats } of given) {
+    const name = basename(path);
+    if (stats.isDirectory()) yield* walkFolder(path, name, 1, counter);
+    else if (stats.isFile()) yield { path, name };
+    else yield { name, error: notAFile(name) };
+  }
+}
+
+async function statOfGiven(path: string): Promise<Stats> {
+  try {
+    return await stat(path);
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'ENOTDIR', 'ELOOP')) {
+      throw new JobError('input_missing', 'usage', `there is no file or folder ${JSON.stringify(path)}`, {
+        hint: 'check the path',
+        cause: error,
+      });
+    }
+    throw inputDenied(path, error);
+  }
+}
+
+async function* walkFolder(
+  folder: string,
+  name: string,
+  depth: number,
+  counter: { files: number },
+): AsyncGenerator<InputFile | UnreadableInput> {
+  let entries: Dirent<Buffer>[];
+  try {
+    entries = await readdir(folder, { withFileTypes: true, encoding: 'buffer' });
+  } catch (error) {
+    yield { name, error: inputDenied(name, error) };
+    return;
+  }
+  entries.sort((a, b) => Buffer.compare(a.name, b.name));
+  for (const entry of entries) {
+    if (!isUtf8(entry.name)) {
+      const error = new JobError('name_invalid', 'data', 'the file name is not UTF-8', { hint: 'rename it' });
+      yield { name: `${name}/${entry.name.toString('latin1').slice(0, 100)}`, error };
+      continue;
+    }
+    const own = entry.name.toString('utf8');
+    if (isLitter(own)) continue;
+    const child = { path: join(folder, own), name: `${name}/${own}` };
+    if (entry.isDirectory()) {
+      if (depth < FOLDER_DEPTH_MAX) yield* walkFolder(child.path, child.name, depth + 1, counter);
+      else {
+        const error = new JobError('input_too_deep', 'data', `folders nested deeper than ${FOLDER_DEPTH_MAX}`, {
+          hint: 'give the inner folder itself',
+        });
+        yield { name: child.name, error };
+      }
+    } else if (entry.isFile()) {
+      counter.files += 1;
+      if (counter.files > FILES_MAX) {
+        throw new JobError('input_too_many', 'usage', `more than ${FILES_MAX} files under ${name}`, {
+          hint: 'give the folder of the export itself',
+        });
+      }
+      yield child;
+    }
+  }
+}
+
+/** What the file system's refusal of an input means: gone since it was listed (`file_changed`, 75), or not ours to read (`input_denied`, 65). */
+export function inputDenied(name: string, cause: unknown): JobError {
+  if (!(cause instanceof Error && 'code' in cause)) throw cause;
+  const place = { file: name };
+  if (isErrno(cause, 'ENOENT')) {
+    return new JobError('file_changed', 'tempfail', 'it vanished while it was read', {
+      hint: 'run it again',
+      place,
+      cause,
+    });
+  }
+  const message = `it cannot be read (${String(cause.code)})`;
+  return new JobError('input_denied', 'data', message, { hint: 'check its rights', place, cause });
+}
+
+function notAFile(name: string): JobError {
+  return new JobError('input_not_a_file', 'data', 'neither a file nor a folder', {
+    hint: 'give a file, a folder or a zip',
+    place: { file: name },
+  });
+}

@@ -1,0 +1,95 @@
+import { createHash } from 'node:crypto';
+import { mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { buffer } from 'node:stream/consumers';
+import { extract } from '../jobs/extract.ts';
+import { landingName } from '../jobs/lake/keys.ts';
+import { type LoadFixture, openLoadFixture } from './load-fixture.ts';
+
+let lake: LoadFixture;
+beforeEach(async () => {
+  lake = await openLoadFixture();
+});
+afterEach(() => lake.close());
+
+const run = (...paths: string[]) =>
+  extract({ paths: paths.length === 0 ? [lake.source] : paths, userId: 'me' }, lake.effects);
+const keys = async () => Object.keys(await lake.objects()).filter((key) => key.startsWith('landing/'));
+
+describe('extract', () => {
+  it('puts every file of a folder into landing, byte by byte, under the hash of its content and its name', async () => {
+    const files = { 'a.json': '[1]', 'sub/x[1] é.csv': 'a,b\n', 'sub/broken.zip': Buffer.of(1, 2, 255), empty: '' };
+    await lake.give(files);
+    const result = await run();
+    expect(result.exit).toBe('ok');
+    expect(result.files.map(({ fileName, status }) => [fileName, status])).toEqual([
+      ['source/a.json', 'new'],
+      ['source/empty', 'new'],
+      ['source/sub/broken.zip', 'new'],
+      ['source/sub/x[1] é.csv', 'new'],
+    ]);
+    for (const [name, content] of Object.entries(files)) {
+      const key = (await keys()).find((each) => landingName(each) === name.split('/').at(-1));
+      const bytes = await buffer(await lake.store.get(key!));
+      expect(bytes.equals(Buffer.from(content))).toBe(true);
+      expect(key!.split('/')[1]).toBe(createHash('sha256').update(content).digest('hex'));
+    }
+  });
+
+  it('again is nothing new; new content under an old name is', async () => {
+    await lake.give({ 'a.json': '[1]', 'same/a.json': '[1]' });
+    expect((await run()).files.map(({ status }) => status)).toEqual(['new', 'known']);
+    const before = await lake.objects();
+    expect((await run()).files.map(({ status }) => status)).toEqual(['known', 'known']);
+    expect(await lake.objects()).toEqual(before);
+    await lake.give({ 'a.json': '[2]' });
+    expect((await run()).files.map(({ status }) => status)).toEqual(['new', 'known']);
+    expect(await keys()).toHaveLength(2);
+  });
+
+  it('passes over hidden files, desktop litter and links inside folders, but follows a link that was given', async () => {
+    await lake.give({ 'a.json': '[]', '.hidden': 'x', '.DS_Store': 'x', '__MACOSX/._a.json': 'x', 'Thumbs.db': 'x' });
+    await symlink(lake.source, join(lake.source, 'loop'));
+    await symlink(join(lake.source, 'a.json'), join(lake.source, 'link.json'));
+    expect((await run()).files.map(({ fileName }) => fileName)).toEqual(['source/a.json']);
+    expect((await run(join(lake.source, 'link.json'))).files).toMatchObject([{ fileName: 'link.json', status: 'new' }]);
+  });
+
+  it('refuses a path that is not there before anything is written, and names a file that is no UTF-8', async () => {
+    await lake.give({ 'a.json': '[]' });
+    await expect(run(lake.source, join(lake.source, 'nowhere'))).rejects.toMatchObject({
+      code: 'input_missing',
+      exit: 'usage',
+    });
+    expect(await keys()).toEqual([]);
+    await writeFile(Buffer.concat([Buffer.from(`${lake.source}/`), Buffer.of(0xff), Buffer.from('.json')]), '[]');
+    const result = await run();
+    expect(result.files.map(({ status, code }) => code ?? status)).toEqual(['new', 'name_invalid']);
+    expect(result.exit).toBe('data');
+  });
+
+  it('a disk that is full is not taken for a bad file', async () => {
+    await lake.give({ 'a.json': '[]' });
+    const full = {
+      ...lake.store,
+      put: async () => Promise.reject(Object.assign(new Error('no space'), { code: 'ENOSPC' })),
+    };
+    await expect(extract({ paths: [lake.source], userId: 'me' }, { ...lake.effects, store: full })).rejects.toThrow(
+      'no space',
+    );
+    expect(await readFile(join(lake.source, 'a.json'), 'utf8')).toBe('[]');
+  });
+
+  it('stops between files when it is asked to, and goes on the next time', async () => {
+    await lake.give({ 'a.json': '[1]', 'b.json': '[2]' });
+    const stop = new AbortController();
+    const progress = { ...lake.effects.progress, update: () => stop.abort() };
+    await expect(
+      extract({ paths: [lake.source], userId: 'me' }, { ...lake.effects, progress, signal: stop.signal }),
+    ).rejects.toMatchObject({ code: 'stopped', exit: 'tempfail' });
+    expect((await run()).files.map(({ status }) => status)).toEqual(['known', 'new']);
+    await rm(join(lake.source, 'a.json'));
+    await mkdir(join(lake.source, 'empty'));
+    expect((await run()).files).toHaveLength(1);
+  });
+});
