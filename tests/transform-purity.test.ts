@@ -1,0 +1,411 @@
+import fc from 'fast-check';
+import type { JobError } from '../jobs/errors.ts';
+import { latestManifest, readSilverFiles } from '../jobs/lake/manifest.ts';
+import type { LakeStore } from '../jobs/lake/store.ts';
+import { LIMITS, type Limits } from '../jobs/silver/build.ts';
+import { account, extended, makeTestLake, pages, playedItem, type TestFile, type TestLake } from './transform.lake.ts';
+
+/** A world of files that overlap in every way: exports of two kinds, polls, events, tracks, charts, refused files. */
+function world(): TestFile[] {
+  const end = (n: number): number => Date.UTC(2024, 3, 28, 20) + n * 3_600_000 * 5;
+  const iso = (ms: number): string => new Date(ms).toISOString().replace('.000', '');
+  const uri = (n: number): string => `spotify:track:${String(n % 4).padStart(22, '0')}`;
+  const name = (n: number): string => `Song ${n % 4}`;
+  const play = (n: number, given: Record<string, unknown> = {}) => ({
+    ts: iso(end(n)),
+    ms_played: 60_000 + n,
+    spotify_track_uri: uri(n),
+    master_metadata_track_name: name(n),
+    ...given,
+  });
+  const item = (n: number, shiftMs = 0) =>
+    playedItem(iso(end(n) + shiftMs), { id: uri(n).slice(14), uri: uri(n), name: name(n) });
+  const poll = (n: number, ...items: unknown[]) => ({
+    kind: 'recently_played',
+    observed_at: iso(end(n)),
+    body: { items },
+  });
+  const event = (n: number, given: Record<string, unknown> = {}) => ({
+    event_id: `e${n}`,
+    user_id: `u${n % 3}`,
+    action: 'play',
+    occurred_at: iso(end(n)),
+    ...given,
+  });
+  return [
+    extended(...[0, 1, 2, 3, 4, 5].map((n) => play(n)), play(3), { ts: 'nope' }),
+    extended(...[4, 5, 6, 7, 8, 9, 10, 11].map((n) => play(n, n === 5 ? { platform: null } : {}))),
+    // An offline play of April that was reported in May, and one more row of April.
+    extended(play(20, { offline: true, offline_timestamp: end(1) / 1000 + 7 }), play(2, { conn_country: 'ZZ' })),
+    account(
+      ...[8, 9, 12, 20].map((n) => ({
+        end_time: iso(end(n)).slice(0, 16).replace('T', ' '),
+        ms_played: 60_000 + n,
+        artist_name: 'The Example',
+        track_name: name(n),
+      })),
+    ),
+    pages(poll(6, item(5), item(4, -65_000)), poll(12, item(11, 30_000), item(12), item(5))),
+    pages(poll(13, item(12), item(13)), { kind: 'tracks', observed_at: iso(end(30)), body: item(1).track }),
+    pages({
+      kind: 'saved_tracks',
+      observed_at: iso(end(13)),
+      body: { items: [{ added_at: iso(end(0)), track: item(2).track }, null] },
+    }),
+    { table: 'listening_events', rows: [event(0), event(1), event(1), event(7)] },
+    {
+      table: 'listening_events',
+      rows: [event(1, { occurred_at: iso(end(9)), device: 'ios' }), event(12), event(13, { action: 'x' })],
+    },
+    {
+      table: 'tracks_csv',
+      kind: 'kaggle',
+      rows: [1, 2, 2].map((n) => ({
+        shape: 'kaggle',
+        record: JSON.stringify({
+          track_id: uri(n).slice(14),
+          artists: 'The Example;Cat',
+          track_name: `Csv ${n}`,
+          popularity: String(n),
+          track_genre: 'Pop',
+        }),
+      })),
+    },
+    {
+      table: 'charts_csv',
+      kind: 'charts_daily',
+      rows: [1, 2].map((n) => ({
+        ...{
+          shape: 'charts_daily',
+          chart: 'top200_daily',
+          region: 'global',
+          period_start: '2024-05-01',
+          period_end: '2024-05-02',
+        },
+        record: JSON.stringify({
+          Position: String(n),
+          'Track Name': name(n),
+          Artist: 'The Example',
+          Streams: n === 2 ? 'many' : '1',
+        }),
+      })),
+    },
+    {
+      table: 'refused',
+      rows: [
+        {
+          source: 'unknown',
+          file_name: 'x.json',
+          byte_offset: 12,
+          code: 'json_truncated',
+          reason: 'ends too early',
+          sample: null,
+        },
+      ],
+    },
+  ];
+}
+
+async function inOrder(
+  order: readonly number[],
+  isRunAfter: (position: number) => boolean,
+  limits?: Limits,
+): Promise<TestLake> {
+  const lake = await makeTestLake();
+  const files = world();
+  for (const [position, index] of order.entries()) {
+    await lake.add(files[index]!);
+    if (isRunAfter(position)) await lake.transform({}, undefined, limits);
+  }
+  await lake.transform({}, undefined, limits);
+  return lake;
+}
+
+/** Each run is some ten transforms; a shrunk counterexample would take longer than the answer is worth. */
+const RUNS = 4;
+const MINUTES = 60_000;
+
+const ALL = world().map((_, index) => index);
+
+test(
+  'F26, F66: any order of files, in any number of runs, gives the same tables, byte by byte',
+  async () => {
+    const reference = await inOrder(ALL, () => false);
+    const [hashes, content] = [await reference.hashes(), await reference.content()];
+    await reference.close();
+    expect(Object.keys(hashes).length).toBeGreaterThan(15);
+    await fc.assert(
+      fc.asyncProperty(
+        fc.shuffledSubarray(ALL, { minLength: ALL.length }),
+        fc.array(fc.boolean(), { minLength: ALL.length, maxLength: ALL.length }),
+        async (order, runs) => {
+          const lake = await inOrder(order, (position) => runs[position] === true);
+          const [own, rows] = [await lake.hashes(), await lake.content()];
+          await lake.close();
+          expect(rows).toEqual(content);
+          expect(own).toEqual(hashes);
+        },
+      ),
+      { numRuns: RUNS, endOnFailure: true },
+    );
+  },
+  10 * MINUTES,
+);
+
+test(
+  'every row is accounted for, and a play is new once, however the files are split over runs',
+  async () => {
+    const reference = await inOrder(ALL, () => false);
+    const plays = (await reference.rows('plays')).length;
+    await reference.close();
+    await fc.assert(
+      fc.asyncProperty(fc.shuffledSubarray(ALL, { minLength: ALL.length }), async (order) => {
+        const lake = await makeTestLake();
+        const files = world();
+        let fresh = 0;
+        for (const index of order) {
+          await lake.add(files[index]!);
+          const { files: accounts } = await lake.transform();
+          expect(accounts).toHaveLength(1);
+          for (const { kind, read, new: first, duplicate, quarantined } of accounts) {
+            expect(first + duplicate + quarantined).toBe(read);
+            expect(Math.min(first, duplicate, quarantined)).toBeGreaterThanOrEqual(0);
+            if (kind.startsWith('export') || kind === 'recently_played' || kind === 'api_mixed') fresh += first;
+          }
+        }
+        await lake.close();
+        // An API play that an export supersedes later was new when it came: never fewer than the plays that there are.
+        expect(fresh).toBeGreaterThanOrEqual(plays);
+      }),
+      { numRuns: RUNS, endOnFailure: true },
+    );
+  },
+  10 * MINUTES,
+);
+
+test('a rebuild of everything, or of an interval, changes nothing', async () => {
+  const lake = await inOrder(ALL, (position) => position % 3 === 0);
+  const before = await latestManifest(lake.effects.store);
+  expect(await lake.transform({ rebuild: true })).toMatchObject({ status: 'nothing_new' });
+  expect(await lake.transform({ from: '2024-04-01T00:00:00.000Z', to: '2024-05-01T00:00:00.000Z' })).toMatchObject({
+    status: 'nothing_new',
+  });
+  expect(await lake.transform()).toMatchObject({ status: 'nothing_new', files: [], sequence: before?.sequence });
+  expect((await latestManifest(lake.effects.store))?.sequence).toBe(before?.sequence);
+  await lake.close();
+});
+
+test.each(['plays', 'tracks', 'quarantine', 'table_stats'])('F43: damaged %s is mended by a rebuild', async (table) => {
+  const lake = await inOrder(ALL, () => false);
+  const { store } = lake.effects;
+  const [rows, files] = [
+    await lake.rows(table),
+    await readSilverFiles(store, (await latestManifest(store))!.state, table),
+  ];
+  for (const { key } of files) await store.put(key, 'not parquet');
+  await lake.transform({ rebuild: true });
+  expect(await lake.rows(table)).toEqual(rows);
+  await lake.close();
+});
+
+test('F43: damaged bronze is named and refused', async () => {
+  const lake = await makeTestLake();
+  await lake.add({ ...extended({}), name: 'Streaming_History_Audio_1.json' });
+  for await (const { key } of lake.effects.store.list('bronze/')) await lake.effects.store.put(key, 'PAR1 and nothing');
+  await expect(lake.transform()).rejects.toMatchObject({
+    code: 'object_damaged',
+    exit: 'data',
+  } satisfies Partial<JobError>);
+  expect(await lake.rows('plays')).toEqual([]);
+  await lake.close();
+});
+
+test('F42: foreign files beside silver are not read, and stay', async () => {
+  const lake = await inOrder(ALL, () => false);
+  const content = await lake.content();
+  const foreign = ['silver/plays/tmp_part-0.parquet', 'silver/plays/year=2024/month=5/notes.txt'];
+  for (const key of foreign) await lake.effects.store.put(key, '');
+  await lake.add(extended({ ts: '2024-05-01T10:03:00Z' }));
+  await lake.transform();
+  for (const key of foreign) expect(await lake.effects.store.head(key)).toBeDefined();
+  expect(await lake.content()).not.toEqual(content);
+  await lake.close();
+});
+
+test('F66: a rebuild of an old interval after new data leaves the new data alone', async () => {
+  const lake = await makeTestLake();
+  await lake.add(extended({ ts: '2020-01-01T00:00:00Z' }));
+  await lake.transform();
+  await lake.add(extended({ ts: '2024-01-01T00:00:00Z' }));
+  const result = await lake.transform({ from: '2020-01-01T00:00:00.000Z', to: '2020-02-01T00:00:00.000Z' });
+  expect(result.tables.find(({ table }) => table === 'plays')).toMatchObject({
+    rowsBefore: 1,
+    rowsAfter: 2,
+    written: 1,
+    removed: 0,
+  });
+  await lake.close();
+});
+
+test('only partitions with new rows are written; one that loses its last row goes', async () => {
+  const lake = await makeTestLake();
+  await lake.add(
+    extended({ ts: '2024-01-15T00:00:00Z' }, { ts: '2024-03-15T00:00:00Z' }),
+    pages({ kind: 'recently_played', body: { items: [playedItem('2024-04-30T23:59:50Z')] } }),
+  );
+  await lake.transform();
+  const before = await lake.hashes();
+  expect(Object.keys(before)).toContain('silver/plays/year=2024/month=4/part-0.parquet');
+  // The export says that this play ended after midnight.
+  await lake.add(extended({ ts: '2024-05-01T00:00:05Z', ms_played: 10_000 }));
+  const result = await lake.transform();
+  expect(result.tables.find(({ table }) => table === 'plays')).toMatchObject({
+    rowsBefore: 3,
+    rowsAfter: 3,
+    written: 1,
+    removed: 1,
+  });
+  expect(result.accounts).toEqual({ read: 1, new: 0, duplicate: 1, quarantined: 0 });
+  expect(await lake.effects.store.head('silver/plays/year=2024/month=4/part-0.parquet')).toBeUndefined();
+  expect(await lake.rows('plays', 'source, copies')).toContainEqual({ source: 'export_extended', copies: 2 });
+  await lake.close();
+});
+
+test('quarantine: a refused row keeps the date on which it was refused first', async () => {
+  const lake = await makeTestLake();
+  await lake.add(extended({ ts: 'nope' }));
+  await lake.transform({ loadedOn: '2026-11-20' });
+  await lake.add(extended({ ts: 'never' }));
+  await lake.transform({ loadedOn: '2026-11-21' });
+  await lake.transform({ loadedOn: '2026-11-22', rebuild: true });
+  const keys = Object.keys(await lake.hashes()).filter((key) => key.includes('quarantine'));
+  expect(keys).toEqual([
+    'silver/quarantine/loaded_on=2026-11-20/part-0.parquet',
+    'silver/quarantine/loaded_on=2026-11-21/part-0.parquet',
+  ]);
+  await lake.close();
+});
+
+test('table_stats counts every table, before and after', async () => {
+  const lake = await makeTestLake();
+  await lake.add(extended({}));
+  await lake.transform();
+  await lake.add(extended({ ts: '2024-05-01T11:00:00Z' }), {
+    table: 'listening_events',
+    rows: [{ event_id: 'e', user_id: 'u', action: 'play', occurred_at: '2024-05-01T10:00:00Z' }],
+  });
+  await lake.transform();
+  const rows = await lake.rows('table_stats', 'layer, table_name, rows, rows_before, newest_at');
+  expect(rows).toContainEqual({
+    layer: 'bronze',
+    table_name: 'export_extended',
+    rows: 2,
+    rows_before: 1,
+    newest_at: null,
+  });
+  expect(rows).toContainEqual({
+    layer: 'silver',
+    table_name: 'plays',
+    rows: 2,
+    rows_before: 1,
+    newest_at: '2024-05-01T11:00:00.000Z',
+  });
+  expect(rows).toContainEqual({
+    layer: 'silver',
+    table_name: 'listening_events',
+    rows: 1,
+    rows_before: 0,
+    newest_at: '2024-05-01T10:00:00.000Z',
+  });
+  expect(rows).toContainEqual({ layer: 'silver', table_name: 'tracks', rows: 0, rows_before: 0, newest_at: null });
+  await lake.close();
+});
+
+test(
+  'F36: stopped before any write of a run, the next run gives the undisturbed tables',
+  async () => {
+    const files = world();
+    const base = await makeTestLake();
+    await base.add(...files.slice(0, 6));
+    await base.transform();
+    await base.add(...files.slice(6), extended({ ts: '2024-05-10T00:00:00Z' }));
+    const undisturbed = await base.copy();
+    await undisturbed.transform();
+    const [hashes, content] = [await undisturbed.hashes(), await undisturbed.content()];
+    await undisturbed.close();
+    let stops = 0;
+    for (let isClean = false; !isClean; ) {
+      stops += 1;
+      const lake = await base.copy();
+      const before = await lake.hashes();
+      try {
+        await lake.transform({}, stoppedAt(lake.effects.store, stops));
+        isClean = true;
+      } catch (error) {
+        expect(String(error)).toContain('killed');
+        // Nothing but a commit changes what readers are told to read; only the hint and the sweep come after it.
+        if ((await latestManifest(lake.effects.store))?.job === 'load') expect(await lake.hashes()).toEqual(before);
+      }
+      await lake.transform();
+      expect(await lake.content()).toEqual(content);
+      expect(await lake.hashes()).toEqual(hashes);
+      await lake.close();
+    }
+    await base.close();
+    expect(stops).toBeGreaterThan(15);
+  },
+  10 * MINUTES,
+);
+
+test('F55: a run that lost the race for the commit changes nothing for readers', async () => {
+  const lake = await makeTestLake();
+  await lake.add(extended({}));
+  const { store } = lake.effects;
+  const slow: LakeStore = {
+    ...store,
+    async put(key, body, condition) {
+      // Another load commits at the moment of the commit.
+      if (key.startsWith('manifests/0') && condition?.ifAbsent)
+        await lake.add(extended({ ts: '2024-05-02T00:00:00Z' }));
+      return store.put(key, body, condition);
+    },
+  };
+  await expect(lake.transform({}, slow)).rejects.toMatchObject({ code: 'commit_conflict', isRetryable: true });
+  expect(await lake.rows('plays')).toEqual([]);
+  await lake.transform();
+  expect(await lake.rows('plays')).toHaveLength(2);
+  await lake.close();
+});
+
+test('a file with ten years in any order gives every row once', async () => {
+  const lake = await makeTestLake();
+  const rows = Array.from({ length: 3000 }, (_, n) => ({
+    ts: new Date(Date.UTC(2014, (n * 37) % 120, 1 + (n % 28), n % 24, n % 60)).toISOString().replace('.000', ''),
+    ms_played: n,
+  }));
+  await lake.add(extended(...rows));
+  const result = await lake.transform({}, undefined, { ...LIMITS, groupRows: 100, rereadRows: 1000 });
+  expect(result.accounts).toEqual({ read: 3000, new: 3000, duplicate: 0, quarantined: 0 });
+  expect(result.tables.find(({ table }) => table === 'plays')).toMatchObject({ rowsAfter: 3000, written: 120 });
+  await lake.close();
+});
+
+/** A store whose `number`th write or delete fails, and everything after it, as if the process had been killed there. */
+function stoppedAt(store: LakeStore, number: number): LakeStore {
+  let writes = 0;
+  const check = (): void => {
+    writes += 1;
+    if (writes >= number) throw new Error(`killed at write ${number}`);
+  };
+  return {
+    ...store,
+    async put(key, body, condition) {
+      check();
+      return store.put(key, body, condition);
+    },
+    async delete(key) {
+      check();
+      return store.delete(key);
+    },
+  };
+}

@@ -1,0 +1,2 @@
+-- silver.capture_polls
+select * from poll_rows

@@ -1,0 +1,29 @@
+-- silver.listening_events of an interval: every typed event that is kept, with the number of its deliveries.
+with
+
+marks as (
+
+    select *
+    from event_marks
+    where ended_at >= interval_start() and ended_at < interval_end()
+
+),
+
+final as (
+
+    select
+        typed.* exclude (file_no, problem, given_time, given_length),
+        coalesce(marks.copies, 1) as copies
+
+    from stg_events as typed
+    left join marks
+        on typed.file_no = marks.file_no
+        and typed.source_row = marks.source_row
+    where typed.problem is null
+        and typed.occurred_at >= interval_start()
+        and typed.occurred_at < interval_end()
+        and coalesce(marks.is_kept, true)
+
+)
+
+select * from final

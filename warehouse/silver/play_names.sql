@@ -1,0 +1,73 @@
+-- Names of the extended plays that lie near a play of another source: only those are compared by name.
+with
+
+others as (
+
+    select
+        user_hash,
+        cast(floor(epoch(ended_at) / 60) as bigint) as ended_minute,
+        cast(floor(epoch(started_at) / 60) as bigint) as started_minute
+
+    from play_rows
+    where source_rank > 1 and problem is null
+
+),
+
+minutes as (
+
+    select distinct user_hash, minute
+    from (
+        select user_hash, unnest([ended_minute - 1, ended_minute, ended_minute + 1]) as minute from others
+        union all
+        select user_hash, unnest([started_minute - 1, started_minute, started_minute + 1]) as minute from others
+    )
+
+),
+
+near as (
+
+    select play_rows.file_no, play_rows.source_row
+    from play_rows
+    semi join minutes
+        on play_rows.user_hash = minutes.user_hash
+        and cast(floor(epoch(play_rows.ended_at) / 60) as bigint) = minutes.minute
+    where play_rows.source_rank = 1 and play_rows.problem is null
+
+    union
+
+    select play_rows.file_no, play_rows.source_row
+    from play_rows
+    semi join minutes
+        on play_rows.user_hash = minutes.user_hash
+        and cast(floor(epoch(play_rows.started_at) / 60) as bigint) = minutes.minute
+    where play_rows.source_rank = 1 and play_rows.problem is null
+
+    union
+
+    select play_rows.file_no, play_rows.source_row
+    from play_rows
+    semi join minutes
+        on play_rows.user_hash = minutes.user_hash
+        and cast(floor(epoch(play_rows.reported_at) / 60) as bigint) = minutes.minute
+    where play_rows.source_rank = 1 and play_rows.problem is null
+
+),
+
+final as (
+
+    select
+        stg_plays_extended.file_no,
+        stg_plays_extended.source_row,
+        name_hash(
+            case when content_type = 'chapter' then album_name else artist_name end,
+            track_name
+        ) as name_hash
+
+    from stg_plays_extended
+    semi join near
+        on stg_plays_extended.file_no = near.file_no
+        and stg_plays_extended.source_row = near.source_row
+
+)
+
+select * from final

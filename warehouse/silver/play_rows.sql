@@ -1,0 +1,64 @@
+-- What is needed to tell which rows are the same play. One row per bronze row of the files at hand.
+with
+
+extended as (
+
+    select
+        file_no, source_row, user_id, 1 as source_rank, started_at, ended_at, reported_at, played_ms, problem,
+        hash(content_key(content_uri, artist_name, track_name)) as content_hash,
+        cast(null as ubigint) as name_hash,
+        facts_of(track_name, album_name, platform, country, reason_start, reason_end, is_skipped, offline_at) as facts
+
+    from stg_plays_extended
+
+),
+
+account as (
+
+    select
+        file_no, source_row, user_id, 2 as source_rank, started_at, ended_at, reported_at, played_ms, problem,
+        hash(content_key(content_uri, artist_name, track_name)) as content_hash,
+        name_hash(case when content_type = 'chapter' then album_name else artist_name end, track_name) as name_hash,
+        facts_of(track_name, album_name, platform, country, reason_start, reason_end, is_skipped, offline_at) as facts
+
+    from stg_plays_account
+
+),
+
+api as (
+
+    select
+        file_no, source_row, user_id, 3 as source_rank, started_at, ended_at, reported_at, played_ms, problem,
+        hash(content_key(content_uri, artist_name, track_name)) as content_hash,
+        name_hash(artist_name, track_name) as name_hash,
+        facts_of(track_name, album_name, context_uri, country, reason_start, reason_end, is_skipped, duration_ms) as facts
+
+    from stg_plays_api
+
+),
+
+final as (
+
+    select * from extended
+    union all
+    select * from account
+    union all
+    select * from api
+
+)
+
+select
+    cast(file_no as integer) as file_no,
+    cast(source_row as bigint) as source_row,
+    cast(hash(user_id) as ubigint) as user_hash,
+    cast(source_rank as tinyint) as source_rank,
+    cast(started_at as timestamp) as started_at,
+    cast(ended_at as timestamp) as ended_at,
+    cast(reported_at as timestamp) as reported_at,
+    cast(played_ms as bigint) as played_ms,
+    cast(problem as varchar) as problem,
+    cast(content_hash as ubigint) as content_hash,
+    cast(name_hash as ubigint) as name_hash,
+    cast(facts as tinyint) as facts,
+    cast(hash(source_rank, user_id, content_hash, epoch_ms(ended_at) // 1000, played_ms) as ubigint) as same_hash
+from final

@@ -1,0 +1,41 @@
+-- Rows of account exports and recently played that silver.plays refuses. One row per row.
+with
+
+typed as (
+
+    select * from stg_plays_extended
+    union all
+    select * from stg_plays_account
+    union all
+    select * from stg_plays_api
+
+),
+
+final as (
+
+    select
+        source_files.kind as source,
+        source_files.file_name,
+        typed.source_key,
+        typed.source_row as row_number,
+        cast(null as bigint) as byte_offset,
+        typed.problem as code,
+        case typed.problem
+            when 'time_invalid' then 'not a time from 2006 to 2040: ' || shown(typed.given_time)
+            else 'not a whole number of milliseconds from 0 to 10^10: ' || shown(typed.given_length)
+        end as reason,
+        left(
+            to_json({
+                'time': typed.given_time, 'played_ms': typed.given_length,
+                'uri': typed.content_uri, 'track': typed.track_name, 'artist': typed.artist_name
+            }),
+            500
+        ) as sample
+
+    from typed
+    inner join source_files on typed.file_no = source_files.file_no
+    where typed.problem is not null and source_files.is_judged
+
+)
+
+select * from final

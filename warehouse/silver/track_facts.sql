@@ -1,0 +1,119 @@
+-- What each source says of a track at a time. One row per observation; `source_rank` 2 is the API, 1 a tracks file.
+with
+
+full_tracks as (
+
+    select
+        file_no,
+        observed_at as seen_at,
+        track,
+        track.album.id as album_id,
+        track.album.name as album_name
+
+    from api_items
+    where track is not null and lower(coalesce(track.type, 'track')) = 'track'
+
+),
+
+-- Tracks inside an album say less of themselves and nothing of the album.
+album_lists as (
+
+    select
+        file_no,
+        observed_at,
+        album.id as album_id,
+        album.name as album_name,
+        unnest(album.tracks.items) as track
+
+    from api_items
+    where album is not null
+
+),
+
+api_tracks as (
+
+    select
+        file_no, seen_at, album_id, album_name,
+        track.id, track.uri, track.name, track.duration_ms, track.explicit, track.popularity, track.track_number, track.is_local,
+        track.external_ids, track.external_urls, track.artists
+
+    from full_tracks
+
+    union all
+
+    select
+        file_no, observed_at, album_id, album_name,
+        track.id, track.uri, track.name, track.duration_ms, track.explicit, track.popularity, track.track_number, track.is_local,
+        track.external_ids, track.external_urls, track.artists
+
+    from album_lists
+
+),
+
+from_api as (
+
+    select
+        file_no,
+        seen_at,
+        2 as source_rank,
+        coalesce(id, uri) as track_id,
+        nullif(name, '') as track_name,
+        album_id,
+        nullif(album_name, '') as album_name,
+        list_filter(
+            list_transform(
+                artists,
+                lambda artist: {
+                    'id': coalesce(artist.id, name_id(nullif(artist.name, ''))),
+                    'name': nullif(artist.name, ''),
+                    'url': artist.external_urls.spotify
+                }
+            ),
+            lambda artist: artist.id is not null
+        ) as artists,
+        case when duration_ms >= 0 then cast(duration_ms as bigint) end as duration_ms,
+        explicit as is_explicit,
+        case when popularity between 0 and 100 then cast(popularity as integer) end as popularity,
+        upper(nullif(external_ids.isrc, '')) as isrc,
+        external_urls.spotify as url,
+        try_cast(track_number as integer) as track_number,
+        is_local
+
+    from api_tracks
+    where coalesce(id, uri) is not null
+
+),
+
+from_csv as (
+
+    select
+        file_no,
+        cast(null as timestamp) as seen_at,
+        1 as source_rank,
+        track_id,
+        track_name,
+        album_id,
+        album_name,
+        artists,
+        duration_ms,
+        is_explicit,
+        popularity,
+        cast(null as varchar) as isrc,
+        cast(null as varchar) as url,
+        cast(null as integer) as track_number,
+        cast(null as boolean) as is_local
+
+    from csv_tracks
+    where track_id is not null
+
+),
+
+final as (
+
+    select * from from_api
+    union all
+    select * from from_csv
+
+)
+
+select * from final
