@@ -1,0 +1,50 @@
+{#- Condition: the play counts in reports, by the variable include_incognito. -#}
+{% macro in_reports() -%}
+({{ var('include_incognito') }} or not is_incognito)
+{%- endmacro %}
+
+{#- Sum of a bigint column as bigint (DuckDB sums into 128 bits), 0 of nothing. -#}
+{% macro total(column) -%}
+cast(coalesce(sum({{ column }}), 0) as bigint)
+{%- endmacro %}
+
+{#- Milliseconds, summed as integers, in minutes: divided once, so equal sums give equal doubles. -#}
+{% macro minutes(ms) -%}
+(cast({{ ms }} as double) / 60000e0)
+{%- endmacro %}
+
+{#- part / whole as a double; null of nothing (1/0 is infinity on DuckDB, an error on Trino). -#}
+{% macro rate(part, whole) -%}
+(cast({{ part }} as double) / nullif(cast({{ whole }} as double), 0e0))
+{%- endmacro %}
+
+{#-
+Wilson's 95 % interval of a share: within it lies the true rate of which `part` of `whole` is a
+sample. The ends 0 and 1 are set, since rounding would miss them by a hair. Null of nothing.
+-#}
+{% macro wilson_low(part, whole) -%}
+case
+    when {{ whole }} = 0 then null
+    when {{ part }} = 0 then 0e0
+    else {{ wilson_bound(part, whole, '-') }}
+end
+{%- endmacro %}
+
+{% macro wilson_high(part, whole) -%}
+case
+    when {{ whole }} = 0 then null
+    when {{ part }} = {{ whole }} then 1e0
+    else {{ wilson_bound(part, whole, '+') }}
+end
+{%- endmacro %}
+
+{#- z = 1.959963984540054, the normal distribution's 97.5 % point. -#}
+{% macro wilson_bound(part, whole, sign) -%}
+{%- set z = '1.959963984540054e0' -%}
+{%- set n = 'cast(' ~ whole ~ ' as double)' -%}
+{%- set p = '(cast(' ~ part ~ ' as double) / nullif(' ~ n ~ ', 0e0))' -%}
+(
+        {{ p }} + {{ z }} * {{ z }} / (2e0 * {{ n }})
+        {{ sign }} {{ z }} * sqrt({{ p }} * (1e0 - {{ p }}) / {{ n }} + {{ z }} * {{ z }} / (4e0 * {{ n }} * {{ n }}))
+    ) / (1e0 + {{ z }} * {{ z }} / {{ n }})
+{%- endmacro %}

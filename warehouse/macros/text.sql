@@ -1,0 +1,33 @@
+{#-
+The form in which names are compared, as silver makes its name: ids: composed Unicode (NFC), lower
+case, white space collapsed and cut off at both ends; null when nothing is left. Two differences
+between the engines are kept out: DuckDB's regexp_replace replaces the first match unless told
+otherwise, and its trim cuts spaces only.
+-#}
+{% macro normalise(text) -%}
+nullif({{ replace_all(replace_all('lower(' ~ compose(text) ~ ')', '[ \\t\\r\\n\\f]+', ' '), '^ | $', '') }}, '')
+{%- endmacro %}
+
+{#- Unicode's composed form, so that an accent as a character of its own makes no other name. Trino takes
+the form's name in capitals only. -#}
+{% macro compose(text) -%}
+{% if target.type == 'athena' -%}
+normalize({{ text }}, NFC)
+{%- else -%}
+nfc_normalize({{ text }})
+{%- endif %}
+{%- endmacro %}
+
+{#- The one difference: DuckDB needs the option 'g' to replace every match. -#}
+{% macro replace_all(text, pattern, replacement) -%}
+{% if target.type == 'athena' -%}
+regexp_replace({{ text }}, '{{ pattern }}', '{{ replacement }}')
+{%- else -%}
+regexp_replace({{ text }}, '{{ pattern }}', '{{ replacement }}', 'g')
+{%- endif %}
+{%- endmacro %}
+
+{#- Key of a title of an artist, from normalised names: null without a title. -#}
+{% macro name_key(artist_key, title_key) -%}
+coalesce({{ artist_key }}, '') || '|' || {{ title_key }}
+{%- endmacro %}

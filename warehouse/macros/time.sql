@@ -1,0 +1,55 @@
+{#-
+Times are `timestamp(3)`: milliseconds on both engines (DuckDB's TIMESTAMP_MS). On such values
+date_diff('millisecond', a, b) is the same on both; larger units are not, because DuckDB counts
+boundaries and Trino whole units, so differences are taken in milliseconds only.
+-#}
+
+{#- Milliseconds since 1970-01-01 (UTC), bigint. -#}
+{% macro epoch_ms(ts) -%}
+date_diff('millisecond', timestamp '1970-01-01 00:00:00', {{ ts }})
+{%- endmacro %}
+
+{#-
+A timestamp, some milliseconds (bigint, may be negative) later. Trino's date_add refuses counts
+beyond 32 bits, hence whole days first.
+-#}
+{% macro add_ms(ts, ms) -%}
+{% if target.type == 'athena' -%}
+date_add('millisecond', mod({{ ms }}, 86400000), date_add('day', ({{ ms }}) / 86400000, {{ ts }}))
+{%- else -%}
+({{ ts }} + to_milliseconds({{ ms }}))
+{%- endif %}
+{%- endmacro %}
+
+{#-
+What a clock in the zone shows at a UTC timestamp. `at time zone` on a timestamp without zone
+reads it as the zone's time on DuckDB and as the session's on Trino, and Trino takes only
+literal zones there.
+-#}
+{% macro local_time(ts, zone) -%}
+{% if target.type == 'athena' -%}
+cast(at_timezone(with_timezone({{ ts }}, 'UTC'), {{ zone }}) as timestamp(3))
+{%- else -%}
+(({{ ts }} at time zone 'UTC') at time zone {{ zone }})
+{%- endif %}
+{%- endmacro %}
+
+{#- The first date that is no longer in the run's interval. -#}
+{% macro as_of_date() -%}
+cast(substr('{{ var("as_of") }}', 1, 10) as date)
+{%- endmacro %}
+
+{#- A date some days later; date plus interval is a timestamp on DuckDB, hence the cast. -#}
+{% macro add_days(day, days) -%}
+cast({{ day }} + {{ days }} * interval '1' day as date)
+{%- endmacro %}
+
+{#- First day of the unit ('week' begins on Monday) that holds the date. -#}
+{% macro first_day(unit, day) -%}
+cast(date_trunc('{{ unit }}', {{ day }}) as date)
+{%- endmacro %}
+
+{#- 1 on Monday to 7 on Sunday; extract(dow) says 0 on DuckDB and 7 on Trino. -#}
+{% macro weekday(day) -%}
+(mod(date_diff('day', date '1900-01-01', {{ day }}), 7) + 1)
+{%- endmacro %}

@@ -1,0 +1,66 @@
+-- Every date from the first to the last on which something was played, UTC or local.
+with
+
+plays as (select * from {{ ref('fct_plays') }}),
+
+span as (
+    select
+        least(min(played_date), min(local_date)) as first_date,
+        greatest(max(played_date), max(local_date)) as last_date
+    from plays
+),
+
+digits (digit) as (
+    values (0), (1), (2), (3), (4), (5), (6), (7), (8), (9)
+),
+
+-- 100,000 days are 273 years; the engines have no common way to make a series.
+day_numbers as (
+    select
+        ones.digit
+        + 10 * tens.digit
+        + 100 * hundreds.digit
+        + 1000 * thousands.digit
+        + 10000 * ten_thousands.digit as day_number
+    from digits as ones
+    cross join digits as tens
+    cross join digits as hundreds
+    cross join digits as thousands
+    cross join digits as ten_thousands
+),
+
+dates as (
+    select {{ add_days('span.first_date', 'day_numbers.day_number') }} as date_day
+    from day_numbers
+    inner join span
+        on
+            day_numbers.day_number
+            <= date_diff('day', span.first_date, span.last_date)
+),
+
+final as (
+    select
+        cast(date_day as date) as date_day,
+        cast(extract(year from date_day) as integer) as year_number,
+        cast(extract(quarter from date_day) as integer) as quarter_of_year,
+        cast(extract(month from date_day) as integer) as month_of_year,
+        cast(extract(day from date_day) as integer) as day_of_month,
+        cast({{ weekday('date_day') }} as integer) as weekday,
+        cast(
+            case {{ weekday('date_day') }}
+                when 1 then 'Monday'
+                when 2 then 'Tuesday'
+                when 3 then 'Wednesday'
+                when 4 then 'Thursday'
+                when 5 then 'Friday'
+                when 6 then 'Saturday'
+                when 7 then 'Sunday'
+            end as varchar
+        ) as weekday_name,
+        cast({{ weekday('date_day') }} >= 6 as boolean) as is_weekend,
+        cast({{ first_day('week', 'date_day') }} as date) as week_start,
+        cast({{ first_day('month', 'date_day') }} as date) as month_start
+    from dates
+)
+
+select * from final

@@ -1,0 +1,43 @@
+-- The tracks that were new to a listener in the newest month of the data, those that stayed most first.
+-- A track is new to a user on the date of its first play by that user.
+with
+
+first_plays as (
+    select
+        user_id,
+        track_id,
+        min(played_date) as first_date,
+        count(*) as plays
+    from fct_plays
+    where track_id is not null and not is_incognito
+    group by user_id, track_id
+),
+
+newest_date as (
+    select max(played_date) as played_date from fct_plays
+),
+
+newest_month as (
+    select dim_dates.month_start
+    from newest_date
+    inner join dim_dates
+        on newest_date.played_date = dim_dates.date_day
+)
+
+select
+    first_plays.user_id,
+    first_plays.first_date,
+    dim_tracks.track_name,
+    dim_tracks.artist_name,
+    first_plays.plays
+from first_plays
+inner join newest_month
+    on first_plays.first_date >= newest_month.month_start
+inner join dim_tracks
+    on first_plays.track_id = dim_tracks.track_id
+order by
+    first_plays.plays desc,
+    first_plays.user_id,
+    first_plays.first_date,
+    first_plays.track_id
+limit 50

@@ -1,0 +1,14 @@
+-- The 20 longest sessions: less than 30 minutes between the end of a play and the next start.
+-- session_minutes is last end minus first start; heard_minutes is the sum of the lengths of its plays.
+select
+    user_id,
+    started_at,
+    ended_at,
+    session_minutes,
+    cast(played_ms as double) / 60000e0 as heard_minutes,
+    plays,
+    distinct_tracks,
+    skip_rate
+from fct_sessions
+order by session_ms desc, user_id, session_id
+limit 20

@@ -1,0 +1,15 @@
+-- The 50 artists skipped most surely: by the lower end of the interval, so that one skip of one play does not lead.
+-- skip_rate = skips / (skips + finishes); low and high are its 95 % Wilson interval; an artist's tracks are those it comes first on.
+select
+    artist_name,
+    plays,
+    verdict_plays,
+    skips,
+    neutral_plays,
+    skip_rate,
+    skip_rate_low,
+    skip_rate_high
+from skip_rate_by_artist
+where verdict_plays > 0
+order by skip_rate_low desc, verdict_plays desc, artist_id
+limit 50
