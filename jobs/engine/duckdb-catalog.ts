@@ -1,0 +1,124 @@
+import { createHash } from 'node:crypto';
+import { join } from 'node:path';
+import { type Contract, readContracts } from '../lake/contracts.ts';
+import type { Target } from '../lake/keys.ts';
+import { type LakeState, type OutputFile, readBronzeIndex, readSilverFiles } from '../lake/manifest.ts';
+import type { LakeStore } from '../lake/store.ts';
+import { literalPath, quoteName, quoteText } from './embedded.ts';
+import type { DeclaredColumn, Schema } from './index.ts';
+
+/** A table of a catalog: the select behind its view, and the objects that the select reads. */
+export interface CatalogTable {
+  schema: Exclude<Schema, 'run'>;
+  name: string;
+  select: string;
+  files: readonly OutputFile[];
+  /** As the contract says; empty for gold, whose files say it themselves. */
+  columns: readonly DeclaredColumn[];
+}
+
+/** Columns of `silver.check_results`: one row per test of the last check of each scope (see check.ts). */
+export const CHECK_RESULT_COLUMNS: readonly DeclaredColumn[] = [
+  { name: 'scope', type: 'varchar' },
+  { name: 'table_name', type: 'varchar' },
+  { name: 'test', type: 'varchar' },
+  { name: 'severity', type: 'varchar' },
+  { name: 'status', type: 'varchar' },
+  { name: 'failing_rows', type: 'bigint' },
+  { name: 'message', type: 'varchar' },
+];
+
+const GOLD_SCHEMA = { dev: 'gold_dev', prod: 'gold_prod' } as const satisfies Record<Target, Schema>;
+
+/**
+ * Every table that readers may see in one state of a folder lake. Views name their files one by one, never by a pattern: what lies
+ * in a folder is not yet part of a table, and what an interrupted run left there never will be.
+ */
+export async function catalogTables(store: LakeStore, root: string, state: LakeState): Promise<CatalogTable[]> {
+  const tables: CatalogTable[] = [];
+  const bronze = Map.groupBy(await readBronzeIndex(store, state), (file) => file.table);
+  for (const contract of readContracts()) {
+    const files =
+      contract.layer === 'bronze'
+        ? (bronze.get(contract.table) ?? []).filter((file) => file.rows > 0)
+        : await readSilverFiles(store, state, contract.table);
+    const columns = [...contract.columns, ...contract.partition];
+    tables.push({
+      schema: contract.layer,
+      name: contract.table,
+      select: selectOf(contract, root, files),
+      files,
+      columns,
+    });
+  }
+  tables.push(checkResults(root, state));
+  for (const [target, version] of Object.entries(state.gold)) {
+    for (const [name, file] of Object.entries(version?.tables ?? {})) {
+      const select = `select * from read_parquet(${pathList(root, [file])})`;
+      tables.push({ schema: GOLD_SCHEMA[target as Target], name, select, files: [file], columns: [] });
+    }
+  }
+  return tables;
+}
+
+/** What tells one catalog from another. */
+export function fingerprintOf(tables: readonly CatalogTable[]): string {
+  const hash = createHash('sha256');
+  for (const table of tables) hash.update(`${table.schema}.${table.name}\n${table.select}\n`);
+  return hash.digest('hex');
+}
+
+/** In place of a table that cannot be read: every query on it fails with the reason, and no other table is touched. */
+export function unreadableSelect({ columns }: CatalogTable, reason: string): string {
+  const shown = columns.length === 0 ? [{ name: 'unreadable', type: 'varchar' }] : columns;
+  return emptySelect(shown, `error(${quoteText(reason)}) is not null`);
+}
+
+function selectOf(contract: Contract, root: string, files: readonly OutputFile[]): string {
+  if (files.length === 0) return emptySelect([...contract.columns, ...contract.partition], 'false');
+  const columns = contract.columns.map(({ name }) => quoteName(name));
+  if (contract.format === 'json') {
+    return `select ${columns.join(', ')} from ${readJson(root, files, 'newline_delimited', contract.columns)}`;
+  }
+  const partitions = contract.partition.map((_, index) => partitionColumn(contract.partition, index));
+  return `select ${[...columns, ...partitions].join(', ')} from read_parquet(${pathList(root, files)}, filename = true)`;
+}
+
+/** From the end of the path, because the lake's own folder may be called `year=1999` too. Filters on it skip whole files (measured: 1 of 2,000 read). */
+function partitionColumn(partition: Contract['partition'], index: number): string {
+  const pattern = `${partition.map(({ name }) => `/${name}=([^/]*)`).join('')}/[^/]*$`;
+  const { name, type } = partition[index]!;
+  return `cast(regexp_extract(filename, ${quoteText(pattern)}, ${index + 1}) as ${type}) as ${quoteName(name)}`;
+}
+
+function emptySelect(columns: readonly DeclaredColumn[], condition: string): string {
+  const nulls = columns.map(({ name, type }) => `cast(null as ${type}) as ${quoteName(name)}`);
+  return `select ${nulls.join(', ')} where ${condition}`;
+}
+
+function checkResults(root: string, state: LakeState): CatalogTable {
+  const keys = Object.keys(state.checks)
+    .sort()
+    .map((scope) => state.checks[scope]!.key);
+  const columns = CHECK_RESULT_COLUMNS.map(({ name }) => quoteName(name)).join(', ');
+  const files = [...new Set(keys)].map((key) => ({ key, rows: 0, bytes: 0, sha256: '' }));
+  const select =
+    files.length === 0
+      ? emptySelect(CHECK_RESULT_COLUMNS, 'false')
+      : `select ${columns} from ${readJson(root, files, 'array', CHECK_RESULT_COLUMNS)}`;
+  return { schema: 'silver', name: 'check_results', select, files: [], columns: CHECK_RESULT_COLUMNS };
+}
+
+function readJson(
+  root: string,
+  files: readonly OutputFile[],
+  format: 'array' | 'newline_delimited',
+  columns: readonly DeclaredColumn[],
+): string {
+  const types = columns.map(({ name, type }) => `${quoteName(name)}: ${quoteText(type)}`).join(', ');
+  return `read_json(${pathList(root, files)}, format = '${format}', columns = {${types}})`;
+}
+
+function pathList(root: string, files: readonly OutputFile[]): string {
+  return `[${files.map(({ key }) => quoteText(literalPath(join(root, key)))).join(', ')}]`;
+}

@@ -1,0 +1,102 @@
+import type { Target } from '../lake/keys.ts';
+import type { LakeState, OutputFile } from '../lake/manifest.ts';
+
+/** A value of a result row, without loss: 64-bit and wider integers are bigint; decimals, times, lists and the rest are text. */
+export type SqlValue = null | boolean | number | bigint | string;
+
+export interface ResultColumn {
+  name: string;
+  /** `varchar`, `boolean`, `integer`, `bigint`, `double`, `decimal(p,s)`, `timestamp` (text `YYYY-MM-DD HH:MM:SS.mmm`), `date` (text), ... */
+  type: string;
+}
+
+export interface ResultSet {
+  columns: ResultColumn[];
+  rows: SqlValue[][];
+  /** Bytes that the engine read for it, where it says. */
+  scannedBytes?: number;
+}
+
+export interface QueryOptions {
+  /** Values for `?`, in order. */
+  parameters?: readonly SqlValue[];
+  /** Schema for unqualified names; default `dev`. */
+  target?: Target;
+  /** Stop with `result_too_large` beyond this many rows; default `MAX_ROWS`. */
+  maxRows?: number;
+}
+
+/** Results are held in memory; a query that needs more rows writes a table instead. */
+export const MAX_ROWS = 1_000_000;
+
+/** A layer as readers see it, or `run`: tables that this session has built and nobody else sees. */
+export type Schema = 'bronze' | 'silver' | 'gold_dev' | 'gold_prod' | 'run';
+
+/** A column as declared: `type` is one of varchar, boolean, integer, bigint, double, decimal(p,s), timestamp, date. */
+export interface DeclaredColumn {
+  name: string;
+  type: string;
+}
+
+/** One gold table to build. Nobody but the session sees it until a state that names it is published. */
+export interface BuildRequest {
+  model: string;
+  /** One select in the engine's dialect, every table named by `relation`. */
+  select: string;
+  /** What the select must give, in order. */
+  columns: readonly DeclaredColumn[];
+  /** Columns to sort the table by, so that readers skip what they do not need; may be empty. */
+  sort: readonly string[];
+}
+
+/** For whom a session works: `state` is what `silver`, `gold_dev`, ... mean in it, whatever is committed meanwhile. */
+export interface SessionRequest {
+  state: LakeState;
+  target: Target;
+  /** Names the tables of `build`. Must not be the run of a published version. */
+  runId: string;
+}
+
+/** Work on one state of the lake, out of the readers' sight. */
+export interface EngineSession {
+  /**
+   * SQL text that stands for a table: after `from`, at any place. The objects behind it are verified against the manifest first.
+   *
+   * @throws `object_damaged`, `object_missing` (65) that name the object; Error (a bug) for a table that does not exist
+   */
+  relation(schema: Schema, table: string): Promise<string>;
+  /** Rows of one select over relations. @throws `sql_invalid` (64) where the engine refuses it */
+  query(sql: string, parameters?: readonly SqlValue[]): Promise<ResultSet>;
+  /** Names and types that a select gives, without running it. @throws `sql_invalid` (64) */
+  describe(select: string): Promise<ResultColumn[]>;
+  /**
+   * Runs a select and keeps its rows as `gold/<target>/<run>/<model>/`, whole and durable; `relation('run', model)` reads it.
+   *
+   * @throws `model_columns` (65) where the select's columns are not the declared ones; `sql_invalid` (64); `disk_full` (74)
+   */
+  build(request: BuildRequest): Promise<OutputFile>;
+  close(): Promise<void>;
+}
+
+/**
+ * Port 2: SQL over the lake. Implementations: DuckDB in the process, Athena.
+ *
+ * The manifest is the truth and the catalog is derived from it: a job commits first and publishes then. Whoever is killed in between
+ * leaves readers with the version before; the next `publish` or `query` mends it.
+ */
+export interface SqlEngine {
+  /** `target.type` of the models' macros; looked at nowhere else. */
+  readonly dialect: 'duckdb' | 'athena';
+  /**
+   * Rows of ONE read-only statement on the published tables: schemas bronze, silver, gold_dev, gold_prod.
+   *
+   * @throws `sql_invalid` (64) for mistakes, with the engine's words, place and near names; `sql_refused` (64) for anything but reading
+   *   the lake; `result_too_large` (64); `object_damaged` (65) for a table that cannot be read
+   */
+  query(sql: string, options?: QueryOptions): Promise<ResultSet>;
+  /** Opens a private view of one state. Close it. */
+  session(request: SessionRequest): Promise<EngineSession>;
+  /** Makes readers see exactly this state, all tables at once; a reader at work goes on with the old set. Doing it again changes nothing. */
+  publish(state: LakeState): Promise<void>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,127 @@
+import type { Effects } from './effects.ts';
+import type { ResultSet, SqlValue } from './engine/index.ts';
+import type { Target } from './lake/keys.ts';
+
+export type SqlFormat = 'table' | 'csv' | 'json';
+
+export interface SqlInput {
+  /** One statement that reads. */
+  statement: string;
+  /** Values for `?`, in order. */
+  parameters?: readonly SqlValue[];
+  /** Schema of unqualified names. */
+  target: Target;
+  /** Default: the engine's own limit. */
+  maxRows?: number;
+}
+
+/** Wider cells are cut on a terminal; CSV and JSON hold the whole value. */
+const CELL_MAX_CHARS = 60;
+/** How a formula begins for a spreadsheet, a negative number excepted. */
+const FORMULA = /^(?:[=+@\t\r]|-(?!\d))/;
+const NUMBER = /^(tinyint|smallint|integer|bigint|hugeint|u\w+int|ubigint|uinteger|float|double|decimal\(.*\))$/;
+
+/** Rows of one statement over the published tables. @throws as `SqlEngine.query` */
+export async function sql(input: SqlInput, { engine }: Pick<Effects, 'engine'>): Promise<ResultSet> {
+  const { statement, parameters = [], target, maxRows } = input;
+  return engine.query(statement, { parameters, target, ...(maxRows !== undefined && { maxRows }) });
+}
+
+/**
+ * A result as text without a final newline.
+ *
+ * - `table`: aligned columns and the number of rows; control characters are shown, not sent to the terminal
+ * - `csv`: RFC 4180 with a header; null is an empty field, an empty text is `""`; a text that a spreadsheet would run as a formula gets an
+ *   apostrophe in front (`json` has the text as it is)
+ * - `json`: one array of objects; integers of any size and decimals as exact JSON numbers; not-a-number and infinities as text
+ */
+export function formatResult(result: ResultSet, format: SqlFormat): string {
+  if (format === 'json') return formatJson(result);
+  return format === 'csv' ? formatCsv(result) : formatTable(result);
+}
+
+function formatJson({ columns, rows }: ResultSet): string {
+  const names = uniqueNames(columns.map(({ name }) => name)).map((name) => JSON.stringify(name));
+  const isDecimal = columns.map(({ type }) => type.startsWith('decimal('));
+  const cell = (value: SqlValue, index: number): string => {
+    if (typeof value === 'bigint') return value.toString();
+    if (typeof value === 'string' && isDecimal[index]) return value;
+    if (typeof value === 'number' && !Number.isFinite(value)) return JSON.stringify(String(value));
+    return JSON.stringify(value);
+  };
+  const lines = rows.map(
+    (row) => `{${row.map((value, index) => `${names[index]}: ${cell(value, index)}`).join(', ')}}`,
+  );
+  return lines.length === 0 ? '[]' : `[\n${lines.join(',\n')}\n]`;
+}
+
+/** An object holds a name once: the second `n` is `n_2`. */
+function uniqueNames(names: readonly string[]): string[] {
+  const taken = new Set<string>();
+  return names.map((name) => {
+    let unique = name;
+    for (let copy = 2; taken.has(unique); copy += 1) unique = `${name}_${copy}`;
+    taken.add(unique);
+    return unique;
+  });
+}
+
+function formatCsv({ columns, rows }: ResultSet): string {
+  const field = (value: SqlValue): string => {
+    if (value === null) return '';
+    // A spreadsheet runs a text that begins like a formula; an apostrophe makes it text again. Numbers are left alone.
+    const text = typeof value === 'string' && FORMULA.test(value) ? `'${value}` : String(value);
+    return text === '' || /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  };
+  return [columns.map(({ name }) => name), ...rows].map((row) => row.map(field).join(',')).join('\r\n');
+}
+
+function formatTable({ columns, rows }: ResultSet): string {
+  const isNumber = columns.map(({ type }) => NUMBER.test(type));
+  const header = columns.map(({ name }) => shown(name));
+  const body = rows.map((row) => row.map((value) => (value === null ? '' : shown(String(value)))));
+  const widths = header.map((name, index) =>
+    body.reduce((width, row) => Math.max(width, widthOf(row[index]!)), widthOf(name)),
+  );
+  const line = (cells: readonly string[]): string =>
+    cells
+      .map((cell, index) => {
+        const padding = ' '.repeat(widths[index]! - widthOf(cell));
+        return isNumber[index] ? padding + cell : cell + padding;
+      })
+      .join('  ')
+      .trimEnd();
+  const rule = widths.map((width) => '─'.repeat(width)).join('  ');
+  return [
+    line(header),
+    rule,
+    ...body.map(line),
+    `${rows.length.toLocaleString('en')} ${rows.length === 1 ? 'row' : 'rows'}`,
+  ].join('\n');
+}
+
+/** What a terminal would obey instead of showing: control characters, and marks that turn the direction of text. */
+function shown(text: string): string {
+  const inert = text.replace(/[\p{Cc}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu, (mark) => {
+    if (mark === '\n') return '\\n';
+    if (mark === '\t') return '\\t';
+    return `\\u${mark.codePointAt(0)!.toString(16).padStart(4, '0')}`;
+  });
+  const characters = [...inert];
+  return characters.length <= CELL_MAX_CHARS ? inert : `${characters.slice(0, CELL_MAX_CHARS - 1).join('')}…`;
+}
+
+/** Columns of a terminal: East Asian wide characters and emoji take two, combining marks none. */
+function widthOf(text: string): number {
+  let width = 0;
+  for (const character of text) {
+    if (/\p{Mn}|\p{Me}|\u200b|\u200c|\u200d|\ufe0f/u.test(character)) continue;
+    width +=
+      /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]|\p{Emoji_Presentation}/u.test(
+        character,
+      )
+        ? 2
+        : 1;
+  }
+  return width;
+}

@@ -1,0 +1,250 @@
+import { check } from '../jobs/check.ts';
+import { enrich } from '../jobs/enrich.ts';
+import { latestManifest } from '../jobs/lake/manifest.ts';
+import { type PromoteInput, type PromoteResult, promote } from '../jobs/promote.ts';
+import { type LakeFixture, openLakeFixture, projectOf, type Row } from './lake-fixture.ts';
+
+const FILES = {
+  'models/play_counts.sql':
+    "select user_id, count(*) as plays, cast(sum(played_ms) as bigint) as total_ms from {{ source('silver', 'plays') }} group by user_id",
+  'models/totals.sql': "select cast(sum(plays) as bigint) as plays from {{ ref('play_counts') }}",
+  'models/all.yml': `models:
+  - name: play_counts
+    columns:
+      - {name: user_id, data_type: varchar, data_tests: [unique]}
+      - {name: plays, data_type: bigint, data_tests: [{expression_is_true: {expression: '< 4'}}]}
+      - {name: total_ms, data_type: bigint}
+  - name: totals
+    columns: [{name: plays, data_type: bigint}]
+`,
+};
+
+describe('promote', () => {
+  const project = projectOf(FILES);
+  let lake: LakeFixture;
+  let runs = 0;
+  beforeEach(async () => {
+    lake = await openLakeFixture();
+    await lake.commitSilver({ plays: plays('u1', 'u1', 'u2') });
+  });
+  afterEach(() => lake.close());
+
+  function plays(...users: string[]): Row[] {
+    return users.map((user_id, index) => ({
+      play_id: `p${index}`,
+      user_id,
+      source: 'api',
+      content_type: 'unknown',
+      played_ms: 1000,
+    }));
+  }
+  const dev = async (used = project): Promise<void> => {
+    await enrich({ target: 'dev', runId: `dev-${runs++}`, project: used }, lake.effects);
+    await check({ scope: 'silver', target: 'dev', runId: `check-${runs++}` }, lake.effects);
+    await check({ scope: 'gold', target: 'dev', runId: `check-${runs++}`, project: used }, lake.effects);
+  };
+  const run = (input: Partial<PromoteInput> = {}): Promise<PromoteResult> =>
+    promote({ runId: `prod-${runs++}`, project, ...input }, lake.effects);
+  const prod = async (): Promise<unknown> =>
+    (await lake.engine.query('select user_id, plays from play_counts order by 1', { target: 'prod' })).rows;
+
+  it('builds prod from what dev was built from, and shows it', async () => {
+    await dev();
+    const result = await run({ runId: 'prod-first' });
+    expect(result).toMatchObject({ status: 'promoted', runId: 'prod-first' });
+    expect(await prod()).toEqual([
+      ['u1', 2n],
+      ['u2', 1n],
+    ]);
+    const { gold, checks } = await lake.state();
+    expect(gold.prod).toMatchObject({
+      asOf: gold.dev?.asOf,
+      silverSequence: gold.dev?.silverSequence,
+      modelsHash: gold.dev?.modelsHash,
+    });
+    expect(checks.gold_prod).toMatchObject({ verdict: 'passed', of: 'prod-first' });
+  });
+
+  it('tells the difference of each table: rows, keys, sums', async () => {
+    await dev();
+    const first = await run();
+    expect(first.differences).toEqual([
+      {
+        table: 'play_counts',
+        rows: { dev: 2, prod: null },
+        keys: { added: 2, removed: 0 },
+        columns: { added: [], removed: [] },
+        sums: [
+          { column: 'plays', dev: 3, prod: null },
+          { column: 'total_ms', dev: 3000, prod: null },
+        ],
+      },
+      expect.objectContaining({ table: 'totals', rows: { dev: 1, prod: null } }),
+    ]);
+    await lake.commitSilver({ plays: plays('u2', 'u3', 'u3', 'u4') });
+    await dev();
+    const second = await run({ dryRun: true });
+    expect(second.status).toBe('dry_run');
+    expect(second.differences).toEqual([
+      {
+        table: 'play_counts',
+        rows: { dev: 3, prod: 2 },
+        keys: { added: 2, removed: 1 },
+        columns: { added: [], removed: [] },
+        sums: [
+          { column: 'plays', dev: 4, prod: 3 },
+          { column: 'total_ms', dev: 4000, prod: 3000 },
+        ],
+      },
+      {
+        table: 'totals',
+        rows: { dev: 1, prod: 1 },
+        keys: { added: null, removed: null },
+        columns: { added: [], removed: [] },
+        sums: [{ column: 'plays', dev: 4, prod: 3 }],
+      },
+    ]);
+    expect(await prod()).toHaveLength(2); // a dry run changes nothing
+  });
+
+  it('tells columns and tables that come and go', async () => {
+    await dev();
+    await run();
+    const other = projectOf({
+      'models/play_counts.sql':
+        "select user_id, count(*) as listens from {{ source('silver', 'plays') }} group by user_id",
+      'models/all.yml':
+        'models: [{name: play_counts, columns: [{name: user_id, data_type: varchar, data_tests: [unique]}, {name: listens, data_type: bigint}]}]',
+    });
+    await dev(other);
+    const { differences } = await run({ project: other });
+    expect(differences).toMatchObject([
+      {
+        table: 'play_counts',
+        columns: { added: ['listens'], removed: ['plays', 'total_ms'] },
+        keys: { added: 0, removed: 0 },
+      },
+      { table: 'totals', rows: { dev: null, prod: 1 }, keys: { added: 0, removed: 1 } },
+    ]);
+    await expect(lake.engine.query('select * from gold_prod.totals')).rejects.toMatchObject({ code: 'sql_invalid' });
+  });
+
+  it('changes nothing when prod shows this version already', async () => {
+    await dev();
+    const { runId } = await run();
+    const sequence = (await latestManifest(lake.store))?.sequence;
+    const again = await run();
+    expect(again).toMatchObject({ status: 'nothing_new', runId });
+    expect((await latestManifest(lake.store))?.sequence).toBe(sequence);
+  });
+
+  describe('refuses, and leaves prod as it was,', () => {
+    beforeEach(async () => {
+      await dev();
+      await run();
+    });
+    afterEach(async () => {
+      expect(await prod()).toEqual([
+        ['u1', 2n],
+        ['u2', 1n],
+      ]);
+    });
+
+    it('when silver has changed since dev was built', async () => {
+      await lake.commitSilver({ plays: plays('u5') });
+      await expect(run()).rejects.toMatchObject({ code: 'gold_outdated', exit: 'data' });
+    });
+
+    it('when the models have changed since dev was built', async () => {
+      const other = projectOf({ ...FILES, 'models/totals.sql': 'select cast(1 as bigint) as plays' });
+      await expect(run({ project: other })).rejects.toMatchObject({ code: 'gold_outdated' });
+    });
+
+    it('when this version of dev was not checked', async () => {
+      await lake.commitSilver({ plays: plays('u5') });
+      await enrich({ target: 'dev', runId: 'unchecked', project }, lake.effects);
+      await expect(run()).rejects.toMatchObject({ code: 'checks_missing', message: expect.stringContaining('silver') });
+      await check({ scope: 'silver', target: 'dev', runId: 'c' }, lake.effects);
+      await expect(run()).rejects.toMatchObject({
+        code: 'checks_missing',
+        hint: expect.stringContaining('check --scope gold'),
+      });
+    });
+
+    it('F64: when a check of dev has failed', async () => {
+      await lake.commitSilver({ plays: plays('u1', 'u1', 'u1', 'u1') });
+      await dev();
+      await expect(run()).rejects.toMatchObject({
+        code: 'checks_failed',
+        exit: 'data',
+        message: expect.stringContaining('gold_dev'),
+      });
+      await expect(run({ dryRun: true })).rejects.toMatchObject({ code: 'checks_failed' });
+    });
+
+    it('F64: when a check of silver has failed', async () => {
+      await lake.commitSilver({ plays: plays('u1', 'u1').map((play) => ({ ...play, copies: 0 })) });
+      await dev();
+      await expect(run()).rejects.toMatchObject({ code: 'checks_failed', message: expect.stringContaining('silver') });
+    });
+
+    it('F64: when the tables of prod fail where those of dev did not', async () => {
+      const files = {
+        ...FILES,
+        'models/totals.sql': "select cast({% if target.name == 'prod' %}-1{% else %}1{% endif %} as bigint) as plays",
+        'models/all.yml': FILES['models/all.yml'].replace(
+          'columns: [{name: plays, data_type: bigint}]',
+          "columns: [{name: plays, data_type: bigint, data_tests: [{expression_is_true: {expression: '> 0'}}]}]",
+        ),
+      };
+      const other = projectOf(files);
+      await dev(other);
+      await expect(run({ project: other })).rejects.toMatchObject({
+        code: 'checks_failed',
+        message: expect.stringContaining('gold_prod'),
+      });
+    });
+
+    it('F36: when it is killed before its commit; the next one finishes', async () => {
+      await lake.commitSilver({ plays: plays('u7') });
+      await dev();
+      const killed = new Error('killed');
+      const store = {
+        ...lake.store,
+        put: (key: string, ...rest: [never]) =>
+          key.startsWith('manifests/') ? Promise.reject(killed) : lake.store.put(key, ...rest),
+      };
+      await expect(promote({ runId: 'killed', project }, { ...lake.effects, store })).rejects.toBe(killed);
+      expect(await prod()).toHaveLength(2);
+      await run();
+      expect(await prod()).toEqual([['u7', 1n]]);
+      await lake.commitSilver({ plays: plays('u1', 'u1', 'u2') });
+      await dev();
+      await run();
+    });
+  });
+
+  it('refuses where there is no dev', async () => {
+    await expect(run()).rejects.toMatchObject({ code: 'gold_missing', exit: 'data' });
+  });
+
+  it('F36: killed between commit and publish, the next command shows what was committed', async () => {
+    await dev();
+    const killed = new Error('killed');
+    const engine = { ...lake.engine, publish: () => Promise.reject(killed) };
+    await expect(promote({ runId: 'killed', project }, { ...lake.effects, engine })).rejects.toBe(killed);
+    expect(await run()).toMatchObject({ status: 'nothing_new', runId: 'killed' });
+    expect(await prod()).toHaveLength(2);
+  });
+
+  it('F55: of two at once exactly one commits, the other is told to try again', async () => {
+    await dev();
+    const ends = await Promise.allSettled([run(), run()]);
+    expect(ends.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+    expect(ends.find((end) => end.status === 'rejected')?.reason).toMatchObject({
+      code: 'commit_conflict',
+      exit: 'tempfail',
+    });
+    expect(await prod()).toHaveLength(2);
+  });
+});
