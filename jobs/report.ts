@@ -1,0 +1,136 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir, open, readdir, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Effects, stopIfAsked } from './effects.ts';
+import { isErrno, JobError } from './errors.ts';
+import type { Target } from './lake/keys.ts';
+import { composeReport } from './report/compose.ts';
+import type { Figure } from './report/figure.ts';
+import { type Drawing, renderPage } from './report/page.ts';
+import { renderPng, renderSvg } from './report/render.ts';
+import { NARROW, WIDE } from './report/theme.ts';
+
+export interface ReportInput {
+  /** The run that the report belongs to; printed at its foot. */
+  runId: string;
+  /** Folder for `report.html` and `charts/*.png`; created when absent. */
+  outDir: string;
+  /** `prod`: what was checked and promoted. `dev` says so at its top. */
+  target: Target;
+}
+
+export interface ReportOutput {
+  /** Path of the page. */
+  html: string;
+  /** Paths of the PNGs, in the order of the page. */
+  charts: string[];
+}
+
+/** Files that are not finished yet end in this; what a killed report left behind is removed by the next one. */
+const UNFINISHED = '.unfinished';
+
+/**
+ * Writes the report of the published gold tables: one HTML file that needs nothing else, and each chart as PNG.
+ *
+ * Everything is read and drawn before the first file is touched, each file is written aside, flushed and renamed, and the page comes
+ * last: whoever is killed or runs out of disk leaves the old page whole. PNGs of charts that the new page no longer has are removed.
+ *
+ * @throws what `SqlEngine.query` throws; `disk_full`, `disk_failed` (74) where the folder cannot be written; `stopped` (75) when
+ *   the signal is aborted before the files are replaced
+ */
+export async function report(
+  input: ReportInput,
+  effects: Pick<Effects, 'engine' | 'progress' | 'signal'>,
+): Promise<ReportOutput> {
+  const { engine, progress, signal } = effects;
+  progress.start('report');
+  const content = await composeReport(engine, { target: input.target, runId: input.runId });
+  const figures = content.sections.flatMap((section) => section.figures).filter((figure) => figure.chart !== undefined);
+  const drawings = new Map<string, Drawing>();
+  const images = new Map<string, Uint8Array>();
+  for (const figure of figures) {
+    stopIfAsked(signal);
+    drawings.set(figure.name, {
+      wide: await renderSvg(figure.chart!(WIDE)),
+      narrow: await renderSvg(figure.chart!(NARROW)),
+    });
+    images.set(`${figure.name}.png`, renderPng(await renderSvg(titled(figure))));
+    progress.update(images.size, figure.name);
+  }
+  const page = renderPage(content, drawings);
+  stopIfAsked(signal);
+  const output = await replaceFiles(input.outDir, page, images);
+  progress.end(`${images.size} charts, ${output.html}`);
+  return output;
+}
+
+/** A PNG stands alone, so it carries its own title. */
+function titled(figure: Figure): ReturnType<NonNullable<Figure['chart']>> {
+  const spec = figure.chart!(WIDE);
+  const subtitle = figure.takeaway ? { subtitle: figure.takeaway } : {};
+  return { ...spec, title: { text: figure.title, ...subtitle } };
+}
+
+async function replaceFiles(
+  outDir: string,
+  page: string,
+  images: ReadonlyMap<string, Uint8Array>,
+): Promise<ReportOutput> {
+  const chartDir = join(outDir, 'charts');
+  const targets = [
+    ...[...images].map(([name, bytes]) => ({ path: join(chartDir, name), bytes })),
+    { path: join(outDir, 'report.html'), bytes: page },
+  ];
+  const suffix = `.${randomBytes(6).toString('hex')}${UNFINISHED}`;
+  const staged: string[] = [];
+  try {
+    await mkdir(chartDir, { recursive: true });
+    await removeLeftOvers(outDir, chartDir);
+    for (const { path, bytes } of targets) {
+      staged.push(path + suffix);
+      await writeDurably(path + suffix, bytes);
+    }
+    for (const { path } of targets) await rename(path + suffix, path);
+    for (const name of await readdir(chartDir))
+      if (name.endsWith('.png') && !images.has(name)) await rm(join(chartDir, name));
+  } catch (error) {
+    await Promise.all(staged.map((path) => rm(path, { force: true })));
+    throw asDiskError(error, outDir);
+  }
+  return { html: join(outDir, 'report.html'), charts: [...images.keys()].map((name) => join(chartDir, name)) };
+}
+
+async function removeLeftOvers(...folders: string[]): Promise<void> {
+  for (const folder of folders) {
+    for (const name of await readdir(folder))
+      if (name.endsWith(UNFINISHED)) await rm(join(folder, name), { force: true });
+  }
+}
+
+async function writeDurably(path: string, bytes: string | Uint8Array): Promise<void> {
+  const file = await open(path, 'wx', 0o600);
+  try {
+    await file.writeFile(bytes);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+function asDiskError(error: unknown, outDir: string): unknown {
+  if (isErrno(error, 'ENOSPC', 'EDQUOT', 'EFBIG')) {
+    return new JobError('disk_full', 'io', `no room for the report: ${error.code}`, {
+      place: { file: outDir },
+      hint: 'make room and run it again; the old report is whole',
+      cause: error,
+    });
+  }
+  if (isErrno(error, 'EACCES', 'EPERM', 'EROFS', 'EIO', 'ENOTDIR', 'EISDIR', 'EEXIST', 'ENOENT', 'ENAMETOOLONG')) {
+    return new JobError('disk_failed', 'io', `cannot write the report: ${error.code}`, {
+      place: { file: outDir },
+      hint: 'give a folder that you may write, with --out',
+      cause: error,
+    });
+  }
+  return error;
+}

@@ -1,0 +1,89 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parse as parseYaml } from 'yaml';
+import { z } from 'zod';
+import type { SqlEngine, SqlValue } from '../engine/index.ts';
+import { WAREHOUSE_DIR } from '../lake/contracts.ts';
+import type { Target } from '../lake/keys.ts';
+
+/** The choices behind the numbers, from the one place where the models take them: `vars` of warehouse/dbt_project.yml. */
+export interface Definitions {
+  sessionGapMinutes: number;
+  qualifiedPlaySeconds: number;
+  isEndplaySkipped: boolean;
+  isIncognitoIncluded: boolean;
+  rankedTracks: number;
+}
+
+/** What every section builds on: questions to gold, the definitions, and what there is at all. */
+export interface Reading {
+  /** Rows of one select on gold as objects, 64-bit integers as numbers. `{in_reports}` in it becomes the condition for plays that count. */
+  rows<T extends Record<string, string | number | boolean | null>>(
+    sql: string,
+    parameters?: readonly SqlValue[],
+  ): Promise<T[]>;
+  definitions: Definitions;
+  totals: Totals;
+  /** Whether the lengths of plays are known: then listening is counted in time, otherwise in plays. */
+  isTimed: boolean;
+}
+
+/** All of what counts in reports. Dates are local ones. */
+export interface Totals extends Record<string, string | number | boolean | null> {
+  plays: number;
+  private_plays: number;
+  played_ms: number;
+  plays_without_length: number;
+  plays_without_track: number;
+  users: number;
+  tracks: number;
+  artists: number;
+  days: number;
+  skipped: number;
+  finished: number;
+  first_date: string | null;
+  last_date: string | null;
+}
+
+const projectVars = z.object({
+  session_gap_minutes: z.number(),
+  qualified_play_ms: z.number(),
+  is_endplay_skipped: z.boolean(),
+  include_incognito: z.boolean(),
+  top_tracks_max_rank: z.number(),
+});
+
+/** Reads the definitions. @throws Error when the project's file lacks one: the report explains no number with a guess */
+export function readDefinitions(): Definitions {
+  const project = z
+    .object({ vars: projectVars })
+    .parse(parseYaml(readFileSync(join(WAREHOUSE_DIR, 'dbt_project.yml'), 'utf8')));
+  return {
+    sessionGapMinutes: project.vars.session_gap_minutes,
+    qualifiedPlaySeconds: project.vars.qualified_play_ms / 1000,
+    isEndplaySkipped: project.vars.is_endplay_skipped,
+    isIncognitoIncluded: project.vars.include_incognito,
+    rankedTracks: project.vars.top_tracks_max_rank,
+  };
+}
+
+/** How questions reach gold of one target. Counts stay far below 2^53, where numbers are exact. */
+export function reader(engine: SqlEngine, target: Target, definitions: Definitions): Reading['rows'] {
+  const condition = definitions.isIncognitoIncluded ? '1 = 1' : 'not is_incognito';
+  return async <T extends Record<string, string | number | boolean | null>>(
+    sql: string,
+    parameters: readonly SqlValue[] = [],
+  ): Promise<T[]> => {
+    const result = await engine.query(sql.replaceAll('{in_reports}', condition), { target, parameters });
+    return result.rows.map((row) => {
+      const entries = result.columns.map(({ name, type }, index) => [name, plain(row[index] ?? null, type)]);
+      return Object.fromEntries(entries) as T;
+    });
+  };
+}
+
+function plain(value: SqlValue, type: string): string | number | boolean | null {
+  if (typeof value === 'bigint') return Number(value);
+  if (typeof value === 'string' && type.startsWith('decimal')) return Number(value);
+  return value;
+}

@@ -1,0 +1,233 @@
+import type { Figure, Section } from './figure.ts';
+import { formatCount, formatDate, formatMinutes, formatPlural, nameInText } from './format.ts';
+import { rankedLists } from './rankings.ts';
+import type { Reading } from './reading.ts';
+
+const SHOWN_RANKS = 10;
+const PERIODS = [
+  { period: '28 days', title: 'Last 28 days' },
+  { period: 'year', title: 'Last 365 days' },
+  { period: 'all', title: 'All time' },
+];
+
+const TOP_TRACKS = `
+select
+    period,
+    rank,
+    track_name,
+    artist_name,
+    plays,
+    minutes,
+    listeners,
+    previous_rank
+from top_tracks
+where
+    rank <= ?
+    and period in ('28 days', 'year', 'all')
+order by period, rank`;
+
+/** The periods are those of `top_tracks`, so both rankings speak of the same days. */
+const TOP_ARTISTS = `
+with
+
+periods as (
+    select distinct
+        period,
+        period_start,
+        period_end
+    from top_tracks
+    where period in ('28 days', 'year', 'all')
+),
+
+metrics as (select * from daily_artist_metrics),
+
+artists as (select * from dim_artists),
+
+counted as (
+    select
+        periods.period,
+        metrics.artist_id,
+        cast(sum(metrics.plays) as bigint) as plays,
+        sum(metrics.minutes) as minutes
+    from periods
+    inner join metrics
+        on
+            metrics.played_date < periods.period_end
+            and (
+                periods.period_start is null
+                or metrics.played_date >= periods.period_start
+            )
+    group by periods.period, metrics.artist_id
+),
+
+ranked as (
+    select
+        *,
+        row_number() over (
+            partition by period
+            order by plays desc, minutes desc, artist_id
+        ) as rank
+    from counted
+),
+
+final as (
+    select
+        ranked.period,
+        ranked.rank,
+        artists.artist_name,
+        ranked.plays,
+        ranked.minutes
+    from ranked
+    left join artists
+        on ranked.artist_id = artists.artist_id
+    where ranked.rank <= ?
+)
+
+select * from final
+order by period, rank`;
+
+interface TrackRow extends Record<string, string | number | null> {
+  period: string;
+  rank: number;
+  track_name: string | null;
+  artist_name: string | null;
+  plays: number;
+  minutes: number;
+  listeners: number;
+  previous_rank: number | null;
+}
+
+interface ArtistRow extends Record<string, string | number | null> {
+  period: string;
+  rank: number;
+  artist_name: string | null;
+  plays: number;
+  minutes: number;
+}
+
+/** What was played most, by three lengths of looking back. */
+export async function whatSection(reading: Reading, asOf: string): Promise<Section> {
+  return { id: 'what', title: 'What', figures: [await topTracks(reading, asOf), await topArtists(reading, asOf)] };
+}
+
+async function topTracks(reading: Reading, asOf: string): Promise<Figure> {
+  const rows = await reading.rows<TrackRow>(TOP_TRACKS, [SHOWN_RANKS]);
+  const first = rows.find((row) => row.period === 'all');
+  if (first === undefined) return noTracks('top-tracks', 'Top tracks');
+  return {
+    name: 'top-tracks',
+    title: 'Top tracks',
+    takeaway: `Most played of all: “${nameInText(first.track_name ?? 'a track without a name', 80)}”${first.artist_name ? ` by ${nameInText(first.artist_name, 60)}` : ''}, ${formatPlural(first.plays, 'play')}.`,
+    chart: (layout) =>
+      rankedLists(
+        panelsOf(rows, (row) => ({
+          label: row.track_name ?? '(no name)',
+          detail: row.artist_name ?? '',
+          value: row.plays,
+          valueText: formatPlural(row.plays, 'play'),
+        })),
+        layout,
+      ),
+    table: {
+      columns: [
+        { label: 'Period', kind: 'text' },
+        { label: 'Rank', kind: 'number' },
+        { label: 'Track', kind: 'text' },
+        { label: 'Artist', kind: 'text' },
+        { label: 'Plays', kind: 'number' },
+        { label: 'Minutes', kind: 'number', format: (value) => formatCount(value, 1) },
+        { label: 'Listeners', kind: 'number' },
+        { label: 'Rank before', kind: 'number' },
+      ],
+      rows: inPeriodOrder(rows).map((row) => [
+        titleOf(row.period),
+        row.rank,
+        row.track_name,
+        row.artist_name,
+        row.plays,
+        reading.isTimed ? row.minutes : null,
+        row.listeners,
+        row.previous_rank,
+      ]),
+    },
+    notes: [
+      periodNote(rows, asOf),
+      'Ranked by plays, then by time. "Rank before" is the rank in the equally long period before it.',
+    ],
+  };
+}
+
+async function topArtists(reading: Reading, asOf: string): Promise<Figure> {
+  const rows = await reading.rows<ArtistRow>(TOP_ARTISTS, [SHOWN_RANKS]);
+  const first = rows.find((row) => row.period === 'all');
+  if (first === undefined) return noTracks('top-artists', 'Top artists');
+  const time = reading.isTimed ? ` and ${formatMinutes(first.minutes)}` : '';
+  return {
+    name: 'top-artists',
+    title: 'Top artists',
+    takeaway: `Most played of all: ${nameInText(first.artist_name ?? 'an artist without a name', 80)}, ${formatPlural(first.plays, 'play')}${time}.`,
+    chart: (layout) =>
+      rankedLists(
+        panelsOf(rows, (row) => ({
+          label: row.artist_name ?? '(no name)',
+          value: row.plays,
+          valueText: formatPlural(row.plays, 'play'),
+        })),
+        layout,
+      ),
+    table: {
+      columns: [
+        { label: 'Period', kind: 'text' },
+        { label: 'Rank', kind: 'number' },
+        { label: 'Artist', kind: 'text' },
+        { label: 'Plays', kind: 'number' },
+        { label: 'Minutes', kind: 'number', format: (value) => formatCount(value, 1) },
+      ],
+      rows: inPeriodOrder(rows).map((row) => [
+        titleOf(row.period),
+        row.rank,
+        row.artist_name,
+        row.plays,
+        reading.isTimed ? row.minutes : null,
+      ]),
+    },
+    notes: [periodNote(rows, asOf), 'A play counts for the first artist of its track.'],
+  };
+}
+
+function panelsOf<Row extends { period: string }>(
+  rows: Row[],
+  rankedRow: (row: Row) => Parameters<typeof rankedLists>[0][number]['rows'][number],
+) {
+  return PERIODS.map(({ period, title }) => ({
+    title,
+    rows: rows.filter((row) => row.period === period).map(rankedRow),
+  })).filter((panel) => panel.rows.length > 0);
+}
+
+function inPeriodOrder<Row extends { period: string }>(rows: Row[]): Row[] {
+  return PERIODS.flatMap(({ period }) => rows.filter((row) => row.period === period));
+}
+
+function titleOf(period: string): string {
+  return PERIODS.find((known) => known.period === period)?.title ?? period;
+}
+
+function periodNote(rows: { period: string }[], asOf: string): string {
+  const empty = PERIODS.filter(({ period }) => !rows.some((row) => row.period === period)).map(({ title }) =>
+    title.toLowerCase(),
+  );
+  const missing =
+    empty.length > 0 ? ` Nothing was played in the ${empty.join(' and the ')}, so there is no list for it.` : '';
+  return `Days are counted back from ${formatDate(asOf)} (UTC), the end of the data, and never from today.${missing}`;
+}
+
+function noTracks(name: string, title: string): Figure {
+  return {
+    name,
+    title,
+    missing:
+      'No play names a track, so there is nothing to rank. Load the extended account export or recently played: both name the track of each play.',
+    notes: [],
+  };
+}
