@@ -1,0 +1,235 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { JobError } from './errors.ts';
+
+/** Where AWS is. What is left out comes from where the SDK looks: environment, profile, the machine's role. */
+export interface AwsOptions {
+  region?: string;
+  /** A service that speaks the same protocol, e.g. a test server. */
+  endpoint?: string;
+  /** How long an answer may take to begin; default 60 s. */
+  requestTimeoutMs?: number;
+}
+
+/** One service of AWS: requests with bounded retries, and errors that say what to do. */
+export interface AwsCaller<C> {
+  /**
+   * Sends with up to `ATTEMPTS_MAX` attempts where the service is busy or the network fails, and once more with credentials read anew
+   * where they have expired.
+   *
+   * @returns what `action` returns
+   * @throws the SDK's own error for an answer that a caller may understand (`toJobError` translates it); `stopped` (75) once `signal` is aborted
+   */
+  send<T>(action: (client: C, attempt: number) => Promise<T>, signal?: AbortSignal): Promise<T>;
+  close(): void;
+}
+
+/** What a service is called in messages and in error codes. */
+export type AwsPart = 'store' | 'engine' | 'catalog';
+
+/** Six pauses of at most 0.2, 0.4, ... 5 s: a service that is busy for longer is down for this run. */
+const ATTEMPTS_MAX = 7;
+const PAUSE_FIRST_MS = 200;
+const PAUSE_MAX_MS = 5_000;
+const CONNECT_TIMEOUT_MS = 5_000;
+const REQUEST_TIMEOUT_MS = 60_000;
+
+const BUSY_NAMES = new Set([
+  'InternalError',
+  'InternalServerException',
+  'InternalServiceException',
+  'OperationTimeoutException',
+  'RequestLimitExceeded',
+  'RequestTimeout',
+  'RequestTimeTooSkewed',
+  'ServiceUnavailable',
+  'SlowDown',
+  'Throttling',
+  'ThrottlingException',
+  'TimeoutError',
+  'TooManyRequestsException',
+]);
+const NETWORK_CODES = new Set([
+  'EAI_AGAIN',
+  'ECONNABORTED',
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EHOSTUNREACH',
+  'ENETDOWN',
+  'ENETUNREACH',
+  'ENOTFOUND',
+  'EPIPE',
+  'ERR_STREAM_PREMATURE_CLOSE',
+  'ETIMEDOUT',
+]);
+const EXPIRED_NAMES = new Set(['ExpiredToken', 'ExpiredTokenException', 'TokenRefreshRequired']);
+const CREDENTIAL_NAMES = new Set([
+  ...EXPIRED_NAMES,
+  'CredentialsProviderError',
+  'InvalidAccessKeyId',
+  'InvalidClientTokenId',
+  'InvalidToken',
+  'SignatureDoesNotMatch',
+  'TokenProviderError',
+  'UnrecognizedClientException',
+]);
+const DENIED_NAMES = new Set(['AccessDenied', 'AccessDeniedException', 'AllAccessDisabled', 'NotAuthorizedException']);
+
+/** What both the SDK's clients and its command errors have in common, as far as it is looked at here. */
+interface AwsError extends Error {
+  code?: string;
+  Region?: string;
+  $metadata?: { httpStatusCode?: number };
+  $response?: { headers?: Record<string, string> };
+}
+
+/** @param makeClient called again when credentials have expired, so that they are read anew */
+export function awsCaller<C extends { destroy(): void }>(makeClient: () => C): AwsCaller<C> {
+  let client = makeClient();
+  return {
+    async send(action, signal) {
+      let isRefreshed = false;
+      for (let attempt = 1; ; attempt += 1) {
+        if (signal?.aborted) throw stopped();
+        try {
+          return await action(client, attempt);
+        } catch (error) {
+          if (signal?.aborted) throw stopped();
+          if (EXPIRED_NAMES.has(nameOf(error)) && !isRefreshed) {
+            isRefreshed = true;
+            client.destroy();
+            client = makeClient();
+          } else if (isTransient(error) && attempt < ATTEMPTS_MAX) {
+            await pause(attempt, signal);
+          } else {
+            throw error;
+          }
+        }
+      }
+    },
+    close() {
+      client.destroy();
+    },
+  };
+}
+
+/** Settings of an SDK client whose retries are ours: the SDK makes one attempt, waits are bounded. */
+export function clientSettings({ region, endpoint, requestTimeoutMs = REQUEST_TIMEOUT_MS }: AwsOptions): {
+  region?: string;
+  endpoint?: string;
+  maxAttempts: number;
+  requestHandler: Record<string, number | boolean>;
+} {
+  return {
+    ...(region === undefined ? {} : { region }),
+    ...(endpoint === undefined ? {} : { endpoint }),
+    maxAttempts: 1,
+    requestHandler: {
+      connectionTimeout: CONNECT_TIMEOUT_MS,
+      requestTimeout: requestTimeoutMs,
+      throwOnRequestTimeout: true,
+      socketTimeout: requestTimeoutMs,
+    },
+  };
+}
+
+/** Waits a random time (so that many clients do not come back together) that grows with the attempt, at most 5 s. */
+export async function pause(attempt: number, signal?: AbortSignal): Promise<void> {
+  const most = Math.min(PAUSE_MAX_MS, PAUSE_FIRST_MS * 2 ** (attempt - 1));
+  try {
+    await sleep(Math.random() * most, undefined, signal === undefined ? undefined : { signal });
+  } catch {
+    throw stopped(); // a wait fails for one reason only
+  }
+}
+
+/** The name of a service's error (`AccessDenied`), of an error of the network (`ECONNRESET`), or empty. */
+export function nameOf(error: unknown): string {
+  const { name, code } = error as AwsError;
+  return code !== undefined && NETWORK_CODES.has(code) ? code : (name ?? '');
+}
+
+/** The HTTP status of the answer that this error is, or 0. */
+export function statusOf(error: unknown): number {
+  return (error as AwsError).$metadata?.httpStatusCode ?? 0;
+}
+
+/** True where the same request may succeed a moment later. */
+export function isTransient(error: unknown): boolean {
+  const status = statusOf(error);
+  return isNetwork(error) || BUSY_NAMES.has(nameOf(error)) || [429, 500, 502, 503, 504].includes(status);
+}
+
+/**
+ * An expected failure of AWS in our words, or the error as it is (a bug, or an answer that the caller should have understood).
+ *
+ * `<part>_denied` (77), `<part>_unavailable` (69; retry helps), `bucket_missing` and `region_wrong` (78).
+ *
+ * @param doing what was asked, e.g. `read s3://bucket/key`
+ */
+export function toJobError(error: unknown, part: AwsPart, doing: string): unknown {
+  if (error instanceof JobError || typeof error !== 'object' || error === null) return error;
+  const name = nameOf(error);
+  const status = statusOf(error);
+  const { message } = error as AwsError;
+  const region = regionOf(error as AwsError);
+  if (status === 301 || name === 'PermanentRedirect' || name === 'AuthorizationHeaderMalformed') {
+    return new JobError('region_wrong', 'config', `cannot ${doing}: the bucket is in ${region ?? 'another region'}`, {
+      hint: `set AWS_REGION${region === undefined ? '' : `=${region}`}`,
+      cause: error,
+    });
+  }
+  if (/^Region is missing/.test(message)) {
+    return new JobError('region_wrong', 'config', `cannot ${doing}: no region is set`, {
+      hint: 'set AWS_REGION to the region of the bucket',
+      cause: error,
+    });
+  }
+  if (name === 'NoSuchBucket') {
+    return new JobError('bucket_missing', 'config', `cannot ${doing}: there is no such bucket`, {
+      hint: 'make it with `terraform apply`, or give the right address with --lake',
+      cause: error,
+    });
+  }
+  if (CREDENTIAL_NAMES.has(name)) {
+    return new JobError(`${part}_denied`, 'auth', `cannot ${doing}: AWS does not take the credentials (${name})`, {
+      hint: 'log in again and run this again; what was committed is whole',
+      cause: error,
+    });
+  }
+  if (DENIED_NAMES.has(name) || name.startsWith('KMS.') || status === 401 || status === 403) {
+    return new JobError(`${part}_denied`, 'auth', `cannot ${doing}: AWS refuses it (${name || status})`, {
+      hint: 'the role of this job lacks the right; see the policies in terraform/',
+      cause: error,
+    });
+  }
+  if (isTransient(error)) {
+    return new JobError(
+      `${part}_unavailable`,
+      'unavailable',
+      `cannot ${doing}: ${name || status}: ${firstLine(message)}`,
+      {
+        hint: 'run it again later; what was committed is whole',
+        cause: error,
+      },
+    );
+  }
+  return error;
+}
+
+function isNetwork(error: unknown): boolean {
+  return NETWORK_CODES.has(nameOf(error)) || (error as Error).message === 'aborted';
+}
+
+function regionOf(error: AwsError): string | undefined {
+  return error.Region ?? error.$response?.headers?.['x-amz-bucket-region'];
+}
+
+function stopped(): JobError {
+  return new JobError('stopped', 'tempfail', 'stopped by a signal', {
+    hint: 'what was committed is whole; run it again to go on',
+  });
+}
+
+function firstLine(text: string): string {
+  return text.split('\n', 1)[0] ?? text;
+}

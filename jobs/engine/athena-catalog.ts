@@ -1,0 +1,228 @@
+import {
+  type Column,
+  CreateTableCommand,
+  GetTableCommand,
+  GetTablesCommand,
+  GlueClient,
+  type Table,
+  type TableInput,
+  UpdateTableCommand,
+} from '@aws-sdk/client-glue';
+import { type AwsOptions, awsCaller, clientSettings, nameOf, toJobError } from '../aws.ts';
+import { JobError } from '../errors.ts';
+import type { Contract } from '../lake/contracts.ts';
+import { tablePrefix } from '../lake/keys.ts';
+import type { DeclaredColumn } from './index.ts';
+
+/** Tables of Glue, as far as gold needs them. Databases are full names (`listenlake_gold_dev`), locations are `s3://.../` with their slash. */
+export interface Catalog {
+  /** The table, or undefined where there is none. @throws `catalog_missing` (78) where the database is not there */
+  find(database: string, table: string): Promise<Table | undefined>;
+  /** Every table of a database by name. @throws `catalog_missing` (78) */
+  all(database: string): Promise<Map<string, Table>>;
+  /** Makes the table, or points the one of this name at the location and columns. */
+  put(database: string, table: TableInput): Promise<void>;
+  /**
+   * Replaces a table if it is still the version that `known` is.
+   *
+   * @returns false where somebody else has changed it meanwhile; nothing has happened then
+   */
+  replace(database: string, known: Table, table: TableInput): Promise<boolean>;
+  close(): void;
+}
+
+/** Types of contracts and models to Glue's; `decimal(p,s)` is the same in both. */
+const GLUE_TYPES: Record<string, string> = {
+  bigint: 'bigint',
+  boolean: 'boolean',
+  date: 'date',
+  double: 'double',
+  integer: 'int',
+  timestamp: 'timestamp',
+  varchar: 'string',
+};
+
+const FORMATS = {
+  json: {
+    InputFormat: 'org.apache.hadoop.mapred.TextInputFormat',
+    OutputFormat: 'org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat',
+    SerdeInfo: {
+      SerializationLibrary: 'org.openx.data.jsonserde.JsonSerDe',
+      Parameters: { 'ignore.malformed.json': 'false' },
+    },
+  },
+  parquet: {
+    InputFormat: 'org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat',
+    OutputFormat: 'org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat',
+    SerdeInfo: {
+      SerializationLibrary: 'org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe',
+      Parameters: { 'serialization.format': '1' },
+    },
+  },
+} as const;
+
+export function openCatalog(options: AwsOptions): Catalog {
+  const aws = awsCaller(() => new GlueClient(clientSettings(options)));
+
+  async function find(database: string, name: string): Promise<Table | undefined> {
+    try {
+      const { Table: found } = await aws.send((client) =>
+        client.send(new GetTableCommand({ DatabaseName: database, Name: name })),
+      );
+      return found;
+    } catch (error) {
+      if (nameOf(error) !== 'EntityNotFoundException') throw translated(error, database);
+      if (/database/i.test((error as Error).message)) throw missing(database, error);
+      return undefined;
+    }
+  }
+
+  async function replace(database: string, known: Table, table: TableInput): Promise<boolean> {
+    try {
+      await aws.send((client) =>
+        client.send(
+          new UpdateTableCommand({
+            DatabaseName: database,
+            TableInput: table,
+            VersionId: known.VersionId,
+            SkipArchive: true,
+          }),
+        ),
+      );
+      return true;
+    } catch (error) {
+      if (nameOf(error) !== 'ConcurrentModificationException') throw translated(error, database);
+      // An update whose answer was lost is refused when it is sent again: what lies there tells.
+      const now = await find(database, table.Name ?? '');
+      return now?.StorageDescriptor?.Location === table.StorageDescriptor?.Location;
+    }
+  }
+
+  return {
+    find,
+    replace,
+    async all(database) {
+      const tables = new Map<string, Table>();
+      let token: string | undefined;
+      do {
+        try {
+          const page = await aws.send((client) =>
+            client.send(new GetTablesCommand({ DatabaseName: database, NextToken: token })),
+          );
+          for (const table of page.TableList ?? []) tables.set(table.Name ?? '', table);
+          token = page.NextToken;
+        } catch (error) {
+          throw nameOf(error) === 'EntityNotFoundException' ? missing(database, error) : translated(error, database);
+        }
+      } while (token !== undefined);
+      return tables;
+    },
+    async put(database, table) {
+      try {
+        await aws.send((client) => client.send(new CreateTableCommand({ DatabaseName: database, TableInput: table })));
+      } catch (error) {
+        if (nameOf(error) === 'EntityNotFoundException') throw missing(database, error);
+        if (nameOf(error) !== 'AlreadyExistsException') throw translated(error, database);
+        const known = await find(database, table.Name ?? '');
+        if (known !== undefined && isSame(known, table)) return;
+        if (known === undefined || !(await replace(database, known, table))) {
+          throw new JobError('publish_conflict', 'tempfail', `somebody else is changing ${database}.${table.Name}`, {
+            hint: 'run it again',
+            cause: error,
+          });
+        }
+      }
+    },
+    close: () => aws.close(),
+  };
+}
+
+/**
+ * The external table of a contract, with its partitions projected so that nobody has to register them.
+ *
+ * @param lakeUri `s3://bucket/prefix` without a slash at its end
+ */
+export function contractTable(contract: Contract, lakeUri: string): TableInput {
+  const location = `${lakeUri}/${tablePrefix(contract.layer, contract.table)}`;
+  const template = contract.partition.map(({ name }) => `${name}=\${${name}}/`).join('');
+  const projection = contract.partition.flatMap(({ name, projection: rule }) => [
+    [`projection.${name}.type`, rule.type],
+    [`projection.${name}.range`, rule.range],
+    [`projection.${name}.interval`, '1'],
+    ...(rule.type === 'date'
+      ? [
+          [`projection.${name}.format`, rule.format],
+          [`projection.${name}.interval.unit`, 'DAYS'],
+        ]
+      : []),
+  ]);
+  return {
+    Name: contract.table,
+    Description: contract.description,
+    TableType: 'EXTERNAL_TABLE',
+    Parameters: {
+      EXTERNAL: 'TRUE',
+      classification: contract.format,
+      ...(projection.length === 0
+        ? {}
+        : {
+            'projection.enabled': 'true',
+            'storage.location.template': `${location}${template}`,
+            ...Object.fromEntries(projection),
+          }),
+    },
+    PartitionKeys: glueColumns(contract.partition),
+    StorageDescriptor: { ...FORMATS[contract.format], Location: location, Columns: glueColumns(contract.columns) },
+  };
+}
+
+/** A table of Parquet files without partitions: what gold is. */
+export function goldTable(name: string, columns: readonly DeclaredColumn[], location: string): TableInput {
+  return {
+    Name: name,
+    TableType: 'EXTERNAL_TABLE',
+    Parameters: { EXTERNAL: 'TRUE', classification: 'parquet', 'parquet.compression': 'ZSTD' },
+    PartitionKeys: [],
+    StorageDescriptor: { ...FORMATS.parquet, Location: location, Columns: glueColumns(columns) },
+  };
+}
+
+/** `known` with the columns and the location of `source`; its words (description, comments) stay. */
+export function pointedAt(known: TableInput, columns: readonly Column[], location: string): TableInput {
+  const comments = new Map(known.StorageDescriptor?.Columns?.map(({ Name, Comment }) => [Name, Comment]));
+  return {
+    Name: known.Name,
+    Description: known.Description,
+    TableType: known.TableType,
+    Parameters: known.Parameters,
+    PartitionKeys: known.PartitionKeys,
+    StorageDescriptor: {
+      ...FORMATS.parquet,
+      Location: location,
+      Columns: columns.map(({ Name, Type }) => ({ Name, Type, Comment: comments.get(Name) })),
+    },
+  };
+}
+
+function glueColumns(columns: readonly DeclaredColumn[]): Column[] {
+  return columns.map(({ name, type }) => ({ Name: name, Type: GLUE_TYPES[type] ?? type }));
+}
+
+function isSame(known: Table, wanted: TableInput): boolean {
+  const shape = (table: Table | TableInput): unknown => [
+    table.StorageDescriptor?.Location,
+    table.StorageDescriptor?.Columns?.map(({ Name, Type }) => [Name, Type]),
+  ];
+  return JSON.stringify(shape(known)) === JSON.stringify(shape(wanted));
+}
+
+function missing(database: string, cause: unknown): JobError {
+  return new JobError('catalog_missing', 'config', `there is no database ${database} in Glue`, {
+    hint: 'make it with `terraform apply`; LISTENLAKE_AWS_NAME is the name that Terraform was given',
+    cause,
+  });
+}
+
+function translated(error: unknown, database: string): unknown {
+  return toJobError(error, 'catalog', `use the tables of ${database}`);
+}

@@ -1,0 +1,237 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { createWriteStream } from 'node:fs';
+import { mkdir, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import {
+  DeleteObjectCommand,
+  GetObjectCommand,
+  ListMultipartUploadsCommand,
+  ListObjectsV2Command,
+  S3Client,
+} from '@aws-sdk/client-s3';
+import {
+  type AwsOptions,
+  awsCaller,
+  clientSettings,
+  isTransient,
+  nameOf,
+  pause,
+  statusOf,
+  toJobError,
+} from '../aws.ts';
+import { isErrno, JobError } from '../errors.ts';
+import { PREFIX } from './keys.ts';
+import { addressOf, type Bucket, etagOf, look, place, translated } from './s3-bucket.ts';
+import { putObject } from './s3-write.ts';
+import type { LakeStore, ObjectInfo } from './store.ts';
+
+export interface S3Options extends AwsOptions {
+  /** `endpoint/bucket/key` instead of `bucket.endpoint/key`; most services that are not AWS want it. */
+  isPathStyle?: boolean;
+  /** A private folder for objects that are needed as local files; made when absent, removed by the caller. */
+  scratch: string;
+  /** Size of the parts of a large upload, in bytes; S3 wants 5 MiB or more. Default `PART_BYTES`. */
+  partBytes?: number;
+  /** Objects that one request lists; default (and most) 1,000. */
+  pageObjects?: number;
+}
+
+/** A lake on S3. */
+export interface S3Lake extends LakeStore {
+  /** Uploads in parts that somebody began and never ended: they cost money and nobody sees them. `startedAt` is ISO 8601. */
+  unfinishedUploads(): AsyncIterable<{ key: string; startedAt: string }>;
+}
+
+const MIB = 1024 ** 2;
+const PART_BYTES = 8 * MIB;
+/** A download that breaks this often without a byte in between is given up. */
+const BREAKS_MAX = 7;
+
+/**
+ * A lake on S3, or on what speaks its protocol with conditional writes. An object's version is its ETag.
+ *
+ * @param uri `s3://bucket` or `s3://bucket/prefix`
+ * @throws `lake_uri_invalid` (78); `bucket_missing`, `region_wrong` (78); `store_denied` (77); `store_unavailable` (69)
+ */
+export async function openS3Lake(uri: string, options: S3Options): Promise<S3Lake> {
+  const { name, root } = parseUri(uri);
+  const bucket: Bucket = {
+    aws: awsCaller(() => new S3Client({ ...clientSettings(options), forcePathStyle: options.isPathStyle ?? false })),
+    name,
+    root,
+    partBytes: options.partBytes ?? PART_BYTES,
+  };
+  // A listing, because its answer has a body that says what is wrong; and every job may list the manifests.
+  await translated('open', bucket, PREFIX.manifests, () =>
+    bucket.aws.send((client) =>
+      client.send(new ListObjectsV2Command({ Bucket: name, Prefix: root + PREFIX.manifests, MaxKeys: 1 })),
+    ),
+  );
+  const downloads = new Map<string, Promise<string>>();
+
+  return {
+    uri,
+    async head(key) {
+      return (await translated('look at', bucket, key, () => look(bucket, key)))?.info;
+    },
+    get: (key) => translated('read', bucket, key, () => read(bucket, key)),
+    async localFile(key) {
+      const found = await translated('read', bucket, key, () => look(bucket, key));
+      if (found === undefined) throw missing(key);
+      const name = createHash('sha256').update(`${key} ${found.info.version}`).digest('hex');
+      const path = join(options.scratch, 'objects', name);
+      const started = downloads.get(path);
+      if (started !== undefined) return started;
+      const download = translated('read', bucket, key, () => fetchFile(bucket, found.info, path));
+      downloads.set(path, download);
+      download.catch(() => downloads.delete(path));
+      return download;
+    },
+    list: (prefix) => list(bucket, prefix, options.pageObjects),
+    put: (key, body, condition = {}) =>
+      translated('write', bucket, key, () =>
+        putObject(bucket, { key, condition, token: randomBytes(16).toString('hex') }, body),
+      ),
+    async delete(key) {
+      await translated('delete', bucket, key, () =>
+        bucket.aws.send((client) => client.send(new DeleteObjectCommand(place(bucket, key)))),
+      );
+    },
+    unfinishedUploads: () => unfinishedUploads(bucket),
+  };
+}
+
+function parseUri(uri: string): { name: string; root: string } {
+  const [, name, prefix = ''] = /^s3:\/\/([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:\/([^\\?#]*))?$/.exec(uri) ?? [];
+  const parts = prefix.split('/').filter((part) => part !== '');
+  if (name === undefined || parts.some((part) => part === '.' || part === '..')) {
+    throw new JobError('lake_uri_invalid', 'config', `not the address of a lake: ${uri}`, {
+      hint: 'give s3://bucket or s3://bucket/prefix',
+    });
+  }
+  return { name, root: parts.map((part) => `${part}/`).join('') };
+}
+
+/** The object's bytes. A connection that breaks on the way is made anew from the byte where it broke, if the object is still the same. */
+async function read(bucket: Bucket, key: string, version?: string): Promise<Readable> {
+  const first = await openFrom(bucket, key, 0, version);
+  async function* bytes(): AsyncGenerator<Buffer> {
+    let { body } = first;
+    let position = 0;
+    for (let broken = 0; ; ) {
+      try {
+        for await (const chunk of body) {
+          position += (chunk as Buffer).length;
+          broken = 0;
+          yield chunk as Buffer;
+        }
+        if (position === first.bytes) return;
+        throw Object.assign(new Error(`ended after ${position} of ${first.bytes} bytes`), { code: 'ECONNRESET' });
+      } catch (error) {
+        broken += 1;
+        if (!isTransient(error) || broken > BREAKS_MAX)
+          throw toJobError(error, 'store', `read ${addressOf(bucket, key)}`);
+        await pause(broken);
+        ({ body } = await translated('read', bucket, key, () => openFrom(bucket, key, position, first.version)));
+      }
+    }
+  }
+  return Readable.from(bytes(), { objectMode: false });
+}
+
+async function openFrom(
+  bucket: Bucket,
+  key: string,
+  position: number,
+  version: string | undefined,
+): Promise<{ body: Readable; bytes: number; version: string }> {
+  try {
+    const answer = await bucket.aws.send((client) =>
+      client.send(
+        new GetObjectCommand({
+          ...place(bucket, key),
+          ...(position === 0 ? {} : { Range: `bytes=${position}-` }),
+          ...(version === undefined ? {} : { IfMatch: version }),
+        }),
+      ),
+    );
+    return { body: answer.Body as Readable, bytes: answer.ContentLength ?? 0, version: etagOf(answer) };
+  } catch (error) {
+    if (nameOf(error) === 'NoSuchKey') throw missing(key);
+    if (statusOf(error) === 412) {
+      throw new JobError('store_unavailable', 'unavailable', `${key} was replaced while it was read`, {
+        hint: 'run it again',
+        cause: error,
+      });
+    }
+    throw error;
+  }
+}
+
+async function fetchFile(bucket: Bucket, info: ObjectInfo, path: string): Promise<string> {
+  await mkdir(join(path, '..'), { recursive: true, mode: 0o700 });
+  const aside = `${path}.${randomBytes(6).toString('hex')}`;
+  try {
+    await pipeline(await read(bucket, info.key, info.version), createWriteStream(aside, { mode: 0o600, flags: 'wx' }));
+    await rename(aside, path);
+  } catch (error) {
+    await rm(aside, { force: true });
+    if (isErrno(error, 'ENOSPC', 'EDQUOT', 'EFBIG')) {
+      throw new JobError('disk_full', 'io', `no room for ${info.key} (${info.bytes} bytes): ${error.code}`, {
+        hint: 'make room and run it again; what was committed is whole',
+        cause: error,
+      });
+    }
+    throw error;
+  }
+  return path;
+}
+
+async function* list(bucket: Bucket, prefix: string, pageObjects?: number): AsyncIterable<ObjectInfo> {
+  let token: string | undefined;
+  do {
+    const page = await translated('list', bucket, prefix, () =>
+      bucket.aws.send((client) =>
+        client.send(
+          new ListObjectsV2Command({
+            Bucket: bucket.name,
+            Prefix: bucket.root + prefix,
+            ContinuationToken: token,
+            MaxKeys: pageObjects,
+          }),
+        ),
+      ),
+    );
+    for (const found of page.Contents ?? []) {
+      const key = (found.Key ?? '').slice(bucket.root.length);
+      // A key that ends with a slash is the mark that consoles leave for an empty folder.
+      if (!key.endsWith('/') && key !== '') yield { key, bytes: found.Size ?? 0, version: etagOf(found) };
+    }
+    token = page.IsTruncated ? page.NextContinuationToken : undefined;
+  } while (token !== undefined);
+}
+
+async function* unfinishedUploads(bucket: Bucket): AsyncIterable<{ key: string; startedAt: string }> {
+  let marker: { KeyMarker?: string; UploadIdMarker?: string } = {};
+  for (;;) {
+    const page = await translated('list uploads of', bucket, '', () =>
+      bucket.aws.send((client) =>
+        client.send(new ListMultipartUploadsCommand({ Bucket: bucket.name, Prefix: bucket.root, ...marker })),
+      ),
+    );
+    for (const { Key = '', Initiated } of page.Uploads ?? []) {
+      yield { key: Key.slice(bucket.root.length), startedAt: Initiated?.toISOString() ?? '' };
+    }
+    if (!page.IsTruncated) return;
+    marker = { KeyMarker: page.NextKeyMarker, UploadIdMarker: page.NextUploadIdMarker };
+  }
+}
+
+function missing(key: string): JobError {
+  return new JobError('object_missing', 'data', 'the lake has lost this object', {
+    place: { file: key },
+    hint: 'run `listenlake doctor --verify` to see what is whole and what to rebuild',
+  });
+}

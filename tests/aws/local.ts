@@ -1,0 +1,149 @@
+/**
+ * S3, Glue and Athena on this machine: moto with patches, a real Trino on its tables, and one address that speaks for both.
+ *
+ *     node tests/aws/local.ts                    starts it, prints `export` lines, runs until Ctrl-C
+ *     node tests/aws/local.ts -- command ...     starts it, runs the command with those variables, and ends
+ *
+ * Needs Python 3.10, Maven and Java 24 or newer. The first start downloads about 250 MB into the cache. What lies in it is gone when it ends.
+ */
+import { spawn } from 'node:child_process';
+import { appendFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { CreateBucketCommand, PutPublicAccessBlockCommand, S3Client } from '@aws-sdk/client-s3';
+import { type AthenaFront, athenaFront } from './athena-front.ts';
+import { type Endpoint, startEndpoint } from './endpoint.ts';
+import { type Service, startMoto, Unavailable } from './moto.ts';
+import { joinRealms } from './realm.ts';
+import { startTrino } from './trino.ts';
+
+export const REGION = 'eu-west-1';
+
+/** What the SDKs (and Terraform) need to find it. The keys are any: moto does not look at them. */
+export function environmentOf(url: string): Record<string, string> {
+  return {
+    AWS_ENDPOINT_URL: url,
+    AWS_REGION: REGION,
+    AWS_DEFAULT_REGION: REGION,
+    AWS_ACCESS_KEY_ID: 'test',
+    AWS_SECRET_ACCESS_KEY: 'test',
+    AWS_EC2_METADATA_DISABLED: 'true',
+    LISTENLAKE_S3_PATH_STYLE: 'true',
+  };
+}
+
+export interface LocalAws {
+  endpoint: Endpoint;
+  /** Undefined where it was started without Trino. */
+  athena: AthenaFront | undefined;
+  motoUrl: string;
+  /** Makes a bucket, as private as Terraform makes it. */
+  makeBucket(name: string): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** @throws Unavailable where this machine lacks a part */
+export async function startLocalAws({ isTrinoNeeded }: { isTrinoNeeded: boolean }): Promise<LocalAws> {
+  const services: Service[] = [];
+  const close = async (): Promise<void> => {
+    for (const service of services.toReversed()) await service.close();
+  };
+  try {
+    const moto = await startMoto();
+    services.push(moto);
+    let athena: AthenaFront | undefined;
+    if (isTrinoNeeded) {
+      const trino = await startTrino(moto.url, REGION);
+      services.push(trino);
+      athena = athenaFront(moto.url, trino.url, REGION);
+    }
+    const endpoint = await startEndpoint(moto.url, (operation) => athena?.handlerOf(operation));
+    services.push(endpoint);
+    return { endpoint, athena, motoUrl: moto.url, makeBucket: (name) => makeBucket(moto.url, name), close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/**
+ * As `startLocalAws`; undefined where this machine lacks a part, which is then reported as left out (under CI that counts as a failure).
+ *
+ * @param what the tests that need it, for the report
+ */
+export async function startLocalAwsOrSkip(
+  what: string,
+  options: { isTrinoNeeded: boolean },
+): Promise<LocalAws | undefined> {
+  joinRealms();
+  try {
+    return await startLocalAws(options);
+  } catch (error) {
+    if (!(error instanceof Unavailable)) throw error;
+    const line = `${what}: ${error.message}`;
+    if (process.env.LISTENLAKE_SKIPS) appendFileSync(process.env.LISTENLAKE_SKIPS, `${line}\n`);
+    process.stderr.write(`left out: ${line}\n`);
+    return undefined;
+  }
+}
+
+async function makeBucket(url: string, name: string): Promise<void> {
+  const client = new S3Client({
+    endpoint: url,
+    region: REGION,
+    forcePathStyle: true,
+    credentials: { accessKeyId: 'test', secretAccessKey: 'test' },
+  });
+  await client.send(
+    new CreateBucketCommand({ Bucket: name, CreateBucketConfiguration: { LocationConstraint: REGION } }),
+  );
+  await client.send(
+    new PutPublicAccessBlockCommand({
+      Bucket: name,
+      PublicAccessBlockConfiguration: { BlockPublicAcls: true, BlockPublicPolicy: true },
+    }),
+  );
+  client.destroy();
+}
+
+async function main(command: string[]): Promise<number> {
+  const local = await startLocalAws({ isTrinoNeeded: true });
+  try {
+    const environment = environmentOf(local.endpoint.url);
+    const [program, ...args] = command;
+    const child =
+      program === undefined
+        ? undefined
+        : spawn(program, args, { stdio: 'inherit', env: { ...process.env, ...environment } });
+    if (child === undefined) {
+      process.stdout.write(
+        Object.entries(environment)
+          .map(([name, value]) => `export ${name}=${value}\n`)
+          .join(''),
+      );
+      process.stderr.write('running; Ctrl-C ends it\n');
+    }
+    return await new Promise((resolve) => {
+      child?.on('exit', (code) => resolve(code ?? 1));
+      child?.on('error', (error) => {
+        process.stderr.write(`${error.message}\n`);
+        resolve(127);
+      });
+      for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+        process.on(signal, () => (child === undefined ? resolve(0) : child.kill(signal)));
+      }
+    });
+  } finally {
+    await local.close();
+  }
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const separator = process.argv.indexOf('--');
+  try {
+    process.exitCode = await main(separator < 0 ? [] : process.argv.slice(separator + 1));
+  } catch (error) {
+    if (!(error instanceof Unavailable)) throw error;
+    process.stderr.write(`${error.message}\n`);
+    process.exitCode = 69;
+  }
+}

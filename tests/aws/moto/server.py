@@ -1,0 +1,195 @@
+"""moto's server, with what moto 5.2.1 lacks of S3, Glue and Athena for this lake.
+
+Prints the port it listens on as its first line of stdout, and ends when its stdin does: nobody has to look for it afterwards.
+
+Each patch says what the real service does. moto's own Athena says SUCCEEDED to any text and is never used for SQL.
+"""
+
+import copy
+import json
+import os
+import sys
+import threading
+
+from moto.athena.responses import AthenaResponse
+from moto.core.exceptions import JsonRESTError
+from moto.core.responses import ActionResult, EmptyResult
+from moto.glue.models import FakeTable
+from moto.glue.responses import GlueResponse
+from moto.iam.access_control import IAMPolicyStatement, PermissionResult
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from moto.s3.exceptions import MissingKey, NoSuchUpload, PreconditionFailed
+from moto.s3.responses import S3Response
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+S3_WRITES = threading.Lock()
+GLUE_WRITES = threading.Lock()
+
+
+def patch_s3():
+    """A conditional write looks and writes in one step; moto does it in two, with other requests in between."""
+    put_object = S3Response.put_object
+    post_to_key = S3Response._key_response_post
+
+    def put_object_alone(self):
+        with S3_WRITES:
+            return put_object(self)
+
+    def post_to_key_alone(self, request, body, bucket_name, query, key_name):
+        with S3_WRITES:
+            if query.get("uploadId"):
+                check_complete(self, request, bucket_name, query["uploadId"][0], key_name)
+            return post_to_key(self, request, body, bucket_name, query, key_name)
+
+    S3Response.put_object = put_object_alone
+    S3Response._key_response_post = post_to_key_alone
+
+
+def check_complete(response, request, bucket_name, upload_id, key_name):
+    """CompleteMultipartUpload knows If-Match, and an upload that is gone is an error and no crash."""
+    found = response.backend.get_object(bucket_name, key_name)
+    is_done = found is not None and found.multipart and found.multipart.id == upload_id
+    if not is_done and upload_id not in response.backend.get_bucket(bucket_name).multiparts:
+        raise NoSuchUpload(upload_id)
+    wanted = request.headers.get("If-Match")
+    if wanted and not is_done:
+        if found is None:
+            raise MissingKey
+        if wanted.strip('"') != found.etag.strip('"'):
+            raise PreconditionFailed("If-Match")
+
+
+def patch_policies():
+    """Every request counts as made over TLS: moto reads no Bool condition, so a TLS-only policy refuses everybody."""
+    is_action_permitted = IAMPolicyStatement.is_action_permitted
+
+    def is_action_permitted_over_tls(self, *arguments, **named):
+        condition = (self._statement.get("Condition") or {}).get("Bool") or {}
+        is_tls_rule = str(condition.get("aws:SecureTransport")).lower() == "false"
+        if self._statement.get("Effect") == "Deny" and is_tls_rule:
+            return PermissionResult.NEUTRAL
+        return is_action_permitted(self, *arguments, **named)
+
+    IAMPolicyStatement.is_action_permitted = is_action_permitted_over_tls
+
+
+def patch_athena():
+    """Terraform reads the tags of an untagged workgroup, changes workgroups and deletes named queries."""
+    get_named_query = AthenaResponse.get_named_query
+
+    def list_tags_for_resource(self):
+        tags = self.athena_backend.list_tags_for_resource(self._get_param("ResourceARN"))
+        return json.dumps(tags or {"Tags": []})
+
+    def update_work_group(self):
+        group = self.athena_backend.work_groups.get(self._get_param("WorkGroup"))
+        if group is None:
+            return self.error("WorkGroup is not found.", 400)
+        group.description = self._get_param("Description") or group.description
+        group.state = self._get_param("State") or group.state
+        merge_configuration(group.configuration, self._get_param("ConfigurationUpdates") or {})
+        return "{}"
+
+    def delete_named_query(self):
+        self.athena_backend.named_queries.pop(self._get_param("NamedQueryId"), None)
+        return "{}"
+
+    def get_named_query_or_error(self):
+        if self.athena_backend.get_named_query(self._get_param("NamedQueryId")) is None:
+            return self.error("NamedQuery is not found.", 400)
+        return get_named_query(self)
+
+    AthenaResponse.list_tags_for_resource = list_tags_for_resource
+    AthenaResponse.update_work_group = update_work_group
+    AthenaResponse.delete_named_query = delete_named_query
+    AthenaResponse.get_named_query = get_named_query_or_error
+
+
+def merge_configuration(configuration, updates):
+    """ConfigurationUpdates of UpdateWorkGroup: `RemoveX: true` takes X away, anything else is set."""
+    for name, value in updates.items():
+        if name == "ResultConfigurationUpdates":
+            merge_configuration(configuration.setdefault("ResultConfiguration", {}), value)
+        elif not name.startswith("Remove"):
+            configuration[name] = value
+        elif value:
+            configuration.pop(name.removeprefix("Remove"), None)
+
+
+def patch_glue():
+    """Column statistics, without which Trino creates no table; UpdateTable's VersionId, the lock that publishing hangs on."""
+    statistics = {}
+
+    def held(parameters):
+        key = (parameters["DatabaseName"], parameters["TableName"], tuple(parameters.get("PartitionValues") or ()))
+        return statistics.setdefault(key, {})
+
+    def get_statistics(self):
+        known = held(self.parameters)
+        found = [known[name] for name in self.parameters["ColumnNames"] if name in known]
+        return ActionResult({"ColumnStatisticsList": found, "Errors": []})
+
+    def update_statistics(self):
+        held(self.parameters).update({entry["ColumnName"]: entry for entry in self.parameters["ColumnStatisticsList"]})
+        return ActionResult({"Errors": []})
+
+    def delete_statistics(self):
+        held(self.parameters).pop(self.parameters["ColumnName"], None)
+        return EmptyResult()
+
+    for kind in ("table", "partition"):
+        setattr(GlueResponse, f"get_column_statistics_for_{kind}", get_statistics)
+        setattr(GlueResponse, f"update_column_statistics_for_{kind}", update_statistics)
+        setattr(GlueResponse, f"delete_column_statistics_for_{kind}", delete_statistics)
+
+    update_table = GlueResponse.update_table
+
+    def update_table_of_version(self):
+        wanted = self.parameters.get("VersionId")
+        with GLUE_WRITES:
+            if wanted is not None:
+                name = self.parameters["TableInput"]["Name"]
+                table = self.glue_backend.get_table(self.parameters.get("DatabaseName"), name)
+                if str(table._current_version) != str(wanted):
+                    raise JsonRESTError("ConcurrentModificationException", "the table has another version by now")
+            return update_table(self)
+
+    GlueResponse.update_table = update_table_of_version
+
+    as_dict, get_partitions = FakeTable.as_dict, FakeTable.get_partitions
+
+    def as_dict_with_buckets(self, version=None):
+        table = copy.deepcopy(as_dict(self, version))
+        table.get("StorageDescriptor", {}).setdefault("NumberOfBuckets", 0)
+        return table
+
+    FakeTable.as_dict = as_dict_with_buckets
+    FakeTable.get_partitions = lambda self, expression: get_partitions(self, expression or None)
+
+
+class QuietHandler(WSGIRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_request(self, code="-", size="-"):
+        pass
+
+
+def end_with_stdin():
+    sys.stdin.buffer.read()
+    os._exit(0)
+
+
+def main():
+    patch_s3()
+    patch_policies()
+    patch_athena()
+    patch_glue()
+    app = DomainDispatcherApplication(create_backend_app)
+    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=QuietHandler)
+    print(server.port, flush=True)
+    threading.Thread(target=end_with_stdin, daemon=True).start()
+    server.serve_forever()
+
+
+if __name__ == "__main__":
+    main()
