@@ -1,0 +1,36 @@
+# The image of every job.
+
+resource "aws_ecr_repository" "jobs" {
+  #checkov:skip=CKV_AWS_136:AES-256 by AWS is the default because a key costs money while idle; encryption = SSE-KMS turns the key on
+  name                 = var.name
+  image_tag_mutability = "IMMUTABLE"
+
+  image_scanning_configuration {
+    scan_on_push = true
+  }
+
+  encryption_configuration {
+    encryption_type = local.is_kms ? "KMS" : "AES256"
+    kms_key         = one(aws_kms_key.lake[*].arn)
+  }
+}
+
+resource "aws_ecr_lifecycle_policy" "jobs" {
+  repository = aws_ecr_repository.jobs.name
+  policy = jsonencode({
+    rules = [
+      {
+        rulePriority = 1
+        description  = "layers of failed or replaced pushes"
+        selection    = { tagStatus = "untagged", countType = "sinceImagePushed", countUnit = "days", countNumber = 7 }
+        action       = { type = "expire" }
+      },
+      {
+        rulePriority = 2
+        description  = "the last 10 releases, so that a backfill can run older code"
+        selection    = { tagStatus = "any", countType = "imageCountMoreThan", countNumber = 10 }
+        action       = { type = "expire" }
+      },
+    ]
+  })
+}

@@ -1,0 +1,113 @@
+# What each job may do, as a table. iam.tf turns a row into a role; nothing else grants anything.
+
+locals {
+  _layers = ["bronze", "silver", "gold/dev", "gold/prod"]
+
+  # Prefixes of the lake (jobs/lake/keys.ts). `commits` adds what every commit needs: manifests, state and the lease, which its
+  # holder deletes to give it back. `catalog`: databases whose tables it sees, points elsewhere (write), or removes (delete).
+  jobs = {
+    extract = {
+      about     = "foreign files and API answers -> landing"
+      commits   = true
+      read      = ["landing"]
+      write     = ["landing"]
+      delete    = []
+      workgroup = []
+      catalog   = { read = [], write = [], delete = [] }
+      secrets   = ["spotify"]
+    }
+    load = {
+      about     = "landing -> bronze"
+      commits   = true
+      read      = ["landing", "bronze"]
+      write     = ["bronze"]
+      delete    = ["landing"] # the inbox is emptied once its files are in bronze
+      workgroup = []
+      catalog   = { read = [], write = [], delete = [] }
+      secrets   = ["kafka", "pseudonym-key"]
+    }
+    transform = {
+      about     = "bronze -> silver"
+      commits   = true
+      read      = ["bronze", "silver"]
+      write     = ["silver"]
+      delete    = []
+      workgroup = []
+      catalog   = { read = [], write = [], delete = [] }
+      secrets   = ["pseudonym-key"]
+    }
+    enrich = {
+      about     = "silver -> gold_dev"
+      commits   = true
+      read      = ["silver", "gold/dev"]
+      write     = ["gold/dev"]
+      delete    = []
+      workgroup = ["dev"]
+      catalog   = { read = ["silver", "gold_dev"], write = ["gold_dev"], delete = [] }
+      secrets   = []
+    }
+    check = {
+      about     = "tests of silver and gold"
+      commits   = true
+      read      = ["silver", "gold/dev", "gold/prod"]
+      write     = []
+      delete    = []
+      workgroup = ["dev", "prod"] # gold_prod is checked in the workgroup of prod
+      catalog   = { read = ["silver", "gold_dev", "gold_prod"], write = [], delete = [] }
+      secrets   = []
+    }
+    promote = {
+      about     = "silver -> gold_prod, once gold_dev has passed"
+      commits   = true
+      read      = ["silver", "gold/dev", "gold/prod"]
+      write     = ["gold/prod"]
+      delete    = []
+      workgroup = ["prod"]
+      catalog   = { read = ["silver", "gold_dev", "gold_prod"], write = ["gold_prod"], delete = [] }
+      secrets   = []
+    }
+    report = {
+      about     = "gold_prod -> report"
+      commits   = false
+      read      = ["gold/prod", "manifests", "state"]
+      write     = ["report"]
+      delete    = []
+      workgroup = ["prod"]
+      catalog   = { read = ["gold_prod"], write = [], delete = [] }
+      secrets   = []
+    }
+    gc = {
+      about     = "deletes what no manifest names any more"
+      commits   = true
+      read      = concat(["landing"], local._layers)
+      write     = []
+      delete    = concat(["landing", "manifests", "state"], local._layers)
+      workgroup = []
+      catalog   = { read = ["gold_dev", "gold_prod"], write = [], delete = ["gold_dev", "gold_prod"] }
+      secrets   = []
+    }
+    forget = {
+      about     = "removes a person everywhere, older versions included"
+      commits   = true
+      read      = concat(["landing", "report", "athena-results"], local._layers)
+      write     = local._layers
+      delete    = concat(["landing", "manifests", "state", "report", "athena-results"], local._layers)
+      workgroup = ["dev", "prod"]
+      catalog   = { read = ["silver", "gold_dev", "gold_prod"], write = ["gold_dev", "gold_prod"], delete = ["gold_dev", "gold_prod"] }
+      secrets   = []
+    }
+  }
+
+  _commit_prefixes = ["leases", "manifests", "state"]
+
+  # A row with `commits` and `workgroup` written out.
+  grants = {
+    for name, job in local.jobs : name => merge(job, {
+      read   = distinct(concat(job.read, job.commits ? local._commit_prefixes : [], [for group in job.workgroup : "athena-results/${group}"]))
+      write  = distinct(concat(job.write, job.commits ? local._commit_prefixes : [], [for group in job.workgroup : "athena-results/${group}"]))
+      delete = distinct(concat(job.delete, job.commits ? ["leases"] : []))
+      # Only who deletes data on purpose may delete its older versions: all other deletes can be taken back for 30 days.
+      is_final = contains(["gc", "forget"], name)
+    })
+  }
+}

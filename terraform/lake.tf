@@ -1,0 +1,161 @@
+# The bucket that is the lake. Its keys are those of jobs/lake/keys.ts.
+
+locals {
+  # Bucket names are shared by all of AWS: account and region make this one ours without a random part.
+  bucket     = "${var.name}-${local.account_id}-${local.region}"
+  bucket_arn = "arn:${local.partition}:s3:::${local.bucket}"
+  lake_uri   = "s3://${local.bucket}"
+
+  is_kms = var.encryption == "SSE-KMS"
+}
+
+resource "aws_s3_bucket" "lake" {
+  #checkov:skip=CKV_AWS_18:access logs are objects that somebody pays for and keeps; CloudTrail data events can be added where an audit asks for them
+  #checkov:skip=CKV_AWS_144:bronze can be loaded again from the exports, all else is made from bronze; a second region would double the bill
+  #checkov:skip=CKV_AWS_145:SSE-S3 is the default because a key costs money while idle; encryption = SSE-KMS turns the key on
+  #checkov:skip=CKV2_AWS_62:jobs are started by a schedule and read the lake's manifests; nothing listens to events of the bucket
+  bucket = local.bucket
+
+  lifecycle {
+    # `terraform destroy` stops before it touches anything. disposable.tf.example is the way out.
+    prevent_destroy = true
+  }
+}
+
+resource "aws_s3_bucket_ownership_controls" "lake" {
+  bucket = aws_s3_bucket.lake.id
+
+  rule {
+    object_ownership = "BucketOwnerEnforced"
+  }
+}
+
+resource "aws_s3_bucket_public_access_block" "lake" {
+  bucket = aws_s3_bucket.lake.id
+
+  block_public_acls       = true
+  block_public_policy     = true
+  ignore_public_acls      = true
+  restrict_public_buckets = true
+}
+
+resource "aws_s3_bucket_versioning" "lake" {
+  bucket = aws_s3_bucket.lake.id
+
+  versioning_configuration {
+    status = "Enabled"
+  }
+}
+
+resource "aws_s3_bucket_server_side_encryption_configuration" "lake" {
+  bucket = aws_s3_bucket.lake.id
+
+  rule {
+    # Without a bucket key each object costs a call to KMS.
+    bucket_key_enabled = local.is_kms
+
+    apply_server_side_encryption_by_default {
+      sse_algorithm     = local.is_kms ? "aws:kms" : "AES256"
+      kms_master_key_id = one(aws_kms_key.lake[*].arn)
+    }
+  }
+}
+
+resource "aws_s3_bucket_policy" "lake" {
+  bucket = aws_s3_bucket.lake.id
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Sid       = "TlsOnly"
+      Effect    = "Deny"
+      Principal = "*"
+      Action    = "s3:*"
+      Resource  = [local.bucket_arn, "${local.bucket_arn}/*"]
+      Condition = { Bool = { "aws:SecureTransport" = "false" } }
+    }]
+  })
+
+  # S3 refuses a policy while it is still setting up the block of public access.
+  depends_on = [aws_s3_bucket_public_access_block.lake]
+}
+
+resource "aws_s3_bucket_lifecycle_configuration" "lake" {
+  bucket = aws_s3_bucket.lake.id
+
+  rule {
+    id     = "athena-results"
+    status = "Enabled"
+
+    filter {
+      prefix = "athena-results/"
+    }
+
+    expiration {
+      days = 7
+    }
+
+    noncurrent_version_expiration {
+      noncurrent_days = 1
+    }
+  }
+
+  rule {
+    id     = "aborted-uploads"
+    status = "Enabled"
+
+    filter {
+      prefix = ""
+    }
+
+    abort_incomplete_multipart_upload {
+      days_after_initiation = 7
+    }
+  }
+
+  rule {
+    id     = "noncurrent-versions"
+    status = "Enabled"
+
+    filter {
+      prefix = ""
+    }
+
+    # `forget` deletes versions itself; this is for what `transform` and `gc` replaced, and for mistakes.
+    noncurrent_version_expiration {
+      noncurrent_days = 30
+    }
+
+    expiration {
+      expired_object_delete_marker = true
+    }
+  }
+
+  # Rules about versions are refused before versioning is on.
+  depends_on = [aws_s3_bucket_versioning.lake]
+}
+
+resource "aws_kms_key" "lake" {
+  count = local.is_kms ? 1 : 0
+
+  description             = "Everything at rest in the lake ${var.name}"
+  enable_key_rotation     = true
+  deletion_window_in_days = 30
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      # Without it nobody could change the key any more; who may use it is said in the roles (iam.tf).
+      Sid       = "AccountDecides"
+      Effect    = "Allow"
+      Principal = { AWS = "arn:${local.partition}:iam::${local.account_id}:root" }
+      Action    = "kms:*"
+      Resource  = "*"
+    }]
+  })
+}
+
+resource "aws_kms_alias" "lake" {
+  count = local.is_kms ? 1 : 0
+
+  name          = "alias/${var.name}"
+  target_key_id = aws_kms_key.lake[0].key_id
+}

@@ -1,0 +1,42 @@
+output "analyst_role_arn" {
+  description = "Role of people who read gold."
+  value       = aws_iam_role.analyst.arn
+}
+
+output "athena_console" {
+  description = "Where to ask: the query editor in the region (choose the workgroup of the analysts)."
+  value       = "https://${local.region}.console.aws.amazon.com/athena/home?region=${local.region}#/query-editor"
+}
+
+output "environment" {
+  description = "Lines for .env: the same commands, on this lake."
+  value       = <<-EOT
+    LISTENLAKE_LAKE=${local.lake_uri}
+    LISTENLAKE_AWS_NAME=${var.name}
+    AWS_REGION=${local.region}
+  EOT
+}
+
+output "image_repository" {
+  description = "Where the image of the jobs is pushed."
+  value       = aws_ecr_repository.jobs.repository_url
+}
+
+output "job_role_arns" {
+  description = "Role of each job."
+  value       = { for name, role in aws_iam_role.job : name => role.arn }
+}
+
+output "next_steps" {
+  description = "What to do now."
+  value = join("\n", concat(
+    [
+      "terraform output -raw environment >> ../.env",
+      "./listenlake doctor --aws",
+      "./listenlake run my_spotify_data.zip",
+      "./listenlake sql --target prod \"select * from top_tracks limit 10\"",
+    ],
+    [for name in keys(local.secrets) : "aws secretsmanager put-secret-value --secret-id ${var.name}/${name} --secret-string file:///dev/stdin"],
+    [for _ in slice(["budget"], 0, var.budget.email == null ? 1 : 0) : "no alarm yet: set budget = { email = \"...\" } and apply again"],
+  ))
+}

@@ -1,0 +1,23 @@
+# Containers only: a value that Terraform knew would stand in its state. `terraform output next_steps` says how to put one.
+
+locals {
+  secrets = {
+    for name, what in {
+      kafka         = "Password or certificate of the stream's consumer"
+      pseudonym-key = "Key of the hash that replaces ids of people"
+      spotify       = "Client id, client secret and refresh token of the Web API"
+    } : name => what if contains(var.secrets, name)
+  }
+}
+
+resource "aws_secretsmanager_secret" "job" {
+  #checkov:skip=CKV_AWS_149:AWS's own key is the default because another costs money while idle; encryption = SSE-KMS turns the key on
+  #checkov:skip=CKV2_AWS_57:Spotify renews its tokens by a person's consent, and a new pseudonym key would break every join: no Lambda can rotate them
+  for_each = local.secrets
+
+  name        = "${var.name}/${each.key}"
+  description = each.value
+  kms_key_id  = one(aws_kms_key.lake[*].arn)
+  # Long enough to take a deletion back; it costs nothing meanwhile, but the name cannot be made again.
+  recovery_window_in_days = 7
+}

@@ -1,0 +1,98 @@
+# The Glue tables: each contract and each model has one, where the jobs write it, partitioned as the keys are.
+# (tests/terraform.test.ts compares the same plan with jobs/lake/keys.ts and with the models, column by column.)
+
+mock_provider "aws" {
+  source          = "./tests"
+  override_during = plan
+}
+
+run "catalog" {
+  command = plan
+
+  assert {
+    condition     = { for layer, database in aws_glue_catalog_database.layer : layer => database.name } == { bronze = "listenlake_bronze", gold_dev = "listenlake_gold_dev", gold_prod = "listenlake_gold_prod", silver = "listenlake_silver" }
+    error_message = "one database per layer; dev and prod must differ"
+  }
+
+  assert {
+    condition = toset(concat(
+      [for name, table in aws_glue_catalog_table.bronze : "bronze.${name}.json"],
+      [for name, table in aws_glue_catalog_table.silver : "silver.${name}.json"],
+    )) == fileset("../warehouse/contracts", "*.json")
+    error_message = "every contract must have its table, and no other"
+  }
+
+  assert {
+    condition = jsonencode(aws_glue_catalog_table.silver["plays"].parameters) == jsonencode({
+      EXTERNAL                    = "TRUE"
+      classification              = "parquet"
+      "projection.enabled"        = "true"
+      "projection.month.interval" = "1"
+      "projection.month.range"    = "1,12"
+      "projection.month.type"     = "integer"
+      "projection.year.interval"  = "1"
+      "projection.year.range"     = "2006,2040"
+      "projection.year.type"      = "integer"
+      "storage.location.template" = "s3://listenlake-123456789012-eu-west-1/silver/plays/year=$${year}/month=$${month}/"
+    })
+    error_message = "plays must be projected by year and month: whole numbers without leading zeros, as the keys are"
+  }
+
+  assert {
+    condition = jsonencode(aws_glue_catalog_table.silver["listening_events"].parameters) == jsonencode({
+      EXTERNAL                              = "TRUE"
+      classification                        = "parquet"
+      "projection.enabled"                  = "true"
+      "projection.event_date.format"        = "yyyy-MM-dd"
+      "projection.event_date.interval"      = "1"
+      "projection.event_date.interval.unit" = "DAYS"
+      "projection.event_date.range"         = "2006-01-01,NOW+1DAY"
+      "projection.event_date.type"          = "date"
+      "storage.location.template"           = "s3://listenlake-123456789012-eu-west-1/silver/listening_events/event_date=$${event_date}/"
+    })
+    error_message = "listening_events must be projected by day"
+  }
+
+  assert {
+    condition = alltrue([for name, table in aws_glue_catalog_table.silver :
+      length(table.partition_keys) == 0
+      ? jsonencode(table.parameters) == jsonencode({ EXTERNAL = "TRUE", classification = "parquet" })
+      : table.parameters["storage.location.template"] == join("", concat([table.storage_descriptor[0].location], [for key in table.partition_keys : "${key.name}=$${${key.name}}/"]))
+    ])
+    error_message = "a partitioned table must have a template of all its keys, another one no projection"
+  }
+
+  assert {
+    condition     = alltrue(flatten([for table in aws_glue_catalog_table.silver : [for key, value in table.parameters : contains(["integer", "date"], value) if can(regex("^projection\\..*\\.type$", key))]]))
+    error_message = "only integers and days are projected the same way by Athena and Trino"
+  }
+
+  assert {
+    condition     = aws_glue_catalog_table.bronze["api_pages"].storage_descriptor[0].ser_de_info[0].serialization_library == "org.openx.data.jsonserde.JsonSerDe" && aws_glue_catalog_table.bronze["api_pages"].parameters.classification == "json"
+    error_message = "API pages are JSON lines"
+  }
+
+  assert {
+    condition     = alltrue([for table in aws_glue_catalog_table.bronze : length(table.partition_keys) == 0 && table.storage_descriptor[0].location == "s3://listenlake-123456789012-eu-west-1/bronze/${table.name}/"])
+    error_message = "bronze lies under its table's prefix"
+  }
+
+  assert {
+    condition = alltrue([for key, table in aws_glue_catalog_table.gold : alltrue([
+      table.database_name == "listenlake_gold_${split("/", key)[0]}",
+      table.storage_descriptor[0].location == "s3://listenlake-123456789012-eu-west-1/gold/${split("/", key)[0]}/none/${table.name}/",
+      length(table.storage_descriptor[0].columns) > 0,
+    ])])
+    error_message = "a gold table starts empty, under its own target, with the columns of its model"
+  }
+
+  assert {
+    condition     = length(setsubtract(["dev/fct_plays", "prod/fct_plays", "dev/top_tracks", "prod/top_tracks", "dev/songs", "prod/songs"], keys(aws_glue_catalog_table.gold))) == 0
+    error_message = "models must have a table in dev and in prod"
+  }
+
+  assert {
+    condition     = alltrue([for column in flatten([for table in merge(aws_glue_catalog_table.bronze, aws_glue_catalog_table.silver, aws_glue_catalog_table.gold) : table.storage_descriptor[0].columns]) : length(column.comment) <= 255 && !strcontains(column.comment, "\n")])
+    error_message = "Glue takes comments of one line, up to 255 characters"
+  }
+}

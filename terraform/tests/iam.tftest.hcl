@@ -1,0 +1,228 @@
+# S14, S15: who may do what. The tables below are the whole of it: what is not in them is denied.
+
+mock_provider "aws" {
+  source          = "./tests"
+  override_during = plan
+}
+
+run "deny_matrix" {
+  command = plan
+
+  variables {
+    has_ec2_host = true
+    github       = { repository = "example/listenlake" }
+  }
+
+  assert {
+    condition = jsonencode({ for job, role in aws_iam_role_policy.job : job => sort(distinct(flatten([
+      for statement in jsondecode(role.policy).Statement : [for resource in statement.Resource : trimprefix(resource, "arn:aws:s3:::listenlake-123456789012-eu-west-1/")] if contains(statement.Action, "s3:GetObject")
+      ]))) }) == jsonencode({
+      check     = ["athena-results/dev/*", "athena-results/prod/*", "gold/dev/*", "gold/prod/*", "leases/*", "manifests/*", "silver/*", "state/*"]
+      enrich    = ["athena-results/dev/*", "gold/dev/*", "leases/*", "manifests/*", "silver/*", "state/*"]
+      extract   = ["landing/*", "leases/*", "manifests/*", "state/*"]
+      forget    = ["athena-results/*", "athena-results/dev/*", "athena-results/prod/*", "bronze/*", "gold/dev/*", "gold/prod/*", "landing/*", "leases/*", "manifests/*", "report/*", "silver/*", "state/*"]
+      gc        = ["bronze/*", "gold/dev/*", "gold/prod/*", "landing/*", "leases/*", "manifests/*", "silver/*", "state/*"]
+      load      = ["bronze/*", "landing/*", "leases/*", "manifests/*", "state/*"]
+      promote   = ["athena-results/prod/*", "gold/dev/*", "gold/prod/*", "leases/*", "manifests/*", "silver/*", "state/*"]
+      report    = ["athena-results/prod/*", "gold/prod/*", "manifests/*", "state/*"]
+      transform = ["bronze/*", "leases/*", "manifests/*", "silver/*", "state/*"]
+    })
+    error_message = "read: extract must not read silver, enrich not prod, report only prod"
+  }
+
+  assert {
+    condition = jsonencode({ for job, role in aws_iam_role_policy.job : job => sort(distinct(flatten([
+      for statement in jsondecode(role.policy).Statement : [for resource in statement.Resource : trimprefix(resource, "arn:aws:s3:::listenlake-123456789012-eu-west-1/")] if contains(statement.Action, "s3:PutObject")
+      ]))) }) == jsonencode({
+      check     = ["athena-results/dev/*", "athena-results/prod/*", "leases/*", "manifests/*", "state/*"]
+      enrich    = ["athena-results/dev/*", "gold/dev/*", "leases/*", "manifests/*", "state/*"]
+      extract   = ["landing/*", "leases/*", "manifests/*", "state/*"]
+      forget    = ["athena-results/dev/*", "athena-results/prod/*", "bronze/*", "gold/dev/*", "gold/prod/*", "leases/*", "manifests/*", "silver/*", "state/*"]
+      gc        = ["leases/*", "manifests/*", "state/*"]
+      load      = ["bronze/*", "leases/*", "manifests/*", "state/*"]
+      promote   = ["athena-results/prod/*", "gold/prod/*", "leases/*", "manifests/*", "state/*"]
+      report    = ["athena-results/prod/*", "report/*"]
+      transform = ["leases/*", "manifests/*", "silver/*", "state/*"]
+    })
+    error_message = "write: dev must not write gold_prod, only promote and forget may"
+  }
+
+  assert {
+    condition = jsonencode({ for job, role in aws_iam_role_policy.job : job => sort(distinct(flatten([
+      for statement in jsondecode(role.policy).Statement : [for resource in statement.Resource : trimprefix(resource, "arn:aws:s3:::listenlake-123456789012-eu-west-1/")] if contains(statement.Action, "s3:DeleteObject")
+      ]))) }) == jsonencode({
+      check     = ["leases/*"]
+      enrich    = ["leases/*"]
+      extract   = ["leases/*"]
+      forget    = ["athena-results/*", "bronze/*", "gold/dev/*", "gold/prod/*", "landing/*", "leases/*", "manifests/*", "report/*", "silver/*", "state/*"]
+      gc        = ["bronze/*", "gold/dev/*", "gold/prod/*", "landing/*", "leases/*", "manifests/*", "silver/*", "state/*"]
+      load      = ["landing/*", "leases/*"]
+      promote   = ["leases/*"]
+      report    = []
+      transform = ["leases/*"]
+    })
+    error_message = "delete: only gc and forget; apart from the own lease, and the inbox that load empties"
+  }
+
+  assert {
+    condition     = toset([for job, role in aws_iam_role_policy.job : job if strcontains(role.policy, "DeleteObjectVersion") || strcontains(role.policy, "DeleteTable")]) == toset(["forget", "gc"])
+    error_message = "older versions and tables: only gc and forget"
+  }
+
+  assert {
+    condition = jsonencode({ for job, role in aws_iam_role_policy.job : job => sort(distinct(flatten([
+      for statement in jsondecode(role.policy).Statement : [for resource in statement.Resource : trimprefix(resource, "arn:aws:glue:eu-west-1:123456789012:table/")] if contains(statement.Action, "glue:UpdateTable")
+      ]))) if strcontains(role.policy, "glue:UpdateTable") }) == jsonencode({
+      enrich  = ["arn:aws:glue:eu-west-1:123456789012:catalog", "arn:aws:glue:eu-west-1:123456789012:database/listenlake_gold_dev", "listenlake_gold_dev/*"]
+      forget  = ["arn:aws:glue:eu-west-1:123456789012:catalog", "arn:aws:glue:eu-west-1:123456789012:database/listenlake_gold_dev", "arn:aws:glue:eu-west-1:123456789012:database/listenlake_gold_prod", "listenlake_gold_dev/*", "listenlake_gold_prod/*"]
+      promote = ["arn:aws:glue:eu-west-1:123456789012:catalog", "arn:aws:glue:eu-west-1:123456789012:database/listenlake_gold_prod", "listenlake_gold_prod/*"]
+    })
+    error_message = "publishing: enrich points at dev, promote at prod"
+  }
+
+  assert {
+    condition = jsonencode({ for job, role in aws_iam_role_policy.job : job => sort(flatten([
+      for statement in jsondecode(role.policy).Statement : [for resource in statement.Resource : regex("[a-z]+$", resource)] if contains(statement.Action, "athena:StartQueryExecution")
+      ])) }) == jsonencode({
+      check = ["dev", "prod"], enrich = ["dev"], extract = [], forget = ["dev", "prod"], gc = [], load = [], promote = ["prod"], report = ["prod"], transform = []
+    })
+    error_message = "each job asks in its own workgroup"
+  }
+
+  assert {
+    condition = alltrue(flatten([for role in concat(values(aws_iam_role_policy.job), [aws_iam_role_policy.analyst]) : [
+      for statement in jsondecode(role.policy).Statement : concat(
+        [for action in statement.Action : !strcontains(action, "*")],
+        [for resource in statement.Resource : resource != "*" && !strcontains(split("/", resource)[0], "*")],
+      )
+    ]]))
+    error_message = "no action and no resource may be a wildcard, but for objects and tables below a name"
+  }
+
+  assert {
+    condition     = alltrue([for role in concat(values(aws_iam_role_policy.job), [aws_iam_role_policy.analyst]) : !can(regex("\"(iam|sts|kms|ec2|lambda):", role.policy))])
+    error_message = "no job may change roles or reach other services"
+  }
+
+  assert {
+    condition     = alltrue([for role in concat(values(aws_iam_role_policy.job), [aws_iam_role_policy.analyst]) : length(role.policy) <= 10240])
+    error_message = "IAM takes inline policies of up to 10,240 characters"
+  }
+
+  assert {
+    condition = alltrue([for role in aws_iam_role_policy.job : alltrue([
+      for statement in jsondecode(role.policy).Statement : alltrue([for pattern in statement.Condition.StringLikeIfExists["s3:prefix"] : can(regex("^[a-z]", pattern))]) if contains(statement.Action, "s3:ListBucket")
+    ])])
+    error_message = "a job lists only its own prefixes"
+  }
+
+  assert {
+    condition = alltrue([
+      for statement in jsondecode(aws_iam_role_policy.analyst.policy).Statement : try(jsonencode(statement.Condition), "") == jsonencode({ "ForAnyValue:StringEquals" = { "aws:CalledVia" = ["athena.amazonaws.com"] } })
+      if anytrue([for resource in statement.Resource : endswith(resource, "/gold/*")])
+    ])
+    error_message = "analysts read the files of gold only through Athena"
+  }
+
+  assert {
+    condition     = !strcontains(aws_iam_role_policy.analyst.policy, "silver") && !strcontains(aws_iam_role_policy.analyst.policy, "bronze") && !strcontains(aws_iam_role_policy.analyst.policy, "Delete") && !strcontains(aws_iam_role_policy.analyst.policy, "workgroup/listenlake-dev") && !strcontains(aws_iam_role_policy.analyst.policy, "workgroup/listenlake-prod")
+    error_message = "analysts see gold through their own workgroup, and delete nothing"
+  }
+
+  assert {
+    condition     = toset([for statement in jsondecode(aws_iam_role_policy.host[0].policy).Statement : statement.Action[0] if contains(statement.Resource, "*")]) == toset(["ecr:GetAuthorizationToken"])
+    error_message = "the host's only wildcard is the one that ECR demands"
+  }
+
+  assert {
+    condition     = toset([for name, role in aws_iam_role.job : role.name]) == toset(flatten([for statement in jsondecode(aws_iam_role_policy.host[0].policy).Statement : [for resource in statement.Resource : trimprefix(resource, "arn:aws:iam::123456789012:role/")] if contains(statement.Action, "sts:AssumeRole")]))
+    error_message = "the host may take the job roles and no other"
+  }
+}
+
+run "trust_by_default" {
+  command = plan
+
+  assert {
+    condition     = alltrue([for role in aws_iam_role.job : jsonencode([for statement in jsondecode(role.assume_role_policy).Statement : statement.Principal]) == jsonencode([{ AWS = ["arn:aws:iam::123456789012:root"] }])])
+    error_message = "without further word only the account's own IAM policies decide"
+  }
+}
+
+run "trust_of_pods_by_irsa_and_of_workflows" {
+  command = plan
+
+  variables {
+    eks     = { oidc_provider_arn = "arn:aws:iam::123456789012:oidc-provider/oidc.eks.eu-west-1.amazonaws.com/id/EXAMPLE", namespace = "lake" }
+    github  = { repository = "example/listenlake" }
+    people  = { analysts = ["arn:aws:iam::123456789012:role/reader"], operators = ["arn:aws:iam::123456789012:role/operator"] }
+    secrets = ["kafka", "pseudonym-key", "spotify"]
+  }
+
+  assert {
+    condition = alltrue([for job, role in aws_iam_role.job : contains([
+      for statement in jsondecode(role.assume_role_policy).Statement : jsonencode(statement.Condition) if statement.Sid == "Irsa"
+      ], jsonencode({ StringEquals = {
+        "oidc.eks.eu-west-1.amazonaws.com/id/EXAMPLE:aud" = "sts.amazonaws.com"
+        "oidc.eks.eu-west-1.amazonaws.com/id/EXAMPLE:sub" = "system:serviceaccount:lake:listenlake-${job}"
+    } }))])
+    error_message = "IRSA: each role for one service account"
+  }
+
+  assert {
+    condition = alltrue([for role in concat(values(aws_iam_role.job), aws_iam_role.image[*]) : contains([
+      for statement in jsondecode(role.assume_role_policy).Statement : jsonencode(statement.Condition) if statement.Sid == "GitHub"
+      ], jsonencode({ StringEquals = {
+        "token.actions.githubusercontent.com:aud" = "sts.amazonaws.com"
+        "token.actions.githubusercontent.com:sub" = "repo:example/listenlake:environment:prod"
+    } }))])
+    error_message = "GitHub: one repository, one environment, no wildcard"
+  }
+
+  assert {
+    condition     = alltrue([for role in aws_iam_role.job : !strcontains(role.assume_role_policy, ":root")]) && jsondecode(aws_iam_role.analyst.assume_role_policy).Statement[0].Principal.AWS == ["arn:aws:iam::123456789012:role/reader"]
+    error_message = "named people replace the account"
+  }
+
+  assert {
+    condition = jsonencode({ for job, role in aws_iam_role_policy.job : job => length(flatten([
+      for statement in jsondecode(role.policy).Statement : statement.Resource if contains(statement.Action, "secretsmanager:GetSecretValue")
+    ])) }) == jsonencode({ check = 0, enrich = 0, extract = 1, forget = 0, gc = 0, load = 2, promote = 0, report = 0, transform = 1 })
+    error_message = "secrets: extract its token, load and transform theirs, nobody else any"
+  }
+
+  assert {
+    condition     = length(aws_iam_role.host) == 0 && length(aws_eks_pod_identity_association.job) == 0
+    error_message = "no host and no associations unless asked for"
+  }
+}
+
+run "trust_of_pods_by_pod_identity" {
+  command = plan
+
+  variables {
+    eks    = { cluster_name = "lab" }
+    github = { repository = "example/listenlake", environment = "lake", provider_arn = "arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com" }
+  }
+
+  assert {
+    condition = alltrue([for job, role in aws_iam_role.job : contains([
+      for statement in jsondecode(role.assume_role_policy).Statement : jsonencode([statement.Principal, statement.Condition]) if statement.Sid == "PodIdentity"
+      ], jsonencode([{ Service = "pods.eks.amazonaws.com" }, { StringEquals = {
+        "aws:RequestTag/eks-cluster-name"           = "lab"
+        "aws:RequestTag/kubernetes-namespace"       = "listenlake"
+        "aws:RequestTag/kubernetes-service-account" = "listenlake-${job}"
+    } }]))])
+    error_message = "Pod Identity: each role for one service account of one cluster"
+  }
+
+  assert {
+    condition     = toset([for association in aws_eks_pod_identity_association.job : association.service_account]) == toset([for role in aws_iam_role.job : role.name])
+    error_message = "each service account must be associated with its role"
+  }
+
+  assert {
+    condition     = length(aws_iam_openid_connect_provider.github) == 0 && strcontains(aws_iam_role.job["promote"].assume_role_policy, "repo:example/listenlake:environment:lake")
+    error_message = "an OIDC provider that the account has already must be used"
+  }
+}
