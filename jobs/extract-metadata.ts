@@ -1,0 +1,245 @@
+import type { Effects } from './effects.ts';
+import { statusOf } from './sources/spotify-api/capabilities.ts';
+import { type Capture, withCapture } from './sources/spotify-api/capture.ts';
+import type { Page } from './sources/spotify-api/client.ts';
+import { addLookedUp, readLookedUp } from './sources/spotify-api/ledger.ts';
+import { openWeb, type Web } from './sources/spotify-api/transport.ts';
+
+export interface MetadataInput {
+  runId: string;
+  /** Calls that this run may make. */
+  callBudget: number;
+}
+
+export interface MetadataResult {
+  /** Things that were looked up, by collection. */
+  lookedUp: Record<Collection, number>;
+  /** Not found; asked for again after a month. */
+  missing: number;
+  /** Still waiting in the queue. */
+  left: number;
+  /** Plays whose track is described, of all plays with a track id, before and after. */
+  plays: { total: number; before: number; after: number };
+  calls: number;
+  notices: string[];
+}
+
+export type Collection = 'tracks' | 'albums' | 'artists';
+
+interface Wanted {
+  collection: Collection;
+  id: string;
+  /** Plays that it would describe. */
+  plays: number;
+}
+
+const COLLECTIONS: readonly Collection[] = ['tracks', 'albums', 'artists'];
+/** Answers are put into landing, and the ledger committed, after so many: what a kill may cost is this many calls, never a play. */
+const BATCH_CALLS = 50;
+const MISSING_FOR_MS = 30 * 86_400_000;
+/** So many in a row that are not found, and none found: then it is not the ids, the endpoint is gone. */
+const MISSING_IN_ROW_MAX = 10;
+/** A queue is asked for at most this long: far beyond what a run can call. */
+const QUEUE_MAX = 200_000;
+const SPOTIFY_ID = /^[0-9A-Za-z]{22}$/;
+
+/** Ids with the plays they would describe, most played first; what the Web API has described in full is left out. */
+const QUEUES: Record<Collection, string> = {
+  tracks: `
+with
+
+heard as (
+
+    select track_id, count(*) as plays
+    from silver.plays
+    where track_id is not null
+    group by track_id
+
+),
+
+mentioned as (
+
+    select track_id from heard
+    union
+    select track_id from silver.playlist_items
+    union
+    select track_id from silver.saved_tracks
+    union
+    select track_id from silver.chart_entries
+
+),
+
+final as (
+
+    select mentioned.track_id as id, coalesce(heard.plays, 0) as plays
+    from mentioned
+    left join heard on mentioned.track_id = heard.track_id
+    left join silver.tracks as known
+        on mentioned.track_id = known.track_id
+        and known.source = 'api' and known.isrc is not null and known.album_id is not null
+    where mentioned.track_id is not null and known.track_id is null
+
+)
+
+select * from final order by plays desc, id limit ${QUEUE_MAX}`,
+  albums: `
+with
+
+final as (
+
+    select albums.album_id as id, count(plays.play_id) as plays
+    from silver.albums as albums
+    inner join silver.tracks as tracks on albums.album_id = tracks.album_id
+    left join silver.plays as plays on tracks.track_id = plays.track_id
+    where albums.release_date is null or albums.total_tracks is null
+    group by albums.album_id
+
+)
+
+select * from final order by plays desc, id limit ${QUEUE_MAX}`,
+  artists: `
+with
+
+final as (
+
+    select artists.artist_id as id, count(plays.play_id) as plays
+    from silver.artists as artists
+    inner join silver.track_artists as credits on artists.artist_id = credits.artist_id
+    left join silver.plays as plays on credits.track_id = plays.track_id
+    where artists.genres is null
+    group by artists.artist_id
+
+)
+
+select * from final order by plays desc, id limit ${QUEUE_MAX}`,
+};
+
+const TOTAL_PLAYS = 'select count(track_id) as plays from silver.plays';
+
+/**
+ * Looks up what the lake has heard of and no answer of the Web API has described: tracks, then albums and artists, most played first, one call
+ * each, up to a budget. Resumable: what was looked up is remembered with every batch. What is not found is asked for again after a month.
+ *
+ * @throws as `withCapture`
+ */
+export async function extractMetadata(
+  input: MetadataInput,
+  effects: Effects,
+  web: Web = openWeb(effects),
+): Promise<MetadataResult> {
+  return withCapture({ job: 'extract metadata', runId: input.runId, scopes: [] }, effects, web, async (capture) => {
+    const { ledger, client } = capture;
+    const seen = await readLookedUp(effects.store, ledger);
+    for (const [name, until] of Object.entries(ledger.missing))
+      if (Date.parse(until) <= web.now()) delete ledger.missing[name];
+    const queue: Wanted[] = [];
+    let undescribed = 0;
+    for (const collection of COLLECTIONS) {
+      for (const [id, plays] of (await effects.engine.query(QUEUES[collection])).rows) {
+        const name = `${collection}/${String(id)}`;
+        const isWaiting = !seen.has(name);
+        if (collection === 'tracks' && isWaiting) undescribed += Number(plays);
+        if (isWaiting && !(name in ledger.missing) && SPOTIFY_ID.test(String(id)))
+          queue.push({ collection, id: String(id), plays: Number(plays) });
+      }
+    }
+    const total = Number((await effects.engine.query(TOTAL_PLAYS)).rows[0]?.[0] ?? 0);
+    const closed = new Set(
+      COLLECTIONS.filter(
+        (collection) => queue.some((wanted) => wanted.collection === collection) && capture.isClosed(collection),
+      ),
+    );
+    const result: MetadataResult = {
+      lookedUp: { tracks: 0, albums: 0, artists: 0 },
+      missing: 0,
+      left: 0,
+      plays: { total, before: total - undescribed, after: total - undescribed },
+      calls: 0,
+      notices: capture.notices,
+    };
+    effects.progress.start('metadata', Math.min(queue.length, input.callBudget));
+    const remaining = await lookUp(capture, queue, closed, input.callBudget, effects, result);
+    result.left = remaining;
+    result.calls = client.calls;
+    effects.progress.end(`${covered(result)} of the plays have a described track, ${remaining} look-ups are left`);
+    return result;
+  });
+}
+
+/** Share of the plays whose track is described, for people. */
+export function covered({ plays }: MetadataResult): string {
+  return plays.total === 0 ? '0 %' : `${((100 * plays.after) / plays.total).toFixed(1)} %`;
+}
+
+/** @returns how many are left */
+async function lookUp(
+  capture: Capture,
+  queue: readonly Wanted[],
+  closed: Set<Collection>,
+  callBudget: number,
+  effects: Effects,
+  result: MetadataResult,
+): Promise<number> {
+  const { client, ledger } = capture;
+  let batch: { wanted: Wanted; page: Page }[] = [];
+  let missingInRow: string[] = [];
+  const handled: Record<Collection, number> = { tracks: 0, albums: 0, artists: 0 };
+
+  async function flush(): Promise<void> {
+    for (const collection of COLLECTIONS) {
+      const found = batch.filter(({ wanted }) => wanted.collection === collection);
+      if (found.length > 0)
+        await capture.keep(
+          `${collection}-looked-up.ndjson`,
+          found.map(({ page }) => page),
+        );
+    }
+    await addLookedUp(
+      effects.store,
+      ledger,
+      batch.map(({ wanted }) => `${wanted.collection}/${wanted.id}`),
+    );
+    batch = [];
+    await capture.commit();
+  }
+
+  let collection: Collection | undefined;
+  try {
+    for (const wanted of queue) {
+      if (closed.has(wanted.collection)) continue;
+      if (client.calls >= callBudget) break;
+      if (wanted.collection !== collection) [collection, missingInRow] = [wanted.collection, []];
+      const name = `${wanted.collection}/${wanted.id}`;
+      try {
+        batch.push({ wanted, page: await client.get(`/v1/${name}`) });
+        result.lookedUp[wanted.collection] += 1;
+        if (wanted.collection === 'tracks') result.plays.after += wanted.plays;
+      } catch (error) {
+        const status = statusOf(error);
+        if (status === undefined) throw error;
+        missingInRow.push(name);
+        const isGone =
+          status !== 404 || (missingInRow.length >= MISSING_IN_ROW_MAX && result.lookedUp[wanted.collection] === 0);
+        if (!isGone) {
+          ledger.missing[name] = new Date(effects.now() + MISSING_FOR_MS).toISOString();
+          result.missing += 1;
+        } else {
+          for (const each of missingInRow) delete ledger.missing[each];
+          closed.add(wanted.collection);
+          capture.close(wanted.collection, error);
+        }
+      }
+      handled[wanted.collection] += 1;
+      effects.progress.update(handled.tracks + handled.albums + handled.artists, `${covered(result)} of the plays`);
+      if (batch.length >= BATCH_CALLS) await flush();
+    }
+  } finally {
+    // Also when Spotify asks for a pause: what came is kept.
+    await flush();
+  }
+  const open = COLLECTIONS.filter((each) => !closed.has(each));
+  return open.reduce(
+    (left, each) => left + queue.filter((wanted) => wanted.collection === each).length - handled[each],
+    0,
+  );
+}

@@ -1,0 +1,244 @@
+import { spawn } from 'node:child_process';
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { Config } from './config.ts';
+import { isErrno, JobError } from './errors.ts';
+import { authorizeUrl, exchangeCode } from './sources/spotify-api/authorization.ts';
+import { type Allowance, appOf, consentEnd, SCOPES } from './sources/spotify-api/session.ts';
+import { withTokenLock, writeToken } from './sources/spotify-api/token-file.ts';
+import type { Web } from './sources/spotify-api/transport.ts';
+
+export interface LoginInput {
+  /** What to allow besides recently played. */
+  allow: readonly Allowance[];
+  /** Opens the browser of the person; otherwise only the address is shown. */
+  isBrowserOpened: boolean;
+  /** Told the address to open, before anybody can have opened it. */
+  onAddress: (address: string) => void;
+}
+
+export interface LoginResult {
+  tokenFile: string;
+  scopes: string[];
+  /** The day on which the login ends, YYYY-MM-DD. */
+  endsOn: string;
+}
+
+const HOST = '127.0.0.1';
+const CALLBACK = '/callback';
+/** A person who went for coffee comes back within this time. */
+const WAIT_MS = 5 * 60_000;
+
+/**
+ * Logs a person in at Spotify: waits on http://127.0.0.1:PORT for the browser to come back from the page where they agree, exchanges the
+ * code, and writes the token file (mode 0600). The browser ends on a page that says what to do next.
+ *
+ * @throws `app_missing`, `client_refused`, `port_taken` (78); `login_denied`, `state_mismatch`, `login_refused` (77); `login_timeout`,
+ * `rate_limited` (75); `source_unavailable` (69); `disk_failed` (74)
+ */
+export async function login(input: LoginInput, config: Config, web: Web): Promise<LoginResult> {
+  const port = config.spotify.redirectPort;
+  const app = { ...appOf(config), redirectUri: `http://${HOST}:${port}${CALLBACK}` };
+  const state = randomBytes(24).toString('base64url');
+  const scopes = [...new Set([...SCOPES['recently-played'], ...input.allow.flatMap((word) => [...SCOPES[word]])])];
+  const address = authorizeUrl(app, scopes, state);
+
+  const server = await listen(port);
+  try {
+    const back = waitForBrowser(server, port, state, address, web.signal);
+    input.onAddress(address);
+    // The command line of the browser holds only our own address, which leads on to Spotify.
+    if (input.isBrowserOpened) openBrowser(`http://${HOST}:${port}/`);
+    const { code, answer } = await back;
+    try {
+      const grant = await exchangeCode(app, code, web);
+      if (grant.refreshToken === undefined)
+        throw new JobError('login_refused', 'auth', 'Spotify gave no refresh token', {
+          hint: 'run `listenlake login` again',
+        });
+      const consentedAt = web.now();
+      const token = {
+        format: 1 as const,
+        clientId: app.clientId,
+        userId: config.userId,
+        scopes: grant.scopes.length > 0 ? grant.scopes : scopes,
+        accessToken: grant.accessToken,
+        refreshToken: grant.refreshToken,
+        expiresAt: consentedAt + grant.expiresInS * 1000,
+        consentedAt,
+      };
+      const { tokenFile } = config.spotify;
+      await withTokenLock(tokenFile, web, () => writeToken(tokenFile, token));
+      await answer(
+        200,
+        page(
+          'You are logged in',
+          'Close this tab and go back to the terminal. Next:',
+          'listenlake extract recently-played',
+        ),
+      );
+      return { tokenFile, scopes: token.scopes, endsOn: new Date(consentEnd(consentedAt)).toISOString().slice(0, 10) };
+    } catch (error) {
+      await answer(
+        502,
+        page('The login did not work', 'The terminal says why. When that is mended:', 'listenlake login'),
+      );
+      throw error;
+    }
+  } finally {
+    server.closeAllConnections();
+    server.close();
+  }
+}
+
+async function listen(port: number): Promise<Server> {
+  const server = createServer();
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (error) => {
+      reject(
+        isErrno(error, 'EADDRINUSE', 'EACCES')
+          ? new JobError('port_taken', 'config', `another program listens on ${HOST}:${port}`, {
+              hint: 'end it, or set LISTENLAKE_SPOTIFY_REDIRECT_PORT and add that redirect URI in the dashboard',
+            })
+          : error,
+      );
+    });
+    server.listen(port, HOST, resolve);
+  });
+  return server;
+}
+
+interface Back {
+  code: string;
+  /** Ends the browser's wait with a page. */
+  answer: (status: number, html: string) => Promise<void>;
+}
+
+function waitForBrowser(
+  server: Server,
+  port: number,
+  state: string,
+  address: string,
+  signal: AbortSignal,
+): Promise<Back> {
+  return new Promise<Back>((resolve, reject) => {
+    const timer = setTimeout(() => {
+      reject(
+        new JobError('login_timeout', 'tempfail', `nobody came back from Spotify within ${WAIT_MS / 60_000} minutes`, {
+          hint: 'run `listenlake login` again',
+        }),
+      );
+    }, WAIT_MS);
+    signal.addEventListener('abort', () => reject(new JobError('stopped', 'tempfail', 'stopped by a signal')), {
+      once: true,
+    });
+    let isDone = false;
+    const end = (action: () => void): void => {
+      isDone = true;
+      clearTimeout(timer);
+      action();
+    };
+    const fail = async (response: ServerResponse, error: JobError, title: string): Promise<void> => {
+      await send(response, 400, page(title, 'Nothing was kept. To try again:', 'listenlake login'));
+      end(() => reject(error));
+    };
+    server.on('request', (request: IncomingMessage, response: ServerResponse) => {
+      const url = new URL(request.url ?? '/', `http://${HOST}:${port}`);
+      // A name that points here does not make a page ours (DNS rebinding).
+      const isOurs = request.headers.host === `${HOST}:${port}` && request.method === 'GET';
+      if (isOurs && url.pathname === '/' && !isDone) {
+        response.writeHead(302, { location: address, 'cache-control': 'no-store' }).end();
+      } else if (!isOurs || url.pathname !== CALLBACK || isDone) {
+        void send(
+          response,
+          404,
+          page('Nothing here', 'This address only serves a login that is under way:', 'listenlake login'),
+        );
+      } else if (!isSame(url.searchParams.get('state') ?? '', state)) {
+        const error = new JobError(
+          'state_mismatch',
+          'auth',
+          'the browser came back with the state of another login; its code was not used',
+          {
+            hint: 'run `listenlake login` again and use the address that it shows',
+          },
+        );
+        void fail(response, error, 'This is not the login that was started');
+      } else if (url.searchParams.has('error') || !url.searchParams.get('code')) {
+        const isDenied = url.searchParams.get('error') === 'access_denied';
+        const error = new JobError(
+          'login_denied',
+          'auth',
+          isDenied ? 'consent was denied on the page of Spotify' : 'Spotify sent the browser back without a code',
+          {
+            hint: 'run `listenlake login` again and agree; only what you allow is read',
+          },
+        );
+        void fail(response, error, isDenied ? 'You did not agree' : 'The login did not work');
+      } else {
+        const code = url.searchParams.get('code')!;
+        end(() => resolve({ code, answer: (status, html) => send(response, status, html) }));
+      }
+    });
+  });
+}
+
+/** In constant time, whatever the lengths. */
+function isSame(given: string, expected: string): boolean {
+  const hash = (text: string): Buffer => createHash('sha256').update(text).digest();
+  return timingSafeEqual(hash(given), hash(expected));
+}
+
+function send(response: ServerResponse, status: number, html: string): Promise<void> {
+  response.writeHead(status, {
+    'content-type': 'text/html; charset=utf-8',
+    'content-security-policy': "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'",
+    'referrer-policy': 'no-referrer',
+    'cache-control': 'no-store',
+    connection: 'close',
+  });
+  return new Promise((resolve) => {
+    response.once('close', resolve);
+    response.end(html);
+  });
+}
+
+/** @param command what to type next */
+function page(title: string, text: string, command: string): string {
+  return `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<link rel="icon" href="data:,">
+<title>${title} - listenlake</title>
+<style>
+:root { color-scheme: light dark; }
+body { font: 1.125rem/1.6 system-ui, sans-serif; max-width: 34rem; margin: 18vh auto 0; padding: 0 1.5rem; }
+h1 { font-size: 1.75rem; line-height: 1.25; margin: 0 0 0.75rem; }
+code { display: block; font: 1rem/1.5 ui-monospace, monospace; padding: 0.75rem 1rem; border: 1px solid; border-radius: 0.375rem; overflow-wrap: anywhere; }
+</style>
+</head>
+<body>
+<main>
+<h1>${title}</h1>
+<p>${text}</p>
+<code>${command}</code>
+</main>
+</body>
+</html>
+`;
+}
+
+/** Best effort: where there is no browser, the address on the terminal remains. */
+function openBrowser(address: string): void {
+  const [program, ...args] =
+    process.platform === 'darwin'
+      ? ['open', address]
+      : process.platform === 'win32'
+        ? ['cmd', '/c', 'start', '', address]
+        : ['xdg-open', address];
+  const child = spawn(program!, args, { stdio: 'ignore', detached: true });
+  child.on('error', () => {});
+  child.unref();
+}

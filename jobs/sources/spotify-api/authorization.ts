@@ -1,0 +1,219 @@
+import { createRequire } from 'node:module';
+import type SpotifyWebApi from 'spotify-web-api-node';
+import { JobError } from '../../errors.ts';
+import { type Answer, attempt, backoffMs, politeMs, retryAfterMs, WAIT_MAX_MS, type Web } from './transport.ts';
+
+/** The developer's app, as the dashboard shows it. */
+export interface App {
+  clientId: string;
+  clientSecret: string;
+  /** `http://127.0.0.1:PORT/callback`; only `login` needs it. */
+  redirectUri?: string;
+}
+
+export interface Grant {
+  accessToken: string;
+  /** Undefined where the old one stays valid. */
+  refreshToken: string | undefined;
+  /** Seconds from the answer on. */
+  expiresInS: number;
+  scopes: string[];
+}
+
+const ACCOUNTS_ORIGIN = 'https://accounts.spotify.com';
+/** Attempts, and with the waits between them under three minutes: other jobs wait for a refresh meanwhile. */
+const ATTEMPTS_MAX = 4;
+
+/**
+ * The page of Spotify on which a person agrees (authorization code flow; `spotify-web-api-node` writes the address).
+ *
+ * @param scopes least first; nothing that is not needed
+ * @param state random, checked when the browser comes back
+ */
+export function authorizeUrl(app: App, scopes: readonly string[], state: string): string {
+  const url = new URL(library(app).createAuthorizeURL([...scopes], state));
+  if (url.origin !== ACCOUNTS_ORIGIN) throw new Error(`the authorization page is not Spotify's: ${url.origin}`);
+  return url.href;
+}
+
+/**
+ * Exchanges the code of a consent for tokens. A code works once.
+ *
+ * @throws `client_refused` (78), `login_refused` (77), `source_unavailable` (69), `rate_limited` (75), `redirect_refused` (65)
+ */
+export async function exchangeCode(app: App, code: string, web: Web): Promise<Grant> {
+  return sendTokenRequest(
+    requestOf((done) => library(app).authorizationCodeGrant(code, done)),
+    web,
+    () =>
+      new JobError('login_refused', 'auth', 'Spotify did not accept the code of this login', {
+        hint: 'run `listenlake login` again',
+      }),
+  );
+}
+
+/**
+ * A new access token for a refresh token. Where the answer holds a new refresh token, store it before anything else.
+ *
+ * @throws `login_ended` (77) when the refresh token is no longer valid: do not try again; `client_refused` (78), `source_unavailable` (69),
+ * `rate_limited` (75), `redirect_refused` (65)
+ */
+export async function refreshGrant(app: App, refreshToken: string, web: Web): Promise<Grant> {
+  const api = library(app);
+  api.setRefreshToken(refreshToken);
+  return sendTokenRequest(
+    requestOf((done) => api.refreshAccessToken(done)),
+    web,
+    loginEnded,
+  );
+}
+
+/** The login is over: six months after consent, or because its owner took it back. */
+export function loginEnded(): JobError {
+  return new JobError(
+    'login_ended',
+    'auth',
+    'Spotify no longer accepts this login (a login ends six months after consent, or when access is removed)',
+    {
+      hint: 'run `listenlake login` on a machine with a browser',
+    },
+  );
+}
+
+interface TokenRequest {
+  url: string;
+  headers: Record<string, string>;
+  body: string;
+}
+
+const require = createRequire(import.meta.url);
+
+function library(app: App): SpotifyWebApi {
+  const Library = require('spotify-web-api-node') as typeof SpotifyWebApi;
+  return new Library(app);
+}
+
+/**
+ * What the library would send. Its own transport follows redirects with the secret in the body and waits without an end, so the request is
+ * taken from it at the point where it would go out (synchronously), and sent by ours.
+ */
+function requestOf(call: (done: (error: unknown) => void) => void): TokenRequest {
+  type Options = { headers?: Record<string, string>; data?: Record<string, string> };
+  const http = require('spotify-web-api-node/src/http-manager.js') as {
+    _makeRequest: (method: unknown, options: Options, uri: string) => void;
+  };
+  const original = http._makeRequest;
+  let request: TokenRequest | undefined;
+  http._makeRequest = (_method, options, uri) => {
+    request = { url: uri, headers: { ...options.headers }, body: new URLSearchParams(options.data).toString() };
+  };
+  try {
+    call(() => {});
+  } finally {
+    http._makeRequest = original;
+  }
+  if (request === undefined || new URL(request.url).origin !== ACCOUNTS_ORIGIN)
+    throw new Error('the authorization library made no request to Spotify');
+  return request;
+}
+
+async function sendTokenRequest(request: TokenRequest, web: Web, refusal: () => JobError): Promise<Grant> {
+  for (let attempts = 1; ; attempts += 1) {
+    const isLast = attempts >= ATTEMPTS_MAX;
+    let answer: Answer;
+    try {
+      answer = await attempt(request.url, { method: 'POST', headers: request.headers, body: request.body }, web);
+    } catch (error) {
+      if (!(error instanceof JobError && error.code === 'source_unavailable') || isLast) throw error;
+      await web.sleep(backoffMs(attempts, web.random));
+      continue;
+    }
+    const { status, headers } = answer;
+    if (status === 200) return grantOf(answer);
+    if (status >= 300 && status < 400) {
+      throw new JobError(
+        'redirect_refused',
+        'data',
+        'accounts.spotify.com answered with a redirect; the login was not sent on',
+        {
+          hint: 'is a proxy or a captive portal in between? Run it again from another network',
+        },
+      );
+    }
+    if (status === 429) {
+      const asked = retryAfterMs(headers, web.now());
+      if (isLast || (asked !== undefined && asked > WAIT_MAX_MS))
+        throw rateLimited(web.now() + (asked ?? WAIT_MAX_MS), 'accounts.spotify.com');
+      await web.sleep(asked === undefined ? backoffMs(attempts, web.random) : politeMs(asked, web.random));
+    } else if (status >= 500) {
+      if (isLast)
+        throw new JobError('source_unavailable', 'unavailable', `accounts.spotify.com answers ${status}`, {
+          hint: 'run it again later',
+        });
+      await web.sleep(backoffMs(attempts, web.random));
+    } else {
+      const code = errorCodeOf(answer);
+      if (code === 'invalid_client') {
+        throw new JobError('client_refused', 'config', 'Spotify does not know this client id and secret', {
+          hint: "copy both from the app's settings in the dashboard into LISTENLAKE_SPOTIFY_CLIENT_ID and LISTENLAKE_SPOTIFY_CLIENT_SECRET",
+        });
+      }
+      if (code === 'invalid_grant') throw refusal();
+      throw new JobError(
+        'login_refused',
+        'auth',
+        `accounts.spotify.com answers ${status}${code === '' ? '' : ` (${code})`}`,
+        { hint: 'run `listenlake login` again' },
+      );
+    }
+  }
+}
+
+/** Spotify asks for a pause that is longer than a run should wait. `retryAt` in Unix ms. */
+export function rateLimited(
+  retryAt: number,
+  host: string,
+  isQuota = false,
+): JobError & { retryAt: number; isQuota: boolean } {
+  const time = `${new Date(retryAt).toISOString().slice(0, 16).replace('T', ' ')} UTC`;
+  const error = new JobError(
+    isQuota ? 'quota_exceeded' : 'rate_limited',
+    'tempfail',
+    `${host} ${isQuota ? "says that the app's quota is used up" : 'asks for a longer pause'}; nothing is called before ${time}`,
+    {
+      hint: 'what was received is kept; run it again after that',
+    },
+  );
+  return Object.assign(error, { retryAt, isQuota });
+}
+
+function grantOf(answer: Answer): Grant {
+  const value = jsonOf(answer);
+  const { access_token: accessToken, refresh_token: refreshToken, expires_in: expiresInS, scope } = value;
+  if (typeof accessToken !== 'string' || accessToken === '' || typeof expiresInS !== 'number' || !(expiresInS > 0)) {
+    throw new JobError('source_unavailable', 'unavailable', 'accounts.spotify.com answered without a token', {
+      hint: 'run it again later',
+    });
+  }
+  return {
+    accessToken,
+    refreshToken: typeof refreshToken === 'string' && refreshToken !== '' ? refreshToken : undefined,
+    expiresInS,
+    scopes: typeof scope === 'string' ? scope.split(' ').filter((name) => name !== '') : [],
+  };
+}
+
+/** A known code only: free text of an answer may quote what was sent. */
+function errorCodeOf(answer: Answer): string {
+  const { error } = jsonOf(answer);
+  return typeof error === 'string' && /^[a-z_]{3,40}$/.test(error) ? error : '';
+}
+
+function jsonOf(answer: Answer): Record<string, unknown> {
+  try {
+    const value: unknown = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(answer.bytes));
+    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
+  } catch {
+    return {}; // a page of a proxy: no code, no token
+  }
+}

@@ -1,0 +1,276 @@
+import type { ChildProcess } from 'node:child_process';
+import { appendFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { get } from 'node:http';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { chromium } from 'playwright-core';
+import { readConfig } from '../../jobs/config.ts';
+import { type LoginResult, login } from '../../jobs/login.ts';
+import { openWeb } from '../../jobs/sources/spotify-api/transport.ts';
+import { finished, start } from '../command-line.ts';
+import { resolveToStub, STUB_HOSTS } from './names.ts';
+import { type Stub, startStub } from './stub.ts';
+
+let stub: Stub;
+let folder: string;
+let tokenFile: string;
+let port: number;
+let restore: () => void;
+
+beforeAll(async () => {
+  stub = await startStub({ ms: Date.now() });
+  restore = resolveToStub(stub.port, stub.caFile);
+});
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'listenlake-login-'));
+  tokenFile = join(folder, 'config', 'spotify.json');
+  port = await freePort();
+  [stub.stateOverride, stub.fault] = [undefined, () => undefined];
+  stub.requests.length = 0;
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+afterAll(async () => {
+  restore();
+  await stub.close();
+});
+
+function startLogin(args: string[] = [], env: Record<string, string> = {}): ChildProcess {
+  return start(['login', '--no-browser', ...args], {
+    ...stub.env(),
+    LISTENLAKE_SPOTIFY_TOKEN_FILE: tokenFile,
+    LISTENLAKE_SPOTIFY_REDIRECT_PORT: String(port),
+    ...env,
+  });
+}
+
+/** The address that the command shows. */
+function addressOf(child: ChildProcess): Promise<URL> {
+  return new Promise((resolve, reject) => {
+    let text = '';
+    child.stderr!.on('data', (chunk: Buffer) => {
+      text += chunk.toString('utf8');
+      const address = /https:\/\/\S+/.exec(text)?.[0];
+      if (address !== undefined && text.includes('Waiting')) resolve(new URL(address));
+    });
+    child.once('exit', () => reject(new Error(`no address: ${text}`)));
+  });
+}
+
+/** What a browser does that comes back with `values`. */
+async function comeBack(address: URL, values: Record<string, string>): Promise<{ status: number; text: string }> {
+  const back = `${address.searchParams.get('redirect_uri')}?${new URLSearchParams({ state: address.searchParams.get('state')!, ...values })}`;
+  const response = await fetch(back);
+  return { status: response.status, text: await response.text() };
+}
+
+function expectNoSecret(...texts: string[]): void {
+  const shown = texts.join('\n');
+  for (const secret of stub.issued) expect(shown).not.toContain(secret);
+}
+
+describe('login in a browser', () => {
+  const executablePath = [process.env.CHROMIUM, '/usr/bin/chromium'].find((path) => path && existsSync(path));
+  if (executablePath === undefined && process.env.LISTENLAKE_SKIPS) {
+    appendFileSync(process.env.LISTENLAKE_SKIPS, 'login in a browser: no Chromium (set CHROMIUM)\n');
+  }
+  const inBrowser = executablePath === undefined ? [] : ['Chromium'];
+
+  it.each(inBrowser)('ends on a page that says what to do next (%s); the token file has mode 0600', async () => {
+    const child = startLogin(['--allow', 'playlists', 'library'], { LISTENLAKE_LOG_LEVEL: 'debug' });
+    const end = finished(child);
+    const address = await addressOf(child);
+    const browser = await chromium.launch({
+      executablePath: executablePath!,
+      args: [
+        ...[
+          '--no-sandbox',
+          '--disable-gpu',
+          '--disable-quic',
+          '--no-first-run',
+          '--disable-background-networking',
+          '--disable-component-update',
+          '--disable-sync',
+        ],
+        `--host-resolver-rules=${STUB_HOSTS.map((host) => `MAP ${host}:443 127.0.0.1:${stub.port}`).join(',')}`,
+      ],
+    });
+    try {
+      const page = await browser.newPage({ ignoreHTTPSErrors: true, viewport: { width: 360, height: 640 } });
+      const faults: string[] = [];
+      page.on('pageerror', (error) => faults.push(String(error)));
+      page.on('console', (message) => message.type() === 'error' && faults.push(message.text()));
+      // The short address leads to Spotify, as for a browser that the command has opened itself.
+      await page.goto(`http://127.0.0.1:${port}/`);
+      expect(page.url()).toBe(address.href);
+      await page.click('#agree');
+      await page.waitForSelector('h1');
+      expect(await page.textContent('h1')).toBe('You are logged in');
+      expect(await page.textContent('code')).toBe('listenlake extract recently-played');
+      expect(await page.evaluate('document.documentElement.scrollWidth <= window.innerWidth')).toBe(true);
+      expect(await page.getAttribute('html', 'lang')).toBe('en');
+      expect(faults).toEqual([]);
+      const shown = await page.content();
+      const { code, stdout, stderr } = await end;
+      expect([code, stderr]).toEqual([0, expect.any(String)]);
+      expect(stdout).toContain('next: listenlake extract recently-played');
+      expect(statSync(tokenFile).mode & 0o777).toBe(0o600);
+      expect(statSync(join(folder, 'config')).mode & 0o777).toBe(0o700);
+      expect(JSON.parse(readFileSync(tokenFile, 'utf8'))).toMatchObject({
+        refreshToken: stub.refreshToken,
+        userId: 'me',
+      });
+      expectNoSecret(shown, stdout, stderr);
+    } finally {
+      await browser.close();
+    }
+  });
+});
+
+it('consent denied: one line for the person, 77, nothing written', async () => {
+  const child = startLogin();
+  const end = finished(child);
+  const page = await comeBack(await addressOf(child), { error: 'access_denied' });
+  expect([page.status, page.text]).toEqual([400, expect.stringContaining('You did not agree')]);
+  const { code, stderr } = await end;
+  expect([code, stderr.trim().split('\n').at(-1)]).toEqual([
+    77,
+    expect.stringMatching(/^listenlake: consent was denied .*\(run `listenlake login` again/),
+  ]);
+  expect(existsSync(tokenFile)).toBe(false);
+});
+
+describe('login', () => {
+  let address: URL;
+
+  /** Logs in while `act` plays the browser, once the address is known. */
+  async function logIn(act: () => Promise<unknown>, changes: Record<string, string> = {}): Promise<LoginResult> {
+    const config = readConfig({
+      LISTENLAKE_SPOTIFY_CLIENT_ID: stub.app.id,
+      LISTENLAKE_SPOTIFY_CLIENT_SECRET: stub.app.secret,
+      LISTENLAKE_SPOTIFY_TOKEN_FILE: tokenFile,
+      LISTENLAKE_SPOTIFY_REDIRECT_PORT: String(port),
+      ...changes,
+    });
+    const web = openWeb({ now: () => stub.clock.ms, signal: new AbortController().signal });
+    let acted: Promise<unknown> = Promise.resolve();
+    const onAddress = (shown: string): void => {
+      address = new URL(shown);
+      acted = act();
+    };
+    try {
+      return await login({ allow: [], isBrowserOpened: false, onAddress }, config, web);
+    } finally {
+      await acted;
+    }
+  }
+
+  it('S23: asks for recently played and nothing else, with a state of its own, on the loopback address', async () => {
+    await expect(logIn(() => comeBack(address, { error: 'access_denied' }))).rejects.toMatchObject({
+      code: 'login_denied',
+      exit: 'auth',
+    });
+    expect(address.origin + address.pathname).toBe('https://accounts.spotify.com/authorize');
+    expect(Object.fromEntries(address.searchParams)).toEqual({
+      client_id: stub.app.id,
+      response_type: 'code',
+      redirect_uri: `http://127.0.0.1:${port}/callback`,
+      scope: 'user-read-recently-played',
+      state: expect.stringMatching(/^[\w-]{32}$/),
+    });
+    const first = address.searchParams.get('state');
+    await expect(logIn(() => comeBack(address, { error: 'access_denied' }))).rejects.toThrow('denied');
+    expect(address.searchParams.get('state')).not.toBe(first);
+  });
+
+  it('S23: another state is refused, 77, and its code is not exchanged', async () => {
+    const back = (): Promise<unknown> => comeBack(address, { code: 'code-of-somebody-else', state: 'another' });
+    await expect(logIn(back)).rejects.toMatchObject({ code: 'state_mismatch', exit: 'auth' });
+    expect(stub.requests).toEqual([]);
+    expect(existsSync(tokenFile)).toBe(false);
+  });
+
+  it('a wrong client secret is 78, told in the browser, too, and the secret is not repeated', async () => {
+    let page = { status: 0, text: '' };
+    const back = async (): Promise<unknown> => (page = await comeBack(address, { code: 'some-code' }));
+    const wrong = { LISTENLAKE_SPOTIFY_CLIENT_SECRET: 'CANARYwrong000000000000000000000' };
+    await expect(logIn(back, wrong)).rejects.toMatchObject({
+      code: 'client_refused',
+      exit: 'config',
+      message: expect.not.stringContaining('CANARY'),
+    });
+    expect(page).toMatchObject({ status: 502, text: expect.not.stringContaining('CANARY') });
+  });
+
+  it('a code that Spotify does not take is 77', async () => {
+    await expect(logIn(() => comeBack(address, { code: 'never-given' }))).rejects.toMatchObject({
+      code: 'login_refused',
+      exit: 'auth',
+    });
+    expect(existsSync(tokenFile)).toBe(false);
+  });
+
+  it('requests that are not the browser coming back change nothing', async () => {
+    const statuses: number[] = [];
+    const result = await logIn(async () => {
+      const own = `http://127.0.0.1:${port}`;
+      const state = address.searchParams.get('state');
+      statuses.push(
+        (await fetch(`${own}/favicon.ico`)).status,
+        (await fetch(`${own}/callback?code=x&state=${state}`, { method: 'POST' })).status,
+      );
+      // Another name that leads to this machine.
+      statuses.push(await statusUnderName(port, `/callback?code=x&state=${state}`, 'rebound.example'));
+      const page = await (await fetch(address)).text();
+      statuses.push((await fetch(/id="agree" href="([^"]+)"/.exec(page)![1]!.replaceAll('&amp;', '&'))).status);
+    });
+    expect(statuses).toEqual([404, 404, 404, 200]);
+    expect(result).toMatchObject({ tokenFile, scopes: ['user-read-recently-played'] });
+  });
+
+  it('a login replaces one that has ended, and its end is six months away', async () => {
+    const result = await logIn(async () => {
+      const page = await (await fetch(address)).text();
+      await fetch(/id="agree" href="([^"]+)"/.exec(page)![1]!.replaceAll('&amp;', '&'));
+    });
+    const days = (Date.parse(result.endsOn) - stub.clock.ms) / 86_400_000;
+    expect(days).toBeGreaterThan(179);
+    expect(days).toBeLessThan(185);
+    expect(readdirSync(dirname(tokenFile))).toEqual(['spotify.json']);
+  });
+
+  it('the port is taken: one line that says how to choose another, 78', async () => {
+    const other = createServer().listen(port, '127.0.0.1');
+    await expect(logIn(async () => {})).rejects.toMatchObject({
+      code: 'port_taken',
+      exit: 'config',
+      hint: expect.stringContaining('LISTENLAKE_SPOTIFY_REDIRECT_PORT'),
+    });
+    other.close();
+  });
+
+  it('without an app: says where to get one, 78', async () => {
+    await expect(logIn(async () => {}, { LISTENLAKE_SPOTIFY_CLIENT_ID: '' })).rejects.toMatchObject({
+      code: 'app_missing',
+      exit: 'config',
+      hint: expect.stringContaining('docs/spotify.md'),
+    });
+  });
+});
+
+function statusUnderName(to: number, path: string, host: string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    get({ host: '127.0.0.1', port: to, path, headers: { host } }, (response) => {
+      response.resume();
+      resolve(response.statusCode ?? 0);
+    }).on('error', reject);
+  });
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await new Promise((resolve) => server.once('listening', resolve));
+  const { port: free } = server.address() as { port: number };
+  await new Promise((resolve) => server.close(resolve));
+  return free;
+}
