@@ -1,0 +1,84 @@
+import type { Options } from 'yargs';
+import type { Config } from '../config.ts';
+import type { Effects } from '../effects.ts';
+import { type ExitName, JobError } from '../errors.ts';
+
+/** What a command leaves: words for a person, one JSON object for programs, and how it went. */
+export interface Outcome {
+  /** For a person; printed to stdout unless `--json`. No final newline. */
+  text: string;
+  /** The last line of stdout (Airflow's XCom): small, no personal data. */
+  json: Record<string, unknown>;
+  exit?: ExitName;
+  /** The text is the result itself (rows of a query): no JSON line follows it. */
+  isRaw?: boolean;
+}
+
+/** Flags and positionals as yargs has parsed and checked them. */
+export type Arguments = Record<string, unknown>;
+
+/** One command: its name is also the job's file, the Airflow task and the row in the README. */
+export interface Command {
+  /** With positionals, as yargs writes them: `load [paths..]`. */
+  usage: string;
+  summary: string;
+  reads: string;
+  writes: string;
+  options: Record<string, Options>;
+  positionals?: Record<string, Options & { describe: string }>;
+  /** Takes the lake's writer lease. A function where it depends on the flags. */
+  isWriter: boolean | ((args: Arguments) => boolean);
+  examples?: [command: string, what: string][];
+  run(args: Arguments, effects: Effects, runId: string): Promise<Outcome>;
+  /** For what needs neither lake nor engine; returns undefined to go on with `run`. */
+  runAlone?(args: Arguments, config: Config): Promise<Outcome | undefined>;
+}
+
+export const TARGET_OPTION = {
+  target: { choices: ['dev', 'prod'] as const, default: 'dev', describe: 'Which gold: dev (default) or prod' },
+} satisfies Record<string, Options>;
+
+export const PATHS = {
+  paths: { type: 'string', array: true, describe: 'Files, folders or zips, read where they lie' },
+} as const;
+
+export const INTERVAL_OPTIONS = {
+  from: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'First moment, UTC (inclusive): 2026-11-01 or 2026-11-01T12:00:00Z',
+  },
+  to: { type: 'string', requiresArg: true, describe: 'End, UTC (exclusive)' },
+} satisfies Record<string, Options>;
+
+export const QUARANTINE_OPTION = {
+  'on-quarantine': {
+    choices: ['fail', 'warn'] as const,
+    default: 'fail',
+    describe: 'When something was refused: exit 65 after all else is done (fail), or 0 (warn)',
+  },
+} satisfies Record<string, Options>;
+
+/** `12,345 rows`, `1 row`. */
+export function count(number: number | bigint, noun: string, plural = `${noun}s`): string {
+  return `${number.toLocaleString('en')} ${number === 1 || number === 1n ? noun : plural}`;
+}
+
+/** A flag's text; undefined when it is absent or empty. */
+export function optional(value: unknown): string | undefined {
+  return typeof value === 'string' && value !== '' ? value : undefined;
+}
+
+/** A positional that takes several values. */
+export function list(value: unknown): string[] {
+  return Array.isArray(value) ? value.map(String) : [];
+}
+
+/** A flag's whole number. @throws `usage_invalid` (64) */
+export function whole(flag: string, text: string): number {
+  if (!/^\d{1,15}$/.test(text))
+    throw new JobError('usage_invalid', 'usage', `${flag} ${JSON.stringify(text)} is not a whole number`, {
+      hint: 'see --help',
+    });
+  return Number(text);
+}

@@ -1,0 +1,104 @@
+import { resolve } from 'node:path';
+import { JobError } from '../errors.ts';
+import type { SyntheticOptions } from '../sources/synthetic/index.ts';
+import { type Arguments, type Command, count, list, type Outcome, optional, PATHS, whole } from './command.ts';
+import { apiSourceOf } from './spotify.ts';
+
+/** The synthetic data set of `extract events`: about 25 people for a quarter, one of them with an export of six years. */
+const EVENTS_OPTIONS = {
+  seed: { type: 'string', default: '1', describe: 'events: same seed, same bytes' },
+  users: { type: 'string', default: '25', describe: 'events: listeners in the event stream' },
+  days: { type: 'string', default: '90', describe: 'events: days of events before --end' },
+  tracks: { type: 'string', default: '5000', describe: 'events: tracks in the catalogue' },
+  'export-plays': { type: 'string', default: '40000', describe: "events: plays in the person's own export" },
+  'export-years': { type: 'string', default: '6', describe: "events: years that the person's export covers" },
+  end: { type: 'string', default: '2026-11-01', describe: 'events: exclusive end, a date (UTC)' },
+  faults: { type: 'boolean', default: true, describe: 'events: plant the faults that real files have' },
+  out: { type: 'string', requiresArg: true, describe: 'events: write into this folder instead of landing' },
+} as const;
+
+/** `extract`: files, the Web API or the generator, by what its positionals say. */
+export const EXTRACT: Command = {
+  usage: 'extract <paths..>',
+  summary:
+    'Put files, or what the Web API answers, into landing as they are, or generate synthetic data (extract events)',
+  reads: 'files, Web API',
+  writes: 'landing',
+  positionals: {
+    paths: {
+      ...PATHS.paths,
+      describe:
+        'Files, folders or zips; or one word: recently-played, playlists, library, metadata (from the Web API), events',
+    },
+  },
+  options: EVENTS_OPTIONS,
+  isWriter: (args) => !isEvents(args),
+  examples: [
+    ['listenlake extract my_spotify_data.zip', 'into landing'],
+    ['listenlake extract events --out demo/source', 'synthetic data into a folder'],
+    ['listenlake extract recently-played', "the last plays from Spotify's Web API, after listenlake login"],
+  ],
+  async runAlone(args, _config) {
+    const out = optional(args.out);
+    if (!isEvents(args) || out === undefined) {
+      if (out !== undefined)
+        throw new JobError('usage_invalid', 'usage', '--out goes with `extract events`', { hint: 'leave it out' });
+      return undefined;
+    }
+    const { generateIntoFolder } = await import('../extract-events.ts');
+    return eventsOutcome(await generateIntoFolder(eventsOptions(args), resolve(out)), out);
+  },
+  async run(args, effects, runId) {
+    const source = apiSourceOf(args);
+    if (source !== undefined) return (await import('../extract-api.ts')).extractFromApi(source, runId, effects);
+    if (isEvents(args)) {
+      const { generateIntoLanding } = await import('../extract-events.ts');
+      return eventsOutcome(await generateIntoLanding(eventsOptions(args), effects), 'landing');
+    }
+    const { extract } = await import('../extract.ts');
+    const result = await extract({ paths: list(args.paths), userId: effects.config.userId }, effects);
+    const added = result.files.filter((file) => file.status === 'new').length;
+    const known = result.files.filter((file) => file.status === 'known').length;
+    const bad = result.files.filter((file) => file.status === 'refused' || file.status === 'changed');
+    const lines = [
+      `${count(added, 'file')} put into landing, ${count(known, 'file')} there already`,
+      ...bad.map((file) => `${file.fileName}: ${file.reason}`),
+    ];
+    return {
+      text: [...lines, 'next: listenlake load'].join('\n'),
+      json: { added, known, refused: bad.length },
+      exit: result.exit,
+    };
+  },
+};
+
+/** `extract events` generates; a file or folder of that name is given as `./events`. */
+function isEvents(args: Arguments): boolean {
+  const paths = list(args.paths);
+  return paths.length === 1 && paths[0] === 'events';
+}
+
+function eventsOptions(args: Arguments): SyntheticOptions {
+  const number = (name: string): number => whole(`--${name}`, String(args[name]));
+  return {
+    seed: number('seed'),
+    users: number('users'),
+    days: number('days'),
+    tracks: number('tracks'),
+    exportPlays: number('export-plays'),
+    exportYears: number('export-years'),
+    end: String(args.end),
+    faults: args.faults === true,
+  };
+}
+
+function eventsOutcome(
+  summary: { files: number; events: number; exportRows: number; trackRows: number },
+  where: string,
+): Outcome {
+  const { files, events, exportRows, trackRows } = summary;
+  return {
+    text: `${count(files, 'file')} in ${where}: ${count(events, 'event')}, an export of ${count(exportRows, 'row')}, ${count(trackRows, 'row')} of tracks`,
+    json: { files, events, export_rows: exportRows, track_rows: trackRows },
+  };
+}

@@ -1,0 +1,144 @@
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import yargs, { type Argv } from 'yargs';
+import { type Config, readConfig, readEnvFile } from '../config.ts';
+import { withEffects } from '../effects.ts';
+import { describeError, EXIT, JobError } from '../errors.ts';
+import { createLog } from '../log.ts';
+import type { Arguments, Command, Outcome } from './command.ts';
+import { COMMANDS } from './registry.ts';
+
+/** Where KubernetesPodOperator's sidecar looks for a result; written only where the folder is there. */
+const XCOM_FOLDER = '/airflow/xcom';
+
+const GLOBAL_OPTIONS = {
+  lake: { type: 'string', requiresArg: true, describe: 'The lake: a folder (default: LISTENLAKE_LAKE, else ./lake)' },
+  user: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'Label of the person whose files these are (default: LISTENLAKE_USER, else me)',
+  },
+  json: { type: 'boolean', default: false, describe: 'Only the JSON result on stdout' },
+  quiet: { type: 'boolean', default: false, describe: 'No progress on stderr' },
+} as const;
+
+/**
+ * Parses, runs one command, prints its outcome. Results go to stdout, progress and logs to stderr.
+ *
+ * @returns the exit code (errors.ts)
+ */
+export async function main(argv: string[], environment: NodeJS.ProcessEnv): Promise<number> {
+  let chosen: { command: Command; args: Arguments } | undefined;
+  const parser = buildParser((command, args) => {
+    chosen = { command, args };
+  });
+  try {
+    await parser.parse(argv);
+    if (chosen === undefined) return EXIT.ok; // --help and --version have printed
+    readEnvFile();
+    const { command, args } = chosen;
+    refuseRepeated(command, args);
+    const config = readConfig(environment, { LISTENLAKE_LAKE: text(args.lake), LISTENLAKE_USER: text(args.user) });
+    const outcome = await perform(command, args, config);
+    print(outcome, args.json === true);
+    return EXIT[outcome.exit ?? 'ok'];
+  } catch (error) {
+    return report(error, argv.includes('--json'), environment);
+  }
+}
+
+async function perform(command: Command, args: Arguments, config: Config): Promise<Outcome> {
+  const alone = await command.runAlone?.(args, config);
+  if (alone !== undefined) return alone;
+  const isWriter = typeof command.isWriter === 'function' ? command.isWriter(args) : command.isWriter;
+  const job = command.usage.split(' ', 1)[0] ?? '';
+  const isProgressShown = args.quiet !== true;
+  return withEffects(config, { job, isWriter, isProgressShown }, (effects, runId) => command.run(args, effects, runId));
+}
+
+function buildParser(choose: (command: Command, args: Arguments) => void): Argv {
+  const parser = yargs()
+    .scriptName('listenlake')
+    .usage('$0 <command>\n\nTurns what Spotify knows of your listening into tables that you own.')
+    .version(version())
+    .options(GLOBAL_OPTIONS)
+    .strict()
+    .demandCommand(1, 'which command? See listenlake --help')
+    .recommendCommands()
+    .parserConfiguration({ 'parse-numbers': false, 'parse-positional-numbers': false })
+    .wrap(Math.min(110, process.stdout.columns ?? 110))
+    .epilogue('First command: listenlake run my_spotify_data.zip')
+    .fail((message, error) => {
+      if (error instanceof JobError) throw error;
+      throw new JobError('usage_invalid', 'usage', (message ?? String(error)).replaceAll(/\s+/g, ' ').trim(), {
+        hint: 'see listenlake --help',
+        cause: error,
+      });
+    });
+  for (const command of COMMANDS) {
+    parser.command(
+      command.usage,
+      command.summary,
+      (builder) => {
+        for (const [name, options] of Object.entries(command.positionals ?? {}))
+          builder.positional(name, options as never);
+        for (const [example, what] of command.examples ?? []) builder.example(example, what);
+        return builder.options(command.options);
+      },
+      (args) => choose(command, args as Arguments),
+    );
+  }
+  return parser;
+}
+
+/** The text of `listenlake <command> --help`, for the command reference. */
+export async function helpText(argv: string[]): Promise<string> {
+  const parser = buildParser(() => {});
+  return new Promise((resolve, reject) => {
+    // With a callback yargs gives the text instead of printing it.
+    void Promise.resolve(
+      parser.parse([...argv, '--help'], {}, (error, _args, output) => (error ? reject(error) : resolve(output))),
+    ).catch(reject);
+  });
+}
+
+/** A flag given twice would be a list: say so instead of taking one of them. */
+function refuseRepeated(command: Command, args: Arguments): void {
+  const options: Command['options'] = { ...GLOBAL_OPTIONS, ...command.options };
+  const repeated = Object.keys(options).find((name) => options[name]?.array !== true && Array.isArray(args[name]));
+  if (repeated !== undefined)
+    throw new JobError('usage_invalid', 'usage', `--${repeated} is given more than once`, { hint: 'give it once' });
+}
+
+function print(outcome: Outcome, isJson: boolean): void {
+  const line = JSON.stringify(outcome.json);
+  const isTerminal = process.stdout.isTTY === true;
+  if (outcome.isRaw) process.stdout.write(`${outcome.text}${outcome.text === '' ? '' : '\n'}`);
+  else if (isJson) process.stdout.write(`${line}\n`);
+  // A person at a terminal reads the text; a program that reads our output gets the object as its last line.
+  else process.stdout.write(isTerminal ? `${outcome.text}\n` : `${outcome.text}\n${line}\n`);
+  if (existsSync(XCOM_FOLDER)) writeFileSync(`${XCOM_FOLDER}/return.json`, `${line}\n`);
+}
+
+/** One line for a person (or one JSON object), the exit code for programs. Bugs keep their stack. */
+function report(error: unknown, isJson: boolean, environment: NodeJS.ProcessEnv): number {
+  if (!(error instanceof JobError)) {
+    process.stderr.write(`listenlake: a bug: ${error instanceof Error ? error.stack : String(error)}\n`);
+    return EXIT.software;
+  }
+  if (isJson) {
+    const { code, place, hint, message } = error;
+    process.stderr.write(`${JSON.stringify({ code, ...place, message, hint })}\n`);
+  } else process.stderr.write(`listenlake: ${describeError(error)}\n`);
+  if (environment.LISTENLAKE_LOG_LEVEL === 'debug')
+    createLog('debug').debug({ code: error.code, stack: error.stack }, 'failed');
+  return EXIT[error.exit];
+}
+
+function version(): string {
+  const file = new URL('../../package.json', import.meta.url);
+  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
+}
+
+function text(value: unknown): string | undefined {
+  return typeof value === 'string' ? value : undefined;
+}

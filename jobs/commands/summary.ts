@@ -1,0 +1,207 @@
+import { relative } from 'node:path';
+import type { CheckResult } from '../check.ts';
+import type { Finding } from '../doctor.ts';
+import type { Effects } from '../effects.ts';
+import type { LoadedFile, LoadResult } from '../load.ts';
+import { isChanged, type PromoteResult, type TableDifference } from '../promote.ts';
+import type { RunResult } from '../run.ts';
+import type { TransformResult } from '../transform.ts';
+import { count } from './command.ts';
+
+/** Lists longer than this end in "and N more": the whole of it is a table in the lake. */
+const LINES_MAX = 8;
+const LABEL_CHARS = 12;
+
+/** What a person reads at the end of `run`. */
+export function runText(result: RunResult, effects: Pick<Effects, 'config'>): string {
+  const { load, transform, promote } = result;
+  const lines = ['', ...heading(result, effects), ''];
+  lines.push(...cameIn(load), ...accountLines(transform), ...refusedLines(load.files, transform));
+  const failed = result.checks.filter((each) => each.verdict === 'failed');
+  if (failed.length > 0) {
+    lines.push(
+      '',
+      ...failed.flatMap((each) => checkText(each).split('\n')),
+      '',
+      row('production', 'unchanged: what fails its checks is not published'),
+    );
+  } else if (promote !== undefined) {
+    lines.push(
+      '',
+      ...changeLines(promote),
+      row(
+        'as of',
+        `${promote.asOf.slice(0, 10)} (exclusive; the midnight after the newest listening unless --to says otherwise)`,
+      ),
+    );
+  }
+  if (result.report !== undefined) lines.push(row('report', shown(result.report.html)));
+  lines.push('', ...nextLines(result, effects));
+  return lines.join('\n');
+}
+
+function heading(result: RunResult, { config }: Pick<Effects, 'config'>): string[] {
+  const words = {
+    done: 'done',
+    nothing_new: 'nothing new, everything is up to date',
+    checks_failed: 'stopped: checks failed',
+  };
+  return [`listenlake: ${words[result.status]} (lake ${shown(config.lakeUri)})`];
+}
+
+function cameIn(load: LoadResult): string[] {
+  const by = (status: LoadedFile['status']): LoadedFile[] => load.files.filter((file) => file.status === status);
+  const kinds = new Map<string, { files: number; rows: number }>();
+  for (const file of by('loaded')) {
+    const sum = kinds.get(file.kind) ?? { files: 0, rows: 0 };
+    kinds.set(file.kind, { files: sum.files + 1, rows: sum.rows + file.rows });
+  }
+  const details = [...kinds]
+    .sort(([, a], [, b]) => b.rows - a.rows)
+    .map(([kind, sum]) =>
+      row('', `${kind.replaceAll('_', ' ')}: ${count(sum.files, 'file')}, ${count(sum.rows, 'row')}`),
+    );
+  const parts = [
+    count(load.files.length, 'file'),
+    ...(by('loaded').length > 0 ? [`${by('loaded').length} new`] : []),
+    ...(by('known').length > 0 ? [`${by('known').length} loaded before`] : []),
+    ...(by('ignored').length > 0 ? [`${by('ignored').length} without listening in it`] : []),
+    ...(by('refused').length > 0 ? [`${by('refused').length} refused`] : []),
+    ...(by('changed').length > 0 ? [`${by('changed').length} changing while read: run it again`] : []),
+  ];
+  return [row('came in', parts.join(', ')), ...capped(details)];
+}
+
+function accountLines({ accounts }: TransformResult): string[] {
+  if (accounts.read === 0) return [];
+  return [
+    row(
+      'rows',
+      `${number(accounts.read)} read = ${number(accounts.new)} new + ${number(accounts.duplicate)} duplicate + ${number(accounts.quarantined)} quarantined`,
+    ),
+  ];
+}
+
+function refusedLines(files: LoadedFile[], transform: TransformResult): string[] {
+  const refused = files
+    .filter((file) => file.status === 'refused' && !file.isRepeated)
+    .map((file) => row('', `${file.fileName}: ${file.reason ?? file.code}`));
+  // Refused files are in transform's counts as well, under their own codes: they have been named already.
+  const codes = new Set(refused.length > 0 ? files.map((file) => file.code) : []);
+  const rows = Object.entries(transform.quarantined)
+    .filter(([code]) => !codes.has(code))
+    .map(([code, n]) => row('', `${count(n, 'row')}: ${code.replaceAll('_', ' ')}`));
+  if (refused.length + rows.length === 0) return [];
+  return [
+    row('quarantined', 'refused with a reason; all of it in silver.quarantine'),
+    ...capped([...refused, ...rows]),
+  ];
+}
+
+function changeLines(promote: PromoteResult): string[] {
+  if (promote.status === 'nothing_new') return [row('production', 'unchanged')];
+  const changed = promote.differences.filter(isChanged);
+  const isFirst = promote.differences.every((difference) => difference.rows.prod === null);
+  const rows = promote.differences.reduce((sum, difference) => sum + (difference.rows.dev ?? 0), 0);
+  if (isFirst)
+    return [
+      row(
+        'production',
+        `built for the first time: ${count(promote.differences.length, 'table')}, ${count(rows, 'row')}`,
+      ),
+    ];
+  return [
+    row('production', `${count(changed.length, 'table')} of ${promote.differences.length} changed`),
+    ...capped(changed.map((difference) => row('', differenceText(difference)))),
+  ];
+}
+
+function differenceText({ table, rows, keys, columns }: TableDifference): string {
+  const parts = [
+    `${rows.prod === null ? 'none' : number(rows.prod)} -> ${rows.dev === null ? 'none' : number(rows.dev)} rows`,
+  ];
+  if (keys.added) parts.push(`${number(keys.added)} keys added`);
+  if (keys.removed) parts.push(`${number(keys.removed)} keys removed`);
+  if (columns.added.length > 0) parts.push(`columns added: ${columns.added.join(', ')}`);
+  if (columns.removed.length > 0) parts.push(`columns removed: ${columns.removed.join(', ')}`);
+  return `${table}: ${parts.join(', ')}`;
+}
+
+function nextLines(result: RunResult, { config }: Pick<Effects, 'config'>): string[] {
+  const at = config.lakeUri === 'lake' ? '' : ` --lake ${shown(config.lakeUri)}`;
+  if (result.status === 'checks_failed')
+    return [row('next', `listenlake sql${at} "select * from silver.check_results where status <> 'passed'"`)];
+  const steps = [`open the report, or ask: listenlake sql${at} --target prod "select * from top_tracks limit 10"`];
+  if (result.refused > 0)
+    steps.push(
+      `see what was refused: listenlake sql${at} "select file_name, row_number, reason from silver.quarantine"`,
+    );
+  return steps.map((step, index) => row(index === 0 ? 'next' : '', step));
+}
+
+/** What `load` did, in a few lines. */
+export function loadText(result: LoadResult): string {
+  const refused = result.files.filter((file) => file.status === 'refused' || file.status === 'changed');
+  const lines = [
+    ...cameIn(result),
+    ...capped(refused.map((file) => row('', `${file.fileName}: ${file.reason ?? file.code}`))),
+  ];
+  return [...lines, row('next', 'listenlake transform')].join('\n');
+}
+
+/** What `transform` did, in a few lines. */
+export function transformText(result: TransformResult): string {
+  if (result.status === 'nothing_new') return 'silver is up to date';
+  const changed = result.tables
+    .filter(({ rowsBefore, rowsAfter }) => rowsBefore !== rowsAfter)
+    .map(({ table, rowsBefore, rowsAfter }) => row('', `${table}: ${number(rowsBefore)} -> ${number(rowsAfter)} rows`));
+  const written = result.tables.reduce((sum, table) => sum + table.written, 0);
+  return [
+    ...accountLines(result),
+    row('silver', `${count(written, 'partition')} written`),
+    ...changed,
+    ...refusedLines([], result),
+    row('next', 'listenlake check --scope silver, listenlake enrich'),
+  ].join('\n');
+}
+
+/** One scope's tests: the counts, and each test that did not pass. */
+export function checkText(result: CheckResult): string {
+  const counts = `${result.passed} passed, ${result.failed} failed, ${result.warned} warned, ${result.errors} could not run`;
+  const bad = result.results
+    .filter(({ status }) => status !== 'passed')
+    .map(({ table_name, test, status, message }) => row('', `${status}: ${table_name} ${test}: ${message}`));
+  return [row(result.scope, counts), ...capped(bad)].join('\n');
+}
+
+/** The difference between dev and prod, and what was done about it. */
+export function promoteText(result: PromoteResult): string {
+  const words = { promoted: 'published', dry_run: 'not changed (--dry-run)', nothing_new: 'is what dev is' };
+  return [`gold_prod ${words[result.status]}, as of ${result.asOf.slice(0, 10)}`, ...changeLines(result)].join('\n');
+}
+
+/** One line for each finding of `doctor`. */
+export function findingsText(findings: Finding[]): string {
+  const marks = { ok: 'ok  ', warn: 'warn', fail: 'FAIL' };
+  return findings.map(({ name, verdict, text }) => `${marks[verdict]} ${name.padEnd(LABEL_CHARS)} ${text}`).join('\n');
+}
+
+function row(label: string, text: string): string {
+  return `  ${label.padEnd(LABEL_CHARS)} ${text}`;
+}
+
+function capped(lines: string[]): string[] {
+  return lines.length <= LINES_MAX
+    ? lines
+    : [...lines.slice(0, LINES_MAX - 1), row('', `and ${lines.length - LINES_MAX + 1} more`)];
+}
+
+function number(value: number): string {
+  return value.toLocaleString('en');
+}
+
+/** A path as a person would type it. */
+function shown(path: string): string {
+  const short = relative(process.cwd(), path);
+  return short === '' || short.startsWith('..') ? path : short;
+}

@@ -1,0 +1,248 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { stat, statfs } from 'node:fs/promises';
+import { totalmem } from 'node:os';
+import { pipeline } from 'node:stream/promises';
+import type { Effects } from './effects.ts';
+import { openEmbedded, quoteText } from './engine/embedded.ts';
+import { JobError } from './errors.ts';
+import { PREFIX } from './lake/keys.ts';
+import {
+  type LakeState,
+  latestManifest,
+  type OutputFile,
+  readBronzeIndex,
+  readManifest,
+  readSilverFiles,
+} from './lake/manifest.ts';
+
+export interface Finding {
+  /** What was looked at. */
+  name: string;
+  verdict: 'ok' | 'warn' | 'fail';
+  /** What was seen and, unless ok, what to do. */
+  text: string;
+}
+
+/** Below this the first import of a long history may not fit. */
+const DISK_FREE_MIN_BYTES = 2 * 1024 ** 3;
+
+/**
+ * Looks at the machine, the configuration and the lake; changes nothing.
+ *
+ * @param input.verify also reads every committed object: hash, rows, accounts, and objects that no manifest names (as long as the lake is large)
+ * @returns one finding a line; any `fail` means exit 65
+ */
+export async function doctor(input: { verify: boolean }, effects: Effects): Promise<Finding[]> {
+  const findings = [...(await lookAtMachine(effects)), ...lookAtConfig(effects)];
+  const manifest = await latestManifest(effects.store);
+  if (manifest === undefined) {
+    return [
+      ...findings,
+      {
+        name: 'lake',
+        verdict: 'ok',
+        text: `${effects.store.uri} is empty: start with \`listenlake run <your export>\``,
+      },
+    ];
+  }
+  const files = await committedFiles(effects, manifest.state);
+  const bytes = files.reduce((sum, file) => sum + file.bytes, 0);
+  findings.push({
+    name: 'lake',
+    verdict: 'ok',
+    text: `${effects.store.uri}: commit ${manifest.sequence} by ${manifest.job}, ${count(files.length, 'object')}, ${megabytes(bytes)}`,
+  });
+  findings.push(...lookAtVersions(manifest.state));
+  if (input.verify) findings.push(...(await verify(effects, files, manifest.sequence)));
+  return findings;
+}
+
+async function lookAtMachine(effects: Effects): Promise<Finding[]> {
+  const node = Number(process.versions.node.split('.')[0]);
+  const disk = await statfs(effects.scratch);
+  const free = disk.bavail * disk.bsize;
+  const memory = totalmem();
+  const engine = effects.config.memoryMb * 1024 ** 2;
+  return [
+    {
+      name: 'node',
+      verdict: node >= 24 ? 'ok' : 'fail',
+      text: `Node ${process.versions.node}${node >= 24 ? '' : ': 24 or newer is needed'}`,
+    },
+    {
+      name: 'disk',
+      verdict: free >= DISK_FREE_MIN_BYTES ? 'ok' : 'warn',
+      text: `${megabytes(free)} free where the lake lies${free >= DISK_FREE_MIN_BYTES ? '' : ': a long history may need more'}`,
+    },
+    {
+      name: 'memory',
+      verdict: engine * 2 <= memory ? 'ok' : 'warn',
+      text: `the engine may use ${megabytes(engine)} of ${megabytes(memory)}${engine * 2 <= memory ? '' : ': lower LISTENLAKE_MEMORY_MB'}`,
+    },
+  ];
+}
+
+function lookAtConfig(effects: Effects): Finding[] {
+  const { config } = effects;
+  const isOwnKey = config.secrets.includes(config.pseudonymKey);
+  return [
+    { name: 'config', verdict: 'ok', text: `lake ${config.lakeUri}, user ${config.userId}, ${config.threads} threads` },
+    {
+      name: 'pseudonyms',
+      verdict: 'ok',
+      text: isOwnKey
+        ? 'ids of other people are hashed with your own key'
+        : 'ids of other people are hashed with the built-in key: set LISTENLAKE_PSEUDONYM_KEY before you share tables',
+    },
+  ];
+}
+
+function lookAtVersions(state: LakeState): Finding[] {
+  const { dev, prod } = state.gold;
+  const findings: Finding[] = [];
+  const isBehind = state.transformedThrough < state.silverSequence;
+  if (dev === undefined)
+    findings.push({ name: 'gold', verdict: 'warn', text: 'no gold tables yet: run `listenlake run`' });
+  else if (prod === undefined)
+    findings.push({
+      name: 'gold',
+      verdict: 'warn',
+      text: 'gold_dev is built, gold_prod is not: run `listenlake promote`',
+    });
+  else if (dev.silverSequence !== state.silverSequence || prod.silverSequence !== state.silverSequence || isBehind) {
+    findings.push({ name: 'gold', verdict: 'warn', text: 'silver is newer than gold: run `listenlake run`' });
+  } else
+    findings.push({
+      name: 'gold',
+      verdict: 'ok',
+      text: `gold_prod as of ${prod.asOf.slice(0, 10)}, ${count(Object.keys(prod.tables).length, 'table')}`,
+    });
+  for (const [scope, check] of Object.entries(state.checks)) {
+    if (check.verdict === 'failed') {
+      findings.push({
+        name: 'checks',
+        verdict: 'fail',
+        text: `the last checks of ${scope} failed: run \`listenlake check\` to see which`,
+      });
+    }
+  }
+  return findings;
+}
+
+async function committedFiles(effects: Effects, state: LakeState): Promise<OutputFile[]> {
+  const bronze = await readBronzeIndex(effects.store, state);
+  const silver = await Promise.all(
+    Object.keys(state.silver).map((table) => readSilverFiles(effects.store, state, table)),
+  );
+  const gold = Object.values(state.gold).flatMap((version) => Object.values(version.tables));
+  return [...bronze, ...silver.flat(), ...gold];
+}
+
+/** The oracle for users: everything the manifests promise is looked up in the objects themselves. */
+async function verify(effects: Effects, files: OutputFile[], sequence: number): Promise<Finding[]> {
+  const findings: Finding[] = [];
+  const { store, progress } = effects;
+  progress.start('verify', files.length);
+  const parquet: { file: OutputFile; path: string }[] = [];
+  for (const [index, file] of files.entries()) {
+    progress.update(index, file.key);
+    const path = await localOrFinding(effects, file, findings);
+    if (path === undefined) continue;
+    const [bytes, sha256] = await measure(path);
+    if (bytes !== file.bytes || sha256 !== file.sha256) {
+      findings.push({
+        name: 'object',
+        verdict: 'fail',
+        text: `${file.key} is not what was committed (${bytes} of ${file.bytes} bytes): ${remedy(file.key)}`,
+      });
+    } else if (file.key.endsWith('.parquet')) parquet.push({ file, path });
+  }
+  findings.push(...(await countRows(effects, parquet)));
+  for (let number = 1; number <= sequence; number += 1) {
+    const { accounts, job } = await readManifest(store, number);
+    if (accounts.read !== accounts.new + accounts.duplicate + accounts.quarantined) {
+      findings.push({ name: 'accounts', verdict: 'fail', text: `commit ${number} (${job}) does not add up` });
+    }
+  }
+  const known = new Set(files.map((file) => file.key));
+  let orphans = 0;
+  for (const prefix of [PREFIX.bronze, PREFIX.silver, PREFIX.gold]) {
+    for await (const object of store.list(prefix)) if (!known.has(object.key)) orphans += 1;
+  }
+  if (orphans > 0) {
+    findings.push({
+      name: 'orphans',
+      verdict: 'ok',
+      text: `${count(orphans, 'object')} that no commit names (older versions, interrupted runs); readers never see them`,
+    });
+  }
+  progress.end(`${count(files.length, 'object')} read`);
+  if (findings.every((finding) => finding.verdict === 'ok')) {
+    findings.push({
+      name: 'verify',
+      verdict: 'ok',
+      text: `${count(files.length, 'object')}: every hash, row count and account holds`,
+    });
+  }
+  return findings;
+}
+
+async function countRows(effects: Effects, files: { file: OutputFile; path: string }[]): Promise<Finding[]> {
+  const findings: Finding[] = [];
+  const folders = [...new Set(files.map(({ path }) => path.slice(0, path.lastIndexOf('/'))))];
+  const engine = await openEmbedded({
+    memoryMb: effects.config.memoryMb,
+    threads: effects.config.threads,
+    tempDir: effects.scratch,
+    folders,
+  });
+  try {
+    for (const { file, path } of files) {
+      const [row] = await engine.rows<{ rows: bigint }>(
+        `select num_rows as rows from parquet_file_metadata([${quoteText(path)}])`,
+      );
+      if (Number(row?.rows) !== file.rows) {
+        findings.push({
+          name: 'rows',
+          verdict: 'fail',
+          text: `${file.key} has ${row?.rows} rows, the commit says ${file.rows}: ${remedy(file.key)}`,
+        });
+      }
+    }
+  } finally {
+    engine.close();
+  }
+  return findings;
+}
+
+async function localOrFinding(effects: Effects, file: OutputFile, findings: Finding[]): Promise<string | undefined> {
+  try {
+    return await effects.store.localFile(file.key);
+  } catch (error) {
+    if (!(error instanceof JobError) || error.code !== 'object_missing') throw error;
+    findings.push({ name: 'object', verdict: 'fail', text: `${file.key} is gone: ${remedy(file.key)}` });
+    return undefined;
+  }
+}
+
+function remedy(key: string): string {
+  if (key.startsWith(PREFIX.silver)) return 'run `listenlake transform --rebuild` to make it again from bronze';
+  if (key.startsWith(PREFIX.gold))
+    return `run \`listenlake enrich --target ${key.startsWith(`${PREFIX.gold}prod`) ? 'prod' : 'dev'} --rebuild\` to make it again from silver`;
+  return 'load the file it came from again';
+}
+
+async function measure(path: string): Promise<[bytes: number, sha256: string]> {
+  const hash = createHash('sha256');
+  await pipeline(createReadStream(path), hash);
+  return [(await stat(path)).size, hash.digest('hex')];
+}
+
+function count(number: number, noun: string): string {
+  return `${number.toLocaleString('en')} ${noun}${number === 1 ? '' : 's'}`;
+}
+
+function megabytes(bytes: number): string {
+  return `${(bytes / 1024 ** 2).toLocaleString('en', { maximumFractionDigits: bytes < 10 * 1024 ** 2 ? 1 : 0 })} MiB`;
+}

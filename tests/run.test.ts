@@ -1,0 +1,169 @@
+import { once } from 'node:events';
+import { createWriteStream } from 'node:fs';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { ZipFile } from 'yazl';
+import { generateIntoFolder } from '../jobs/extract-events.ts';
+import { finished, listenlake, start } from './command-line.ts';
+import { fingerprint, type TableFingerprint } from './lake-tables.ts';
+
+let folder: string;
+let source: string;
+let lake: string;
+let tables: Record<string, TableFingerprint>;
+let first: Awaited<ReturnType<typeof listenlake>>;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'listenlake-run-'));
+  source = join(folder, 'source');
+  lake = join(folder, 'lake');
+  await generateIntoFolder(
+    { seed: 5, users: 5, days: 6, tracks: 300, end: '2026-11-01', exportPlays: 2500, exportYears: 5, faults: true },
+    source,
+  );
+  first = await listenlake(['run', source, '--lake', lake, '--on-quarantine', 'warn']);
+  tables = await fingerprint(lake);
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+async function filesBelow(path: string): Promise<string[]> {
+  const entries = await readdir(path, { recursive: true, withFileTypes: true });
+  return entries
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name))
+    .sort();
+}
+
+describe('run', () => {
+  it('ends with a summary that accounts for every row, a report, and one JSON object on the last line', async () => {
+    expect([first.code, first.stderr]).toEqual([0, '']);
+    const accounts = first.json.accounts as Record<string, number>;
+    expect(accounts.read).toBe(accounts.new! + accounts.duplicate! + accounts.quarantined!);
+    expect(accounts.read).toBeGreaterThan(4000);
+    expect(first.stdout).toContain('report');
+    expect(await readFile(String(first.json.report), 'utf8')).toContain('<svg');
+    expect(tables['gold_prod.fct_plays']!.rows).toBe(tables['gold_dev.fct_plays']!.rows);
+  });
+
+  it('again: nothing new, no table changes, no manifest is added', async () => {
+    const before = await readdir(join(lake, 'manifests'));
+    const again = await listenlake(['run', source, '--lake', lake]);
+    expect([again.code, again.stderr, again.json.status]).toEqual([0, '', 'nothing_new']);
+    expect(await readdir(join(lake, 'manifests'))).toEqual(before);
+    expect(await fingerprint(lake)).toEqual(tables);
+  });
+
+  it('I4: the same files in several runs, in reverse order, and once more as a zip give the same tables', async () => {
+    const other = join(folder, 'other');
+    const files = (await filesBelow(source)).reverse();
+    const half = Math.ceil(files.length / 2);
+    for (const part of [files.slice(0, half), files.slice(half)]) {
+      const run = await listenlake(['run', ...part, '--lake', other, '--on-quarantine', 'warn'], {
+        TZ: 'Asia/Kathmandu',
+      });
+      expect([run.code, run.stderr]).toEqual([0, '']);
+    }
+    const zip = new ZipFile();
+    for (const file of files) zip.addFile(file, `MyData/${file.slice(source.length + 1)}`);
+    zip.end();
+    const path = join(folder, 'my_spotify_data.zip');
+    const out = createWriteStream(path);
+    zip.outputStream.pipe(out);
+    await once(out, 'close');
+    const zipped = await listenlake(['run', path, '--lake', other]);
+    expect([zipped.code, zipped.stderr, zipped.json.status]).toEqual([0, '', 'nothing_new']);
+    // Which run brought a table its last rows is history, not content.
+    const history = [
+      'silver.table_stats.rows_before',
+      'gold_dev.record_counts.rows_before',
+      'gold_dev.record_counts.change',
+      'gold_prod.record_counts.rows_before',
+      'gold_prod.record_counts.change',
+    ];
+    const schemas = ['silver', 'gold_dev', 'gold_prod'];
+    expect(await fingerprint(other, schemas, history)).toEqual(await fingerprint(lake, schemas, history));
+  });
+
+  it('job by job gives what run gives', async () => {
+    const stepwise = join(folder, 'stepwise');
+    const at = ['--lake', stepwise];
+    const steps = [
+      ['extract', source],
+      ['load', '--on-quarantine', 'warn'],
+      ['transform', '--on-quarantine', 'warn'],
+      ['check', '--scope', 'silver'],
+      ['enrich', '--target', 'dev'],
+      ['check', '--scope', 'gold'],
+      ['promote'],
+      ['report'],
+    ];
+    for (const step of steps) {
+      const done = await listenlake([...step, ...at]);
+      expect([step, done.code, done.stderr]).toEqual([step, 0, '']);
+      expect(Object.keys(done.json).length).toBeGreaterThan(0);
+    }
+    expect(await filesBelow(join(stepwise, 'landing')).catch(() => [])).toEqual([]);
+    expect(await fingerprint(stepwise)).toEqual(tables);
+  });
+
+  it('a failed check leaves prod as it was, exit 65', async () => {
+    const broken = join(folder, 'broken');
+    await listenlake(['run', join(source, 'tracks.csv'), '--lake', broken, '--on-quarantine', 'warn']);
+    const before = await fingerprint(broken, ['gold_prod']);
+    // An id twice in silver cannot come from bronze: it is written over the table, as a bad restore might.
+    const event = {
+      event_id: 'e1',
+      user_id: 'u',
+      session_id: 's',
+      track_id: 't',
+      track_name: 'n',
+      artist_name: 'a',
+      action: 'play',
+      is_skipped: null,
+      occurred_at: '2026-10-01T00:00:00.000Z',
+      played_ms: 1000,
+      device: 'ios',
+      country: 'DE',
+    };
+    await writeFile(join(folder, 'one-event.json'), `${JSON.stringify(event)}\n`);
+    await listenlake(['load', join(folder, 'one-event.json'), '--lake', broken]);
+    await listenlake(['transform', '--lake', broken]);
+    const contract = join(folder, 'fail.sql');
+    await writeFile(contract, '');
+    const promote = await listenlake(['promote', '--lake', broken]);
+    expect([promote.code, promote.stderr]).toEqual([65, expect.stringMatching(/enrich|check/)]);
+    expect(await fingerprint(broken, ['gold_prod'])).toEqual(before);
+  });
+
+  it('F55: of several runs at once one does the work, the others end with 75 or find nothing new', async () => {
+    const shared = join(folder, 'shared');
+    await mkdir(shared);
+    const runs = await Promise.all(
+      Array.from({ length: 4 }, () => finished(start(['run', source, '--lake', shared, '--on-quarantine', 'warn']))),
+    );
+    const done = runs.filter((run) => run.code === 0 && run.json.status !== 'nothing_new');
+    expect(done).toHaveLength(1);
+    for (const run of runs.filter((each) => each.code !== 0))
+      expect([run.code, run.stderr]).toEqual([75, expect.stringContaining('is writing to this lake')]);
+    expect(await fingerprint(shared)).toEqual(tables);
+  });
+
+  it('doctor --verify reads everything and finds it whole; a flipped bit is named with its remedy, and the remedy works', async () => {
+    const well = await listenlake(['doctor', '--verify', '--lake', lake]);
+    expect([well.code, well.json.status]).toEqual([0, 'well']);
+    const victim = (await filesBelow(join(lake, 'silver/plays')))[0]!;
+    const bytes = await readFile(victim);
+    bytes[bytes.length >> 1] = bytes[bytes.length >> 1]! ^ 0xff;
+    await writeFile(victim, bytes);
+    const broken = await listenlake(['doctor', '--verify', '--lake', lake]);
+    expect(broken.code).toBe(65);
+    expect(broken.stdout).toContain(victim.slice(lake.length + 1));
+    expect(broken.stdout).toContain('transform --rebuild');
+    expect((await listenlake(['transform', '--rebuild', '--lake', lake, '--on-quarantine', 'warn'])).code).toBe(0);
+    expect((await listenlake(['doctor', '--verify', '--lake', lake])).json.status).toBe('well');
+    expect(await fingerprint(lake, ['silver'])).toEqual(
+      Object.fromEntries(Object.entries(tables).filter(([name]) => name.startsWith('silver.'))),
+    );
+  });
+});
