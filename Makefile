@@ -1,0 +1,42 @@
+# The only task list. `make help` lists it; the GitHub workflow and .ci/run call the same targets.
+SHELL := /bin/sh
+NODE  := node_modules/.bin/node
+DEMO  := demo
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test check format bench docs picture clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: node_modules/.package-lock.json ## Install the packages (once)
+
+node_modules/.package-lock.json: package-lock.json
+	npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+demo: install ## Generate 25 listeners, one six-year export and 5,000 tracks, and run the whole pipeline on them
+	@rm -rf $(DEMO)/source
+	./listenlake extract events --seed 7 --users 25 --days 90 --tracks 5000 --export-years 6 --out $(DEMO)/source
+	./listenlake run $(DEMO)/source --lake $(DEMO)/lake
+
+test: install ## Run every test layer; ends with the line "N passed, N failed"
+	@$(NODE) tests/run.ts
+
+check: install ## Types, lint and format only
+	@$(NODE) tests/run.ts check
+
+format: install ## Write the format that `make check` wants
+	node_modules/.bin/biome check --write .
+
+bench: install ## Measure speed and memory against DuckDB, parquetjs-lite and pandas, as ratios in one run
+	$(NODE) bench/run.ts
+
+docs: install ## Write the generated references again (commands, data dictionary, configuration)
+	$(NODE) tests/docs/generate.ts
+
+picture: install ## Take the README's picture of the demo's report (needs Chromium)
+	$(NODE) tests/docs/picture.ts
+
+clean: ## Remove what demo, tests and benchmarks left behind (not your lake)
+	rm -rf $(DEMO) test-results bench/results coverage

@@ -1,0 +1,147 @@
+/**
+ * `make test`: every layer in order, each with its name and time, then what was left out and why, then `N passed, N failed`.
+ *
+ *     node tests/run.ts [layer ...]        all layers, or the named ones
+ *
+ * A layer that cannot run here says why through LISTENLAKE_SKIPS; under CI=true that counts as a failure, but for the names in
+ * LISTENLAKE_TEST_WITHOUT (comma-separated): what a place can never have, such as files that nobody may publish.
+ */
+import { spawn } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+interface Layer {
+  name: string;
+  about: string;
+  /** Commands that must exit 0, or a list of test files for Jest. */
+  commands?: string[][];
+  tests?: string[];
+}
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+const BIN = join(ROOT, 'node_modules/.bin');
+
+const LAYERS: Layer[] = [
+  {
+    name: 'check',
+    about: 'types, lint, format',
+    commands: [
+      [join(BIN, 'tsc'), '--noEmit', '-p', ROOT],
+      [join(BIN, 'biome'), 'ci', '--diagnostic-level=warn', '.'],
+    ],
+  },
+  {
+    name: 'unit',
+    about: 'store, sources, scanner, generator, documents',
+    tests: ['tests/(lake|config|project)\\.test', 'tests/sources/'],
+  },
+  {
+    name: 'jobs',
+    about: 'each job on real folders and the real engine',
+    tests: ['tests/(load|extract|transform|parquet|engine|enrich|check|promote|sql|report|doctor)[^/]*\\.test'],
+  },
+  { name: 'models', about: 'rows in, rows out for every gold model', tests: ['tests/models\\.test'] },
+  { name: 'oracle', about: 'dbt builds the same gold tables', tests: ['tests/dbt-oracle\\.test'] },
+  {
+    name: 'pipeline',
+    about: 'the command line end to end, kills, order of files',
+    tests: ['tests/(cli|run|kill)\\.test'],
+  },
+  { name: 'real-data', about: 'every folder of real files accounted for', tests: ['tests/real-data\\.test'] },
+  { name: 'spotify', about: 'login and capture against a stub of the Web API', tests: ['tests/spotify/'] },
+  {
+    name: 'terraform',
+    about: 'format, validation, policies offline, checkov, apply on moto',
+    tests: ['tests/terraform\\.test'],
+  },
+  { name: 'aws', about: 'the ports on S3, Athena, Glue: moto and a real Trino', tests: ['tests/(s3|athena)\\.test'] },
+];
+
+const wanted = process.argv.slice(2);
+const unknown = wanted.filter((name) => !LAYERS.some((layer) => layer.name === name));
+if (unknown.length > 0) {
+  process.stderr.write(`no layer ${unknown.join(', ')}; there are ${LAYERS.map((layer) => layer.name).join(', ')}\n`);
+  process.exit(64);
+}
+
+const work = mkdtempSync(join(tmpdir(), 'listenlake-tests-'));
+const skipsFile = join(work, 'skips.txt');
+const isCi = process.env.CI === 'true';
+let passed = 0;
+let failed = 0;
+
+for (const layer of LAYERS.filter(({ name }) => wanted.length === 0 || wanted.includes(name))) {
+  const started = performance.now();
+  process.stdout.write(`\n== ${layer.name}: ${layer.about}\n`);
+  const [good, bad] = layer.commands ? await runCommands(layer.commands) : await runJest(layer.name, layer.tests ?? []);
+  passed += good;
+  failed += bad;
+  process.stdout.write(
+    `== ${layer.name}: ${good} passed, ${bad} failed in ${((performance.now() - started) / 1000).toFixed(0)} s\n`,
+  );
+}
+
+const skips = existsSync(skipsFile) ? [...new Set(readFileSync(skipsFile, 'utf8').split('\n').filter(Boolean))] : [];
+if (skips.length > 0) process.stdout.write(`\nleft out here:\n${skips.map((line) => `  ${line}\n`).join('')}`);
+const excused = (process.env.LISTENLAKE_TEST_WITHOUT ?? '').split(',').filter(Boolean);
+const unexcused = skips.filter((line) => !excused.some((name) => line.startsWith(name)));
+if (isCi && unexcused.length > 0) {
+  process.stdout.write('CI=true: what was left out counts as failed\n');
+  failed += unexcused.length;
+}
+rmSync(work, { recursive: true, force: true });
+process.stdout.write(`\n${passed} passed, ${failed} failed\n`);
+process.exit(failed === 0 && passed > 0 ? 0 : 1);
+
+async function runCommands(commands: string[][]): Promise<[number, number]> {
+  const codes: number[] = [];
+  for (const [program, ...args] of commands) codes.push(await run(program!, args));
+  return [codes.filter((code) => code === 0).length, codes.filter((code) => code !== 0).length];
+}
+
+async function runJest(name: string, patterns: string[]): Promise<[number, number]> {
+  const report = join(work, `${name}.json`);
+  const args = [
+    '--disable-warning=ExperimentalWarning',
+    '--experimental-vm-modules',
+    join(ROOT, 'node_modules/jest/bin/jest.js'),
+  ];
+  const code = await run(process.execPath, [
+    ...args,
+    '--rootDir',
+    ROOT,
+    '--json',
+    '--maxWorkers=2',
+    '--outputFile',
+    report,
+    '--silent=false',
+    ...patterns,
+  ]);
+  if (!existsSync(report)) return [0, 1];
+  const result = JSON.parse(readFileSync(report, 'utf8')) as {
+    numPassedTests: number;
+    numFailedTests: number;
+    numFailedTestSuites: number;
+  };
+  // A file that does not load has no tests, and an exit code without a failed test is a failure too.
+  const bad = Math.max(result.numFailedTests, result.numFailedTestSuites, code === 0 ? 0 : 1);
+  return [result.numPassedTests, bad];
+}
+
+function run(program: string, args: string[]): Promise<number> {
+  mkdirSync(work, { recursive: true });
+  const env = {
+    ...process.env,
+    PATH: `${BIN}${delimiter}${process.env.PATH ?? ''}`,
+    LISTENLAKE_SKIPS: skipsFile,
+    NO_COLOR: '1',
+  };
+  return new Promise((resolve, reject) => {
+    // Jest's JSON goes to the file; what it prints goes to stderr.
+    const child = spawn(program, args, { cwd: ROOT, env, stdio: ['ignore', 'ignore', 'inherit'] });
+    child.on('error', reject);
+    child.on('exit', (code) => resolve(code ?? 1));
+  });
+}
