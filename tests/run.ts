@@ -34,8 +34,8 @@ const LAYERS: Layer[] = [
   },
   {
     name: 'unit',
-    about: 'store, sources, scanner, generator, documents',
-    tests: ['tests/(lake|config|project)\\.test', 'tests/sources/'],
+    about: 'store, sources, scanner, generator, documents, manifests',
+    tests: ['tests/(lake|config|project)\\.test', 'tests/sources/', 'tests/kubernetes/manifests'],
   },
   {
     name: 'jobs',
