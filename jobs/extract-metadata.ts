@@ -1,4 +1,5 @@
 import type { Effects } from './effects.ts';
+import { type Collection, getState, type LookUps, latestManifest } from './lake/manifest.ts';
 import { statusOf } from './sources/spotify-api/capabilities.ts';
 import { type Capture, withCapture } from './sources/spotify-api/capture.ts';
 import type { Page } from './sources/spotify-api/client.ts';
@@ -24,8 +25,6 @@ export interface MetadataResult {
   notices: string[];
 }
 
-export type Collection = 'tracks' | 'albums' | 'artists';
-
 interface Wanted {
   collection: Collection;
   id: string;
@@ -39,85 +38,12 @@ const BATCH_CALLS = 50;
 const MISSING_FOR_MS = 30 * 86_400_000;
 /** So many in a row that are not found, and none found: then it is not the ids, the endpoint is gone. */
 const MISSING_IN_ROW_MAX = 10;
-/** A queue is asked for at most this long: far beyond what a run can call. */
-const QUEUE_MAX = 200_000;
 const SPOTIFY_ID = /^[0-9A-Za-z]{22}$/;
 
-/** Ids with the plays they would describe, most played first; what the Web API has described in full is left out. */
-const QUEUES: Record<Collection, string> = {
-  tracks: `
-with
-
-heard as (
-
-    select track_id, count(*) as plays
-    from silver.plays
-    where track_id is not null
-    group by track_id
-
-),
-
-mentioned as (
-
-    select track_id from heard
-    union
-    select track_id from silver.playlist_items
-    union
-    select track_id from silver.saved_tracks
-    union
-    select track_id from silver.chart_entries
-
-),
-
-final as (
-
-    select mentioned.track_id as id, coalesce(heard.plays, 0) as plays
-    from mentioned
-    left join heard on mentioned.track_id = heard.track_id
-    left join silver.tracks as known
-        on mentioned.track_id = known.track_id
-        and known.source = 'api' and known.isrc is not null and known.album_id is not null
-    where mentioned.track_id is not null and known.track_id is null
-
-)
-
-select * from final order by plays desc, id limit ${QUEUE_MAX}`,
-  albums: `
-with
-
-final as (
-
-    select albums.album_id as id, count(plays.play_id) as plays
-    from silver.albums as albums
-    inner join silver.tracks as tracks on albums.album_id = tracks.album_id
-    left join silver.plays as plays on tracks.track_id = plays.track_id
-    where albums.release_date is null or albums.total_tracks is null
-    group by albums.album_id
-
-)
-
-select * from final order by plays desc, id limit ${QUEUE_MAX}`,
-  artists: `
-with
-
-final as (
-
-    select artists.artist_id as id, count(plays.play_id) as plays
-    from silver.artists as artists
-    inner join silver.track_artists as credits on artists.artist_id = credits.artist_id
-    left join silver.plays as plays on credits.track_id = plays.track_id
-    where artists.genres is null
-    group by artists.artist_id
-
-)
-
-select * from final order by plays desc, id limit ${QUEUE_MAX}`,
-};
-
-const TOTAL_PLAYS = 'select count(track_id) as plays from silver.plays';
+const NOTHING: LookUps = { plays: 0, wanted: { tracks: [], albums: [], artists: [] } };
 
 /**
- * Looks up what the lake has heard of and no answer of the Web API has described: tracks, then albums and artists, most played first, one call
+ * Looks up what the lake has heard of and no answer of the Web API has described, as the last `transform` left it: tracks, then albums and artists, most played first, one call
  * each, up to a budget. Resumable: what was looked up is remembered with every batch. What is not found is asked for again after a month.
  *
  * @throws as `withCapture`
@@ -132,18 +58,17 @@ export async function extractMetadata(
     const seen = await readLookedUp(effects.store, ledger);
     for (const [name, until] of Object.entries(ledger.missing))
       if (Date.parse(until) <= web.now()) delete ledger.missing[name];
+    const { plays: total, wanted } = await readLookUps(effects, capture.notices);
     const queue: Wanted[] = [];
     let undescribed = 0;
     for (const collection of COLLECTIONS) {
-      for (const [id, plays] of (await effects.engine.query(QUEUES[collection])).rows) {
-        const name = `${collection}/${String(id)}`;
+      for (const [id, plays] of wanted[collection]) {
+        const name = `${collection}/${id}`;
         const isWaiting = !seen.has(name);
-        if (collection === 'tracks' && isWaiting) undescribed += Number(plays);
-        if (isWaiting && !(name in ledger.missing) && SPOTIFY_ID.test(String(id)))
-          queue.push({ collection, id: String(id), plays: Number(plays) });
+        if (collection === 'tracks' && isWaiting) undescribed += plays;
+        if (isWaiting && !(name in ledger.missing) && SPOTIFY_ID.test(id)) queue.push({ collection, id, plays });
       }
     }
-    const total = Number((await effects.engine.query(TOTAL_PLAYS)).rows[0]?.[0] ?? 0);
     const closed = new Set(
       COLLECTIONS.filter(
         (collection) => queue.some((wanted) => wanted.collection === collection) && capture.isClosed(collection),
@@ -164,6 +89,15 @@ export async function extractMetadata(
     effects.progress.end(`${covered(result)} of the plays have a described track, ${remaining} look-ups are left`);
     return result;
   });
+}
+
+/** The queue that the last `transform` left. */
+async function readLookUps({ store }: Effects, notices: string[]): Promise<LookUps> {
+  const state = (await latestManifest(store))?.state;
+  if (state?.lookUps !== undefined) return getState<LookUps>(store, state.lookUps);
+  if (Object.keys(state?.silver ?? {}).length > 0)
+    notices.push('silver was made before there was a queue of look-ups: run `listenlake transform --rebuild` once');
+  return NOTHING;
 }
 
 /** Share of the plays whose track is described, for people. */

@@ -1,5 +1,5 @@
 import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { type Effects, stopIfAsked } from './effects.ts';
 import { type Embedded, openEmbedded } from './engine/embedded.ts';
 import { JobError } from './errors.ts';
@@ -23,10 +23,11 @@ import { type Build, type Built, LIMITS, type Limits } from './silver/build.ts';
 import { buildCatalogue } from './silver/catalogue.ts';
 import { buildCharts } from './silver/charts.ts';
 import { buildListeningEvents } from './silver/listening-events.ts';
+import { buildLookUps, isLookUpChange } from './silver/look-ups.ts';
 import type { StagedPartition } from './silver/partition.ts';
 import { buildPlays } from './silver/plays.ts';
 import { buildQuarantine, countRefused, createRefusedRows } from './silver/quarantine.ts';
-import { createMacros, foldersOf } from './silver/relations.ts';
+import { createMacros } from './silver/relations.ts';
 import { buildStatistics, type TableLists } from './silver/statistics.ts';
 
 export interface TransformInput {
@@ -98,13 +99,8 @@ export async function transform(
   for (const table of [...tables, 'table_stats']) committed.set(table, await readSilverFiles(store, state, table));
   if (!index.some(isNew) && rebuild === undefined) return nothingNew(base, tables, committed);
 
-  const knownQuarantine = await knownPaths(effects, committed.get('quarantine') ?? []);
-  const db = await openDatabase(
-    effects,
-    index,
-    committed,
-    knownQuarantine.map(({ path }) => path),
-  );
+  const knownQuarantine = await knownPaths(effects, committed.get('quarantine') ?? [], rebuild !== undefined);
+  const db = await openDatabase(effects, index);
   try {
     await createMacros(db);
     await createRefusedRows({ db });
@@ -122,7 +118,11 @@ export async function transform(
     const files = accountFiles(index.filter(isNew), built, refused.bySource);
     const changes = staged.filter((part) => isChange(part, committed));
     const lists = tables.map((table) => listOf(table, committed.get(table) ?? [], changes));
-    const stats = await stageStatistics(effects, db, state, index, lists, committed, staged);
+    const stagedPaths = new Map(staged.map(({ key, path }) => [key, path]));
+    const localPath = async ({ key }: SilverFile): Promise<string> => stagedPaths.get(key) ?? store.localFile(key);
+    const stats = await stageStatistics(effects, db, state, index, lists, committed, localPath);
+    const lookUps =
+      isLookUpChange(lists) || rebuild !== undefined ? await buildLookUps(db, lists, localPath) : undefined;
     if (isChange(stats, committed)) changes.push(stats);
     // A rebuild also mends objects that no longer are what was committed: what is the same is put again.
     if (rebuild !== undefined)
@@ -141,6 +141,7 @@ export async function transform(
       transformedThrough: index.reduce((newest, file) => Math.max(newest, file.sequence), state.transformedThrough),
       silverSequence: changes.length > 0 ? sequence : state.silverSequence,
       silver: { ...state.silver, ...(await putLists(effects, lists)) },
+      ...(lookUps && { lookUps: await putState(store, 'look_ups', lookUps) }),
     };
     const manifest: Manifest = {
       format: 1,
@@ -194,37 +195,35 @@ function rebuildInterval(input: TransformInput): Build['rebuild'] {
 }
 
 /** The engine may read bronze and the silver it adds to, and write to the scratch folder; nothing else. */
-async function openDatabase(
-  { store, config, scratch }: Effects,
-  index: readonly BronzeFile[],
-  committed: ReadonlyMap<string, readonly SilverFile[]>,
-  more: readonly string[],
-): Promise<Embedded> {
+async function openDatabase({ store, config, scratch }: Effects, index: readonly BronzeFile[]): Promise<Embedded> {
   const tempDir = join(scratch, 'spill');
   await mkdir(tempDir, { recursive: true });
-  const paths = [...more];
-  // Files of a table lie in one folder, so one of them tells.
-  for (const file of new Map(index.map((each) => [each.table, each])).values())
-    paths.push(await store.localFile(file.key));
-  for (const files of committed.values()) {
-    const last = files.at(-1);
-    if (last !== undefined) paths.push(await store.localFile(last.key));
+  const folders = new Set<string>();
+  // Files of a table lie in one folder, so one of them tells. Where the objects themselves are read, silver lies beside bronze.
+  for (const file of new Map(index.map((each) => [each.table, each])).values()) {
+    const path = await store.localFile(file.key);
+    folders.add(dirname(path));
+    if (path.endsWith(file.key)) folders.add(join(path.slice(0, -file.key.length), PREFIX.silver));
   }
   return openEmbedded({
     memoryMb: config.memoryMb,
     threads: config.threads,
     tempDir,
-    folders: [scratch, ...foldersOf(paths)],
+    folders: [scratch, ...folders],
   });
 }
 
+/** @param isMending an object that is gone is one whose rows are made again, only the day of their first refusal is not known any more */
 async function knownPaths(
   { store }: Effects,
   files: readonly SilverFile[],
+  isMending: boolean,
 ): Promise<{ path: string; loadedOn: string }[]> {
   const known: { path: string; loadedOn: string }[] = [];
-  for (const { key, partition } of files)
+  for (const { key, partition } of files) {
+    if (isMending && (await store.head(key)) === undefined) continue;
     known.push({ path: await store.localFile(key), loadedOn: String(partition.loaded_on) });
+  }
   return known;
 }
 
@@ -298,16 +297,16 @@ async function stageStatistics(
   index: readonly BronzeFile[],
   lists: readonly TableLists[],
   committed: ReadonlyMap<string, readonly SilverFile[]>,
-  staged: readonly StagedPartition[],
+  localPath: (file: SilverFile) => Promise<string>,
 ): Promise<StagedPartition> {
-  const stagedPaths = new Map(staged.map(({ key, path }) => [key, path]));
   const stats = committed.get('table_stats')?.[0];
+  const isThere = stats !== undefined && (await store.head(stats.key)) !== undefined;
   return buildStatistics(db, {
     index,
     transformedThrough: state.transformedThrough,
     lists,
-    committedStats: stats === undefined ? undefined : await store.localFile(stats.key),
-    localPath: async ({ key }) => stagedPaths.get(key) ?? store.localFile(key),
+    committedStats: isThere ? await store.localFile(stats.key) : undefined,
+    localPath,
     scratch,
   });
 }

@@ -195,14 +195,19 @@ test('a rebuild of everything, or of an interval, changes nothing', async () => 
   await lake.close();
 });
 
-test.each(['plays', 'tracks', 'quarantine', 'table_stats'])('F43: damaged %s is mended by a rebuild', async (table) => {
+test.each(
+  ['plays', 'tracks', 'quarantine', 'table_stats'].flatMap((table) => [
+    [table, 'damaged'],
+    [table, 'deleted'],
+  ]),
+)('F43: %s that was %s is mended by a rebuild', async (table, how) => {
   const lake = await inOrder(ALL, () => false);
   const { store } = lake.effects;
   const [rows, files] = [
     await lake.rows(table),
     await readSilverFiles(store, (await latestManifest(store))!.state, table),
   ];
-  for (const { key } of files) await store.put(key, 'not parquet');
+  for (const { key } of files) await (how === 'deleted' ? store.delete(key) : store.put(key, 'not parquet'));
   await lake.transform({ rebuild: true });
   expect(await lake.rows(table)).toEqual(rows);
   await lake.close();

@@ -70,6 +70,19 @@ export interface LakeState {
   checks: Record<string, { key: string; verdict: 'passed' | 'failed'; of: string }>;
   /** Key of what `extract` from the Web API knows (sources/spotify-api/ledger.ts); absent before its first run. */
   spotify?: string;
+  /** Key of the `LookUps`; absent before the first `transform`. */
+  lookUps?: string;
+}
+
+/** What the Web API describes one by one. */
+export type Collection = 'tracks' | 'albums' | 'artists';
+
+/** What silver has heard of and the Web API has not described in full: `transform` writes it, `extract metadata` works it off. */
+export interface LookUps {
+  /** Plays with a track id. */
+  plays: number;
+  /** Ids with the plays that they would describe, most played first. */
+  wanted: Record<Collection, [id: string, plays: number][]>;
 }
 
 /** The commit of one job: what it read, what it wrote, what is true now. */

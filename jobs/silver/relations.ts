@@ -1,5 +1,4 @@
 import { readFileSync } from 'node:fs';
-import { dirname } from 'node:path';
 import { type Embedded, quoteName, quoteText } from '../engine/embedded.ts';
 import { JobError } from '../errors.ts';
 import { type Contract, type ContractColumn, contractOf, WAREHOUSE_DIR } from '../lake/contracts.ts';
@@ -166,11 +165,6 @@ export async function isReadable(db: Embedded, path: string): Promise<boolean> {
     if (error instanceof JobError) throw error;
     return false;
   }
-}
-
-/** Folders that hold these local files. */
-export function foldersOf(paths: readonly string[]): string[] {
-  return [...new Set(paths.map((path) => dirname(path)))];
 }
 
 /** Rows of new files by what became of them, from a select with `source_key`, `new_rows`, `duplicate_rows`. */

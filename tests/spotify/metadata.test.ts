@@ -1,8 +1,10 @@
-import { writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { doctorSpotify } from '../../jobs/doctor-spotify.ts';
 import { extractLibrary } from '../../jobs/extract-library.ts';
 import { extractMetadata, type MetadataResult } from '../../jobs/extract-metadata.ts';
+import { latestManifest } from '../../jobs/lake/manifest.ts';
+import type { LakeStore } from '../../jobs/lake/store.ts';
 import { openSpotifyFixture, type SpotifyFixture } from './fixture.ts';
 import { type StubRequest, stubId, stubTrack } from './stub.ts';
 
@@ -20,10 +22,10 @@ const SONGS = ['a', 'b', 'c', 'd', 'e', 'f'];
 const idOf = (song: string): string => stubId(`track ${song}`);
 
 /** An account export: song a is played once, b twice, ..., and the lake knows nothing of them but their ids and names. */
-async function loadExport(songs = SONGS): Promise<void> {
+async function loadExport(songs = SONGS, month = 5): Promise<void> {
   const played = songs.flatMap((song, index) => Array.from({ length: index + 1 }, () => song));
   const rows = played.map((song, index) => ({
-    ts: new Date(Date.UTC(2026, 5, 1) + index * 300_000).toISOString().replace('.000', ''),
+    ts: new Date(Date.UTC(2026, month, 1) + index * 300_000).toISOString().replace('.000', ''),
     ...{ platform: 'ios', ms_played: 200_000, conn_country: 'IS', ip_addr: '192.0.2.1' },
     ...{
       master_metadata_track_name: song,
@@ -46,7 +48,7 @@ async function loadExport(songs = SONGS): Promise<void> {
       incognito_mode: false,
     },
   }));
-  const path = join(fixture.folder, 'Streaming_History_Audio_2026_0.json');
+  const path = join(fixture.folder, `Streaming_History_Audio_2026_${month}.json`);
   writeFileSync(path, JSON.stringify(rows));
   expect(await fixture.loadAndTransform([path])).toBe(0);
 }
@@ -151,6 +153,37 @@ describe('extract metadata', () => {
     await loadExport(['x', 'y', 'z']);
     fixture.clock.ms += 3_600_001;
     expect(await lookUp()).toMatchObject({ lookedUp: { tracks: 4 }, missing: 3, left: 0 });
+  });
+
+  it('reads neither silver nor asks an engine: its role may not', async () => {
+    await loadExport(['a', 'b']);
+    serve(['a', 'b']);
+    const { store } = fixture;
+    const may = /^(landing|manifests|state)\//;
+    const refuse = async (key: string): Promise<never> => {
+      throw new Error(`extract may not read ${key}`);
+    };
+    const role: LakeStore = {
+      ...store,
+      get: (key) => (may.test(key) ? store.get(key) : refuse(key)),
+      localFile: refuse,
+    };
+    const query = () => refuse('through an engine');
+    const effects = { ...fixture.effects, store: role, engine: { ...fixture.effects.engine, query, session: query } };
+    const result = await extractMetadata({ runId: 'run', callBudget: 100 }, effects, fixture.web);
+    expect(result).toMatchObject({ lookedUp: { tracks: 2 }, left: 0, plays: { total: 3, before: 0, after: 3 } });
+  });
+
+  it('where a part of silver is gone, transform goes on and the queue stays as it was', async () => {
+    await loadExport(['a', 'b']);
+    await loadExport(['c'], 6);
+    rmSync(join(fixture.lake, 'silver/plays/year=2026/month=6/part-0.parquet'));
+    const queue = (await latestManifest(fixture.store))?.state.lookUps;
+    fixture.stub.world.savedTracks = [{ added_at: '2026-01-01T00:00:00Z', track: stubTrack('saved') }];
+    await extractLibrary({ runId: 'run' }, fixture.effects, fixture.web);
+    expect(await fixture.loadAndTransform()).toBe(0);
+    expect(await fixture.rows('select count(*) as rows from silver.saved_tracks')).toEqual([{ rows: 1n }]);
+    expect((await latestManifest(fixture.store))?.state.lookUps).toBe(queue);
   });
 
   it('a lake without listening has nothing to look up', async () => {
