@@ -54,10 +54,12 @@ export type AthenaHandler = (operation: string, body: Buffer) => Promise<{ statu
 /**
  * @param upstream moto's address
  * @param athena answers `AmazonAthena.*` calls; undefined for the ones that moto is to answer (workgroups, named queries, tags)
+ * @param host address of this machine that it listens on: containers reach one of their bridge, and not loopback
  */
 export async function startEndpoint(
   upstream: string,
   athena: (operation: string) => AthenaHandler | undefined,
+  host = '127.0.0.1',
 ): Promise<Endpoint> {
   const calls: Call[] = [];
   const rules: Rule[] = [];
@@ -90,9 +92,9 @@ export async function startEndpoint(
     });
   });
   server.keepAliveTimeout = 30_000;
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  await new Promise<void>((resolve, reject) => server.on('error', reject).listen(0, host, resolve));
   return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    url: `http://${host}:${(server.address() as AddressInfo).port}`,
     calls,
     rules,
     close: () =>

@@ -41,8 +41,14 @@ export interface LocalAws {
   close(): Promise<void>;
 }
 
+export interface LocalAwsOptions {
+  isTrinoNeeded: boolean;
+  /** Address that the SDKs' calls come to; default loopback. Containers need one of this machine that they can reach. */
+  host?: string;
+}
+
 /** @throws Unavailable where this machine lacks a part */
-export async function startLocalAws({ isTrinoNeeded }: { isTrinoNeeded: boolean }): Promise<LocalAws> {
+export async function startLocalAws({ isTrinoNeeded, host }: LocalAwsOptions): Promise<LocalAws> {
   const services: Service[] = [];
   const close = async (): Promise<void> => {
     for (const service of services.toReversed()) await service.close();
@@ -56,7 +62,7 @@ export async function startLocalAws({ isTrinoNeeded }: { isTrinoNeeded: boolean 
       services.push(trino);
       athena = athenaFront(moto.url, trino.url, REGION);
     }
-    const endpoint = await startEndpoint(moto.url, (operation) => athena?.handlerOf(operation));
+    const endpoint = await startEndpoint(moto.url, (operation) => athena?.handlerOf(operation), host);
     services.push(endpoint);
     return { endpoint, athena, motoUrl: moto.url, makeBucket: (name) => makeBucket(moto.url, name), close };
   } catch (error) {
@@ -70,10 +76,7 @@ export async function startLocalAws({ isTrinoNeeded }: { isTrinoNeeded: boolean 
  *
  * @param what the tests that need it, for the report
  */
-export async function startLocalAwsOrSkip(
-  what: string,
-  options: { isTrinoNeeded: boolean },
-): Promise<LocalAws | undefined> {
+export async function startLocalAwsOrSkip(what: string, options: LocalAwsOptions): Promise<LocalAws | undefined> {
   joinRealms();
   try {
     return await startLocalAws(options);
