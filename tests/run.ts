@@ -57,6 +57,11 @@ const LAYERS: Layer[] = [
     tests: ['tests/terraform\\.test'],
   },
   { name: 'aws', about: 'the ports on S3, Athena, Glue: moto and a real Trino', tests: ['tests/(s3|athena)\\.test'] },
+  {
+    name: 'kubernetes',
+    about: 'the manifests and the jobs on a real cluster',
+    tests: ['tests/kubernetes/access\\.test'],
+  },
 ];
 
 const wanted = process.argv.slice(2);
