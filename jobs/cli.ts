@@ -9,5 +9,12 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   process.exit(0);
 });
 
+// As a container's first process we get no signal that nobody listens to: until a job listens itself (effects.ts), a signal ends us here.
+if (process.pid === 1) {
+  const codes = { SIGINT: 130, SIGTERM: 143 } as const;
+  for (const name of ['SIGINT', 'SIGTERM'] as const)
+    process.on(name, () => process.listenerCount(name) === 1 && process.exit(codes[name]));
+}
+
 const { main } = await import('./commands/index.ts');
 process.exitCode = await main(process.argv.slice(2), process.env);

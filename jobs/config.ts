@@ -101,6 +101,10 @@ export const VARIABLES = {
     rule: flag.default(false),
     help: 'true asks for endpoint/bucket/key instead of bucket.endpoint/key, as most services that are not AWS want it.',
   },
+  LISTENLAKE_NOTHING_NEW_EXIT: {
+    rule: whole(0, 255).default(0),
+    help: 'Exit code of a job that found nothing new. A scheduler that can show such a task as skipped gives its own code: Airflow 99.',
+  },
   LISTENLAKE_LOG_LEVEL: {
     rule: z.enum(['silent', 'error', 'warn', 'info', 'debug']).default('warn'),
     help: 'Log lines on stderr (JSON): silent, error, warn, info or debug.',
@@ -134,6 +138,8 @@ export interface Config {
   readonly keepLanding: boolean;
   readonly pseudonymKey: string;
   readonly logLevel: string;
+  /** Exit code of a job whose result says `status: nothing_new`. */
+  readonly nothingNewExit: number;
   readonly spotify: SpotifyConfig;
   readonly aws: AwsConfig;
   /** For what can be made again: file fingerprints, virtual environments. Outside the lake and the clone. */
@@ -183,6 +189,7 @@ export function readConfig(
     keepLanding: v.LISTENLAKE_KEEP_LANDING,
     pseudonymKey: key,
     logLevel: v.LISTENLAKE_LOG_LEVEL,
+    nothingNewExit: v.LISTENLAKE_NOTHING_NEW_EXIT,
     cacheDir: join(given.XDG_CACHE_HOME || join(homedir(), '.cache'), 'listenlake'),
     spotify: Object.freeze({
       clientId: v.LISTENLAKE_SPOTIFY_CLIENT_ID,

@@ -78,5 +78,5 @@ function outcome(
   json: Record<string, unknown>,
 ): Outcome {
   const lines = [text, ...notices.map((notice) => `note: ${notice}`), ...(isSomething ? ['next: listenlake run'] : [])];
-  return { text: lines.join('\n'), json: { ...json, notices } };
+  return { text: lines.join('\n'), json: { status: isSomething ? 'extracted' : 'nothing_new', ...json, notices } };
 }

@@ -7,7 +7,7 @@ import { type ExitName, JobError } from '../errors.ts';
 export interface Outcome {
   /** For a person; printed to stdout unless `--json`. No final newline. */
   text: string;
-  /** The last line of stdout (Airflow's XCom): small, no personal data. */
+  /** The last line of stdout (Airflow's XCom): small, no personal data. `status: 'nothing_new'` where there was nothing to do. */
   json: Record<string, unknown>;
   exit?: ExitName;
   /** The text is the result itself (rows of a query): no JSON line follows it. */

@@ -66,7 +66,7 @@ export const EXTRACT: Command = {
     ];
     return {
       text: [...lines, 'next: listenlake load'].join('\n'),
-      json: { added, known, refused: bad.length },
+      json: { status: added === 0 ? 'nothing_new' : 'extracted', added, known, refused: bad.length },
       exit: result.exit,
     };
   },

@@ -40,7 +40,8 @@ export async function main(argv: string[], environment: NodeJS.ProcessEnv): Prom
     const config = readConfig(environment, { LISTENLAKE_LAKE: text(args.lake), LISTENLAKE_USER: text(args.user) });
     const outcome = await perform(command, args, config);
     print(outcome, args.json === true);
-    return EXIT[outcome.exit ?? 'ok'];
+    const exit = EXIT[outcome.exit ?? 'ok'];
+    return exit === EXIT.ok && outcome.json.status === 'nothing_new' ? config.nothingNewExit : exit;
   } catch (error) {
     return report(error, argv.includes('--json'), environment);
   }

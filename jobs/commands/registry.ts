@@ -88,7 +88,11 @@ export const COMMANDS: readonly Command[] = [
       );
       return {
         text: loadText(result),
-        json: { accounts: result.accounts, rows: result.rows },
+        json: {
+          status: result.accounts.new === 0 ? 'nothing_new' : 'loaded',
+          accounts: result.accounts,
+          rows: result.rows,
+        },
         exit: result.exit === 'data' ? refusedExit(args, 1) : result.exit,
       };
     },

@@ -1,0 +1,90 @@
+"""How a job runs as a container: DockerOperator, and what it has no parameters for. Which values, says job.py."""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from collections.abc import Sequence
+from functools import cached_property, partial
+from typing import Any
+
+from airflow.providers.docker.exceptions import DockerContainerFailedException, DockerContainerFailedSkipException
+from airflow.providers.docker.hooks.docker import DockerHook
+from airflow.providers.docker.operators.docker import DockerOperator
+
+from include.outcome import failure, field_of
+
+XCOM_BYTES_MAX = 64 * 1024
+"""A result is a small object; what is larger is a mistake, and would lie in Airflow's database for ever."""
+
+REASON_LINES = 5
+
+
+class DockerJob(DockerOperator):
+    """
+    Runs one command of the CLI in a container.
+
+    :param arguments: the command and its arguments; templated. One that renders to nothing is left out.
+    :param host_config: arguments of docker's `create_host_config` that DockerOperator does not know: read_only, cap_drop, ...
+    :param passed_on: prefixes of the variables that the container gets from the worker's environment. They are read when the task
+        runs and given as `private_environment`: they are in no rendered field, in no log, and not in Airflow's database.
+    :param not_passed_on: prefixes of those among them that it does not get
+    :param result_field: only this field of the result is kept: a list that tasks are mapped over
+    :return: the last line of stdout, parsed: the job's result
+    """
+
+    def __init__(
+        self,
+        *,
+        arguments: Sequence[str],
+        host_config: dict[str, Any],
+        passed_on: Sequence[str] = (),
+        not_passed_on: Sequence[str] = (),
+        result_field: str | None = None,
+        **kwargs,
+    ) -> None:
+        super().__init__(command=list(arguments), mount_tmp_dir=False, auto_remove="never", **kwargs)
+        self.arguments = arguments
+        self.host_config = host_config
+        self.passed_on = passed_on
+        self.not_passed_on = not_passed_on
+        self.result_field = result_field
+
+    @cached_property
+    def hook(self) -> DockerHook:
+        hook = super().hook
+        hook.api_client.create_host_config = partial(hook.api_client.create_host_config, **self.host_config)
+        return hook
+
+    def execute(self, context) -> Any:
+        self.command = [argument for argument in self.command if argument != ""]
+        self._private_environment = {
+            name: value
+            for name, value in os.environ.items()
+            if name.startswith(tuple(self.passed_on)) and not name.startswith(tuple(self.not_passed_on))
+        }
+        # The lease and the sweep of staging tell runs apart by host and process id: no two containers may share a host's name.
+        self.hostname = uuid.uuid4().hex[:12]
+        try:
+            super().execute(context)
+            return field_of(self._result(), self.result_field)
+        except DockerContainerFailedSkipException:
+            raise
+        except DockerContainerFailedException as error:
+            exit_code = self.cli.inspect_container(self.container["Id"])["State"]["ExitCode"]
+            raise failure(exit_code, self._lines(stderr=True, tail=REASON_LINES)) from error
+        finally:
+            # Not by the operator itself: it would be gone before its result and its exit code are read.
+            if self.container is not None:
+                self.cli.remove_container(self.container["Id"], force=True, v=True)
+
+    def _result(self) -> dict[str, Any] | None:
+        """The last line of stdout alone: DockerOperator's own result is that of stdout and stderr mixed, as text."""
+        line = self._lines(stdout=True, tail=1)
+        if len(line) > XCOM_BYTES_MAX or not line.startswith("{"):
+            return None
+        return json.loads(line)
+
+    def _lines(self, *, stdout: bool = False, stderr: bool = False, tail: int) -> str:
+        return self.cli.logs(self.container["Id"], stdout=stdout, stderr=stderr, tail=tail).decode(errors="replace").strip()
