@@ -28,6 +28,13 @@ RUNNER = os.environ.get("LISTENLAKE_JOB_RUNNER", "docker")
 IMAGE = os.environ.get("LISTENLAKE_JOB_IMAGE", "listenlake:local")
 LAKE = os.environ.get("LISTENLAKE_LAKE", "")
 
+SECRETS = {
+    "extract": ("spotify",),
+    "load": ("kafka", "pseudonym-key"),
+    "transform": ("pseudonym-key",),
+}
+"""Which job gets which secret: the same table as in terraform/jobs.tf. On Kubernetes, the Secret `listenlake-<name>` where there is one."""
+
 
 def job(command: str, *arguments: str, task_id: str | None = None, needs_network: bool = False, **overrides: Any):
     """
@@ -102,9 +109,82 @@ def _docker(needs_network: bool) -> dict[str, Any]:
 
 
 def _kubernetes(command: str) -> dict[str, Any]:
-    """Pod Security "restricted", one service account for each job, its secrets by reference."""
+    """
+    A pod that the namespace of airflow/kubernetes/ admits: Pod Security "restricted", and more. What Airflow itself can be told is not
+    told here: the cluster and the sidecar's image by the connection `kubernetes_default`, deferrable mode by
+    AIRFLOW__OPERATORS__DEFAULT_DEFERRABLE.
+    """
+    from kubernetes.client import models as k8s
+
+    nobody = 65532
+    no_rights = k8s.V1SecurityContext(
+        allow_privilege_escalation=False,
+        capabilities=k8s.V1Capabilities(drop=["ALL"]),
+        read_only_root_filesystem=True,
+    )
     return {
         "namespace": os.environ.get("LISTENLAKE_JOB_NAMESPACE", "listenlake"),
+        "name": f"listenlake-{command}",
+        # What the network policies choose pods by; the operator adds its own (dag_id, task_id, run_id, try_number).
+        "labels": {
+            "app.kubernetes.io/name": "listenlake",
+            "app.kubernetes.io/component": command,
+            "app.kubernetes.io/managed-by": "airflow",
+        },
+        # To move a job to another node is to run it again from its start.
+        "annotations": {
+            "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
+            "karpenter.sh/do-not-disrupt": "true",
+        },
+        # A tag that never moves, or a digest: what a node has is what it is.
+        "image_pull_policy": "IfNotPresent",
+        # The job's own role by IRSA or Pod Identity; nothing of the Kubernetes API.
         "service_account_name": f"listenlake-{command}",
-        "env_vars": {"LISTENLAKE_NOTHING_NEW_EXIT": str(NOTHING_NEW_EXIT), "LISTENLAKE_LAKE": LAKE},
+        "automount_service_account_token": False,
+        "security_context": k8s.V1PodSecurityContext(
+            fs_group=nobody,
+            run_as_group=nobody,
+            run_as_non_root=True,
+            run_as_user=nobody,
+            seccomp_profile=k8s.V1SeccompProfile(type="RuntimeDefault"),
+        ),
+        "container_security_context": no_rights,
+        "xcom_sidecar_container_security_context": no_rights,
+        # The engine keeps to LISTENLAKE_MEMORY_MB and spills the rest; Node and what is read at once come on top.
+        "container_resources": k8s.V1ResourceRequirements(
+            requests={"cpu": "500m", "memory": "1Gi", "ephemeral-storage": "1Gi"},
+            limits={"cpu": "2", "memory": "2Gi", "ephemeral-storage": "10Gi"},
+        ),
+        # On the node's disk and not in memory: what is spilled, because memory was short, must not count as memory.
+        "volumes": [k8s.V1Volume(name="tmp", empty_dir=k8s.V1EmptyDirVolumeSource(size_limit="8Gi"))],
+        "volume_mounts": [k8s.V1VolumeMount(name="tmp", mount_path="/tmp")],
+        # Settings and secrets by reference: neither the DAG, nor Airflow, nor a rendered field holds one.
+        "env_vars": {"LISTENLAKE_NOTHING_NEW_EXIT": str(NOTHING_NEW_EXIT)},
+        "env_from": [
+            k8s.V1EnvFromSource(config_map_ref=k8s.V1ConfigMapEnvSource(name="listenlake")),
+            *(
+                k8s.V1EnvFromSource(secret_ref=k8s.V1SecretEnvSource(name=f"listenlake-{secret}", optional=True))
+                for secret in SECRETS.get(command, ())
+            ),
+        ],
+        # A new node takes minutes to come and to pull the image.
+        "schedule_timeout_seconds": 900,
+        "startup_timeout_seconds": 600,
+        # A job ends its unit at SIGTERM within 25 s (jobs/effects.ts).
+        "termination_grace_period": 30,
+        # Where Airflow itself is gone for good, the pod and its sidecar end nevertheless.
+        "active_deadline_seconds": 3 * 60 * 60,
+        # A worker that died follows the same pod again instead of starting a second one.
+        "durable": True,
+        # Logs, events and the last words are in Airflow by then; failed pods that stay would only pile up.
+        "on_finish_action": "delete_pod",
+        "on_kill_action": "delete_pod",
+        "get_logs": True,
+        # In deferrable mode: how often new lines are fetched.
+        "logging_interval": 60,
+        "container_name_log_prefix_enabled": False,
+        "log_events_on_failure": True,
+        # A task's error is what the job said last, and not its pod's specification.
+        "log_pod_spec_on_failure": False,
+        "termination_message_policy": "FallbackToLogsOnError",
     }
