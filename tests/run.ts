@@ -42,7 +42,11 @@ const LAYERS: Layer[] = [
     about: 'each job on real folders and the real engine',
     tests: ['tests/(load|extract|transform|parquet|engine|enrich|check|promote|sql|report|doctor)[^/]*\\.test'],
   },
-  { name: 'models', about: 'rows in, rows out for every gold model', tests: ['tests/models\\.test'] },
+  {
+    name: 'models',
+    about: 'rows in, rows out for every gold model; every SQL text in the grammar of both engines',
+    tests: ['tests/(models|trino-grammar)\\.test'],
+  },
   { name: 'oracle', about: 'dbt builds the same gold tables', tests: ['tests/dbt-oracle\\.test'] },
   {
     name: 'pipeline',

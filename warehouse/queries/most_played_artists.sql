@@ -5,8 +5,9 @@ with
 totals as (
     select
         artist_id,
-        sum(plays) as plays,
-        round(sum(minutes), 1) as minutes,
+        cast(sum(plays) as bigint) as plays,
+        -- In whole milliseconds: a sum of integers is the same in every order.
+        cast(sum(round(minutes * 60000e0)) as bigint) as played_ms,
         count(*) as days
     from daily_artist_metrics
     group by artist_id
@@ -15,10 +16,10 @@ totals as (
 select
     dim_artists.artist_name,
     totals.plays,
-    totals.minutes,
+    round(cast(totals.played_ms as double) / 60000e0, 1) as minutes,
     totals.days
 from totals
 inner join dim_artists
     on totals.artist_id = dim_artists.artist_id
-order by totals.minutes desc, totals.plays desc, totals.artist_id
+order by totals.played_ms desc, totals.plays desc, totals.artist_id
 limit 20

@@ -3,11 +3,19 @@ with
 
 plays as (select * from {{ ref('fct_plays') }}),
 
+played_days as (
+    select played_date as date_day from plays
+
+    union all
+
+    select local_date as date_day from plays
+),
+
 span as (
     select
-        least(min(played_date), min(local_date)) as first_date,
-        greatest(max(played_date), max(local_date)) as last_date
-    from plays
+        min(date_day) as first_date,
+        max(date_day) as last_date
+    from played_days
 ),
 
 digits (digit) as (
