@@ -5,9 +5,11 @@ import { totalmem } from 'node:os';
 import { pipeline } from 'node:stream/promises';
 import type { Effects } from './effects.ts';
 import { openEmbedded, quoteText } from './engine/embedded.ts';
+import { inspectAccount } from './engine/open.ts';
 import { JobError } from './errors.ts';
 import { PREFIX } from './lake/keys.ts';
 import {
+  EMPTY_STATE,
   type LakeState,
   latestManifest,
   type OutputFile,
@@ -30,12 +32,14 @@ const DISK_FREE_MIN_BYTES = 2 * 1024 ** 3;
 /**
  * Looks at the machine, the configuration and the lake; changes nothing.
  *
+ * @param input.aws also compares contracts and models with the account that holds the lake; a folder has none (`lake_not_on_aws`, 78)
  * @param input.verify also reads every committed object: hash, rows, accounts, and objects that no manifest names (as long as the lake is large)
  * @returns one finding a line; any `fail` means exit 65
  */
-export async function doctor(input: { verify: boolean }, effects: Effects): Promise<Finding[]> {
-  const findings = [...(await lookAtMachine(effects)), ...lookAtConfig(effects)];
+export async function doctor(input: { verify: boolean; aws: boolean }, effects: Effects): Promise<Finding[]> {
   const manifest = await latestManifest(effects.store);
+  const account = input.aws ? await inspectAccount(effects.store, effects.config, manifest?.state ?? EMPTY_STATE) : [];
+  const findings = [...(await lookAtMachine(effects)), ...lookAtConfig(effects), ...account];
   if (manifest === undefined) {
     return [
       ...findings,

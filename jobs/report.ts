@@ -3,7 +3,8 @@ import { mkdir, open, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Effects, stopIfAsked } from './effects.ts';
 import { isErrno, JobError } from './errors.ts';
-import type { Target } from './lake/keys.ts';
+import { REPORT_KEY, reportChartKey, type Target } from './lake/keys.ts';
+import type { LakeStore } from './lake/store.ts';
 import { composeReport } from './report/compose.ts';
 import type { Figure } from './report/figure.ts';
 import { type Drawing, renderPage } from './report/page.ts';
@@ -13,16 +14,16 @@ import { NARROW, WIDE } from './report/theme.ts';
 export interface ReportInput {
   /** The run that the report belongs to; printed at its foot. */
   runId: string;
-  /** Folder for `report.html` and `charts/*.png`; created when absent. */
-  outDir: string;
+  /** Folder for `report.html` and `charts/*.png`; created when absent. Undefined: `report/` of the lake itself, through its store. */
+  outDir: string | undefined;
   /** `prod`: what was checked and promoted. `dev` says so at its top. */
   target: Target;
 }
 
 export interface ReportOutput {
-  /** Path of the page. */
+  /** Path (or address in the lake) of the page. */
   html: string;
-  /** Paths of the PNGs, in the order of the page. */
+  /** Those of the PNGs, in the order of the page. */
   charts: string[];
 }
 
@@ -33,14 +34,15 @@ const UNFINISHED = '.unfinished';
  * Writes the report of the published gold tables: one HTML file that needs nothing else, and each chart as PNG.
  *
  * Everything is read and drawn before the first file is touched, each file is written aside, flushed and renamed, and the page comes
- * last: whoever is killed or runs out of disk leaves the old page whole. PNGs of charts that the new page no longer has are removed.
+ * last: whoever is killed or runs out of disk leaves the old page whole. PNGs of charts that the new page no longer has are removed from a
+ * folder; in a lake elsewhere they stay, because the role of this job may not delete.
  *
  * @throws what `SqlEngine.query` throws; `disk_full`, `disk_failed` (74) where the folder cannot be written; `stopped` (75) when
  *   the signal is aborted before the files are replaced
  */
 export async function report(
   input: ReportInput,
-  effects: Pick<Effects, 'engine' | 'progress' | 'signal'>,
+  effects: Pick<Effects, 'engine' | 'progress' | 'signal' | 'store'>,
 ): Promise<ReportOutput> {
   const { engine, progress, signal } = effects;
   progress.start('report');
@@ -59,7 +61,9 @@ export async function report(
   }
   const page = renderPage(content, drawings);
   stopIfAsked(signal);
-  const output = await replaceFiles(input.outDir, page, images);
+  const output = await (input.outDir === undefined
+    ? putIntoLake(effects.store, page, images)
+    : replaceFiles(input.outDir, page, images));
   progress.end(`${images.size} charts, ${output.html}`);
   return output;
 }
@@ -69,6 +73,30 @@ function titled(figure: Figure): ReturnType<NonNullable<Figure['chart']>> {
   const spec = figure.chart!(WIDE);
   const subtitle = figure.takeaway ? { subtitle: figure.takeaway } : {};
   return { ...spec, title: { text: figure.title, ...subtitle } };
+}
+
+/** Address of the page in a lake that keeps its own report. */
+export function pageAddress({ uri }: Pick<LakeStore, 'uri'>): string {
+  return addressOf(uri, REPORT_KEY);
+}
+
+/** The page comes last: who reads it finds its charts beside it. */
+async function putIntoLake(
+  store: LakeStore,
+  page: string,
+  images: ReadonlyMap<string, Uint8Array>,
+): Promise<ReportOutput> {
+  const charts: string[] = [];
+  for (const [name, bytes] of images) {
+    await store.put(reportChartKey(name), bytes);
+    charts.push(addressOf(store.uri, reportChartKey(name)));
+  }
+  await store.put(REPORT_KEY, page);
+  return { html: pageAddress(store), charts };
+}
+
+function addressOf(uri: string, key: string): string {
+  return `${uri.replace(/\/+$/, '')}/${key}`;
 }
 
 async function replaceFiles(

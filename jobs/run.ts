@@ -3,9 +3,10 @@ import { join } from 'node:path';
 import { type CheckResult, check } from './check.ts';
 import { type Effects, stopIfAsked } from './effects.ts';
 import { enrich } from './enrich.ts';
+import { REPORT_KEY } from './lake/keys.ts';
 import { type LoadResult, load } from './load.ts';
 import { type PromoteResult, promote } from './promote.ts';
-import { type ReportOutput, report } from './report.ts';
+import { pageAddress, type ReportInput, type ReportOutput, report } from './report.ts';
 import { type TransformResult, transform } from './transform.ts';
 
 export interface RunInput {
@@ -13,8 +14,8 @@ export interface RunInput {
   /** Files, folders and zips, read where they lie; landing is loaded too. */
   paths: readonly string[];
   userId: string;
-  /** Folder of the report; undefined: none is made. */
-  outDir: string | undefined;
+  /** Where the report goes (see report.ts); undefined: none is made. */
+  report: Pick<ReportInput, 'outDir'> | undefined;
   /** Exclusive end of the data; default: the midnight (UTC) after the newest listening. */
   asOf?: string;
 }
@@ -70,9 +71,9 @@ export async function run(input: RunInput, effects: Effects): Promise<RunResult>
   const promoted = await promote({ runId }, effects);
   stopIfAsked(signal);
   const reported =
-    input.outDir === undefined
+    input.report === undefined
       ? undefined
-      : await reportOf(input.outDir, runId, promoted.status === 'nothing_new', effects);
+      : await reportOf(input.report.outDir, runId, promoted.status === 'nothing_new', effects);
   const isNothingNew =
     loaded.accounts.new === 0 && transformed.status === 'nothing_new' && promoted.status === 'nothing_new';
   return {
@@ -86,9 +87,17 @@ export async function run(input: RunInput, effects: Effects): Promise<RunResult>
 }
 
 /** Up to date and there: drawing the same page again would take longer than all the rest. */
-async function reportOf(outDir: string, runId: string, isSame: boolean, effects: Effects): Promise<ReportOutput> {
-  const html = join(outDir, 'report.html');
-  return isSame && (await exists(html)) ? { html, charts: [] } : report({ runId, outDir, target: 'prod' }, effects);
+async function reportOf(
+  outDir: string | undefined,
+  runId: string,
+  isSame: boolean,
+  effects: Effects,
+): Promise<ReportOutput> {
+  const { store } = effects;
+  const html = outDir === undefined ? pageAddress(store) : join(outDir, 'report.html');
+  const isThere = async (): Promise<boolean> =>
+    outDir === undefined ? (await store.head(REPORT_KEY)) !== undefined : exists(html);
+  return isSame && (await isThere()) ? { html, charts: [] } : report({ runId, outDir, target: 'prod' }, effects);
 }
 
 async function exists(path: string): Promise<boolean> {

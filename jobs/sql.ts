@@ -17,6 +17,12 @@ export interface SqlInput {
 
 /** Wider cells are cut on a terminal; CSV and JSON hold the whole value. */
 const CELL_MAX_CHARS = 60;
+const BYTE_UNITS: readonly [size: number, name: string][] = [
+  [1e12, 'TB'],
+  [1e9, 'GB'],
+  [1e6, 'MB'],
+  [1e3, 'kB'],
+];
 /** How a formula begins for a spreadsheet, a negative number excepted. */
 const FORMULA = /^(?:[=+@\t\r]|-(?!\d))/;
 const NUMBER = /^(tinyint|smallint|integer|bigint|hugeint|u\w+int|ubigint|uinteger|float|double|decimal\(.*\))$/;
@@ -30,7 +36,7 @@ export async function sql(input: SqlInput, { engine }: Pick<Effects, 'engine'>):
 /**
  * A result as text without a final newline.
  *
- * - `table`: aligned columns and the number of rows; control characters are shown, not sent to the terminal
+ * - `table`: aligned columns, the number of rows and, where the engine is paid by them, the bytes it has read; control characters are shown, not sent to the terminal
  * - `csv`: RFC 4180 with a header; null is an empty field, an empty text is `""`; a text that a spreadsheet would run as a formula gets an
  *   apostrophe in front (`json` has the text as it is)
  * - `json`: one array of objects; integers of any size and decimals as exact JSON numbers; not-a-number and infinities as text
@@ -76,7 +82,18 @@ function formatCsv({ columns, rows }: ResultSet): string {
   return [columns.map(({ name }) => name), ...rows].map((row) => row.map(field).join(',')).join('\r\n');
 }
 
-function formatTable({ columns, rows }: ResultSet): string {
+/** `1.4 MB scanned, about 0.00005 USD at list price`; undefined where a query costs nothing. */
+export function scannedText({ scannedBytes, costUsd }: ResultSet): string | undefined {
+  if (scannedBytes === undefined) return undefined;
+  const unit = BYTE_UNITS.find(([size]) => scannedBytes >= size) ?? [1, 'bytes'];
+  const size = (scannedBytes / unit[0]).toLocaleString('en', { maximumFractionDigits: unit[0] === 1 ? 0 : 1 });
+  const cost = costUsd === undefined ? '' : `, about ${costUsd.toFixed(costUsd < 0.01 ? 5 : 2)} USD at list price`;
+  return `${size} ${unit[1]} scanned${cost}`;
+}
+
+function formatTable(result: ResultSet): string {
+  const { columns, rows } = result;
+  const scanned = scannedText(result);
   const isNumber = columns.map(({ type }) => NUMBER.test(type));
   const header = columns.map(({ name }) => shown(name));
   const body = rows.map((row) => row.map((value) => (value === null ? '' : shown(String(value)))));
@@ -97,6 +114,7 @@ function formatTable({ columns, rows }: ResultSet): string {
     rule,
     ...body.map(line),
     `${rows.length.toLocaleString('en')} ${rows.length === 1 ? 'row' : 'rows'}`,
+    ...(scanned === undefined ? [] : [scanned]),
   ].join('\n');
 }
 

@@ -2,11 +2,22 @@
 import { copyFileSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { GetTableCommand, GlueClient, UpdateTableCommand } from '@aws-sdk/client-glue';
-import { GetBucketLifecycleConfigurationCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
+import { AthenaClient, UpdateWorkGroupCommand } from '@aws-sdk/client-athena';
+import { DeleteTableCommand, GetTableCommand, GlueClient, UpdateTableCommand } from '@aws-sdk/client-glue';
+import {
+  DeletePublicAccessBlockCommand,
+  GetBucketLifecycleConfigurationCommand,
+  PutBucketVersioningCommand,
+  PutObjectCommand,
+  S3Client,
+} from '@aws-sdk/client-s3';
+import type { Finding } from '../jobs/doctor.ts';
+import { inspectCatalog } from '../jobs/engine/athena-inspect.ts';
 import { readProject } from '../jobs/engine/project.ts';
 import { type Contract, readContracts } from '../jobs/lake/contracts.ts';
 import { bronzeKey, goldKey, type PartitionValues, silverKey } from '../jobs/lake/keys.ts';
+import { EMPTY_STATE } from '../jobs/lake/manifest.ts';
+import { inspectBucket } from '../jobs/lake/s3-inspect.ts';
 import { type LocalAws, REGION, startLocalAwsOrSkip } from './aws/local.ts';
 import { Unavailable } from './aws/moto.ts';
 import { layerSkipped } from './layers.ts';
@@ -217,8 +228,10 @@ if (await isUsable())
         const bucket = /LISTENLAKE_LAKE=s3:\/\/(\S+)/.exec(environment.stdout)![1]!;
         expect(bucket).toMatch(/^tf-test-\d{12}-eu-west-1$/);
         expect(await expiries(endpoint, bucket)).toEqual({ 'athena-results/': 7 });
+        expect((await inspected(endpoint, bucket)).filter(({ verdict }) => verdict !== 'ok')).toEqual([]);
         await publish(endpoint, bucket);
         expect(await terraform('plan', '-detailed-exitcode', '-no-color')).toMatchObject({ code: 0 });
+        await compareByDoctor(endpoint, bucket);
 
         renameSync(disposable, `${disposable}.off`);
         const refused = await terraform('plan', '-destroy', '-refresh=false', '-no-color');
@@ -238,6 +251,63 @@ async function expiries(endpoint: string, bucket: string): Promise<Record<string
   return Object.fromEntries(
     rules.flatMap(({ Filter, Expiration }) => (Expiration?.Days ? [[Filter?.Prefix ?? '', Expiration.Days]] : [])),
   );
+}
+
+/** What `doctor --aws` says of the lake, without any commit in it. */
+async function inspected(endpoint: string, bucket: string): Promise<Finding[]> {
+  const [lakeUri, place] = [`s3://${bucket}`, { endpoint, region: REGION }];
+  Object.assign(process.env, { AWS_ACCESS_KEY_ID: 'test', AWS_SECRET_ACCESS_KEY: 'test' });
+  return [
+    ...(await inspectBucket(lakeUri, { ...place, isPathStyle: true })),
+    ...(await inspectCatalog({ ...place, lakeUri, name: 'tf-test', workGroup: undefined, state: EMPTY_STATE })),
+  ];
+}
+
+/** Alters by hand what Terraform has made: each change is a finding with what to do. */
+async function compareByDoctor(endpoint: string, bucket: string): Promise<void> {
+  const settings = settingsOf(endpoint);
+  const glue = new GlueClient(settings);
+  const { Table: plays } = await glue.send(new GetTableCommand({ DatabaseName: 'tf_test_silver', Name: 'plays' }));
+  const { Name, TableType, Parameters, PartitionKeys, StorageDescriptor } = plays!;
+  const Columns = StorageDescriptor!.Columns!.map((column) =>
+    column.Name === 'played_ms' ? { ...column, Type: 'string' } : column,
+  );
+  const TableInput = {
+    Name,
+    TableType,
+    Parameters,
+    PartitionKeys,
+    StorageDescriptor: { ...StorageDescriptor, Columns },
+  };
+  await glue.send(new UpdateTableCommand({ DatabaseName: 'tf_test_silver', TableInput }));
+  await glue.send(new DeleteTableCommand({ DatabaseName: 'tf_test_bronze', Name: 'api_pages' }));
+  glue.destroy();
+  const s3 = new S3Client({ ...settings, forcePathStyle: true });
+  await s3.send(new PutBucketVersioningCommand({ Bucket: bucket, VersioningConfiguration: { Status: 'Suspended' } }));
+  await s3.send(new DeletePublicAccessBlockCommand({ Bucket: bucket }));
+  s3.destroy();
+  const athena = new AthenaClient(settings);
+  await athena.send(
+    new UpdateWorkGroupCommand({
+      WorkGroup: 'tf-test-dev',
+      ConfigurationUpdates: { EnforceWorkGroupConfiguration: false },
+    }),
+  );
+  athena.destroy();
+  const faults = (await inspected(endpoint, bucket)).filter(({ verdict }) => verdict !== 'ok');
+  expect(faults.map(({ verdict, text }) => [verdict, text])).toEqual([
+    ['fail', expect.stringMatching(/public access is not set: run `terraform apply`$/)],
+    ['fail', expect.stringMatching(/versions are not kept.*run `terraform apply`$/)],
+    ['fail', 'bronze.api_pages is not in Glue: run `terraform apply`'],
+    ['fail', 'silver.plays has the column played_ms as string instead of bigint: run `terraform apply`'],
+    [
+      'fail',
+      expect.stringMatching(
+        /^gold_dev.top_tracks lies in .* instead of .*none\/top_tracks\/: run `listenlake enrich`$/,
+      ),
+    ],
+    ['fail', expect.stringMatching(/^tf-test-dev lets the client choose where results go: run `terraform apply`$/)],
+  ]);
 }
 
 function settingsOf(endpoint: string): {

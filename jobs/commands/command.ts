@@ -12,6 +12,8 @@ export interface Outcome {
   exit?: ExitName;
   /** The text is the result itself (rows of a query): no JSON line follows it. */
   isRaw?: boolean;
+  /** A line for a person beside a result that programs read; printed to stderr. */
+  note?: string;
 }
 
 /** Flags and positionals as yargs has parsed and checked them. */
@@ -62,6 +64,11 @@ export const QUARANTINE_OPTION = {
 /** `12,345 rows`, `1 row`. */
 export function count(number: number | bigint, noun: string, plural = `${noun}s`): string {
   return `${number.toLocaleString('en')} ${number === 1 || number === 1n ? noun : plural}`;
+}
+
+/** True for an address (`s3://bucket/...`), false for a path on this machine. */
+export function isElsewhere(place: string): boolean {
+  return /^[a-z0-9]+:\/\//.test(place);
 }
 
 /** A flag's text; undefined when it is absent or empty. */

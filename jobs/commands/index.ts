@@ -117,6 +117,7 @@ function print(outcome: Outcome, isJson: boolean): void {
   else if (isJson) process.stdout.write(`${line}\n`);
   // A person at a terminal reads the text; a program that reads our output gets the object as its last line.
   else process.stdout.write(isTerminal ? `${outcome.text}\n` : `${outcome.text}\n${line}\n`);
+  if (outcome.note !== undefined) process.stderr.write(`${outcome.note}\n`);
   if (existsSync(XCOM_FOLDER)) writeFileSync(`${XCOM_FOLDER}/return.json`, `${line}\n`);
 }
 

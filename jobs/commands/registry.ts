@@ -11,6 +11,7 @@ import {
   type Command,
   count,
   INTERVAL_OPTIONS,
+  isElsewhere,
   list,
   type Outcome,
   optional,
@@ -50,7 +51,7 @@ export const COMMANDS: readonly Command[] = [
           runId,
           paths: list(args.paths),
           userId: effects.config.userId,
-          outDir: args.report === false ? undefined : outDir(args, effects),
+          report: args.report === false ? undefined : { outDir: outDir(args, effects) },
           asOf: optional(args.to),
         },
         effects,
@@ -205,7 +206,11 @@ export const COMMANDS: readonly Command[] = [
       const { report } = await import('../report.ts');
       const result = await report({ runId, outDir: outDir(args, effects), target: target(args) }, effects);
       return {
-        text: `report: ${result.html}\n${count(result.charts.length, 'chart')} beside it`,
+        text: [
+          `report: ${result.html}`,
+          `${count(result.charts.length, 'chart')} beside it`,
+          ...(isElsewhere(result.html) ? [`to read it: aws s3 cp ${result.html} .`] : []),
+        ].join('\n'),
         json: { report: result.html, charts: result.charts.length },
       };
     },
@@ -233,7 +238,7 @@ export const COMMANDS: readonly Command[] = [
       ['listenlake sql --target prod --file warehouse/queries/skip_rate_by_genre.sql', ''],
     ],
     async run(args, effects) {
-      const { formatResult, sql } = await import('../sql.ts');
+      const { formatResult, scannedText, sql } = await import('../sql.ts');
       const statement = await statementOf(args);
       if (args.json === true && args.csv === true)
         throw new JobError('usage_invalid', 'usage', '--json and --csv exclude each other', { hint: 'give one' });
@@ -243,7 +248,17 @@ export const COMMANDS: readonly Command[] = [
         { statement, target: target(args), ...(maxRows && { maxRows: whole('--max-rows', maxRows) }) },
         effects,
       );
-      return { text: formatResult(result, format), json: { rows: result.rows.length }, isRaw: true };
+      const { scannedBytes, costUsd } = result;
+      const note = format === 'table' || args.quiet === true ? undefined : scannedText(result);
+      return {
+        text: formatResult(result, format),
+        json: {
+          rows: result.rows.length,
+          ...(scannedBytes !== undefined && { scanned_bytes: scannedBytes, cost_usd: costUsd }),
+        },
+        isRaw: true,
+        ...(note !== undefined && { note }),
+      };
     },
   },
   {
@@ -257,6 +272,11 @@ export const COMMANDS: readonly Command[] = [
         default: false,
         describe: 'Also read every committed object and compare it with its manifest',
       },
+      aws: {
+        type: 'boolean',
+        default: false,
+        describe: 'Also compare the contracts and models with what the AWS account holds: bucket, tables, workgroups',
+      },
       spotify: {
         type: 'boolean',
         default: false,
@@ -266,7 +286,7 @@ export const COMMANDS: readonly Command[] = [
     isWriter: (args) => args.spotify === true,
     async run(args, effects, runId) {
       const { doctor } = await import('../doctor.ts');
-      const findings = await doctor({ verify: args.verify === true }, effects);
+      const findings = await doctor({ verify: args.verify === true, aws: args.aws === true }, effects);
       if (args.spotify === true)
         findings.push(...(await (await import('../doctor-spotify.ts')).doctorSpotify({ runId }, effects)));
       const isBroken = findings.some((finding) => finding.verdict === 'fail');
@@ -283,12 +303,15 @@ function outOption() {
   return {
     type: 'string',
     requiresArg: true,
-    describe: "Folder of the report (default: report/ in the lake's folder)",
+    describe: 'Folder of the report (default: report/ in the lake)',
   } as const;
 }
 
-function outDir(args: Arguments, effects: Effects): string {
-  return resolve(optional(args.out) ?? join(effects.config.lakeUri, 'report'));
+/** A folder; undefined: the lake, where it is none, keeps the report itself. */
+function outDir(args: Arguments, { config }: Effects): string | undefined {
+  const out = optional(args.out);
+  if (out === undefined && isElsewhere(config.lakeUri)) return undefined;
+  return resolve(out ?? join(config.lakeUri, 'report'));
 }
 
 /** Refused input is told by the exit code once all else is done, unless the caller asked otherwise. */

@@ -6,7 +6,7 @@ import type { LoadedFile, LoadResult } from '../load.ts';
 import { isChanged, type PromoteResult, type TableDifference } from '../promote.ts';
 import type { RunResult } from '../run.ts';
 import type { TransformResult } from '../transform.ts';
-import { count } from './command.ts';
+import { count, isElsewhere } from './command.ts';
 
 /** Lists longer than this end in "and N more": the whole of it is a table in the lake. */
 const LINES_MAX = 8;
@@ -202,6 +202,7 @@ function number(value: number): string {
 
 /** A path as a person would type it. */
 function shown(path: string): string {
+  if (isElsewhere(path)) return path;
   const short = relative(process.cwd(), path);
   return short === '' || short.startsWith('..') ? path : short;
 }

@@ -42,6 +42,11 @@ const GLUE_TYPES: Record<string, string> = {
   varchar: 'string',
 };
 
+/** What Glue's databases begin with: Glue takes no hyphens in names that SQL uses. @param name `name` of terraform/ */
+export function databasePrefix(name: string): string {
+  return `${name.replaceAll('-', '_')}_`;
+}
+
 const FORMATS = {
   json: {
     InputFormat: 'org.apache.hadoop.mapred.TextInputFormat',

@@ -11,6 +11,7 @@ import {
 } from '@aws-sdk/client-athena';
 import { type AwsOptions, awsCaller, clientSettings, nameOf, pause, toJobError } from '../aws.ts';
 import { JobError } from '../errors.ts';
+import { costOf } from './athena-price.ts';
 import type { ResultColumn, ResultSet, SqlValue } from './index.ts';
 
 export interface AthenaClientOptions extends AwsOptions {
@@ -196,7 +197,7 @@ export function statementRunner(options: AthenaClientOptions): StatementRunner {
         }
         for (const row of page.rows) rows.push(types.map((type, index) => typedValue(row[index] ?? null, type)));
       }
-      return { columns, rows, scannedBytes };
+      return { columns, rows, scannedBytes, costUsd: costOf(scannedBytes) };
     },
     async rowsWritten({ id }) {
       for await (const page of pages(id)) return page.updated;

@@ -5,7 +5,7 @@ import { readContracts } from '../lake/contracts.ts';
 import { goldTablePrefix, type Target } from '../lake/keys.ts';
 import { EMPTY_STATE, type LakeState, latestManifest, type OutputFile } from '../lake/manifest.ts';
 import type { LakeStore } from '../lake/store.ts';
-import { goldTable, openCatalog } from './athena-catalog.ts';
+import { databasePrefix, goldTable, openCatalog } from './athena-catalog.ts';
 import { type StatementRunner, statementRunner } from './athena-client.ts';
 import { type Orphans, orphansOf, publishTarget, TARGETS } from './athena-publish.ts';
 import { goldRelation, hashOf, objectsOf, type Places, runTable, sourceRelation } from './athena-relations.ts';
@@ -61,7 +61,7 @@ interface Parts extends Places {
  */
 export function openAthenaEngine(options: AthenaOptions): AthenaEngine {
   const { store, name } = options;
-  const prefix = `${name.replaceAll('-', '_')}_`;
+  const prefix = databasePrefix(name);
   const parts: Parts = {
     store,
     runner: statementRunner(options),

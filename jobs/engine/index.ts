@@ -13,8 +13,10 @@ export interface ResultColumn {
 export interface ResultSet {
   columns: ResultColumn[];
   rows: SqlValue[][];
-  /** Bytes that the engine read for it, where it says. */
+  /** Bytes that the engine read for it, where it is paid by them. */
   scannedBytes?: number;
+  /** What these bytes cost at list price, in US dollars. */
+  costUsd?: number;
 }
 
 export interface QueryOptions {

@@ -1,5 +1,8 @@
 import { resolve } from 'node:path';
 import type { Config } from '../config.ts';
+import type { Finding } from '../doctor.ts';
+import { JobError } from '../errors.ts';
+import type { LakeState } from '../lake/manifest.ts';
 import type { LakeStore } from '../lake/store.ts';
 import type { Log } from '../log.ts';
 import { openDuckDbEngine } from './duckdb.ts';
@@ -31,4 +34,29 @@ export async function openEngine(
     memoryMb: config.memoryMb,
     threads: config.threads,
   });
+}
+
+/**
+ * Compares what the contracts, the models and the manifest promise with what the account holds: bucket, catalog, workgroups.
+ *
+ * @returns one finding a line; any `fail` means that something is broken
+ * @throws `lake_not_on_aws` (78) for a lake in a folder; `store_unavailable`, `catalog_unavailable`, `engine_unavailable` (69; retry helps)
+ */
+export async function inspectAccount(
+  { uri }: Pick<LakeStore, 'uri'>,
+  config: Pick<Config, 'aws'>,
+  state: LakeState,
+): Promise<Finding[]> {
+  if (!uri.startsWith('s3://')) {
+    throw new JobError('lake_not_on_aws', 'config', `the lake ${uri} is a folder: there is no account to look at`, {
+      hint: 'give the lake on AWS with --lake s3://bucket, or leave --aws out',
+    });
+  }
+  const { inspectBucket } = await import('../lake/s3-inspect.ts');
+  const { inspectCatalog } = await import('./athena-inspect.ts');
+  const { name, workGroup, isPathStyle } = config.aws;
+  return [
+    ...(await inspectBucket(uri, { isPathStyle })),
+    ...(await inspectCatalog({ lakeUri: uri, name, workGroup, state })),
+  ];
 }

@@ -8,6 +8,8 @@
  *     manifests/<20 digits>.json                         the commit log: the last one is the state of the lake
  *     state/<kind>/<sha256>.json                         file lists that manifests point at, content-addressed
  *     leases/<name>.json                                 who writes now
+ *     report/report.html, report/charts/<name>.png       the newest report
+ *     athena-results/<workgroup>/                        (S3 only) what queries answered; gone after some days
  *     lake.duckdb                                        (folder only) the catalog for readers, derived from the last manifest
  */
 import { JobError } from '../errors.ts';
@@ -31,6 +33,8 @@ export const PREFIX = {
   manifests: 'manifests/',
   state: 'state/',
   leases: 'leases/',
+  report: 'report/',
+  queryResults: 'athena-results/',
 } as const;
 
 /** `landing/<sha256>/<percent-encoded name>`. */
@@ -101,6 +105,19 @@ export const CATALOG_KEY = 'lake.duckdb';
 /** `state/<kind>/<sha256>.json`, content-addressed. */
 export function stateKey(kind: string, sha256: string): string {
   return `${PREFIX.state}${checked(kind, IDENTIFIER)}/${checked(sha256, SHA256)}.json`;
+}
+
+/** `athena-results/<group>/`: where a workgroup's answers go. */
+export function queryResultsPrefix(group: string): string {
+  return `${PREFIX.queryResults}${checked(group, IDENTIFIER)}/`;
+}
+
+/** The page of the newest report. */
+export const REPORT_KEY = `${PREFIX.report}report.html`;
+
+/** `report/charts/<name>`: one chart of the newest report; `name` ends in `.png`. */
+export function reportChartKey(name: string): string {
+  return `${PREFIX.report}charts/${checked(name, /^[a-z][a-z0-9_-]{0,62}\.png$/)}`;
 }
 
 /** `leases/<name>.json`. */

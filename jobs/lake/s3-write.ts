@@ -50,6 +50,7 @@ async function putWhole(bucket: Bucket, write: Write, bytes: Uint8Array): Promis
         new PutObjectCommand({
           ...place(bucket, write.key),
           ...conditionOf(write),
+          ...contentTypeOf(write.key),
           Body: bytes,
           Metadata: { [TOKEN]: write.token },
         }),
@@ -176,6 +177,12 @@ async function decided(bucket: Bucket, write: Write, attempt: () => Promise<Obje
       await pause(restart);
     }
   }
+}
+
+/** What people open in a browser says what it is; for the rest nobody asks. */
+function contentTypeOf(key: string): { ContentType?: string } {
+  if (key.endsWith('.html')) return { ContentType: 'text/html; charset=utf-8' };
+  return key.endsWith('.png') ? { ContentType: 'image/png' } : {};
 }
 
 function conditionOf({ condition }: Write): { IfNoneMatch?: string; IfMatch?: string } {

@@ -103,7 +103,8 @@ export async function openS3Lake(uri: string, options: S3Options): Promise<S3Lak
   };
 }
 
-function parseUri(uri: string): { name: string; root: string } {
+/** @throws `lake_uri_invalid` (78) */
+export function parseUri(uri: string): { name: string; root: string } {
   const [, name, prefix = ''] = /^s3:\/\/([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:\/([^\\?#]*))?$/.exec(uri) ?? [];
   const parts = prefix.split('/').filter((part) => part !== '');
   if (name === undefined || parts.some((part) => part === '.' || part === '..')) {

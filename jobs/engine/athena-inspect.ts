@@ -1,0 +1,259 @@
+import { AthenaClient, GetWorkGroupCommand, type WorkGroup } from '@aws-sdk/client-athena';
+import type { Table, TableInput } from '@aws-sdk/client-glue';
+import { type AwsCaller, type AwsOptions, awsCaller, clientSettings, nameOf, toJobError } from '../aws.ts';
+import type { Finding } from '../doctor.ts';
+import { JobError } from '../errors.ts';
+import { readContracts } from '../lake/contracts.ts';
+import { goldModelPrefix, queryResultsPrefix, type Target } from '../lake/keys.ts';
+import type { LakeState } from '../lake/manifest.ts';
+import { type Catalog, contractTable, databasePrefix, goldTable, openCatalog } from './athena-catalog.ts';
+import { TARGETS } from './athena-publish.ts';
+import { RUN_MARK } from './athena-relations.ts';
+import { type Project, readProject } from './project.ts';
+
+export interface InspectOptions extends AwsOptions {
+  /** `s3://bucket/prefix`. */
+  lakeUri: string;
+  /** `name` of terraform/. */
+  name: string;
+  /** Workgroup of people's queries, where it is not one of Terraform's. */
+  workGroup: string | undefined;
+  state: LakeState;
+  /** The models; default: the warehouse folder of this package. */
+  project?: Project;
+}
+
+const APPLY = 'run `terraform apply`';
+const WORKGROUPS = ['dev', 'prod', 'analysts'] as const;
+const ENGINE = /^Athena engine version 3$/;
+
+/**
+ * Compares the contracts and models with the tables that Glue holds, and looks at the workgroups; changes nothing.
+ *
+ * @returns a finding for each difference, one for each database and workgroup that is well; what the role may not look at is a warning
+ * @throws `catalog_unavailable`, `engine_unavailable` (69; retry helps), `model_invalid` (78)
+ */
+export async function inspectCatalog(options: InspectOptions): Promise<Finding[]> {
+  const lakeUri = options.lakeUri.replace(/\/+$/, '');
+  const project = options.project ?? readProject();
+  const catalog = openCatalog(options);
+  const athena = awsCaller(() => new AthenaClient(clientSettings(options)));
+  try {
+    const findings: Finding[] = [];
+    for (const layer of ['bronze', 'silver'] as const) {
+      const wanted = readContracts().filter((contract) => contract.layer === layer);
+      findings.push(
+        ...(await inspectDatabase(catalog, options.name, layer, (known) => [
+          ...wanted.flatMap((contract) =>
+            tableFindings(layer, contractTable(contract, lakeUri), known.get(contract.table), APPLY),
+          ),
+          ...strangers(
+            layer,
+            known,
+            wanted.map(({ table }) => table),
+            lakeUri,
+          ),
+        ])),
+      );
+    }
+    for (const target of TARGETS) {
+      findings.push(
+        ...(await inspectDatabase(catalog, options.name, `gold_${target}`, (known) =>
+          goldFindings(target, options.state, project, known, lakeUri),
+        )),
+      );
+    }
+    for (const group of WORKGROUPS) {
+      const wanted = `${lakeUri}/${queryResultsPrefix(group)}`;
+      findings.push(await inspectWorkGroup(athena, `${options.name}-${group}`, wanted));
+    }
+    const { workGroup } = options;
+    if (workGroup !== undefined && !WORKGROUPS.some((group) => workGroup === `${options.name}-${group}`))
+      findings.push(await inspectWorkGroup(athena, workGroup, undefined));
+    return findings;
+  } finally {
+    catalog.close();
+    athena.close();
+  }
+}
+
+async function inspectDatabase(
+  catalog: Catalog,
+  name: string,
+  layer: string,
+  compare: (known: Map<string, Table>) => Finding[],
+): Promise<Finding[]> {
+  const database = `${databasePrefix(name)}${layer}`;
+  let known: Map<string, Table>;
+  try {
+    known = await catalog.all(database);
+  } catch (error) {
+    if (!(error instanceof JobError)) throw error;
+    if (error.code === 'catalog_denied') return [unseen(layer, error)];
+    if (error.code !== 'catalog_missing') throw error;
+    return [{ name: layer, verdict: 'fail', text: `there is no database ${database} in Glue: ${APPLY}` }];
+  }
+  const findings = compare(known);
+  if (findings.every(({ verdict }) => verdict === 'ok')) {
+    const tables = [...known.keys()].filter((table) => !table.includes(RUN_MARK)).length;
+    findings.push({ name: layer, verdict: 'ok', text: `${database}: ${tables} tables as they should be` });
+  }
+  return findings;
+}
+
+/** Tables of gold are of the version that the manifest names; where there is none yet, as the models say and empty. */
+function goldFindings(
+  target: Target,
+  state: LakeState,
+  project: Project,
+  known: Map<string, Table>,
+  lakeUri: string,
+): Finding[] {
+  const layer = `gold_${target}`;
+  const version = state.gold[target];
+  const isOfToday = version === undefined || version.modelsHash === project.hash;
+  const findings: Finding[] = [];
+  if (!isOfToday) {
+    const text = `${layer} was built by other models than those of today, so its columns are not compared: run \`${rebuild(target)}\``;
+    findings.push({ name: layer, verdict: 'warn', text });
+  }
+  const names = [...project.models.values()].filter((model) => model.config.materialized !== 'ephemeral');
+  const published = Object.keys(version?.tables ?? {});
+  for (const name of new Set(isOfToday ? names.map((model) => model.name) : published)) {
+    const key = version?.tables[name]?.key ?? goldModelPrefix(target, 'none', name);
+    const actual = known.get(name);
+    const columns = isOfToday ? (project.models.get(name)?.columns ?? []) : undefined;
+    const expected = goldTable(name, columns ?? [], `${lakeUri}/${key}`);
+    if (columns === undefined) expected.StorageDescriptor!.Columns = actual?.StorageDescriptor?.Columns;
+    const isMoved = actual !== undefined && actual.StorageDescriptor?.Location !== expected.StorageDescriptor?.Location;
+    const back =
+      version === undefined ? `run \`${rebuild(target)}\`` : 'the next `listenlake sql` or `check` points it back';
+    findings.push(...tableFindings(layer, expected, actual, isMoved ? back : APPLY));
+  }
+  findings.push(...strangers(layer, known, [...names.map(({ name }) => name), ...published], lakeUri));
+  return findings;
+}
+
+/** Tables that lie in the lake and that nothing makes. Views and tables of people's own are theirs. */
+function strangers(layer: string, known: Map<string, Table>, wanted: readonly string[], lakeUri: string): Finding[] {
+  return [...known]
+    .filter(([name, table]) => {
+      const isOurs = wanted.includes(name) || name.includes(RUN_MARK);
+      return !isOurs && table.StorageDescriptor?.Location?.startsWith(`${lakeUri}/`) === true;
+    })
+    .map(([name]) => ({
+      name: layer,
+      verdict: 'warn' as const,
+      text: `${layer}.${name} is in Glue and in no contract or model: ${APPLY}, or drop it where somebody made it by hand`,
+    }));
+}
+
+function tableFindings(layer: string, wanted: TableInput, actual: Table | undefined, remedy: string): Finding[] {
+  return differencesOf(wanted, actual).map((difference) => ({
+    name: layer,
+    verdict: 'fail',
+    text: `${layer}.${wanted.Name} ${difference}: ${remedy}`,
+  }));
+}
+
+/** What of a table of Glue is not as it should be, each in a few words. What people may change (descriptions, comments) is not looked at. */
+export function differencesOf(wanted: TableInput, actual: Table | undefined): string[] {
+  if (actual === undefined) return ['is not in Glue'];
+  const differences = [
+    ...columnDifferences('column', wanted.StorageDescriptor?.Columns, actual.StorageDescriptor?.Columns),
+    ...columnDifferences('partition key', wanted.PartitionKeys, actual.PartitionKeys),
+  ];
+  const pairs: [what: string, wanted: string | undefined, actual: string | undefined][] = [
+    ['lies in', wanted.StorageDescriptor?.Location, actual.StorageDescriptor?.Location],
+    ['is read as', wanted.StorageDescriptor?.InputFormat, actual.StorageDescriptor?.InputFormat],
+    [
+      'is read by',
+      wanted.StorageDescriptor?.SerdeInfo?.SerializationLibrary,
+      actual.StorageDescriptor?.SerdeInfo?.SerializationLibrary,
+    ],
+  ];
+  for (const [what, should, is] of pairs) {
+    if (should !== is) differences.push(`${what} ${is ?? 'nothing'} instead of ${should}`);
+  }
+  const projected = /^(projection\.|storage\.location\.template$)/;
+  const names = [...Object.keys(wanted.Parameters ?? {}), ...Object.keys(actual.Parameters ?? {})].filter((name) =>
+    projected.test(name),
+  );
+  for (const name of new Set(names)) {
+    const [should, is] = [wanted.Parameters?.[name], actual.Parameters?.[name]];
+    if (should !== is) differences.push(`has ${name} ${shown(is)} instead of ${shown(should)}`);
+  }
+  return differences;
+}
+
+interface NamedColumn {
+  Name?: string | undefined;
+  Type?: string | undefined;
+}
+
+function columnDifferences(
+  noun: string,
+  wanted: readonly NamedColumn[] = [],
+  actual: readonly NamedColumn[] = [],
+): string[] {
+  const there = new Map(actual.map((column) => [column.Name, column.Type]));
+  const differences = wanted.flatMap(({ Name, Type }) => {
+    if (!there.has(Name)) return [`lacks the ${noun} ${Name}`];
+    return there.get(Name) === Type ? [] : [`has the ${noun} ${Name} as ${there.get(Name)} instead of ${Type}`];
+  });
+  const expected = new Set(wanted.map(({ Name }) => Name));
+  for (const { Name } of actual) if (!expected.has(Name)) differences.push(`has the ${noun} ${Name} too many`);
+  const isSameOrder = wanted.every(({ Name }, index) => actual[index]?.Name === Name);
+  if (differences.length === 0 && !isSameOrder) differences.push(`has its ${noun}s in another order`);
+  return differences;
+}
+
+/** @param results where its results must go; undefined for a workgroup that is not Terraform's */
+async function inspectWorkGroup(
+  athena: AwsCaller<AthenaClient>,
+  name: string,
+  results: string | undefined,
+): Promise<Finding> {
+  let group: WorkGroup | undefined;
+  try {
+    group = (await athena.send((client) => client.send(new GetWorkGroupCommand({ WorkGroup: name })))).WorkGroup;
+  } catch (error) {
+    const isMissing = nameOf(error) === 'InvalidRequestException';
+    const translated = isMissing ? undefined : toJobError(error, 'engine', `look at the workgroup ${name}`);
+    if (translated instanceof JobError && translated.exit === 'auth') return unseen('workgroup', translated);
+    if (translated !== undefined) throw translated;
+  }
+  if (group === undefined) return { name: 'workgroup', verdict: 'fail', text: `there is no ${name}: ${APPLY}` };
+  const settings = group.Configuration ?? {};
+  const location = settings.ResultConfiguration?.OutputLocation;
+  const { SelectedEngineVersion = '', EffectiveEngineVersion = '' } = settings.EngineVersion ?? {};
+  const faults = [
+    ...(group.State === 'DISABLED' ? ['is disabled'] : []),
+    ...(settings.EnforceWorkGroupConfiguration === true ? [] : ['lets the client choose where results go']),
+    ...(ENGINE.test(SelectedEngineVersion) || ENGINE.test(EffectiveEngineVersion)
+      ? []
+      : [`runs ${SelectedEngineVersion || 'an engine that is not set'} instead of engine version 3`]),
+    ...(settings.BytesScannedCutoffPerQuery === undefined ? ['has no scan limit'] : []),
+    ...(results === undefined || location === results
+      ? []
+      : [`puts results into ${location ?? 'no place'} instead of ${results}`]),
+    ...(settings.ResultConfiguration?.EncryptionConfiguration === undefined ? ['does not encrypt results'] : []),
+  ];
+  if (faults.length > 0)
+    return { name: 'workgroup', verdict: 'fail', text: `${name} ${faults.join('; it ')}: ${APPLY}` };
+  const limit = (settings.BytesScannedCutoffPerQuery ?? 0) / 1024 ** 3;
+  const shownLimit = limit.toLocaleString('en', { maximumFractionDigits: 2 });
+  return { name: 'workgroup', verdict: 'ok', text: `${name}: enforced, stops a query at ${shownLimit} GiB` };
+}
+
+function unseen(name: string, error: JobError): Finding {
+  return { name, verdict: 'warn', text: `${error.message}: whether it is well is not known` };
+}
+
+function rebuild(target: Target): string {
+  return target === 'dev' ? 'listenlake enrich' : 'listenlake promote';
+}
+
+function shown(value: string | undefined): string {
+  return value === undefined ? 'not set' : value;
+}
