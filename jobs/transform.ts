@@ -22,6 +22,7 @@ import {
 import { type Build, type Built, LIMITS, type Limits } from './silver/build.ts';
 import { buildCatalogue } from './silver/catalogue.ts';
 import { buildCharts } from './silver/charts.ts';
+import { buildExportFiles } from './silver/export-files.ts';
 import { buildListeningEvents } from './silver/listening-events.ts';
 import { buildLookUps, isLookUpChange } from './silver/look-ups.ts';
 import type { StagedPartition } from './silver/partition.ts';
@@ -106,7 +107,7 @@ export async function transform(
     await createRefusedRows({ db });
     const build: Build = { db, effects, index, rebuild, committed, isNew, limits };
     const built: Built[] = [];
-    for (const builder of [buildPlays, buildListeningEvents, buildCharts, buildCatalogue]) {
+    for (const builder of [buildPlays, buildExportFiles, buildListeningEvents, buildCharts, buildCatalogue]) {
       stopIfAsked(effects.signal);
       built.push(await builder(build));
     }

@@ -143,3 +143,37 @@ function sqlText(name: string): unknown {
 function text(ms: number): string {
   return new Date(ms).toISOString().replace('T', ' ').slice(0, 23);
 }
+
+/** Two exports with April between them, and polls from the middle of June on, one of which came too late. */
+export function sources(): { export_files: Row[]; capture_polls: Row[] } {
+  const file = (number: number, first: string, last: string): Row => ({
+    user_id: 'me',
+    source: 'export_extended',
+    file_number: number,
+    is_music: true,
+    plays: 100,
+    first_at: `${first}T00:00:00.000Z`,
+    last_at: `${last}T00:00:00.000Z`,
+    source_key: `file-${number}`,
+  });
+  const poll = (at: string, oldest: string, isOverflow: boolean): Row => ({
+    user_id: 'me',
+    polled_at: `${at}:00.000Z`,
+    items: 50,
+    new_items: 50,
+    oldest_at: `${oldest}:00.000Z`,
+    newest_at: `${at}:00.000Z`,
+    is_overflow: isOverflow,
+    source_key: `poll-${at}`,
+    source_row: 1,
+  });
+  return {
+    export_files: [file(0, '2026-01-01', '2026-04-01'), file(3, '2026-05-01', '2026-06-20')],
+    capture_polls: [
+      poll('2026-06-18T12:00', '2026-06-18T00:00', false),
+      poll('2026-06-25T06:00', '2026-06-18T12:00', false),
+      poll('2026-06-27T06:00', '2026-06-26T18:00', true),
+      poll('2026-06-30T23:00', '2026-06-27T06:00', false),
+    ],
+  };
+}

@@ -5,6 +5,7 @@ export interface PageFigure {
   name: string;
   charts: number;
   missing: string | undefined;
+  takeaway: string | undefined;
   /** Rows of its table: numbers unrounded, texts as shown, null for "none". */
   rows: (string | number | null)[][] | undefined;
 }
@@ -18,6 +19,7 @@ export function readFigures(html: string): Map<string, PageFigure> {
         name,
         charts: body.match(/<div class="chart (?:wide|narrow)"><svg /g)?.length ?? 0,
         missing: /<p class="missing">(.*?)<\/p>/s.exec(body)?.[1],
+        takeaway: optionalText(/<\/h3><p>(.*?)<\/p><\/figcaption>/s.exec(body)?.[1]),
         rows: body.includes('<tbody>') ? readRows(/<tbody>(.*?)<\/tbody>/s.exec(body)![1]!) : undefined,
       },
     ],
@@ -34,6 +36,10 @@ function readRows(body: string): PageFigure['rows'] {
       return textOf(cell);
     }),
   );
+}
+
+function optionalText(markup: string | undefined): string | undefined {
+  return markup === undefined ? undefined : textOf(markup);
 }
 
 /** Markup without its tags, character references resolved. */

@@ -17,7 +17,7 @@ import { enrich } from '../jobs/enrich.ts';
 import { JobError } from '../jobs/errors.ts';
 import { report } from '../jobs/report.ts';
 import { type LakeFixture, openLakeFixture, type Row } from './lake-fixture.ts';
-import { AS_OF, events, HOSTILE, ownPlays, recentlyPlayed, trackGenres } from './report-data.ts';
+import { AS_OF, events, HOSTILE, ownPlays, recentlyPlayed, sources, trackGenres } from './report-data.ts';
 import { type PageFigure, readFigures, readPng, textOf } from './report-page.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'listenlake-report-'));
@@ -48,7 +48,7 @@ const LOOK = `(async () => {
     isFontShown: document.fonts.check('600 20px Inter', 'Listening'),
   };
 })()`;
-const FINE = { hit: null, scripts: 0, charts: 13, outside: [], wide: 0, brokenFonts: 0, isFontShown: true };
+const FINE = { hit: null, scripts: 0, charts: 14, outside: [], wide: 0, brokenFonts: 0, isFontShown: true };
 
 interface Made {
   lake: LakeFixture;
@@ -84,7 +84,12 @@ function columnsOf(made: Made, figure: string, ...indexes: number[]): (string | 
 describe('the report of a person and some users', () => {
   let made: Made;
   beforeAll(async () => {
-    made = await make('whole', { plays: ownPlays(), listening_events: events(), track_genres: trackGenres() });
+    made = await make('whole', {
+      plays: ownPlays(),
+      listening_events: events(),
+      track_genres: trackGenres(),
+      ...sources(),
+    });
   });
 
   it('answers who, what, when, skips, genres, sessions and coverage, each chart twice drawn and with its table', () => {
@@ -100,6 +105,7 @@ describe('the report of a person and some users', () => {
       'most-skipped-tracks',
       'genres-by-month',
       'session-lengths',
+      'covered-days',
       'completeness',
       'sources',
       'tables',
@@ -240,6 +246,26 @@ describe('the report of a person and some users', () => {
     ]).toEqual(sessions);
     const [counts] = await made.ask('select count(track_id), count(played_ms) from fct_plays where not is_incognito');
     expect(columnsOf(made, 'completeness', 1).flat().slice(0, 2)).toEqual(counts);
+  });
+
+  it('says which days are covered, what is missing, why, and what to do', () => {
+    const { takeaway, rows } = made.figures.get('covered-days')!;
+    expect(takeaway).toBe(
+      '82.6% of the hours since 1 Jan 2026 are covered; 2 gaps of 756 h in all. The longest is from 1 Apr 2026 to 30 Apr 2026 (between two exports). What to do: load the other files of the export, or request a new account export.',
+    );
+    expect(rows).toEqual([
+      [
+        '1 Apr 2026',
+        '30 Apr 2026',
+        720,
+        'between two exports',
+        expect.stringContaining('request a new account export'),
+      ],
+      [
+        ...['25 Jun 2026', '26 Jun 2026', 36, 'more than 50 plays between two polls'],
+        expect.stringMatching(/^request an account export; poll every half hour/),
+      ],
+    ]);
   });
 
   it('S9: leaves private plays out of every number and says how many', async () => {
@@ -407,6 +433,26 @@ describe('a report with little to say', () => {
     expect(made.figures.has('daily-active-users')).toBe(false);
     expect(made.figures.has('users')).toBe(false);
     expect(made.html.match(/.{30}(?:NaN|Infinity|undefined).{30}/)).toBeNull();
+  });
+
+  it('says that nothing tells whether plays are all there were, where only events are known', async () => {
+    const made = await make('events', { listening_events: events() });
+    expect(made.figures.get('covered-days')).toMatchObject({
+      charts: 0,
+      missing: expect.stringContaining('Load an account export, or log in and poll'),
+    });
+  });
+
+  it('says that nothing is missing between polls, and where the time before them is', async () => {
+    const { capture_polls } = sources();
+    const made = await make(
+      'polls',
+      { plays: recentlyPlayed(), capture_polls: capture_polls.slice(0, 2) },
+      '2026-06-26',
+    );
+    expect(made.figures.get('covered-days')!.takeaway).toBe(
+      'Nothing is missing since 18 Jun 2026, as far as exports and polls can tell. For what was played before, request the extended streaming history: it goes back to the first play.',
+    );
   });
 
   it('draws days while there are few, and no area for two months of genres', async () => {

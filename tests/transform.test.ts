@@ -96,7 +96,9 @@ describe('times of extended exports', () => {
         is_offline: true,
       });
     }
-    expect(Object.keys(await lake.hashes())).toEqual(['silver/plays/year=2024/month=4/part-0.parquet']);
+    expect(Object.keys(await lake.hashes()).filter((key) => key.includes('/plays/'))).toEqual([
+      'silver/plays/year=2024/month=4/part-0.parquet',
+    ]);
   });
 
   test.each([
@@ -530,5 +532,59 @@ describe('sources beat each other', () => {
       { new_items: 50, is_overflow: true },
       { new_items: 20, is_overflow: false },
     ]);
+  });
+});
+
+describe('export files', () => {
+  const NAME = 'Spotify Extended Streaming History/Streaming_History_Audio_2024_7.json';
+  const COLUMNS = 'source, file_number, is_music, plays, first_at, last_at';
+
+  test('a row for each file: from the start of its first play to its last report, refused rows left out', async () => {
+    await lake.add(
+      {
+        ...extended(
+          { ts: '2024-05-03T10:00:00Z', ms_played: '60000' },
+          { ts: '2024-05-01T10:00:00Z', ms_played: '60000' },
+          { ts: '1970-01-01T00:00:00Z' },
+          { ts: '2024-04-01T00:00:00Z', ms_played: 'many' },
+        ),
+        name: NAME,
+      },
+      {
+        ...account({ podcast_name: 'The Example Hour', episode_name: 'One', track_name: null, artist_name: null }),
+        name: 'StreamingHistory2.json',
+      },
+      {
+        ...extended({ ts: '2024-05-09T10:00:00Z', ms_played: '10000000000' }),
+        name: 'Streaming_History_Audio_2024.json',
+      },
+      { ...extended({ ts: 'nope' }), name: 'endsong_0.json' },
+    );
+    await lake.transform();
+    expect(await lake.rows('export_files', COLUMNS)).toEqual([
+      {
+        ...{ source: 'export_extended', file_number: 7, is_music: true, plays: 2 },
+        ...{ first_at: '2024-05-01T09:59:00.000Z', last_at: '2024-05-03T10:00:00.000Z' },
+      },
+      {
+        ...{ source: 'export_account', file_number: 2, is_music: false, plays: 1 },
+        ...{ first_at: '2024-05-01T10:00:00.000Z', last_at: '2024-05-01T10:03:00.000Z' },
+      },
+      {
+        ...{ source: 'export_extended', file_number: null, is_music: true, plays: 1 },
+        ...{ first_at: '2024-05-08T10:00:00.000Z', last_at: '2024-05-09T10:00:00.000Z' },
+      },
+    ]);
+  });
+
+  test('files that come later are added, whatever silver has of the others', async () => {
+    await lake.add({ ...extended({ ts: '2024-05-01T10:00:00Z' }), name: NAME });
+    await lake.transform();
+    await lake.add({ ...extended({ ts: '2024-05-01T10:00:00Z' }, { ts: '2024-06-01T10:00:00Z' }), name: NAME });
+    await lake.transform();
+    const rows = await lake.rows('export_files', 'plays, last_at');
+    expect(rows).toHaveLength(2);
+    await lake.transform({ rebuild: true });
+    expect(await lake.rows('export_files', 'plays, last_at')).toEqual(rows);
   });
 });

@@ -21,7 +21,7 @@ import {
   whole,
 } from './command.ts';
 import { EXTRACT } from './extract.ts';
-import { LOGIN } from './spotify.ts';
+import { COVERAGE, LOGIN } from './spotify.ts';
 import { checkText, findingsText, loadText, promoteText, runText, transformText } from './summary.ts';
 
 const REBUILD = {
@@ -215,6 +215,7 @@ export const COMMANDS: readonly Command[] = [
       };
     },
   },
+  COVERAGE,
   {
     usage: 'sql [query]',
     summary: 'Ask the lake: a table, CSV or JSON',

@@ -1,6 +1,7 @@
 import type { Config } from '../config.ts';
 import type { ApiSource } from '../extract-api.ts';
 import type { Arguments, Command, Outcome } from './command.ts';
+import { coverageText } from './summary.ts';
 
 /** Logs in once; every `extract` from the Web API works from what it leaves. */
 export const LOGIN: Command = {
@@ -25,6 +26,31 @@ export const LOGIN: Command = {
   runAlone: logIn,
   async run() {
     throw new Error('login works without a lake');
+  },
+};
+
+/** Looks at what exports and polls leave open; a schedule runs it to be told. */
+export const COVERAGE: Command = {
+  usage: 'coverage',
+  summary: 'How much of the listening is covered by exports and polls, the open gaps and why, the newest capture',
+  reads: 'gold_prod',
+  writes: '-',
+  options: {},
+  isWriter: false,
+  async run(_args, effects) {
+    const { coverage } = await import('../coverage.ts');
+    const result = await coverage(effects);
+    const json = {
+      status: result.status,
+      users: result.users,
+      days: result.days,
+      covered_share: result.coveredShare,
+      gaps: result.gaps,
+      gap_hours: result.gapHours,
+      newest_capture: result.newestCapture,
+      newest_export: result.newestExport,
+    };
+    return { text: coverageText(result), json };
   },
 };
 

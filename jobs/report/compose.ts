@@ -1,3 +1,4 @@
+import { readCoverage } from '../coverage.ts';
 import type { SqlEngine } from '../engine/index.ts';
 import type { Target } from '../lake/keys.ts';
 import { coverageSection } from './coverage.ts';
@@ -107,6 +108,9 @@ export async function composeReport(
   const reading: Reading = { rows, definitions, totals: totals!, isTimed: totals!.played_ms > 0 };
   const [{ as_of: known }] = (await rows<{ as_of: string | null }>(AS_OF)) as [{ as_of: string | null }];
   const asOf = known ?? nextDay(totals!.last_date!);
+  const coverage = published.some((table) => table.table_name === 'listening_coverage')
+    ? await readCoverage(engine, request.target)
+    : undefined;
   return {
     title,
     facts: [
@@ -124,7 +128,7 @@ export async function composeReport(
       await skipsSection(reading),
       await genresSection(reading),
       await sessionsSection(reading),
-      await coverageSection(reading),
+      await coverageSection(reading, coverage),
     ],
     footer,
   };

@@ -1,3 +1,5 @@
+import type { Coverage } from '../coverage.ts';
+import { coveredDays } from './covered-days.ts';
 import type { Figure, Section } from './figure.ts';
 import { formatBytes, formatCount, formatDate, formatPlural, formatShare } from './format.ts';
 import { rankedLists } from './rankings.ts';
@@ -70,12 +72,21 @@ const SOURCE_NAMES: Record<string, string> = {
   events: 'Listening events',
 };
 
-/** What the numbers rest on: where plays came from, what they lack, and what each table holds. */
-export async function coverageSection(reading: Reading): Promise<Section> {
+/**
+ * What the numbers rest on: which days are covered, where plays came from, what they lack, and what each table holds.
+ *
+ * @param coverage undefined where gold was built before there was such a table
+ */
+export async function coverageSection(reading: Reading, coverage: Coverage | undefined): Promise<Section> {
   return {
     id: 'coverage',
     title: 'Coverage',
-    figures: [await completeness(reading), await sources(reading), await tables(reading)],
+    figures: [
+      ...(coverage === undefined ? [] : [await coveredDays(reading, coverage)]),
+      await completeness(reading),
+      await sources(reading),
+      await tables(reading),
+    ],
   };
 }
 

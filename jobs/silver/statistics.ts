@@ -11,6 +11,7 @@ const MOMENTS: Readonly<Record<string, string>> = {
   plays: 'ended_at',
   listening_events: 'occurred_at',
   capture_polls: 'polled_at',
+  export_files: 'last_at',
   chart_entries: 'period_start',
   tracks: 'last_seen_at',
   artists: 'last_seen_at',

@@ -13,6 +13,11 @@ cast(coalesce(sum({{ column }}), 0) as bigint)
 (cast({{ ms }} as double) / 60000e0)
 {%- endmacro %}
 
+{#- Milliseconds, summed as integers, in hours. -#}
+{% macro hours(ms) -%}
+(cast({{ ms }} as double) / 3600000e0)
+{%- endmacro %}
+
 {#- part / whole as a double; null of nothing (1/0 is infinity on DuckDB, an error on Trino). -#}
 {% macro rate(part, whole) -%}
 (cast({{ part }} as double) / nullif(cast({{ whole }} as double), 0e0))

@@ -44,6 +44,11 @@ cast(substr('{{ var("as_of") }}', 1, 10) as date)
 cast({{ day }} + {{ days }} * interval '1' day as date)
 {%- endmacro %}
 
+{#- The date (UTC) of milliseconds since 1970; whole days first, because / keeps a fraction on DuckDB only. -#}
+{% macro date_of_ms(ms) -%}
+{{ add_days("date '1970-01-01'", 'cast((' ~ ms ~ ' - mod(' ~ ms ~ ', 86400000)) / 86400000 as integer)') }}
+{%- endmacro %}
+
 {#- First day of the unit ('week' begins on Monday) that holds the date. -#}
 {% macro first_day(unit, day) -%}
 cast(date_trunc('{{ unit }}', {{ day }}) as date)
@@ -52,4 +57,25 @@ cast(date_trunc('{{ unit }}', {{ day }}) as date)
 {#- 1 on Monday to 7 on Sunday; extract(dow) says 0 on DuckDB and 7 on Trino. -#}
 {% macro weekday(day) -%}
 (mod(date_diff('day', date '1900-01-01', {{ day }}), 7) + 1)
+{%- endmacro %}
+
+{#- The whole numbers 0 to 99,999 (as days, 273 years): the engines have no common way to make a series. -#}
+{% macro day_numbers() -%}
+with
+
+    digits (digit) as (
+        values (0), (1), (2), (3), (4), (5), (6), (7), (8), (9)
+    )
+
+    select
+        ones.digit
+        + 10 * tens.digit
+        + 100 * hundreds.digit
+        + 1000 * thousands.digit
+        + 10000 * ten_thousands.digit as day_number
+    from digits as ones
+    cross join digits as tens
+    cross join digits as hundreds
+    cross join digits as thousands
+    cross join digits as ten_thousands
 {%- endmacro %}

@@ -18,23 +18,8 @@ span as (
     from played_days
 ),
 
-digits (digit) as (
-    values (0), (1), (2), (3), (4), (5), (6), (7), (8), (9)
-),
-
--- 100,000 days are 273 years; the engines have no common way to make a series.
 day_numbers as (
-    select
-        ones.digit
-        + 10 * tens.digit
-        + 100 * hundreds.digit
-        + 1000 * thousands.digit
-        + 10000 * ten_thousands.digit as day_number
-    from digits as ones
-    cross join digits as tens
-    cross join digits as hundreds
-    cross join digits as thousands
-    cross join digits as ten_thousands
+    {{ day_numbers() }}
 ),
 
 dates as (

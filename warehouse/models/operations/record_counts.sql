@@ -169,6 +169,14 @@ gold_tables as (
         count(*) as row_count,
         cast(null as timestamp(3)) as newest_at
     from {{ ref('albums') }}
+
+    union all
+
+    select
+        'listening_coverage' as table_name,
+        count(*) as row_count,
+        cast(max(coverage_date) as timestamp(3)) as newest_at
+    from {{ ref('listening_coverage') }}
 ),
 
 all_tables as (
