@@ -92,7 +92,8 @@ export async function transform(
   const state = base?.state ?? EMPTY_STATE;
   const index = await readBronzeIndex(store, state);
   const isNew = (file: BronzeFile): boolean => file.sequence > state.transformedThrough;
-  const rebuild = rebuildInterval(input);
+  // Where something was removed from bronze, no one knows from bronze what silver has of it.
+  const rebuild = rebuildInterval(state.removal === 'silver' ? { ...input, rebuild: true } : input);
   const tables = readContracts()
     .filter(({ layer, table }) => layer === 'silver' && table !== 'table_stats')
     .map(({ table }) => table);
@@ -131,7 +132,8 @@ export async function transform(
         effects,
         [...staged, stats].filter((part) => part.rows > 0 && !changes.includes(part)),
       );
-    if (changes.length === 0 && files.length === 0) return nothingNew(base, tables, committed);
+    if (changes.length === 0 && files.length === 0 && state.removal !== 'silver')
+      return nothingNew(base, tables, committed);
     lists.push(listOf('table_stats', committed.get('table_stats') ?? [], changes));
 
     await putChanges(effects, changes);
@@ -139,6 +141,7 @@ export async function transform(
     const sequence = (base?.sequence ?? 0) + 1;
     const next: LakeState = {
       ...state,
+      ...(state.removal === 'silver' && { removal: 'purge' }),
       transformedThrough: index.reduce((newest, file) => Math.max(newest, file.sequence), state.transformedThrough),
       silverSequence: changes.length > 0 ? sequence : state.silverSequence,
       silver: { ...state.silver, ...(await putLists(effects, lists)) },

@@ -96,6 +96,12 @@ export function manifestKey(sequence: number): string {
   return `${PREFIX.manifests}${String(sequence).padStart(20, '0')}.json`;
 }
 
+/** The sequence of a manifest's key; undefined for any other key. */
+export function manifestSequence(key: string): number | undefined {
+  const digits = key.startsWith(PREFIX.manifests) ? /^(\d{20})\.json$/.exec(key.slice(PREFIX.manifests.length)) : null;
+  return digits === null ? undefined : Number(digits[1]);
+}
+
 /** A hint to the newest manifest, so that nobody lists thousands; never the truth. */
 export const LATEST_MANIFEST_HINT_KEY = `${PREFIX.manifests}latest`;
 

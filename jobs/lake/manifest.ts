@@ -1,6 +1,14 @@
 import { createHash } from 'node:crypto';
 import { JobError } from '../errors.ts';
-import { LATEST_MANIFEST_HINT_KEY, manifestKey, type PartitionValues, stateKey, type Target } from './keys.ts';
+import {
+  LATEST_MANIFEST_HINT_KEY,
+  manifestKey,
+  manifestSequence,
+  type PartitionValues,
+  PREFIX,
+  stateKey,
+  type Target,
+} from './keys.ts';
 import type { LakeStore } from './store.ts';
 
 /** One committed object: what a reader may read, and how to tell that it is whole. */
@@ -72,6 +80,11 @@ export interface LakeState {
   spotify?: string;
   /** Key of the `LookUps`; absent before the first `transform`. */
   lookUps?: string;
+  /**
+   * Something is being removed for good (removal.ts), and a killed run has left it unfinished. `silver`: bronze is without it, silver and gold are
+   * not yet; `purge`: silver is, too, but old versions are still there. Absent: nothing is open.
+   */
+  removal?: 'silver' | 'purge';
 }
 
 /** What the Web API describes one by one. */
@@ -116,11 +129,23 @@ export const NO_ACCOUNTS: Accounts = Object.freeze({ read: 0, new: 0, duplicate:
 
 /** The newest commit, or undefined in an empty lake. @throws `manifest_invalid` (65) when it cannot be read */
 export async function latestManifest(store: LakeStore): Promise<Manifest | undefined> {
+  let sequence = await readHint(store);
+  // The first manifests may have been collected, so without a hint that holds only a listing tells.
+  if (sequence === undefined || (await store.head(manifestKey(sequence))) === undefined)
+    sequence = (await listManifests(store)).at(-1)?.sequence ?? 0;
   // The hint may be behind (it is written after the commit): go on from it until there is no next one.
-  let sequence = (await readHint(store)) ?? 0;
-  if (sequence > 0 && (await store.head(manifestKey(sequence))) === undefined) sequence = 0;
   while ((await store.head(manifestKey(sequence + 1))) !== undefined) sequence += 1;
   return sequence === 0 ? undefined : readManifest(store, sequence);
+}
+
+/** Every commit that is still there, oldest first: `gc` collects the old ones. `committedAt` is Unix ms. */
+export async function listManifests(store: LakeStore): Promise<{ key: string; sequence: number; committedAt: number }[]> {
+  const found: { key: string; sequence: number; committedAt: number }[] = [];
+  for await (const { key, modifiedAt } of store.list(PREFIX.manifests)) {
+    const sequence = manifestSequence(key);
+    if (sequence !== undefined) found.push({ key, sequence, committedAt: modifiedAt });
+  }
+  return found;
 }
 
 /** One commit by its sequence. @throws `object_missing`, `manifest_invalid` (65), `manifest_too_new` (78) */
@@ -143,6 +168,9 @@ export async function readManifest(store: LakeStore, sequence: number): Promise<
 /**
  * Commits: creates the next manifest, only if nobody else has. The answer is false when another run committed first;
  * nothing was changed then, and the caller may read the state again and repeat, or give up with 75.
+ *
+ * A number is free again once its manifest is collected. So whoever slept for so long that the commit before its own is gone has not
+ * committed either: its manifest is older than the newest, which is all that readers look at, and `gc` takes it.
  */
 export async function commitManifest(store: LakeStore, manifest: Manifest): Promise<boolean> {
   if (manifest.accounts.read !== manifest.accounts.new + manifest.accounts.duplicate + manifest.accounts.quarantined) {
@@ -155,6 +183,8 @@ export async function commitManifest(store: LakeStore, manifest: Manifest): Prom
   }
   const written = await store.put(manifestKey(manifest.sequence), `${JSON.stringify(manifest)}\n`, { ifAbsent: true });
   if (written.status === 'conflict') return false;
+  const { sequence } = manifest;
+  if (sequence > 1 && (await store.head(manifestKey(sequence - 1))) === undefined) return false;
   await store.put(LATEST_MANIFEST_HINT_KEY, String(manifest.sequence));
   return true;
 }

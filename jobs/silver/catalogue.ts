@@ -26,8 +26,9 @@ const SNAPSHOT_TABLES = ['playlist_items', 'saved_tracks', 'top_items'];
 export async function buildCatalogue(build: Build): Promise<Built> {
   const { db, effects } = build;
   const files = build.index.filter((file) => file.table === 'api_pages' || file.table === 'tracks_csv');
-  if (files.length === 0 || (!files.some((file) => build.isNew(file)) && build.rebuild === undefined))
-    return NOTHING_BUILT;
+  if (!files.some((file) => build.isNew(file)) && build.rebuild === undefined) return NOTHING_BUILT;
+  const tables = [...WHOLE_TABLES, ...SNAPSHOT_TABLES, 'capture_polls'];
+  if (files.length === 0 && !tables.some((table) => build.committed.get(table)?.length)) return NOTHING_BUILT;
   effects.progress.start('catalogue');
   await createSourceFiles(
     db,

@@ -15,8 +15,8 @@ import {
 export async function buildCharts(build: Build): Promise<Built> {
   const { db, effects } = build;
   const files = build.index.filter((file) => file.table === 'charts_csv');
-  if (files.length === 0 || (!files.some((file) => build.isNew(file)) && build.rebuild === undefined))
-    return NOTHING_BUILT;
+  if (!files.some((file) => build.isNew(file)) && build.rebuild === undefined) return NOTHING_BUILT;
+  if (files.length === 0 && !build.committed.get('chart_entries')?.length) return NOTHING_BUILT;
   effects.progress.start('charts');
   await createSourceFiles(
     db,

@@ -27,7 +27,8 @@ export async function buildListeningEvents(build: Build): Promise<Built> {
   const { db, effects } = build;
   const files = build.index.filter((file) => file.table === TABLE);
   const fresh = files.filter((file) => build.isNew(file));
-  if (files.length === 0 || (fresh.length === 0 && build.rebuild === undefined)) return NOTHING_BUILT;
+  if (fresh.length === 0 && build.rebuild === undefined) return NOTHING_BUILT;
+  if (files.length === 0 && !build.committed.get(TABLE)?.length) return NOTHING_BUILT;
   effects.progress.start('events');
   const local = await localBronze(effects.store, files);
   const sorted = await createSourceFiles(

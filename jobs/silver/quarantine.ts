@@ -69,6 +69,9 @@ export async function buildQuarantine(
   for (let start = 0; start < judged.length; start += 1000) {
     await db.run(`insert into judged_files values ${judged.slice(start, start + 1000).join(', ')}`);
   }
+  // All files are judged: what is known of another one was removed from bronze, and goes with it.
+  if (isWholeRebuild(build))
+    await db.run('delete from known_quarantine where source_key not in (select source_key from judged_files)');
   await createResult(db, TABLE);
   const dates = await db.rows<{ loaded_on: string }>('select distinct loaded_on from quarantine');
   const wanted = new Set(dates.map(({ loaded_on }) => loaded_on));
