@@ -12,6 +12,7 @@ import {
   EMPTY_STATE,
   type LakeState,
   latestManifest,
+  listManifests,
   type OutputFile,
   readBronzeIndex,
   readManifest,
@@ -122,6 +123,13 @@ function lookAtVersions(state: LakeState): Finding[] {
       verdict: 'ok',
       text: `gold_prod as of ${prod.asOf.slice(0, 10)}, ${count(Object.keys(prod.tables).length, 'table')}`,
     });
+  if (state.removal !== undefined) {
+    findings.push({
+      name: 'removal',
+      verdict: 'fail',
+      text: 'a removal was interrupted and its traces are still there: run the same `listenlake forget` or `listenlake retention` again',
+    });
+  }
   for (const [scope, check] of Object.entries(state.checks)) {
     if (check.verdict === 'failed') {
       findings.push({
@@ -163,7 +171,8 @@ async function verify(effects: Effects, files: OutputFile[], sequence: number): 
     } else if (file.key.endsWith('.parquet')) parquet.push({ file, path });
   }
   findings.push(...(await countRows(effects, parquet)));
-  for (let number = 1; number <= sequence; number += 1) {
+  for (const { sequence: number } of await listManifests(store)) {
+    if (number > sequence) break; // committed since
     const { accounts, job } = await readManifest(store, number);
     if (accounts.read !== accounts.new + accounts.duplicate + accounts.quarantined) {
       findings.push({ name: 'accounts', verdict: 'fail', text: `commit ${number} (${job}) does not add up` });
@@ -178,7 +187,7 @@ async function verify(effects: Effects, files: OutputFile[], sequence: number): 
     findings.push({
       name: 'orphans',
       verdict: 'ok',
-      text: `${count(orphans, 'object')} that no commit names (older versions, interrupted runs); readers never see them`,
+      text: `${count(orphans, 'object')} that no commit names (older versions, interrupted runs); readers never see them, \`listenlake gc\` takes the old ones`,
     });
   }
   progress.end(`${count(files.length, 'object')} read`);

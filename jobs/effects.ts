@@ -33,6 +33,8 @@ export interface CommandOptions {
   isWriter: boolean;
   /** Show a bar where stderr is a terminal. */
   isProgressShown: boolean;
+  /** Leaves what killed commands have staged to the job itself. */
+  isSweeper?: boolean;
 }
 
 /** A SIGTERM gives the unit at hand this long; then the process ends, and the next run finishes the work. */
@@ -57,7 +59,7 @@ export async function withEffects<T>(
   const stop = stopOnSignals();
   let scratch: string | undefined;
   try {
-    if (lease !== undefined) await place.sweep(now());
+    if (lease !== undefined && options.isSweeper !== true) await place.sweep(now());
     scratch = await place.makeScratch();
     await mkdir(config.cacheDir, { recursive: true, mode: 0o700 });
     const engine = await openEngine(store, { config, scratch, log, signal: stop.signal });

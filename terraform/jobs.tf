@@ -31,7 +31,7 @@ locals {
       commits   = true
       read      = ["bronze", "silver"]
       write     = ["silver"]
-      delete    = []
+      delete    = ["silver"] # partitions that have no rows any more
       workgroup = []
       catalog   = { read = [], write = [], delete = [] }
       secrets   = ["pseudonym-key"]
@@ -79,9 +79,9 @@ locals {
     gc = {
       about     = "deletes what no manifest names any more"
       commits   = true
-      read      = concat(["landing"], local._layers)
+      read      = local._layers
       write     = []
-      delete    = concat(["landing", "manifests", "state"], local._layers)
+      delete    = concat(["manifests", "state"], local._layers)
       workgroup = []
       catalog   = { read = ["gold_dev", "gold_prod"], write = [], delete = ["gold_dev", "gold_prod"] }
       secrets   = []

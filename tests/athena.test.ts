@@ -6,10 +6,13 @@ import {
   UpdateWorkGroupCommand,
 } from '@aws-sdk/client-athena';
 import { GetTableCommand, UpdateTableCommand } from '@aws-sdk/client-glue';
+import type { Effects } from '../jobs/effects.ts';
 import type { AthenaOptions } from '../jobs/engine/athena.ts';
 import { goldTable } from '../jobs/engine/athena-catalog.ts';
 import type { JobError } from '../jobs/errors.ts';
+import { gc } from '../jobs/gc.ts';
 import type { GoldVersion, LakeState, OutputFile } from '../jobs/lake/manifest.ts';
+import { silentProgress } from '../jobs/progress.ts';
 import { jsonError, type Rule } from './aws/endpoint.ts';
 import { type AwsLake, openAwsLake } from './aws/lake.ts';
 import { REGION, startLocalAwsOrSkip } from './aws/local.ts';
@@ -205,10 +208,46 @@ if (local?.athena === undefined) {
       athena.switches.failAfter = undefined;
       expect(await published()).toEqual(before);
       expect(await answers()).toEqual([[1]]);
-      const { objects, tables } = await lake.engine.orphans(await lake.state());
-      const attempts = objects.map(({ key }) => key.split('/').slice(0, 5).join('/'));
+      const state = await lake.state();
+      const tables = await lake.engine.unusedTables([state], Number.POSITIVE_INFINITY);
+      const attempts = (await listKeys(lake.store, 'gold/dev/f50-bad/')).map((key) =>
+        key.split('/').slice(0, 5).join('/'),
+      );
       expect(attempts).toEqual([1, 2, 3].map((attempt) => `gold/dev/f50-bad/answers/${attempt}`));
       expect(tables).toEqual([`${database('gold_dev')}.answers__f50_bad`]);
+      expect(await lake.engine.unusedTables([state], 0)).toEqual([]);
+      await lake.engine.dropTables([...tables, `${database('gold_dev')}.gone__long_ago`]);
+      expect(await lake.engine.unusedTables([state], Number.POSITIVE_INFINITY)).toEqual([]);
+      expect(await answers()).toEqual([[1]]);
+    });
+
+    it('F50: gc takes versions that were replaced, with their tables, once nobody reads them', async () => {
+      const old = await build('gc-old', 1);
+      await lake.engine.publish(await withGold('gc-old', old));
+      await lake.engine.publish(await withGold('gc-new', await build('gc-new', 2)));
+      const collect = (days: number, dryRun = false) => {
+        const now = (): number => Date.now() + days * 86_400_000;
+        const effects = {
+          store: lake.store,
+          engine: lake.engine,
+          progress: silentProgress,
+          now,
+          signal: new AbortController().signal,
+        };
+        return gc({ keepDays: 7, dryRun }, effects as unknown as Effects);
+      };
+      const table = `${database('gold_dev')}.answers__gc_old`;
+      expect((await collect(2)).tables).not.toContain(table);
+      expect((await collect(30, true)).tables).toContain(table);
+      expect(await listKeys(lake.store, old.key)).toHaveLength(1);
+      expect(await collect(30)).toMatchObject({ status: 'collected', tables: expect.arrayContaining([table]) });
+      expect(await listKeys(lake.store, old.key)).toEqual([]);
+      expect(await answers()).toEqual([[2]]);
+      const session = await lake.engine.session({ state: await lake.state(), target: 'dev', runId: 'after' });
+      expect((await session.query(`select n from ${await session.relation('gold_dev', 'answers')}`)).rows).toEqual([
+        [2],
+      ]);
+      expect(await collect(30)).toMatchObject({ status: 'nothing_new', tables: [] });
     });
 
     it('F50, F54: the next attempt writes to a prefix of its own, and no row is there twice', async () => {

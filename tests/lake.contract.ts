@@ -3,7 +3,8 @@ import { createHash, randomBytes } from 'node:crypto';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { LakeStore } from '../jobs/lake/store.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { LakeStore, ObjectInfo, OldVersion } from '../jobs/lake/store.ts';
 
 export async function readText(store: LakeStore, key: string): Promise<string> {
   const chunks: Buffer[] = [];
@@ -82,6 +83,42 @@ export function lakeContract(
       if (first.status !== 'written' || second.status !== 'written') throw new Error('not written');
       expect(second.info.version).not.toBe(first.info.version);
       expect((await store.head('a'))?.version).toBe(second.info.version);
+    });
+
+    it('says when an object was written, the same by listing and by looking', async () => {
+      const before = Date.now();
+      await store.put('silver/t/a', 'one');
+      const first = (await store.head('silver/t/a'))!;
+      // Whole seconds in some stores, and another clock than ours.
+      expect(Math.abs(first.modifiedAt - before)).toBeLessThan(60_000);
+      const listed: ObjectInfo[] = [];
+      for await (const info of store.list('silver/')) listed.push(info);
+      expect(listed).toEqual([first]);
+      await sleep(1_100);
+      await store.put('silver/t/a', 'two');
+      expect((await store.head('silver/t/a'))!.modifiedAt).toBeGreaterThan(first.modifiedAt);
+    });
+
+    it('deletes old versions for good where it keeps any, and the object stays as it is', async () => {
+      await store.put('gold/x/a', 'one');
+      await store.put('gold/x/a', 'two');
+      await store.put('gold/x/b', 'gone');
+      await store.delete('gold/x/b');
+      await store.put('gold/y', 'another');
+      const old = async (): Promise<OldVersion[]> => {
+        const versions: OldVersion[] = [];
+        for await (const version of store.oldVersions('gold/x/')) versions.push(version);
+        return versions;
+      };
+      for (const version of await old()) {
+        expect(version.key).toMatch(/^gold\/x\//);
+        await store.deleteVersion(version);
+        await store.deleteVersion(version);
+      }
+      expect(await old()).toEqual([]);
+      expect(await readText(store, 'gold/x/a')).toBe('two');
+      expect(await store.head('gold/x/b')).toBeUndefined();
+      expect(await listKeys(store, 'gold/')).toEqual(['gold/x/a', 'gold/y']);
     });
 
     it('lists by prefix in key order, deep and shallow, and not its neighbours', async () => {

@@ -40,7 +40,7 @@ const LAYERS: Layer[] = [
   {
     name: 'jobs',
     about: 'each job on real folders and the real engine',
-    tests: ['tests/(load|extract|transform|parquet|engine|enrich|check|promote|sql|report|doctor)[^/]*\\.test'],
+    tests: ['tests/(gc|load|extract|transform|parquet|engine|enrich|check|promote|sql|report|doctor)[^/]*\\.test'],
   },
   {
     name: 'models',

@@ -2,10 +2,16 @@ import { createHash, randomBytes } from 'node:crypto';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { CreateMultipartUploadCommand, PutBucketVersioningCommand, S3Client } from '@aws-sdk/client-s3';
+import type { Effects } from '../jobs/effects.ts';
+import { gc } from '../jobs/gc.ts';
 import { commitManifest, EMPTY_STATE, latestManifest, type Manifest, NO_ACCOUNTS } from '../jobs/lake/manifest.ts';
-import { openS3Lake, type S3Lake, type S3Options } from '../jobs/lake/s3.ts';
+import { openS3Lake, type S3Options } from '../jobs/lake/s3.ts';
+import type { LakeStore, OldVersion } from '../jobs/lake/store.ts';
+import { silentProgress } from '../jobs/progress.ts';
 import { type Rule, s3Error } from './aws/endpoint.ts';
 import { environmentOf, REGION, startLocalAwsOrSkip } from './aws/local.ts';
+import { gcContract } from './gc.contract.ts';
 import { lakeContract, listKeys, readText } from './lake.contract.ts';
 
 const local = await startLocalAwsOrSkip('S3', { isTrinoNeeded: false });
@@ -32,12 +38,16 @@ if (local === undefined) {
     requestTimeoutMs: 5_000,
   });
 
-  async function openNew(): Promise<{ store: S3Lake; uri: string }> {
+  async function openNew(isVersioned = false): Promise<{ store: LakeStore; uri: string }> {
     buckets += 1;
     const uri = `s3://lake-${buckets}/some/prefix`;
     await makeBucket(`lake-${buckets}`);
+    if (isVersioned) await raw.send(new PutBucketVersioningCommand(versioningOf(`lake-${buckets}`)));
     return { store: await openS3Lake(uri, options()), uri };
   }
+
+  const raw = new S3Client({ endpoint: endpoint.url, region: REGION, forcePathStyle: true });
+  const versioningOf = (Bucket: string) => ({ Bucket, VersioningConfiguration: { Status: 'Enabled' as const } });
 
   async function bigFile(bytes: number): Promise<{ file: string; content: Buffer }> {
     const content = randomBytes(bytes);
@@ -53,9 +63,9 @@ if (local === undefined) {
   const countOf = (operation: string): number => endpoint.calls.filter((call) => call.operation === operation).length;
   const hashOf = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
 
-  async function uploadsOf(store: S3Lake): Promise<string[]> {
+  async function uploadsOf(store: LakeStore): Promise<string[]> {
     const keys: string[] = [];
-    for await (const { key } of store.unfinishedUploads()) keys.push(key);
+    for await (const { name } of store.unfinished('')) keys.push(name);
     return keys;
   }
 
@@ -64,14 +74,39 @@ if (local === undefined) {
     faulted();
   });
   afterEach(() => rm(scratch, { recursive: true, force: true }));
-  afterAll(() => local.close());
+  afterAll(async () => {
+    raw.destroy();
+    await local.close();
+  });
 
   lakeContract('S3', async () => {
     const { store, uri } = await openNew();
     return { store, reopen: () => openS3Lake(uri, options()) };
   });
 
+  lakeContract('S3 with versions, as Terraform makes it', async () => {
+    const { store, uri } = await openNew(true);
+    return { store, reopen: () => openS3Lake(uri, options()) };
+  });
+
+  gcContract('S3', async () => (await openNew()).store);
+
   describe('S3 lake', () => {
+    it('lists old versions and marks of deletions page by page', async () => {
+      const { uri } = await openNew(true);
+      const store = await openS3Lake(uri, { ...options(), pageObjects: 4 });
+      for (let n = 0; n < 7; n += 1) await store.put('gold/a', `${n}`);
+      await store.put('gold/b', 'gone');
+      await store.delete('gold/b');
+      const old: OldVersion[] = [];
+      for await (const version of store.oldVersions('gold/')) old.push(version);
+      expect(old.map(({ key, bytes }) => `${key} ${bytes}`).sort()).toEqual([
+        ...Array.from({ length: 6 }, () => 'gold/a 1'),
+        ...['gold/b 0', 'gold/b 4'],
+      ]);
+      expect(countOf('ListObjectVersions')).toBeGreaterThan(1);
+    });
+
     it('uploads a large file in parts, gives it back as a local file, and does not fetch it twice', async () => {
       const { store } = await openNew();
       const { file, content } = await bigFile(17 * MIB + 3);
@@ -358,6 +393,28 @@ if (local === undefined) {
       faulted();
       expect(await uploadsOf(store)).toEqual(['a']);
       expect(await listKeys(store, '')).toEqual([]);
+    });
+
+    it('F48: gc names such uploads and takes them back', async () => {
+      const { store } = await openNew();
+      const place = { Bucket: `lake-${buckets}`, Key: 'some/prefix/bronze/export_extended/half' };
+      await raw.send(new CreateMultipartUploadCommand(place));
+      const engine = { unusedTables: async () => [], dropTables: async () => {} };
+      const collect = (hours: number) => {
+        const now = (): number => Date.now() + hours * 3_600_000;
+        return gc({ keepDays: 7, dryRun: false }, {
+          store,
+          engine,
+          progress: silentProgress,
+          signal: new AbortController().signal,
+          now,
+        } as unknown as Effects);
+      };
+      expect(await collect(25)).toMatchObject({
+        status: 'collected',
+        unfinished: [{ name: 'bronze/export_extended/half' }],
+      });
+      expect(await uploadsOf(store)).toEqual([]);
     });
   });
 

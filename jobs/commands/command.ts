@@ -30,6 +30,8 @@ export interface Command {
   positionals?: Record<string, Options & { describe: string }>;
   /** Takes the lake's writer lease. A function where it depends on the flags. */
   isWriter: boolean | ((args: Arguments) => boolean);
+  /** Removes what killed commands have left by itself; before other writers that is done for them. */
+  isSweeper?: true;
   examples?: [command: string, what: string][];
   run(args: Arguments, effects: Effects, runId: string): Promise<Outcome>;
   /** For what needs neither lake nor engine; returns undefined to go on with `run`. */

@@ -53,7 +53,10 @@ async function perform(command: Command, args: Arguments, config: Config): Promi
   const isWriter = typeof command.isWriter === 'function' ? command.isWriter(args) : command.isWriter;
   const job = command.usage.split(' ', 1)[0] ?? '';
   const isProgressShown = args.quiet !== true;
-  return withEffects(config, { job, isWriter, isProgressShown }, (effects, runId) => command.run(args, effects, runId));
+  const { isSweeper = false } = command;
+  return withEffects(config, { job, isWriter, isProgressShown, isSweeper }, (effects, runId) =>
+    command.run(args, effects, runId),
+  );
 }
 
 function buildParser(choose: (command: Command, args: Arguments) => void): Argv {

@@ -20,6 +20,7 @@ import {
   TARGET_OPTION,
   whole,
 } from './command.ts';
+import { GC } from './deleting.ts';
 import { EXTRACT } from './extract.ts';
 import { COVERAGE, LOGIN } from './spotify.ts';
 import { checkText, findingsText, loadText, promoteText, runText, transformText } from './summary.ts';
@@ -262,6 +263,7 @@ export const COMMANDS: readonly Command[] = [
       };
     },
   },
+  GC,
   {
     usage: 'doctor',
     summary: 'Look at the machine, the configuration and the lake; say what to do',

@@ -1,6 +1,8 @@
 import {
+  BatchDeleteTableCommand,
   type Column,
   CreateTableCommand,
+  type ErrorDetail,
   GetTableCommand,
   GetTablesCommand,
   GlueClient,
@@ -28,8 +30,13 @@ export interface Catalog {
    * @returns false where somebody else has changed it meanwhile; nothing has happened then
    */
   replace(database: string, known: Table, table: TableInput): Promise<boolean>;
+  /** Removes tables, not their objects; one that is gone is fine. */
+  drop(database: string, tables: readonly string[]): Promise<void>;
   close(): void;
 }
+
+/** One request of Glue removes as many. */
+const TABLES_AT_ONCE = 100;
 
 /** Types of contracts and models to Glue's; `decimal(p,s)` is the same in both. */
 const GLUE_TYPES: Record<string, string> = {
@@ -138,6 +145,20 @@ export function openCatalog(options: AwsOptions): Catalog {
         }
       }
     },
+    async drop(database, tables) {
+      for (let start = 0; start < tables.length; start += TABLES_AT_ONCE) {
+        const TablesToDelete = tables.slice(start, start + TABLES_AT_ONCE);
+        try {
+          const { Errors = [] } = await aws.send((client) =>
+            client.send(new BatchDeleteTableCommand({ DatabaseName: database, TablesToDelete })),
+          );
+          const failed = Errors.find(({ ErrorDetail }) => ErrorDetail?.ErrorCode !== 'EntityNotFoundException');
+          if (failed !== undefined) throw refused(`${database}.${failed.TableName}`, failed.ErrorDetail);
+        } catch (error) {
+          throw translated(error, database);
+        }
+      }
+    },
     close: () => aws.close(),
   };
 }
@@ -225,6 +246,12 @@ function missing(database: string, cause: unknown): JobError {
   return new JobError('catalog_missing', 'config', `there is no database ${database} in Glue`, {
     hint: 'make it with `terraform apply`; LISTENLAKE_AWS_NAME is the name that Terraform was given',
     cause,
+  });
+}
+
+function refused(table: string, detail: ErrorDetail | undefined): JobError {
+  return new JobError('catalog_unavailable', 'unavailable', `cannot remove ${table}: ${detail?.ErrorMessage}`, {
+    hint: 'run it again later; nothing that readers see is touched',
   });
 }
 

@@ -1,17 +1,8 @@
 import { JobError } from '../errors.ts';
 import { goldModelPrefix, PREFIX, type Target } from '../lake/keys.ts';
 import type { GoldVersion, LakeState } from '../lake/manifest.ts';
-import type { ObjectInfo } from '../lake/store.ts';
 import { type Catalog, goldTable, pointedAt } from './athena-catalog.ts';
 import { type Places, RUN_MARK, runTable } from './athena-relations.ts';
-
-/** What failed attempts and older versions have left. */
-export interface Orphans {
-  /** Tables of runs, `<database>.<table>`. */
-  tables: string[];
-  /** Objects under `gold/` that no table of the state has. */
-  objects: ObjectInfo[];
-}
 
 export const TARGETS = ['dev', 'prod'] as const satisfies readonly Target[];
 
@@ -68,23 +59,24 @@ export async function publishTarget(
   return isDone;
 }
 
-/** What is under `gold/` and in Glue and belongs to no version of the state. */
-export async function orphansOf({ store, catalog, databaseOf, lakeUri }: Places, state: LakeState): Promise<Orphans> {
-  const keys = Object.values(state.gold).flatMap((version) =>
-    Object.values(version?.tables ?? {}).map(({ key }) => key),
+/** Tables of runs in Glue, `<database>.<table>`, that were made before `madeBefore` (Unix ms) and belong to no version of the states. */
+export async function unusedTables(
+  { catalog, databaseOf, lakeUri }: Places,
+  states: readonly LakeState[],
+  madeBefore: number,
+): Promise<string[]> {
+  const versions = states.flatMap((state) => Object.values(state.gold));
+  const locations = new Set(
+    versions.flatMap((version) => Object.values(version.tables).map(({ key }) => `${lakeUri}/${key}`)),
   );
-  const objects: ObjectInfo[] = [];
-  for await (const object of store.list(PREFIX.gold)) {
-    if (!keys.some((key) => object.key.startsWith(key))) objects.push(object);
-  }
-  const locations = new Set(keys.map((key) => `${lakeUri}/${key}`));
-  const tables: string[] = [];
+  const unused: string[] = [];
   for (const target of TARGETS) {
     const database = databaseOf(`gold_${target}`);
     for (const [name, table] of await catalog.all(database)) {
-      if (name.includes(RUN_MARK) && !locations.has(table.StorageDescriptor?.Location ?? ''))
-        tables.push(`${database}.${name}`);
+      const isUsed = locations.has(table.StorageDescriptor?.Location ?? '');
+      if (name.includes(RUN_MARK) && !isUsed && (table.CreateTime?.getTime() ?? 0) < madeBefore)
+        unused.push(`${database}.${name}`);
     }
   }
-  return { tables, objects };
+  return unused;
 }

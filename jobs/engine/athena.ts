@@ -7,7 +7,7 @@ import { EMPTY_STATE, type LakeState, latestManifest, type OutputFile } from '..
 import type { LakeStore } from '../lake/store.ts';
 import { databasePrefix, goldTable, openCatalog } from './athena-catalog.ts';
 import { type StatementRunner, statementRunner } from './athena-client.ts';
-import { type Orphans, orphansOf, publishTarget, TARGETS } from './athena-publish.ts';
+import { publishTarget, TARGETS, unusedTables } from './athena-publish.ts';
 import { goldRelation, hashOf, objectsOf, type Places, runTable, sourceRelation } from './athena-relations.ts';
 import { bound, identifier, nearNames, readingStatement, type Shift, withDatabases } from './athena-sql.ts';
 import {
@@ -33,11 +33,8 @@ export interface AthenaOptions extends AwsOptions {
   queueTimeoutMs?: number;
 }
 
-export interface AthenaEngine extends SqlEngine {
-  /** What `gc` may collect once nobody reads the versions before `state`. */
-  orphans(state: LakeState): Promise<Orphans>;
-}
-
+/** Databases whose tables describe the lake. */
+const LAYER_DATABASES = ['bronze', 'silver', 'gold_dev', 'gold_prod'];
 /** A build whose statement fails on Athena's side is begun anew under another prefix this often. */
 const BUILDS_MAX = 3;
 /** Prefixes that may be taken by attempts of a killed process. */
@@ -59,7 +56,7 @@ interface Parts extends Places {
  * replaced under it; tables are published one after the other, each of them at once; a table of gold may be several objects, its
  * `OutputFile` then has their prefix as key, the sum of their bytes, and as hash the one of the lines `<name> <bytes> <version>`.
  */
-export function openAthenaEngine(options: AthenaOptions): AthenaEngine {
+export function openAthenaEngine(options: AthenaOptions): SqlEngine {
   const { store, name } = options;
   const prefix = databasePrefix(name);
   const parts: Parts = {
@@ -128,7 +125,23 @@ export function openAthenaEngine(options: AthenaOptions): AthenaEngine {
       return openSession(parts, request, built);
     },
     publish,
-    orphans: (state) => orphansOf(parts, state),
+    unusedTables: (states, madeBefore) => unusedTables(parts, states, madeBefore),
+    async dropTables(names) {
+      const databases = Map.groupBy(names, (table) => table.slice(0, table.indexOf('.')));
+      for (const [database, tables] of databases) {
+        await catalog.drop(
+          database,
+          tables.map((table) => table.slice(database.length + 1)),
+        );
+      }
+    },
+    async *catalogEntries() {
+      for (const layer of LAYER_DATABASES) {
+        const database = parts.databaseOf(layer);
+        for (const [table, found] of await catalog.all(database))
+          yield { name: `${database}.${table}`, text: JSON.stringify(found) };
+      }
+    },
     async close() {
       runner.close();
       catalog.close();

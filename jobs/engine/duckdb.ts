@@ -2,6 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import { isErrno, JobError } from '../errors.ts';
@@ -135,6 +136,10 @@ export async function openDuckDbEngine(options: DuckDbOptions): Promise<SqlEngin
     },
     session: (request) => openSession(options, request, verify),
     publish: (state) => inTurn(() => publish(state)),
+    // Tables of a session are objects and nothing else; the catalog is an object, too.
+    unusedTables: async () => [],
+    async dropTables() {},
+    catalogEntries: () => Readable.from([]),
     async close() {
       await turn;
       if (reader !== undefined) {

@@ -100,5 +100,15 @@ export interface SqlEngine {
   session(request: SessionRequest): Promise<EngineSession>;
   /** Makes readers see exactly this state, all tables at once; a reader at work goes on with the old set. Doing it again changes nothing. */
   publish(state: LakeState): Promise<void>;
+  /**
+   * Tables in the catalog that sessions have built and no version of these states has.
+   *
+   * @param madeBefore Unix ms; younger ones may be of a session at work
+   */
+  unusedTables(states: readonly LakeState[], madeBefore: number): Promise<string[]>;
+  /** Removes such tables from the catalog, not their objects; one that is gone is fine. */
+  dropTables(names: readonly string[]): Promise<void>;
+  /** What the catalog says of each table, as text: for whoever looks for something that must not be in it. Nothing where the catalog is an object of the lake. */
+  catalogEntries(): AsyncIterable<{ name: string; text: string }>;
   close(): Promise<void>;
 }

@@ -1,12 +1,12 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { type BigIntStats, createReadStream } from 'node:fs';
-import { copyFile, link, mkdir, open, readdir, rename, rm, stat, unlink } from 'node:fs/promises';
+import { copyFile, link, mkdir, open, readdir, rename, rm, rmdir, stat, unlink } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isErrno, JobError } from '../errors.ts';
-import type { LakeStore, ObjectBody, ObjectInfo, PutCondition, PutResult } from './store.ts';
+import type { LakeStore, ObjectBody, ObjectInfo, PutCondition, PutResult, UnfinishedWrite } from './store.ts';
 
 /** Files and folders of the lake belong to their owner alone. */
 const FILE_MODE = 0o600;
@@ -82,6 +82,18 @@ export async function openFolderLake(path: string): Promise<LakeStore> {
     put,
     async delete(key) {
       await translated(join(root, key), () => removeIfThere(join(root, key)));
+      await removeEmptyFolders(root, key);
+    },
+    oldVersions: () => Readable.from([]),
+    async deleteVersion({ key }) {
+      throw new Error(`a folder keeps no old versions, but ${key} is to be one`);
+    },
+    async *unfinished() {
+      yield* staged(root);
+    },
+    async discard({ name }) {
+      const path = join(root, STAGING_FOLDER, name);
+      await translated(path, () => rm(path, { recursive: true, force: true }));
     },
   };
 }
@@ -214,8 +226,20 @@ async function removeIfThere(path: string): Promise<void> {
   }
 }
 
+/** Folders that have become empty, but for the first level: those every writer expects. Only who holds the lease deletes or writes below it. */
+async function removeEmptyFolders(root: string, key: string): Promise<void> {
+  for (let folder = dirname(key); folder.includes('/'); folder = dirname(folder)) {
+    try {
+      await rmdir(join(root, folder));
+    } catch (error) {
+      if (isErrno(error, 'ENOTEMPTY', 'EEXIST', 'ENOENT', 'ENOTDIR', 'EACCES', 'EPERM', 'EBUSY')) return;
+      throw error;
+    }
+  }
+}
+
 function infoOf(key: string, found: BigIntStats): ObjectInfo {
-  return { key, bytes: Number(found.size), version: versionOf(found) };
+  return { key, bytes: Number(found.size), version: versionOf(found), modifiedAt: Number(found.mtimeMs) };
 }
 
 /** The inode changes with every replace, so equal versions are the same bytes. */
@@ -255,6 +279,29 @@ export async function makeScratch(path: string): Promise<string> {
   return scratch;
 }
 
+/** Names that processes give to what they stage; whatever else lies there is not ours. */
+const STAGED = /^(?:(\d+)-([0-9a-z]+)-[0-9a-z]+(?:\.[a-z]+)?|[0-9a-f]{64}\.lock)$/;
+
+/** What other processes have staged, whether they are still there or not. */
+async function* staged(root: string): AsyncIterable<UnfinishedWrite> {
+  const staging = join(root, STAGING_FOLDER);
+  for (const name of (await translated(staging, () => readdir(staging))).sort()) {
+    const match = STAGED.exec(name);
+    if (match === null || (match[1] === String(process.pid) && match[2] === HOST)) continue;
+    const found = await fileStat(join(staging, name));
+    if (found === undefined) continue;
+    yield { name, bytes: await bytesBelow(join(staging, name)), startedAt: Number(found.mtimeMs) };
+  }
+}
+
+async function bytesBelow(path: string): Promise<number> {
+  const found = await fileStat(path);
+  if (found?.isDirectory() !== true) return Number(found?.size ?? 0);
+  let bytes = 0;
+  for (const name of await readdir(path)) bytes += await bytesBelow(join(path, name));
+  return bytes;
+}
+
 /** What others left in staging longer ago than this is swept, whoever they were. */
 const STAGING_KEPT_MS = 24 * 3_600_000;
 
@@ -262,7 +309,9 @@ const STAGING_KEPT_MS = 24 * 3_600_000;
 export async function sweepStaging(path: string, now: number): Promise<void> {
   const staging = join(resolve(path), STAGING_FOLDER);
   for (const name of await translated(staging, () => readdir(staging))) {
-    const [pid, host] = name.split('-');
+    const match = STAGED.exec(name);
+    if (match === null) continue;
+    const [, pid, host] = match;
     const found = await fileStat(join(staging, name));
     if (found === undefined) continue;
     const isGone = host === HOST && !isAlive(Number(pid));

@@ -2,7 +2,8 @@
  * Every key of the lake, and nothing else builds one:
  *
  *     landing/<sha256>/<name>                            inbox: bytes as received
- *     bronze/<table>/<sha256>.<parquet|json>             immutable, named by the content of the file it came from
+ *     bronze/<table>/<sha256>.<parquet|json>             immutable, named by the content of the file it came from (what a removal has
+ *                                                        left of such a file: by its own content)
  *     silver/<table>/[<partition>=<value>/...]part-0.parquet
  *     gold/<target>/<run>/<model>/part-0.parquet         one prefix a run, published by pointing at it
  *     manifests/<20 digits>.json                         the commit log: the last one is the state of the lake
@@ -36,6 +37,29 @@ export const PREFIX = {
   report: 'report/',
   queryResults: 'athena-results/',
 } as const;
+
+/** Where manifests name objects, and where those are listed: gold by target, because a role may see one of them only. */
+export const LAYERS = {
+  bronze: [PREFIX.bronze],
+  silver: [PREFIX.silver],
+  gold: [`${PREFIX.gold}dev/`, `${PREFIX.gold}prod/`],
+  state: [PREFIX.state],
+  manifests: [PREFIX.manifests],
+} as const satisfies Record<string, readonly string[]>;
+export type Layer = keyof typeof LAYERS;
+
+const OWN_KEYS: Readonly<Record<Layer, RegExp>> = {
+  bronze: /^[a-z][a-z0-9_]{0,62}\/[0-9a-f]{64}\.(?:parquet|json)$/,
+  silver: /^[a-z][a-z0-9_]{0,62}\/(?:[a-z][a-z0-9_]{0,62}=[0-9A-Za-z_-]+\/)*part-0\.parquet$/,
+  gold: /^(?:dev|prod)\/[0-9A-Za-z][0-9A-Za-z_.-]{0,63}\/[a-z][a-z0-9_]{0,62}\/(?:part-0\.parquet|[1-9]\d{0,3}\/[^/]+)$/,
+  state: /^[a-z][a-z0-9_]{0,62}\/[0-9a-f]{64}\.json$/,
+  manifests: /^\d{20}\.json$/,
+};
+
+/** True for a key of the layer that this program makes; anything else that lies there is somebody's own. */
+export function isOwnKey(layer: Layer, key: string): boolean {
+  return key.startsWith(PREFIX[layer]) && OWN_KEYS[layer].test(key.slice(PREFIX[layer].length));
+}
 
 /** `landing/<sha256>/<percent-encoded name>`. */
 export function landingKey(sha256: string, name: string): string {

@@ -139,7 +139,9 @@ export async function latestManifest(store: LakeStore): Promise<Manifest | undef
 }
 
 /** Every commit that is still there, oldest first: `gc` collects the old ones. `committedAt` is Unix ms. */
-export async function listManifests(store: LakeStore): Promise<{ key: string; sequence: number; committedAt: number }[]> {
+export async function listManifests(
+  store: LakeStore,
+): Promise<{ key: string; sequence: number; committedAt: number }[]> {
   const found: { key: string; sequence: number; committedAt: number }[] = [];
   for await (const { key, modifiedAt } of store.list(PREFIX.manifests)) {
     const sequence = manifestSequence(key);

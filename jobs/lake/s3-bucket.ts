@@ -21,7 +21,12 @@ export async function look(
 ): Promise<{ info: ObjectInfo; token: string | undefined } | undefined> {
   try {
     const answer = await bucket.aws.send((client) => client.send(new HeadObjectCommand(place(bucket, key))));
-    const info = { key, bytes: answer.ContentLength ?? 0, version: etagOf(answer) };
+    const info = {
+      key,
+      bytes: answer.ContentLength ?? 0,
+      version: etagOf(answer),
+      modifiedAt: answer.LastModified?.getTime() ?? 0,
+    };
     return { info, token: answer.Metadata?.[TOKEN] };
   } catch (error) {
     // A HEAD has no body, so a missing bucket looks the same; that one was found when the lake was opened.

@@ -10,7 +10,7 @@ import {
 import { isTransient, nameOf, pause, statusOf } from '../aws.ts';
 import { JobError } from '../errors.ts';
 import { type Bucket, etagOf, look, place, TOKEN } from './s3-bucket.ts';
-import type { ObjectBody, ObjectInfo, PutCondition, PutResult } from './store.ts';
+import type { ObjectBody, PutCondition, PutResult, WrittenObject } from './store.ts';
 
 /** What one `put` writes, and how it recognises its own work. */
 export interface Write {
@@ -153,7 +153,7 @@ async function takeBack(
  * Runs a write to its true outcome. A refusal, and an outcome that nobody answered, are looked up: our token in the object means that the
  * write has happened. A 409, or an upload that S3 has lost, begins it anew.
  */
-async function decided(bucket: Bucket, write: Write, attempt: () => Promise<ObjectInfo>): Promise<PutResult> {
+async function decided(bucket: Bucket, write: Write, attempt: () => Promise<WrittenObject>): Promise<PutResult> {
   for (let restart = 1; ; restart += 1) {
     try {
       return { status: 'written', info: await attempt() };

@@ -4,13 +4,7 @@ import { mkdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import {
-  DeleteObjectCommand,
-  GetObjectCommand,
-  ListMultipartUploadsCommand,
-  ListObjectsV2Command,
-  S3Client,
-} from '@aws-sdk/client-s3';
+import { DeleteObjectCommand, GetObjectCommand, ListObjectsV2Command, S3Client } from '@aws-sdk/client-s3';
 import {
   type AwsOptions,
   awsCaller,
@@ -24,6 +18,7 @@ import {
 import { isErrno, JobError } from '../errors.ts';
 import { PREFIX } from './keys.ts';
 import { addressOf, type Bucket, etagOf, look, place, translated } from './s3-bucket.ts';
+import { abortUpload, deleteVersion, list, listUploads, listVersions } from './s3-list.ts';
 import { putObject } from './s3-write.ts';
 import type { LakeStore, ObjectInfo } from './store.ts';
 
@@ -38,12 +33,6 @@ export interface S3Options extends AwsOptions {
   pageObjects?: number;
 }
 
-/** A lake on S3. */
-export interface S3Lake extends LakeStore {
-  /** Uploads in parts that somebody began and never ended: they cost money and nobody sees them. `startedAt` is ISO 8601. */
-  unfinishedUploads(): AsyncIterable<{ key: string; startedAt: string }>;
-}
-
 const MIB = 1024 ** 2;
 const PART_BYTES = 8 * MIB;
 /** A download that breaks this often without a byte in between is given up. */
@@ -55,7 +44,7 @@ const BREAKS_MAX = 7;
  * @param uri `s3://bucket` or `s3://bucket/prefix`
  * @throws `lake_uri_invalid` (78); `bucket_missing`, `region_wrong` (78); `store_denied` (77); `store_unavailable` (69)
  */
-export async function openS3Lake(uri: string, options: S3Options): Promise<S3Lake> {
+export async function openS3Lake(uri: string, options: S3Options): Promise<LakeStore> {
   const { name, root } = parseUri(uri);
   const bucket: Bucket = {
     aws: awsCaller(() => new S3Client({ ...clientSettings(options), forcePathStyle: options.isPathStyle ?? false })),
@@ -99,7 +88,10 @@ export async function openS3Lake(uri: string, options: S3Options): Promise<S3Lak
         bucket.aws.send((client) => client.send(new DeleteObjectCommand(place(bucket, key)))),
       );
     },
-    unfinishedUploads: () => unfinishedUploads(bucket),
+    oldVersions: (prefix) => listVersions(bucket, prefix, options.pageObjects),
+    deleteVersion: (version) => deleteVersion(bucket, version),
+    unfinished: (prefix) => listUploads(bucket, prefix),
+    discard: (write) => abortUpload(bucket, write),
   };
 }
 
@@ -188,46 +180,6 @@ async function fetchFile(bucket: Bucket, info: ObjectInfo, path: string): Promis
     throw error;
   }
   return path;
-}
-
-async function* list(bucket: Bucket, prefix: string, pageObjects?: number): AsyncIterable<ObjectInfo> {
-  let token: string | undefined;
-  do {
-    const page = await translated('list', bucket, prefix, () =>
-      bucket.aws.send((client) =>
-        client.send(
-          new ListObjectsV2Command({
-            Bucket: bucket.name,
-            Prefix: bucket.root + prefix,
-            ContinuationToken: token,
-            MaxKeys: pageObjects,
-          }),
-        ),
-      ),
-    );
-    for (const found of page.Contents ?? []) {
-      const key = (found.Key ?? '').slice(bucket.root.length);
-      // A key that ends with a slash is the mark that consoles leave for an empty folder.
-      if (!key.endsWith('/') && key !== '') yield { key, bytes: found.Size ?? 0, version: etagOf(found) };
-    }
-    token = page.IsTruncated ? page.NextContinuationToken : undefined;
-  } while (token !== undefined);
-}
-
-async function* unfinishedUploads(bucket: Bucket): AsyncIterable<{ key: string; startedAt: string }> {
-  let marker: { KeyMarker?: string; UploadIdMarker?: string } = {};
-  for (;;) {
-    const page = await translated('list uploads of', bucket, '', () =>
-      bucket.aws.send((client) =>
-        client.send(new ListMultipartUploadsCommand({ Bucket: bucket.name, Prefix: bucket.root, ...marker })),
-      ),
-    );
-    for (const { Key = '', Initiated } of page.Uploads ?? []) {
-      yield { key: Key.slice(bucket.root.length), startedAt: Initiated?.toISOString() ?? '' };
-    }
-    if (!page.IsTruncated) return;
-    marker = { KeyMarker: page.NextKeyMarker, UploadIdMarker: page.NextUploadIdMarker };
-  }
 }
 
 function missing(key: string): JobError {

@@ -1,10 +1,35 @@
 import type { Readable } from 'node:stream';
 
-/** One object of the lake. `version` changes whenever the content does: it is what `ifVersion` compares (S3: the ETag). */
-export interface ObjectInfo {
+/** What a `put` has written. `version` changes whenever the content does: it is what `ifVersion` compares (S3: the ETag). */
+export interface WrittenObject {
   key: string;
   bytes: number;
   version: string;
+}
+
+/** One object of the lake. */
+export interface ObjectInfo extends WrittenObject {
+  /** When its bytes were written, Unix ms by the store's own clock; S3 knows whole seconds. */
+  modifiedAt: number;
+}
+
+/** A version of an object that was replaced or deleted, or the mark of a deletion (no bytes): readers do not see it, but it can be brought back. */
+export interface OldVersion {
+  key: string;
+  bytes: number;
+  id: string;
+}
+
+/** A write that began and is not finished: a staged file, an upload in parts. Nobody reads it. */
+export interface UnfinishedWrite {
+  /** The key it is for, or the name of the staged file. */
+  name: string;
+  /** As far as it is known: of an upload in parts 0. */
+  bytes: number;
+  /** Unix ms. */
+  startedAt: number;
+  /** Of an upload in parts. */
+  id?: string;
 }
 
 /** What to write: bytes in memory, or a local file that is read to its end (and, in a folder lake, may be moved into place). */
@@ -19,7 +44,7 @@ export interface PutCondition {
 }
 
 /** `conflict`: the condition did not hold and nothing was written. Never thrown, because each caller has its own answer to it. */
-export type PutResult = { status: 'written'; info: ObjectInfo } | { status: 'conflict' };
+export type PutResult = { status: 'written'; info: WrittenObject } | { status: 'conflict' };
 
 /**
  * Port 1: where the lake's objects lie. Implementations: a folder, S3. Keys are `/`-separated and come from `keys.ts` only.
@@ -30,7 +55,7 @@ export type PutResult = { status: 'written'; info: ObjectInfo } | { status: 'con
 export interface LakeStore {
   /** Where it is, as given on the command line: a folder, or `s3://bucket/prefix`. For messages. */
   readonly uri: string;
-  /** The object's size and version, or undefined where there is none. */
+  /** The object's size, version and time, or undefined where there is none. */
   head(key: string): Promise<ObjectInfo | undefined>;
   /** The object's bytes. @throws `object_missing` (65) where there is none */
   get(key: string): Promise<Readable>;
@@ -39,6 +64,14 @@ export interface LakeStore {
   /** Every object whose key starts with `prefix` (end it with `/`), in key order. Left-overs of interrupted writes are not listed. */
   list(prefix: string): AsyncIterable<ObjectInfo>;
   put(key: string, body: ObjectBody, condition?: PutCondition): Promise<PutResult>;
-  /** Deletes the object; none there is fine. */
+  /** Deletes the object; none there is fine. Where the store keeps versions it becomes an old one. */
   delete(key: string): Promise<void>;
+  /** Old versions and marks of deletions under the prefix; none where the store keeps none (a folder). */
+  oldVersions(prefix: string): AsyncIterable<OldVersion>;
+  /** Deletes an old version for good; one that is gone is fine. */
+  deleteVersion(version: OldVersion): Promise<void>;
+  /** Writes of others that are at work or were interrupted. Those that are for keys: under the prefix. */
+  unfinished(prefix: string): AsyncIterable<UnfinishedWrite>;
+  /** Takes such a write back; one that is gone, or has finished meanwhile, is fine. */
+  discard(write: UnfinishedWrite): Promise<void>;
 }

@@ -21,7 +21,7 @@ run "deny_matrix" {
       enrich    = ["athena-results/dev/*", "gold/dev/*", "leases/*", "manifests/*", "silver/*", "state/*"]
       extract   = ["landing/*", "leases/*", "manifests/*", "state/*"]
       forget    = ["athena-results/*", "athena-results/dev/*", "athena-results/prod/*", "bronze/*", "gold/dev/*", "gold/prod/*", "landing/*", "leases/*", "manifests/*", "report/*", "silver/*", "state/*"]
-      gc        = ["bronze/*", "gold/dev/*", "gold/prod/*", "landing/*", "leases/*", "manifests/*", "silver/*", "state/*"]
+      gc        = ["bronze/*", "gold/dev/*", "gold/prod/*", "leases/*", "manifests/*", "silver/*", "state/*"]
       load      = ["bronze/*", "landing/*", "leases/*", "manifests/*", "state/*"]
       promote   = ["athena-results/prod/*", "gold/dev/*", "gold/prod/*", "leases/*", "manifests/*", "silver/*", "state/*"]
       report    = ["athena-results/prod/*", "gold/prod/*", "manifests/*", "state/*"]
@@ -55,13 +55,13 @@ run "deny_matrix" {
       enrich    = ["leases/*"]
       extract   = ["leases/*"]
       forget    = ["athena-results/*", "bronze/*", "gold/dev/*", "gold/prod/*", "landing/*", "leases/*", "manifests/*", "report/*", "silver/*", "state/*"]
-      gc        = ["bronze/*", "gold/dev/*", "gold/prod/*", "landing/*", "leases/*", "manifests/*", "silver/*", "state/*"]
+      gc        = ["bronze/*", "gold/dev/*", "gold/prod/*", "leases/*", "manifests/*", "silver/*", "state/*"]
       load      = ["landing/*", "leases/*"]
       promote   = ["leases/*"]
       report    = []
-      transform = ["leases/*"]
+      transform = ["leases/*", "silver/*"]
     })
-    error_message = "delete: only gc and forget; apart from the own lease, and the inbox that load empties"
+    error_message = "delete: only gc and forget; apart from the own lease, the inbox that load empties, and partitions that transform has emptied"
   }
 
   assert {

@@ -152,6 +152,7 @@ function operationOf(method: string, url: string, headers: IncomingHttpHeaders):
   const isBucket = /^\/[^/]*\/?$/.test(pathname);
   if (isBucket) {
     if (searchParams.get('list-type') === '2') return 'ListObjectsV2';
+    if (searchParams.has('versions')) return 'ListObjectVersions';
     return searchParams.has('uploads') ? 'ListMultipartUploads' : `${method} bucket`;
   }
   const isUpload = searchParams.has('uploadId');

@@ -4,9 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { AthenaClient, CreateWorkGroupCommand } from '@aws-sdk/client-athena';
 import { CreateDatabaseCommand, CreateTableCommand, GlueClient } from '@aws-sdk/client-glue';
-import { type AthenaEngine, type AthenaOptions, openAthenaEngine } from '../../jobs/engine/athena.ts';
+import { type AthenaOptions, openAthenaEngine } from '../../jobs/engine/athena.ts';
 import { contractTable } from '../../jobs/engine/athena-catalog.ts';
 import { openEmbedded } from '../../jobs/engine/embedded.ts';
+import type { SqlEngine } from '../../jobs/engine/index.ts';
 import { readContracts } from '../../jobs/lake/contracts.ts';
 import {
   commitManifest,
@@ -17,21 +18,22 @@ import {
   NO_ACCOUNTS,
   putState,
 } from '../../jobs/lake/manifest.ts';
-import { openS3Lake, type S3Lake } from '../../jobs/lake/s3.ts';
+import { openS3Lake } from '../../jobs/lake/s3.ts';
+import type { LakeStore } from '../../jobs/lake/store.ts';
 import { type Row, writeSilver } from '../lake-fixture.ts';
 import { type LocalAws, REGION } from './local.ts';
 
 export interface AwsLake {
-  store: S3Lake;
+  store: LakeStore;
   uri: string;
   /** What Terraform's `name` would be. */
   name: string;
-  engine: AthenaEngine;
+  engine: SqlEngine;
   glue: GlueClient;
   commitSilver(tables: Record<string, readonly Row[]>): Promise<LakeState>;
   commitState(state: LakeState): Promise<Manifest>;
   state(): Promise<LakeState>;
-  openEngine(more?: Partial<AthenaOptions>): Promise<AthenaEngine>;
+  openEngine(more?: Partial<AthenaOptions>): Promise<SqlEngine>;
   close(): Promise<void>;
 }
 
@@ -52,8 +54,8 @@ export async function openAwsLake(local: LocalAws): Promise<AwsLake> {
   await makeCatalog(glue, name, uri);
   await makeWorkGroups(new AthenaClient({ ...place, credentials: CREDENTIALS }), name, uri);
   const store = await openS3Lake(uri, { ...place, isPathStyle: true, scratch: join(folder, 'scratch') });
-  const engines: AthenaEngine[] = [];
-  const openEngine = async (more: Partial<AthenaOptions> = {}): Promise<AthenaEngine> => {
+  const engines: SqlEngine[] = [];
+  const openEngine = async (more: Partial<AthenaOptions> = {}): Promise<SqlEngine> => {
     const engine = openAthenaEngine({ ...place, store, name, ...more });
     engines.push(engine);
     return engine;

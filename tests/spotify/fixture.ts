@@ -2,6 +2,7 @@
 import { existsSync, mkdirSync, mkdtempSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { readConfig } from '../../jobs/config.ts';
 import type { Effects } from '../../jobs/effects.ts';
 import type { SqlEngine } from '../../jobs/engine/index.ts';
@@ -128,7 +129,10 @@ export async function openSpotifyFixture(): Promise<SpotifyFixture> {
     fixture.effects = {
       config,
       store: fixture.store,
-      engine: { dialect: 'duckdb', query: none, session: none, publish: none, close: async () => {} },
+      engine: {
+        ...{ dialect: 'duckdb', query: none, session: none, publish: none, close: async () => {} },
+        ...{ unusedTables: none, dropTables: none, catalogEntries: () => Readable.from([]) },
+      },
       log: createLog('debug', config.secrets, { write: (line: string) => void logs.push(line) }),
       progress: silentProgress,
       scratch: join(fixture.lake, '.staging'),

@@ -1,0 +1,155 @@
+import { type Effects, stopIfAsked } from './effects.ts';
+import { JobError } from './errors.ts';
+import { isOwnKey, LATEST_MANIFEST_HINT_KEY, LAYERS, type Layer, manifestKey } from './lake/keys.ts';
+import { latestManifest, listManifests, type Manifest, readManifest } from './lake/manifest.ts';
+import { namedObjects } from './lake/named.ts';
+import type { LakeStore, ObjectInfo, UnfinishedWrite } from './lake/store.ts';
+
+export interface GcInput {
+  /** Versions that were the newest at any moment of this many days before now stay whole, for whoever still reads them. */
+  keepDays: number;
+  /** Only says what it would delete; needs no lease. */
+  dryRun: boolean;
+}
+
+export interface Collected {
+  objects: number;
+  bytes: number;
+}
+
+export interface GcResult {
+  status: 'collected' | 'nothing_new' | 'dry_run';
+  /** Commits that stay. */
+  commits: number;
+  layers: Record<Layer, Collected>;
+  /** Files that lie among the lake's and are not of it: left alone. */
+  foreign: number;
+  /** Tables of the catalog whose version is gone. */
+  tables: string[];
+  /** Writes that were never finished: staged files, uploads in parts. */
+  unfinished: UnfinishedWrite[];
+}
+
+const DAY_MS = 86_400_000;
+/** Whatever is younger may be of a run at work whose commit is still to come. */
+const GRACE_MS = DAY_MS;
+/** After so many deletions it looks again whether it is still alone. */
+const DELETES_BETWEEN_LOOKS = 50;
+
+/**
+ * Deletes what no kept commit names: objects of killed runs, versions of gold that were replaced, lists and manifests of old commits, tables of
+ * runs in the catalog, unfinished writes. Kept are the newest commits (readers see the last one) and every one that was the newest in the last
+ * `keepDays`. Never deleted: what is not the lake's own, what is younger than a day, what lies in landing.
+ *
+ * It decides by what it sees and keeps no notes: killed anywhere, the next run goes on.
+ *
+ * @throws `commit_conflict` (75; retry helps) when another run commits while it deletes: its lease was lost; `object_missing`,
+ *   `manifest_invalid` (65) where the newest commit is not whole, before anything is deleted; what the store and the engine throw
+ */
+export async function gc(input: GcInput, effects: Effects): Promise<GcResult> {
+  const { store, engine, progress } = effects;
+  const now = effects.now();
+  const manifests = await listManifests(store);
+  const newest = await latestManifest(store);
+  const seen = seenSince(manifests, newest, now - input.keepDays * DAY_MS);
+  const older = seen.filter((sequence) => sequence !== newest?.sequence);
+  const named = await namedObjects(store, newest, older);
+  // With the one before the newest: by it a commit that took too long finds out (see commitManifest). What it names need not stay.
+  const keptManifests = new Set([...seen, (newest?.sequence ?? 0) - 1].map((sequence) => manifestKey(sequence)));
+  const remove = deleter(effects, newest, input.dryRun);
+
+  progress.start('gc', Object.keys(LAYERS).length);
+  const result: GcResult = {
+    ...{ status: 'nothing_new', commits: seen.length, foreign: 0, tables: [], unfinished: [] },
+    layers: none(),
+  };
+  // Manifests first and in their order: what is left of them is without gaps, and an object that outlives its manifest is found again.
+  for (const layer of ['manifests', 'gold', 'silver', 'bronze', 'state'] as const) {
+    const isKept = ({ key, modifiedAt }: ObjectInfo): boolean =>
+      modifiedAt >= now - GRACE_MS || (layer === 'manifests' ? keptManifests.has(key) : named.has(key));
+    for await (const object of ownObjects(store, layer, () => (result.foreign += 1))) {
+      if (isKept(object)) continue;
+      await remove(object.key);
+      result.layers[layer].objects += 1;
+      result.layers[layer].bytes += object.bytes;
+    }
+    progress.update(Object.keys(LAYERS).indexOf(layer) + 1, layer);
+  }
+  const states = newest === undefined ? [] : [newest.state, ...(await statesOf(store, older))];
+  result.tables = await engine.unusedTables(states, now - GRACE_MS);
+  if (!input.dryRun) await engine.dropTables(result.tables);
+  result.unfinished = await interruptedWrites(store, now - GRACE_MS);
+  if (!input.dryRun) for (const write of result.unfinished) await store.discard(write);
+
+  const count = Object.values(result.layers).reduce((sum, { objects }) => sum + objects, 0);
+  const hasFound = count + result.tables.length + result.unfinished.length > 0;
+  if (hasFound) result.status = input.dryRun ? 'dry_run' : 'collected';
+  progress.end(`${count} objects that no kept commit names`);
+  return result;
+}
+
+/** Sequences of the commits that were the newest at any moment since then (Unix ms), oldest first. */
+function seenSince(
+  manifests: readonly { sequence: number; committedAt: number }[],
+  newest: Manifest | undefined,
+  since: number,
+): number[] {
+  const own = manifests.filter(({ sequence }) => sequence <= (newest?.sequence ?? 0));
+  const first = own.findLastIndex(({ committedAt }) => committedAt < since);
+  return own.slice(Math.max(0, first)).map(({ sequence }) => sequence);
+}
+
+/** The lake's own objects of a layer, in key order. */
+export async function* ownObjects(store: LakeStore, layer: Layer, onForeign: () => void): AsyncIterable<ObjectInfo> {
+  for (const prefix of LAYERS[layer]) {
+    for await (const object of store.list(prefix)) {
+      if (isOwnKey(layer, object.key)) yield object;
+      else if (object.key !== LATEST_MANIFEST_HINT_KEY) onForeign();
+    }
+  }
+}
+
+/** Deletes objects, as long as nobody commits meanwhile: what a new commit names need not be what was looked at. */
+function deleter({ store, signal }: Effects, newest: Manifest | undefined, isDry: boolean) {
+  let deleted = 0;
+  return async (key: string): Promise<void> => {
+    if (isDry) return;
+    if (deleted % DELETES_BETWEEN_LOOKS === 0) {
+      stopIfAsked(signal);
+      if ((await store.head(manifestKey((newest?.sequence ?? 0) + 1))) !== undefined) {
+        throw new JobError(
+          'commit_conflict',
+          'tempfail',
+          'another run has committed meanwhile; stopped to look again',
+          {
+            hint: 'run it again',
+          },
+        );
+      }
+    }
+    await store.delete(key);
+    deleted += 1;
+  };
+}
+
+async function statesOf(store: LakeStore, sequences: readonly number[]): Promise<Manifest['state'][]> {
+  const states: Manifest['state'][] = [];
+  for (const sequence of sequences) states.push((await readManifest(store, sequence)).state);
+  return states;
+}
+
+/** @param before Unix ms */
+async function interruptedWrites(store: LakeStore, before: number): Promise<UnfinishedWrite[]> {
+  const found = new Map<string, UnfinishedWrite>();
+  // A store that does not stage by key gives the same ones for every prefix.
+  for (const prefix of Object.values(LAYERS).flat()) {
+    for await (const write of store.unfinished(prefix))
+      if (write.startedAt < before) found.set(`${write.name} ${write.id}`, write);
+  }
+  return [...found.values()];
+}
+
+function none(): Record<Layer, Collected> {
+  const layers = Object.keys(LAYERS) as Layer[];
+  return Object.fromEntries(layers.map((layer) => [layer, { objects: 0, bytes: 0 }])) as Record<Layer, Collected>;
+}
