@@ -110,17 +110,17 @@ locals {
           Principal = { AWS = concat(local._operators, aws_iam_role.host[*].arn) }
           Action    = ["sts:AssumeRole"]
         }],
-        [for eks in var.eks[*] : {
+        [for eks in local.eks[*] : {
           Sid       = "Irsa"
           Effect    = "Allow"
           Principal = { Federated = eks.oidc_provider_arn }
           Action    = ["sts:AssumeRoleWithWebIdentity"]
           Condition = { StringEquals = {
             "${local._eks_issuer}:aud" = "sts.amazonaws.com"
-            "${local._eks_issuer}:sub" = "system:serviceaccount:${eks.namespace}:${var.name}-${name}"
+            "${local._eks_issuer}:sub" = "system:serviceaccount:${eks.namespace}:${local._service_account_prefix}-${name}"
           } }
         } if eks.oidc_provider_arn != null],
-        [for eks in var.eks[*] : {
+        [for eks in local.eks[*] : {
           Sid       = "PodIdentity"
           Effect    = "Allow"
           Principal = { Service = "pods.eks.amazonaws.com" }
@@ -128,14 +128,17 @@ locals {
           Condition = { StringEquals = {
             "aws:RequestTag/eks-cluster-name"           = eks.cluster_name
             "aws:RequestTag/kubernetes-namespace"       = eks.namespace
-            "aws:RequestTag/kubernetes-service-account" = "${var.name}-${name}"
+            "aws:RequestTag/kubernetes-service-account" = "${local._service_account_prefix}-${name}"
           } }
         } if eks.cluster_name != null],
         local._github_trust,
       )
     }
   }
-  _eks_issuer = try(split("oidc-provider/", var.eks.oidc_provider_arn)[1], "")
+  # airflow/kubernetes/ names them listenlake-<job>, which a cluster with several lakes has to make different.
+  _service_account_prefix = local.airflow.is_eks ? "listenlake" : var.name
+
+  _eks_issuer = try(split("oidc-provider/", local.eks.oidc_provider_arn)[1], "")
 
   _github_host = "token.actions.githubusercontent.com"
   _github_trust = [for github in var.github[*] : {
@@ -167,11 +170,11 @@ resource "aws_iam_role_policy" "job" {
 }
 
 resource "aws_eks_pod_identity_association" "job" {
-  for_each = try(var.eks.cluster_name, null) == null ? {} : local.jobs
+  for_each = try(local.eks.cluster_name, null) == null ? {} : local.jobs
 
-  cluster_name    = var.eks.cluster_name
-  namespace       = var.eks.namespace
-  service_account = "${var.name}-${each.key}"
+  cluster_name    = local.airflow.is_eks ? aws_eks_cluster.airflow[0].name : local.eks.cluster_name
+  namespace       = local.eks.namespace
+  service_account = "${local._service_account_prefix}-${each.key}"
   role_arn        = aws_iam_role.job[each.key].arn
 }
 

@@ -130,6 +130,27 @@ resource "aws_s3_bucket_lifecycle_configuration" "lake" {
     }
   }
 
+  dynamic "rule" {
+    for_each = local.airflow.is_eks ? [local.airflow_logs_prefix] : []
+
+    content {
+      id     = rule.value
+      status = "Enabled"
+
+      filter {
+        prefix = "${rule.value}/"
+      }
+
+      expiration {
+        days = var.airflow.log_days
+      }
+
+      noncurrent_version_expiration {
+        noncurrent_days = 1
+      }
+    }
+  }
+
   # Rules about versions are refused before versioning is on.
   depends_on = [aws_s3_bucket_versioning.lake]
 }
@@ -142,14 +163,25 @@ resource "aws_kms_key" "lake" {
   deletion_window_in_days = 30
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [{
-      # Without it nobody could change the key any more; who may use it is said in the roles (iam.tf).
-      Sid       = "AccountDecides"
-      Effect    = "Allow"
-      Principal = { AWS = "arn:${local.partition}:iam::${local.account_id}:root" }
-      Action    = "kms:*"
-      Resource  = "*"
-    }]
+    Statement = concat(
+      [{
+        # Without it nobody could change the key any more; who may use it is said in the roles (iam.tf).
+        Sid       = "AccountDecides"
+        Effect    = "Allow"
+        Principal = { AWS = "arn:${local.partition}:iam::${local.account_id}:root" }
+        Action    = "kms:*"
+        Resource  = "*"
+      }],
+      # CloudWatch asks in its own name when it writes a log group that is encrypted with the key.
+      [for group in local.airflow_log_groups : {
+        Sid       = "Logs"
+        Effect    = "Allow"
+        Principal = { Service = "logs.${local.region}.amazonaws.com" }
+        Action    = ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"]
+        Resource  = "*"
+        Condition = { ArnEquals = { "kms:EncryptionContext:aws:logs:arn" = "arn:${local.partition}:logs:${local.region}:${local.account_id}:log-group:${group}" } }
+      }],
+    )
   })
 }
 

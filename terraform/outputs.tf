@@ -1,3 +1,13 @@
+output "airflow" {
+  description = "Airflow: from the images to its page, as commands for the project's root folder."
+  value       = local.airflow_steps[var.airflow.host]
+}
+
+output "airflow_values" {
+  description = "Values for Airflow's Helm chart on EKS, over airflow/kubernetes/values.yaml: images, lake, place of the logs."
+  value       = local.airflow_values
+}
+
 output "analyst_role_arn" {
   description = "Role of people who read gold."
   value       = aws_iam_role.analyst.arn

@@ -1,5 +1,70 @@
 # Every default costs nothing while nobody uses the lake.
 
+variable "airflow" {
+  description = "Where Airflow runs. host: none, ec2 (one host, for one person) or eks (a cluster, for a team); version: the tag of the images of the jobs and of Airflow; log_days: how long logs are kept; ec2, eks: settings of the one that is chosen (docs/airflow.md)."
+  type = object({
+    host     = optional(string, "none")
+    log_days = optional(number, 30)
+    version  = optional(string)
+    ec2 = optional(object({
+      data_gib      = optional(number, 10)
+      instance_type = optional(string, "t4g.large")
+      # When the host is up, as cron or rate expressions of EventBridge Scheduler; null: always.
+      hours = optional(object({
+        start    = string
+        stop     = string
+        timezone = optional(string, "UTC")
+      }))
+    }), {})
+    eks = optional(object({
+      # From where kubectl and helm may reach the cluster's API; empty: from inside its network alone.
+      api_cidrs     = optional(set(string), [])
+      instance_type = optional(string, "t4g.large")
+      # null: the newest that EKS offers when the cluster is made.
+      kubernetes_version = optional(string)
+      nodes_max          = optional(number, 3)
+    }), {})
+  })
+  default = {}
+
+  validation {
+    condition     = contains(["ec2", "eks", "none"], var.airflow.host)
+    error_message = "airflow.host must be none, ec2 or eks."
+  }
+  validation {
+    condition     = var.airflow.host == "none" || can(regex("^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$", var.airflow.version))
+    error_message = "airflow.version must be the tag that both images were pushed with (letters, digits, _ . -)."
+  }
+  validation {
+    condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365], var.airflow.log_days)
+    error_message = "airflow.log_days must be one of the days that CloudWatch knows: 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365."
+  }
+  validation {
+    condition     = alltrue([for type in [var.airflow.ec2.instance_type, var.airflow.eks.instance_type] : can(regex("^(t4g|[cmr][6-9]gd?)\\.(medium|x?large|[2-9]xlarge)$", type))])
+    error_message = "airflow.*.instance_type must be a Graviton type from medium to 9xlarge (t4g.large, m7g.large, ...): the images are built for arm64."
+  }
+  validation {
+    condition     = var.airflow.ec2.data_gib >= 5 && var.airflow.ec2.data_gib <= 1000
+    error_message = "airflow.ec2.data_gib must be from 5 to 1000 GiB: it holds Airflow's database and logs, not the lake."
+  }
+  validation {
+    condition     = alltrue([for hours in var.airflow.ec2.hours[*] : alltrue([for when in [hours.start, hours.stop] : can(regex("^(cron|rate)\\(.+\\)$", when))])])
+    error_message = "airflow.ec2.hours.start and .stop must be like cron(0 4 * * ? *)."
+  }
+  validation {
+    condition     = alltrue([for cidr in var.airflow.eks.api_cidrs : try(tonumber(split("/", cidr)[1]) >= 16 && can(cidrhost(cidr, 0)), false)])
+    error_message = "airflow.eks.api_cidrs must be IPv4 ranges from /16 to /32, such as 203.0.113.7/32: not the whole internet."
+  }
+  validation {
+    condition     = var.airflow.eks.kubernetes_version == null || can(regex("^1\\.[0-9]{2}$", var.airflow.eks.kubernetes_version))
+    error_message = "airflow.eks.kubernetes_version must be like 1.34, or null for the newest."
+  }
+  validation {
+    condition     = var.airflow.eks.nodes_max >= 1 && var.airflow.eks.nodes_max <= 50
+    error_message = "airflow.eks.nodes_max must be from 1 to 50."
+  }
+}
+
 variable "budget" {
   description = "Alarm by mail when the account's cost of a month passes this sum (or is forecast to). No mail address, no budget."
   type = object({
@@ -19,7 +84,7 @@ variable "budget" {
 }
 
 variable "eks" {
-  description = "Lets pods of an EKS cluster take the job roles, each by the service account <name>-<job>: by IRSA (oidc_provider_arn) or by Pod Identity (cluster_name)."
+  description = "Lets pods of an EKS cluster of your own take the job roles (airflow.host = eks makes one and needs none of this), each by the service account <name>-<job>: by IRSA (oidc_provider_arn) or by Pod Identity (cluster_name)."
   type = object({
     cluster_name      = optional(string)
     namespace         = optional(string, "listenlake")
@@ -30,6 +95,10 @@ variable "eks" {
   validation {
     condition     = var.eks == null || try((var.eks.cluster_name == null) != (var.eks.oidc_provider_arn == null), false)
     error_message = "eks needs one of oidc_provider_arn (IRSA) and cluster_name (Pod Identity), not both."
+  }
+  validation {
+    condition     = var.eks == null || var.airflow.host != "eks"
+    error_message = "eks names a cluster that is there already: leave it out with airflow.host = eks, which makes one."
   }
   validation {
     condition     = try(var.eks.oidc_provider_arn, null) == null || can(regex("^arn:[a-z-]+:iam::\\d{12}:oidc-provider/.+$", var.eks.oidc_provider_arn))
@@ -65,12 +134,6 @@ variable "github" {
     condition     = var.github == null || can(regex("^[A-Za-z0-9_.-]+$", var.github.environment))
     error_message = "github.environment must be one environment's name, without wildcards."
   }
-}
-
-variable "has_ec2_host" {
-  description = "Makes an instance profile for a host that starts the jobs as containers: it may take the job roles, pull the image and be reached by SSM, nothing else."
-  type        = bool
-  default     = false
 }
 
 variable "name" {

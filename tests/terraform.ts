@@ -11,7 +11,23 @@ export const TERRAFORM_DIR = fileURLToPath(new URL('../terraform/', import.meta.
 const WAREHOUSE_DIR = fileURLToPath(new URL('../warehouse/', import.meta.url));
 const CHECKOV = 'checkov==3.3.30';
 /** Services that the configuration calls; each is told where it is. */
-const SERVICES = ['athena', 'budgets', 'ecr', 'eks', 'glue', 'iam', 'kms', 's3', 'secretsmanager', 'sts'];
+const SERVICES = [
+  'athena',
+  'budgets',
+  'ec2',
+  'ecr',
+  'eks',
+  'glue',
+  'iam',
+  'kms',
+  'logs',
+  'rds',
+  's3',
+  'scheduler',
+  'secretsmanager',
+  'ssm',
+  'sts',
+];
 
 export interface Done {
   code: number;

@@ -27,6 +27,8 @@ from include.outcome import NOTHING_NEW_EXIT, retry_policy
 RUNNER = os.environ.get("LISTENLAKE_JOB_RUNNER", "docker")
 IMAGE = os.environ.get("LISTENLAKE_JOB_IMAGE", "listenlake:local")
 LAKE = os.environ.get("LISTENLAKE_LAKE", "")
+ROLES = os.environ.get("LISTENLAKE_JOB_ROLES", "")
+"""A folder of the Docker host with one folder for each job: `credentials`, an AWS credentials file of the job's role."""
 
 SECRETS = {
     "extract": ("spotify",),
@@ -62,7 +64,7 @@ def _runner(command: str, needs_network: bool) -> tuple[type, dict[str, Any]]:
     if RUNNER == "docker":
         from include.docker_job import DockerJob
 
-        return DockerJob, {**_common(), **_docker(needs_network)}
+        return DockerJob, {**_common(), **_docker(command, needs_network)}
     if RUNNER == "kubernetes":
         # Only here: importing the Kubernetes client takes longer than parsing all DAGs.
         from include.kubernetes_job import KubernetesJob
@@ -87,15 +89,19 @@ def _common() -> dict[str, Any]:
     }
 
 
-def _docker(needs_network: bool) -> dict[str, Any]:
+def _docker(command: str, needs_network: bool) -> dict[str, Any]:
     is_folder = "://" not in LAKE
+    mounts = [{"source": LAKE, "target": LAKE, "type": "bind"}] if is_folder and LAKE else []
+    if ROLES:
+        # Its own role's credentials and no other's; the host renews them in place (terraform/airflow_ec2/roles.sh).
+        mounts.append({"source": f"{ROLES}/{command}", "target": "/run/aws", "type": "bind", "read_only": True})
     return {
         "environment": {"LISTENLAKE_NOTHING_NEW_EXIT": str(NOTHING_NEW_EXIT)},
         "passed_on": ("LISTENLAKE_", "AWS_"),
         "not_passed_on": ("LISTENLAKE_JOB_",),
         "network_mode": "bridge" if needs_network or not is_folder else "none",
         "mem_limit": "2g",
-        "mounts": [{"source": LAKE, "target": LAKE, "type": "bind"}] if is_folder and LAKE else [],
+        "mounts": mounts,
         "user": os.environ.get("LISTENLAKE_JOB_USER", "65532:65532"),
         "host_config": {
             "read_only": True,
@@ -138,8 +144,8 @@ def _kubernetes(command: str) -> dict[str, Any]:
         },
         # A tag that never moves, or a digest: what a node has is what it is.
         "image_pull_policy": "IfNotPresent",
-        # The job's own role by IRSA or Pod Identity; nothing of the Kubernetes API.
-        "service_account_name": f"listenlake-{command}",
+        # The job's own role by IRSA or Pod Identity; nothing of the Kubernetes API. Empty: what the platform gives (Astro).
+        "service_account_name": os.environ.get("LISTENLAKE_JOB_SERVICE_ACCOUNT", f"listenlake-{command}") or None,
         "automount_service_account_token": False,
         "security_context": k8s.V1PodSecurityContext(
             fs_group=nobody,

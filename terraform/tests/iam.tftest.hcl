@@ -9,8 +9,8 @@ run "deny_matrix" {
   command = plan
 
   variables {
-    has_ec2_host = true
-    github       = { repository = "example/listenlake" }
+    airflow = { host = "ec2", version = "1.2.0" }
+    github  = { repository = "example/listenlake" }
   }
 
   assert {

@@ -71,7 +71,7 @@ run "defaults" {
   }
 
   assert {
-    condition     = length(aws_secretsmanager_secret.job) + length(aws_budgets_budget.monthly) + length(aws_iam_role.host) + length(aws_iam_openid_connect_provider.github) == 0
+    condition     = length(aws_secretsmanager_secret.job) + length(aws_budgets_budget.monthly) + length(aws_iam_openid_connect_provider.github) == 0
     error_message = "what costs money or is for others must be asked for"
   }
 
@@ -121,10 +121,10 @@ run "everything_asked_for" {
   command = plan
 
   variables {
-    budget       = { email = "owner@example.com", monthly_usd = 25 }
-    encryption   = "SSE-KMS"
-    has_ec2_host = true
-    name         = "second-lake"
+    budget     = { email = "owner@example.com", monthly_usd = 25 }
+    encryption = "SSE-KMS"
+    airflow    = { host = "ec2", version = "1.2.0" }
+    name       = "second-lake"
     scan_limit_gib = {
       analysts = 0.5
     }

@@ -9,8 +9,8 @@ run "refuses" {
   command = plan
 
   variables {
+    airflow        = { host = "mwaa" }
     budget         = { email = "not a mail address" }
-    eks            = { namespace = "lake" }
     encryption     = "none"
     github         = { repository = "example/*" }
     name           = "Listen_Lake"
@@ -22,7 +22,7 @@ run "refuses" {
   }
 
   expect_failures = [
-    var.budget, var.eks, var.encryption, var.github, var.name, var.people, var.region, var.scan_limit_gib, var.secrets, var.tags,
+    var.airflow, var.budget, var.encryption, var.github, var.name, var.people, var.region, var.scan_limit_gib, var.secrets, var.tags,
   ]
 }
 
@@ -30,8 +30,8 @@ run "refuses_the_other_rules" {
   command = plan
 
   variables {
+    airflow        = { host = "ec2", ec2 = { data_gib = 2, instance_type = "t3.large", hours = { start = "at three", stop = "rate(1 day)" } } }
     budget         = { monthly_usd = 0 }
-    eks            = { oidc_provider_arn = "https://oidc.eks.eu-west-1.amazonaws.com/id/EXAMPLE" }
     github         = { repository = "example/listenlake", environment = "*" }
     name           = "double--hyphen"
     people         = { operators = ["*"] }
@@ -39,5 +39,57 @@ run "refuses_the_other_rules" {
     tags           = { "aws:team" = "mine" }
   }
 
-  expect_failures = [var.budget, var.eks, var.github, var.name, var.people, var.scan_limit_gib, var.tags]
+  expect_failures = [var.airflow, var.budget, var.github, var.name, var.people, var.scan_limit_gib, var.tags]
+}
+
+run "refuses_a_cluster_open_to_all" {
+  command = plan
+
+  variables {
+    airflow = { host = "none", eks = { api_cidrs = ["0.0.0.0/0"] } }
+  }
+
+  expect_failures = [var.airflow]
+}
+
+# `eks` looks at `airflow` too, so its faults show where that one is right.
+run "refuses_a_cluster_of_no_kind" {
+  command = plan
+
+  variables {
+    eks = { namespace = "lake" }
+  }
+
+  expect_failures = [var.eks]
+}
+
+run "refuses_an_issuer_for_an_arn" {
+  command = plan
+
+  variables {
+    eks = { oidc_provider_arn = "https://oidc.eks.eu-west-1.amazonaws.com/id/EXAMPLE" }
+  }
+
+  expect_failures = [var.eks]
+}
+
+run "refuses_two_clusters" {
+  command = plan
+
+  variables {
+    airflow = { host = "eks", version = "1.2.0" }
+    eks     = { cluster_name = "lab" }
+  }
+
+  expect_failures = [var.eks]
+}
+
+run "refuses_a_host_without_a_version" {
+  command = plan
+
+  variables {
+    airflow = { host = "eks", log_days = 31, eks = { kubernetes_version = "v1.34", nodes_max = 0 } }
+  }
+
+  expect_failures = [var.airflow]
 }

@@ -180,6 +180,8 @@ def end_with_stdin():
 
 
 def main():
+    # Every account has AWS's own policies.
+    os.environ.setdefault("MOTO_IAM_LOAD_MANAGED_POLICIES", "true")
     patch_s3()
     patch_policies()
     patch_athena()
