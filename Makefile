@@ -2,10 +2,11 @@
 SHELL := /bin/sh
 NODE  := node_modules/.bin/node
 DEMO  := demo
+IMAGE := listenlake:local
 comma := ,
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format bench docs picture image clean
+.PHONY: help install demo test check format bench docs picture image airflow clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,11 +42,14 @@ picture: install ## Take the README's picture of the demo's report (needs Chromi
 
 # BASE_IMAGE: another image with Node 24. BUILD_CA: certificate authority of a proxy between the build and the npm registry.
 image: ## Build the image of the jobs, listenlake:local (needs Docker)
-	DOCKER_BUILDKIT=1 docker build --tag listenlake:local \
+	DOCKER_BUILDKIT=1 docker build --tag $(IMAGE) \
 	  --build-arg VERSION=$$(sed -n 's/^  "version": "\(.*\)",/\1/p' package.json) \
 	  --build-arg REVISION=$$(git rev-parse HEAD 2>/dev/null || echo unknown) \
 	  $(if $(SOURCE),--build-arg SOURCE=$(SOURCE)) $(if $(BASE_IMAGE),--build-arg BASE_IMAGE=$(BASE_IMAGE)) \
 	  $(if $(BUILD_CA),--secret id=ca$(comma)src=$(BUILD_CA)) .
+
+airflow: install image ## Start Airflow with the DAGs on the lake in lake/ (needs Docker and Python 3.12); Ctrl-C ends it
+	$(NODE) airflow/local.ts
 
 clean: ## Remove what demo, tests and benchmarks left behind (not your lake)
 	rm -rf $(DEMO) test-results bench/results coverage

@@ -13,7 +13,7 @@ from airflow.providers.docker.exceptions import DockerContainerFailedException, 
 from airflow.providers.docker.hooks.docker import DockerHook
 from airflow.providers.docker.operators.docker import DockerOperator
 
-from include.outcome import failure, field_of
+from include.outcome import failure, field_of, skip_unless
 
 XCOM_BYTES_MAX = 64 * 1024
 """A result is a small object; what is larger is a mistake, and would lie in Airflow's database for ever."""
@@ -30,9 +30,13 @@ class DockerJob(DockerOperator):
     :param passed_on: prefixes of the variables that the container gets from the worker's environment. They are read when the task
         runs and given as `private_environment`: they are in no rendered field, in no log, and not in Airflow's database.
     :param not_passed_on: prefixes of those among them that it does not get
+    :param stop_seconds: how long a container may take to end when its task is stopped
     :param result_field: only this field of the result is kept: a list that tasks are mapped over
+    :param only_if: the task is skipped where this renders to nothing, false or none
     :return: the last line of stdout, parsed: the job's result
     """
+
+    template_fields: Sequence[str] = (*DockerOperator.template_fields, "only_if")
 
     def __init__(
         self,
@@ -41,7 +45,9 @@ class DockerJob(DockerOperator):
         host_config: dict[str, Any],
         passed_on: Sequence[str] = (),
         not_passed_on: Sequence[str] = (),
+        stop_seconds: int = 30,
         result_field: str | None = None,
+        only_if: str = "true",
         **kwargs,
     ) -> None:
         super().__init__(command=list(arguments), mount_tmp_dir=False, auto_remove="never", **kwargs)
@@ -49,7 +55,9 @@ class DockerJob(DockerOperator):
         self.host_config = host_config
         self.passed_on = passed_on
         self.not_passed_on = not_passed_on
+        self.stop_seconds = stop_seconds
         self.result_field = result_field
+        self.only_if = only_if
 
     @cached_property
     def hook(self) -> DockerHook:
@@ -58,6 +66,7 @@ class DockerJob(DockerOperator):
         return hook
 
     def execute(self, context) -> Any:
+        skip_unless(self.only_if)
         self.command = [argument for argument in self.command if argument != ""]
         self._private_environment = {
             name: value
@@ -66,6 +75,9 @@ class DockerJob(DockerOperator):
         }
         # The lease and the sweep of staging tell runs apart by host and process id: no two containers may share a host's name.
         self.hostname = uuid.uuid4().hex[:12]
+        ti = context["ti"]
+        self.labels = {"listenlake.task": f"{ti.dag_id}/{ti.run_id}/{ti.task_id}/{ti.map_index}"}
+        self._stop_former_try()
         try:
             super().execute(context)
             return field_of(self._result(), self.result_field)
@@ -78,6 +90,19 @@ class DockerJob(DockerOperator):
             # Not by the operator itself: it would be gone before its result and its exit code are read.
             if self.container is not None:
                 self.cli.remove_container(self.container["Id"], force=True, v=True)
+
+    def on_kill(self) -> None:
+        if self.container is not None:
+            self.log.info("stopping the container; it may end its unit of work")
+            self.cli.stop(self.container["Id"], timeout=self.stop_seconds)
+
+    def _stop_former_try(self) -> None:
+        """A worker that is killed leaves its container behind, at work and holding the lease: this try takes its place."""
+        [label] = self.labels.items()
+        for left in self.cli.containers(all=True, filters={"label": "=".join(label)}):
+            self.log.warning("stopping container %s of a former try", left["Id"][:12])
+            self.cli.stop(left["Id"], timeout=self.stop_seconds)
+            self.cli.remove_container(left["Id"], force=True, v=True)
 
     def _result(self) -> dict[str, Any] | None:
         """The last line of stdout alone: DockerOperator's own result is that of stdout and stderr mixed, as text."""

@@ -3,22 +3,36 @@ One task of a DAG is one job of listenlake, in a container or in a pod: `job("tr
 
     from include.job import job
 
-    load = job("load")                                                      # task "load"
-    check = job("check", "--scope=silver", task_id="check_silver")          # task ids begin with the command
-    enrich = job("enrich", "{{ '--to=' ~ params.to if params.to else '' }}")     # templated; what renders to nothing is left out
+    load = job("load")                                                   # task "load"
+    check = job("check", "--scope=silver", task_id="check_silver")       # task ids begin with the command
+    enrich = job("enrich", "{{ '--to=' ~ params.to if params.to }}")     # templated; what renders to nothing is left out
+    events = job("extract", "events", only_if="{{ params.generate_events }}")     # skipped where it renders to false or nothing
+
     plan = job("transform", "--plan", task_id="transform_plan", result_field="partitions")
     stages = job.partial("transform", task_id="transform_stage").expand(arguments=plan.output.map(stage_arguments))
     # one task for each list of arguments; stage_arguments makes ["transform", "--stage", "--from=...", "--to=..."] of a partition
 
-LISTENLAKE_JOB_RUNNER says where the jobs run, for all DAGs: `docker` (default) or `kubernetes`. Every default is in this file, with
-its reason; how an operator does it is in docker_job.py and kubernetes_job.py, what an exit code means in outcome.py.
+Every default is in this file, with its reason. How an operator does it is in docker_job.py and kubernetes_job.py, what an exit code means
+in outcome.py. The settings are environment variables of Airflow's (of every component), read when a DAG file is parsed; none is a secret:
 
-The settings are environment variables of Airflow's (all components), read when a DAG file is parsed; none of them is a secret.
+    LISTENLAKE_JOB_RUNNER      docker (default) or kubernetes: where the jobs of all DAGs run
+    LISTENLAKE_JOB_IMAGE       the image; by digest where it matters
+    LISTENLAKE_LAKE            the lake: a folder of the machine that runs the containers, or s3://bucket/prefix
+    LISTENLAKE_JOB_INBOX       a folder (docker) or a volume claim (kubernetes) with files to take in; none: only landing is loaded
+    LISTENLAKE_JOB_LOGIN       the same with what `listenlake login` left, for the jobs that ask Spotify
+    LISTENLAKE_JOB_POOL        a pool with one slot, so that writers queue instead of coming back later; it must exist
+    LISTENLAKE_JOB_USER        docker: uid:gid of the jobs. A folder lake belongs to the one who writes it: give its owner
+    LISTENLAKE_JOB_ROLES       docker: a folder of the Docker host with one folder for each job: `credentials`, an AWS credentials file
+                               of the job's role
+    LISTENLAKE_JOB_SERVICE_ACCOUNT     kubernetes: one account for all jobs; empty: what the platform gives
+    LISTENLAKE_JOB_NETWORK     docker: the network of the jobs that need one
+    LISTENLAKE_JOB_RETRY_SECONDS, LISTENLAKE_JOB_LATER_SECONDS     for tests: how long a retry waits
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -26,9 +40,29 @@ from include.outcome import NOTHING_NEW_EXIT, retry_policy
 
 RUNNER = os.environ.get("LISTENLAKE_JOB_RUNNER", "docker")
 IMAGE = os.environ.get("LISTENLAKE_JOB_IMAGE", "listenlake:local")
-LAKE = os.environ.get("LISTENLAKE_LAKE", "")
+LAKE = os.environ.get("LISTENLAKE_LAKE", "lake")
+INBOX = os.environ.get("LISTENLAKE_JOB_INBOX", "")
+LOGIN = os.environ.get("LISTENLAKE_JOB_LOGIN", "")
 ROLES = os.environ.get("LISTENLAKE_JOB_ROLES", "")
-"""A folder of the Docker host with one folder for each job: `credentials`, an AWS credentials file of the job's role."""
+POOL = os.environ.get("LISTENLAKE_JOB_POOL", "default_pool")
+
+# A killed job holds the writer's lease for up to a minute: sooner, a retry would only find it held.
+RETRY_DELAY = timedelta(seconds=int(os.environ.get("LISTENLAKE_JOB_RETRY_SECONDS", "90")))
+# Exit 75: the holder of the lease is at work, which takes minutes, or Spotify said to wait.
+LATER_DELAY = timedelta(seconds=int(os.environ.get("LISTENLAKE_JOB_LATER_SECONDS", "600")))
+
+# CPUs (a share of what there is, not a limit) and memory of a container. The engine takes 256 MiB and spills the rest; most seen was
+# 600 MiB, for one file of 600 MiB. Beyond the limit a job is killed (137), and the next try starts where the last commit was.
+CPUS = 1.0
+MEMORY_MIB = 2048
+# A job makes about 20 threads; this only stops what runs wild.
+PIDS_MAX = 256
+# SIGTERM gives the unit at hand 25 s (jobs/effects.ts).
+STOP_SECONDS = 30
+
+# Set for every job. What it does not name comes from the job's own defaults (docs/reference/configuration.md).
+ENVIRONMENT = {"LISTENLAKE_NOTHING_NEW_EXIT": str(NOTHING_NEW_EXIT)}
+
 
 SECRETS = {
     "extract": ("spotify",),
@@ -37,84 +71,120 @@ SECRETS = {
 }
 """Which job gets which secret: the same table as in terraform/jobs.tf. On Kubernetes, the Secret `listenlake-<name>` where there is one."""
 
+ACCOUNTS = {"coverage": "report", "doctor": "gc"}
+"""Jobs without an account of their own read what another one reads; the others have that of their name (airflow/kubernetes/)."""
 
-def job(command: str, *arguments: str, task_id: str | None = None, needs_network: bool = False, **overrides: Any):
+
+def job(command: str, *arguments: str, task_id: str | None = None, needs: Sequence[str] = (), **overrides: Any):
     """
     The task that runs one command of the CLI.
 
     :param command: the command, and by default the id of the task
     :param arguments: of the command; templated, one that renders to nothing is left out
-    :param needs_network: the job talks to more than the lake (a folder lake needs no network at all)
+    :param needs: what the job needs beside the lake: "spotify" (a network and the login), "inbox" (the files to take in)
     :param overrides: arguments of the operator, for the rare task that differs
     """
-    operator, defaults = _runner(command, needs_network)
+    operator, defaults = _runner(command, needs)
     return operator(task_id=task_id or command, arguments=[command, *arguments], **{**defaults, **overrides})
 
 
-def _partial(command: str, *, task_id: str | None = None, needs_network: bool = False, **overrides: Any):
+def _partial(command: str, *, task_id: str | None = None, needs: Sequence[str] = (), **overrides: Any):
     """For `.expand(arguments=...)`: one task for each list of arguments (each begins with the command)."""
-    operator, defaults = _runner(command, needs_network)
-    return operator.partial(task_id=task_id or command, **{**defaults, **overrides})
+    operator, defaults = _runner(command, needs)
+    # Eight at once: each takes a container's memory, and the lake of one person has a few dozen partitions.
+    return operator.partial(task_id=task_id or command, **{**defaults, "max_active_tis_per_dagrun": 8, **overrides})
 
 
 job.partial = _partial
 
 
-def _runner(command: str, needs_network: bool) -> tuple[type, dict[str, Any]]:
+def _runner(command: str, needs: Sequence[str]) -> tuple[type, dict[str, Any]]:
     if RUNNER == "docker":
         from include.docker_job import DockerJob
 
-        return DockerJob, {**_common(), **_docker(command, needs_network)}
+        return DockerJob, {**_common(), **_docker(command, needs)}
     if RUNNER == "kubernetes":
         # Only here: importing the Kubernetes client takes longer than parsing all DAGs.
         from include.kubernetes_job import KubernetesJob
 
-        return KubernetesJob, {**_common(), **_kubernetes(command)}
+        return KubernetesJob, {**_common(), **_kubernetes(command, needs)}
     raise ValueError(f"LISTENLAKE_JOB_RUNNER is {RUNNER!r}: give docker or kubernetes")
 
 
 def _common() -> dict[str, Any]:
     return {
         "image": IMAGE,
+        # The last line of stdout: a small object with counts, for people who look at a run and for tasks that are mapped over it.
         "do_xcom_push": True,
         "skip_on_exit_code": NOTHING_NEW_EXIT,
         # A skipped job does not end the run: a former one may have died between two jobs, so each job looks for itself.
         "trigger_rule": "none_failed",
         "retries": 5,
-        "retry_delay": timedelta(minutes=1),
+        "retry_delay": RETRY_DELAY,
         "retry_exponential_backoff": True,
         "max_retry_delay": timedelta(minutes=15),
-        "retry_policy": retry_policy(timedelta(minutes=10)),
+        "retry_policy": retry_policy(LATER_DELAY),
+        # The longest job seen, silver of five million plays, took 84 s: after two hours something hangs.
         "execution_timeout": timedelta(hours=2),
+        # One slot where the pool is ours: the lake has one writer at a time anyway (docs/operations.md).
+        "pool": POOL,
     }
 
 
-def _docker(command: str, needs_network: bool) -> dict[str, Any]:
+def _docker(command: str, needs: Sequence[str]) -> dict[str, Any]:
     is_folder = "://" not in LAKE
-    mounts = [{"source": LAKE, "target": LAKE, "type": "bind"}] if is_folder and LAKE else []
+    mounts: list[dict[str, Any]] = []
+    tmpfs = {"/tmp": "rw,nosuid,nodev,size=1g,mode=1777"}
+    environment = {**ENVIRONMENT, "LISTENLAKE_LAKE": os.path.abspath(LAKE) if is_folder else LAKE}
+    if is_folder:
+        # At the same path as outside: lake.duckdb names files by their paths, and is read from both sides.
+        mounts.append({"source": os.path.abspath(LAKE), "target": os.path.abspath(LAKE), "type": "bind"})
+    else:
+        # What a job downloads and spills goes to disk then: in a tmpfs it would count as the job's memory.
+        del tmpfs["/tmp"]
+        mounts.append({"source": None, "target": "/tmp", "type": "volume"})
     if ROLES:
         # Its own role's credentials and no other's; the host renews them in place (terraform/airflow_ec2/roles.sh).
-        mounts.append({"source": f"{ROLES}/{command}", "target": "/run/aws", "type": "bind", "read_only": True})
+        source = os.path.join(ROLES, ACCOUNTS.get(command, command))
+        mounts.append({"source": source, "target": "/run/aws", "type": "bind", "read_only": True})
+    if "inbox" in needs and INBOX:
+        mounts.append({"source": INBOX, "target": "/inbox", "type": "bind", "read_only": True})
+    elif "inbox" in needs:
+        tmpfs["/inbox"] = "rw,nosuid,nodev,size=1m,mode=1777"
+    if "spotify" in needs and LOGIN:
+        # Writable: a login is renewed by writing the new one (docs/spotify.md).
+        mounts.append({"source": LOGIN, "target": "/login", "type": "bind"})
+        environment["XDG_CONFIG_HOME"] = "/login"
     return {
-        "environment": {"LISTENLAKE_NOTHING_NEW_EXIT": str(NOTHING_NEW_EXIT)},
+        "environment": environment,
+        # The worker's own variables reach the job when it runs, unseen: keys and secrets are among them.
         "passed_on": ("LISTENLAKE_", "AWS_"),
-        "not_passed_on": ("LISTENLAKE_JOB_",),
-        "network_mode": "bridge" if needs_network or not is_folder else "none",
-        "mem_limit": "2g",
+        # Not what is set above, nor paths that only the worker has.
+        "not_passed_on": ("LISTENLAKE_JOB_", *environment, "LISTENLAKE_SPOTIFY_TOKEN_FILE"),
+        # A job on a folder talks to nobody, and cannot.
+        "network_mode": os.environ.get("LISTENLAKE_JOB_NETWORK", "bridge") if "spotify" in needs or not is_folder else "none",
         "mounts": mounts,
         "user": os.environ.get("LISTENLAKE_JOB_USER", "65532:65532"),
+        "cpus": CPUS,
+        "mem_limit": f"{MEMORY_MIB}m",
+        "stop_seconds": STOP_SECONDS,
+        # Airflow keeps the log of the task; the engine's copy is gone with the container.
+        "log_opts_max_size": "10m",
+        "log_opts_max_file": "1",
         "host_config": {
+            # Nothing of the image can be changed by what runs in it, and what breaks out has no rights.
             "read_only": True,
             "cap_drop": ["ALL"],
             "security_opt": ["no-new-privileges"],
-            "pids_limit": 256,
+            "pids_limit": PIDS_MAX,
+            # Passes signals on and collects orphans.
             "init": True,
-            "tmpfs": {"/tmp": "rw,nosuid,nodev,size=1g,mode=1777"},
+            "tmpfs": tmpfs,
         },
     }
 
 
-def _kubernetes(command: str) -> dict[str, Any]:
+def _kubernetes(command: str, needs: Sequence[str]) -> dict[str, Any]:
     """
     A pod that the namespace of airflow/kubernetes/ admits: Pod Security "restricted", and more. What Airflow itself can be told is not
     told here: the cluster and the sidecar's image by the connection `kubernetes_default`, deferrable mode by
@@ -128,6 +198,18 @@ def _kubernetes(command: str) -> dict[str, Any]:
         capabilities=k8s.V1Capabilities(drop=["ALL"]),
         read_only_root_filesystem=True,
     )
+    volumes = [k8s.V1Volume(name="tmp", empty_dir=k8s.V1EmptyDirVolumeSource(size_limit="8Gi"))]
+    mounts = [k8s.V1VolumeMount(name="tmp", mount_path="/tmp")]
+    environment = dict(ENVIRONMENT)
+    account = os.environ.get("LISTENLAKE_JOB_SERVICE_ACCOUNT", f"listenlake-{ACCOUNTS.get(command, command)}")
+    if "inbox" in needs:
+        volumes.append(_claim("inbox", INBOX, is_read_only=True))
+        mounts.append(k8s.V1VolumeMount(name="inbox", mount_path="/inbox", read_only=True))
+    if "spotify" in needs and LOGIN:
+        # Writable: a login is renewed by writing the new one (docs/spotify.md).
+        volumes.append(_claim("login", LOGIN))
+        mounts.append(k8s.V1VolumeMount(name="login", mount_path="/login"))
+        environment["XDG_CONFIG_HOME"] = "/login"
     return {
         "namespace": os.environ.get("LISTENLAKE_JOB_NAMESPACE", "listenlake"),
         "name": f"listenlake-{command}",
@@ -145,7 +227,7 @@ def _kubernetes(command: str) -> dict[str, Any]:
         # A tag that never moves, or a digest: what a node has is what it is.
         "image_pull_policy": "IfNotPresent",
         # The job's own role by IRSA or Pod Identity; nothing of the Kubernetes API. Empty: what the platform gives (Astro).
-        "service_account_name": os.environ.get("LISTENLAKE_JOB_SERVICE_ACCOUNT", f"listenlake-{command}") or None,
+        "service_account_name": account or None,
         "automount_service_account_token": False,
         "security_context": k8s.V1PodSecurityContext(
             fs_group=nobody,
@@ -162,10 +244,10 @@ def _kubernetes(command: str) -> dict[str, Any]:
             limits={"cpu": "2", "memory": "2Gi", "ephemeral-storage": "10Gi"},
         ),
         # On the node's disk and not in memory: what is spilled, because memory was short, must not count as memory.
-        "volumes": [k8s.V1Volume(name="tmp", empty_dir=k8s.V1EmptyDirVolumeSource(size_limit="8Gi"))],
-        "volume_mounts": [k8s.V1VolumeMount(name="tmp", mount_path="/tmp")],
+        "volumes": volumes,
+        "volume_mounts": mounts,
         # Settings and secrets by reference: neither the DAG, nor Airflow, nor a rendered field holds one.
-        "env_vars": {"LISTENLAKE_NOTHING_NEW_EXIT": str(NOTHING_NEW_EXIT)},
+        "env_vars": environment,
         "env_from": [
             k8s.V1EnvFromSource(config_map_ref=k8s.V1ConfigMapEnvSource(name="listenlake")),
             *(
@@ -194,3 +276,13 @@ def _kubernetes(command: str) -> dict[str, Any]:
         "log_pod_spec_on_failure": False,
         "termination_message_policy": "FallbackToLogsOnError",
     }
+
+
+def _claim(name: str, claim: str, is_read_only: bool = False):
+    """A volume by its claim; empty where there is none."""
+    from kubernetes.client import models as k8s
+
+    if not claim:
+        return k8s.V1Volume(name=name, empty_dir=k8s.V1EmptyDirVolumeSource(size_limit="16Mi"))
+    source = k8s.V1PersistentVolumeClaimVolumeSource(claim_name=claim, read_only=is_read_only)
+    return k8s.V1Volume(name=name, persistent_volume_claim=source)

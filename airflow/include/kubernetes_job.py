@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 from airflow.sdk.exceptions import AirflowException, AirflowSkipException
 
-from include.outcome import failure, field_of
+from include.outcome import failure, field_of, skip_unless
 
 
 class KubernetesJob(KubernetesPodOperator):
@@ -16,14 +16,19 @@ class KubernetesJob(KubernetesPodOperator):
 
     :param arguments: the command and its arguments; templated. One that renders to nothing is left out.
     :param result_field: only this field of the result is kept: a list that tasks are mapped over
+    :param only_if: the task is skipped where this renders to nothing, false or none
     :return: the job's result, which it writes to /airflow/xcom/return.json
     """
 
-    def __init__(self, *, arguments: Sequence[str], result_field: str | None = None, **kwargs) -> None:
+    template_fields: Sequence[str] = (*KubernetesPodOperator.template_fields, "only_if")
+
+    def __init__(self, *, arguments: Sequence[str], result_field: str | None = None, only_if: str = "true", **kwargs) -> None:
         super().__init__(arguments=list(arguments), **kwargs)
         self.result_field = result_field
+        self.only_if = only_if
 
     def execute(self, context):
+        skip_unless(self.only_if)
         self.arguments = [argument for argument in self.arguments if argument != ""]
         return field_of(super().execute(context), self.result_field)
 

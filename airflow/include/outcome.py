@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule
-from airflow.sdk.exceptions import AirflowException
+from airflow.sdk.exceptions import AirflowException, AirflowSkipException
 
 NOTHING_NEW_EXIT = 99
 """A job ends with it where it found nothing new (LISTENLAKE_NOTHING_NEW_EXIT): the task is shown as skipped."""
@@ -57,3 +57,9 @@ def retry_policy(later: timedelta) -> ExceptionRetryPolicy:
 def field_of(result: Any, field: str | None) -> Any:
     """The part of a job's result that the next tasks are mapped over; the whole of it where no field is named."""
     return result if field is None or result is None else result[field]
+
+
+def skip_unless(condition: Any) -> None:
+    """Ends a task as skipped where its condition rendered to nothing, false or none."""
+    if str(condition).strip().lower() in ("", "false", "none"):
+        raise AirflowSkipException("not asked for in this run")

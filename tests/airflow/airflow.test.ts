@@ -1,0 +1,335 @@
+/**
+ * The DAGs on a real Airflow (api-server, scheduler, dag-processor, triggerer; LocalExecutor, SQLite) with the project's own image on a real
+ * Docker Engine. One Airflow for all tests, which build on each other, as days do.
+ */
+import { spawnSync } from 'node:child_process';
+import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Airflow, openAirflow, startAirflow } from '../../airflow/local.ts';
+import { generateIntoFolder } from '../../jobs/extract-events.ts';
+import { listenlake, ROOT } from '../command-line.ts';
+import { buildImage, docker, IMAGE } from '../image.ts';
+import { fingerprint, type TableFingerprint } from '../lake-tables.ts';
+import { layerSkipped } from '../layers.ts';
+
+const RUN_MS = 1_200_000;
+const CANARY = 'canary-5f2b9c7d41-of-the-pseudonym-key';
+const opened = openAirflow();
+if ('missing' in opened) layerSkipped('airflow', opened.missing);
+const isPossible = !('missing' in opened) && buildImage('airflow');
+
+let folder: string;
+let inbox: string;
+let lake: string;
+let airflow: Airflow | undefined;
+let alerts: Server;
+const told: string[] = [];
+
+interface TaskInstance {
+  task_id: string;
+  state: string | null;
+  try_number: number;
+  rendered_fields: Record<string, unknown>;
+}
+
+beforeAll(async () => {
+  if (!isPossible) return;
+  folder = await mkdtemp(join(tmpdir(), 'listenlake-airflow-'));
+  inbox = join(folder, 'inbox');
+  lake = join(folder, 'lake');
+  await generate(inbox, 3);
+  alerts = createServer((request, response) => {
+    request.on('data', (chunk: Buffer) => told.push(String(chunk))).on('end', () => response.end());
+  }).listen(0, '127.0.0.1');
+  const { port } = alerts.address() as AddressInfo;
+  const bundles = [join(ROOT, 'airflow/dags'), join(ROOT, 'tests/airflow/dags')].map((path, index) => ({
+    name: `dags-${index}`,
+    classpath: 'airflow.dag_processing.bundles.local.LocalDagBundle',
+    kwargs: { path },
+  }));
+  airflow = await startAirflow((opened as { bin: string }).bin, {
+    home: join(folder, 'home'),
+    lake,
+    inbox,
+    image: IMAGE,
+    env: {
+      LISTENLAKE_PSEUDONYM_KEY: CANARY,
+      LISTENLAKE_JOB_RETRY_SECONDS: '5',
+      LISTENLAKE_JOB_LATER_SECONDS: '20',
+      AIRFLOW_CONN_LISTENLAKE_ALERTS: JSON.stringify({ conn_type: 'http', host: `http://127.0.0.1:${port}/` }),
+      AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST: JSON.stringify(bundles),
+    },
+  });
+}, RUN_MS);
+
+afterAll(async () => {
+  await airflow?.stop();
+  alerts?.close();
+  if (folder !== undefined) await rm(folder, { recursive: true, force: true });
+}, 120_000);
+
+const describeAirflow = isPossible ? describe : describe.skip;
+
+describe('what needs no run', () => {
+  const program = (name: string): string => ('missing' in opened ? name : join(opened.bin, name));
+  const itWithPython = 'missing' in opened ? it.skip : it;
+
+  itWithPython('ruff finds nothing in the Python, format included', () => {
+    for (const args of [['check'], ['format', '--check']]) {
+      const config = ['--config', join(ROOT, 'airflow/ruff.toml'), '--no-cache'];
+      const done = spawnSync(program('ruff'), [...args, ...config, 'airflow', 'tests/airflow'], {
+        cwd: ROOT,
+        encoding: 'utf8',
+      });
+      expect([done.status, done.stdout]).toEqual([0, expect.any(String)]);
+    }
+  });
+
+  itWithPython(
+    'every DAG holds what airflow/tests say',
+    async () => {
+      const home = await mkdtemp(join(tmpdir(), 'listenlake-pytest-'));
+      const env = {
+        ...process.env,
+        AIRFLOW_HOME: home,
+        AIRFLOW__CORE__LOAD_EXAMPLES: 'false',
+        PYTHONDONTWRITEBYTECODE: '1',
+      };
+      const done = spawnSync(program('pytest'), ['-s', 'tests'], { cwd: join(ROOT, 'airflow'), env, encoding: 'utf8' });
+      await rm(home, { recursive: true, force: true });
+      process.stderr.write(
+        done.stdout
+          .split('\n')
+          .filter((line) => /\.py: \d/.test(line))
+          .join('\n')
+          .concat('\n'),
+      );
+      expect([done.status, done.stdout.slice(-3000)]).toEqual([0, expect.stringMatching(/ passed/)]);
+    },
+    600_000,
+  );
+});
+
+describeAirflow('listenlake_daily', () => {
+  let first: string;
+
+  it(
+    'triggered by the API, with a scheduled run at the same time: both succeed, one builds, gold is what the command line builds',
+    async () => {
+      // Its first day is due as soon as it is unpaused; the run that is asked for comes on top.
+      await airflow!.call('PATCH', '/dags/listenlake_daily', { is_paused: false });
+      first = await trigger('listenlake_daily');
+      await ended('listenlake_daily', first, 'success');
+      const runs = (await airflow!.call('GET', '/dags/listenlake_daily/dagRuns')) as {
+        dag_runs: { dag_run_id: string }[];
+      };
+      expect(runs.dag_runs).toHaveLength(2);
+      const other = runs.dag_runs.find((run) => run.dag_run_id !== first)!.dag_run_id;
+      await ended('listenlake_daily', other, 'success');
+      const states = [await statesOf('listenlake_daily', first), await statesOf('listenlake_daily', other)];
+      const built = {
+        extract: 'success',
+        load: 'success',
+        transform: 'success',
+        enrich_dev: 'success',
+        promote: 'success',
+      };
+      const skipped = {
+        load: 'skipped',
+        transform: 'skipped',
+        enrich_dev: 'skipped',
+        promote: 'skipped',
+        report: 'success',
+      };
+      expect(states).toEqual(
+        expect.arrayContaining([expect.objectContaining(built), expect.objectContaining(skipped)]),
+      );
+      expect(states[0]!.extract_events).toBe('skipped');
+      expect(await readdir(join(lake, 'report'))).toContain('report.html');
+      expect(await fingerprint(lake)).toEqual(await builtByHand('first'));
+    },
+    RUN_MS,
+  );
+
+  it('no secret is in a rendered field, a result or a log; a result is a small object', async () => {
+    const tasks = await tasksOf('listenlake_daily', first);
+    expect(JSON.stringify(tasks)).not.toContain(CANARY);
+    expect(tasks.find(({ task_id }) => task_id === 'load')!.rendered_fields).toMatchObject({ image: IMAGE });
+    const path = `/dags/listenlake_daily/dagRuns/${encodeURIComponent(first)}/taskInstances/check_silver/xcomEntries/return_value`;
+    const { value } = (await airflow!.call('GET', path)) as { value: { status: string } };
+    expect(value.status).toBe('passed');
+    const logs = join(folder, 'home/logs');
+    const found = (await readdir(logs, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile());
+    expect(found.length).toBeGreaterThan(10);
+    for (const entry of found) expect(await readFile(join(entry.parentPath, entry.name), 'utf8')).not.toContain(CANARY);
+  });
+
+  it(
+    'a job that is killed is tried again, and the tables are right',
+    async () => {
+      const more = join(folder, 'more');
+      await generate(more, 4);
+      await mkdir(join(inbox, 'more'));
+      for (const name of await readdir(join(more, 'events')))
+        await copyFile(join(more, 'events', name), join(inbox, 'more', name));
+      const run = await trigger('listenlake_daily');
+      await kill(`listenlake_daily/${run}/transform/-1`);
+      await ended('listenlake_daily', run, 'success');
+      const transform = (await tasksOf('listenlake_daily', run)).find(({ task_id }) => task_id === 'transform')!;
+      expect(transform.try_number).toBeGreaterThan(1);
+      expect(await fingerprint(lake)).toEqual(await builtByHand('more'));
+    },
+    RUN_MS,
+  );
+
+  it(
+    'one task cleared and run again changes nothing',
+    async () => {
+      const before = await fingerprint(lake);
+      const body = {
+        dry_run: false,
+        dag_run_id: first,
+        task_ids: ['transform'],
+        only_failed: false,
+        include_downstream: false,
+      };
+      await airflow!.call('POST', '/dags/listenlake_daily/clearTaskInstances', body);
+      await ended('listenlake_daily', first, 'success');
+      const transform = (await tasksOf('listenlake_daily', first)).find(({ task_id }) => task_id === 'transform')!;
+      expect([transform.state, transform.try_number]).toEqual(['skipped', 2]);
+      expect(await fingerprint(lake)).toEqual(before);
+    },
+    RUN_MS,
+  );
+
+  it(
+    'a backfill of three days, the last first, gives the same tables',
+    async () => {
+      const before = await fingerprint(lake);
+      const { id } = (await airflow!.call('POST', '/backfills', {
+        dag_id: 'listenlake_daily',
+        from_date: '2026-10-28T00:00:00Z',
+        to_date: '2026-10-31T00:00:00Z',
+        run_backwards: true,
+        max_active_runs: 1,
+        reprocess_behavior: 'completed',
+      })) as { id: number };
+      await until(async () => {
+        const { completed_at } = (await airflow!.call('GET', `/backfills/${id}`)) as { completed_at: string | null };
+        return completed_at !== null;
+      });
+      const runs = (await airflow!.call('GET', '/dags/listenlake_daily/dagRuns?run_type=backfill')) as {
+        dag_runs: { dag_run_id: string; state: string; data_interval_start: string; start_date: string }[];
+      };
+      expect(runs.dag_runs.map(({ state }) => state)).toEqual(['success', 'success', 'success']);
+      const byStart = runs.dag_runs.toSorted((a, b) => (a.start_date < b.start_date ? -1 : 1));
+      const days = byStart.map((run) => run.data_interval_start);
+      expect(days).toEqual(days.toSorted().reverse());
+      expect((await statesOf('listenlake_daily', byStart[1]!.dag_run_id)).transform).toBe('success');
+      expect(await fingerprint(lake)).toEqual(before);
+    },
+    RUN_MS,
+  );
+});
+
+describeAirflow('exit codes', () => {
+  it(
+    '75 is tried again later, and succeeds once the lease is free',
+    async () => {
+      const lease = join(lake, 'leases/writer.json');
+      await mkdir(join(lake, 'leases'), { recursive: true });
+      const holder = { token: 1, holder: 'x', host: 'elsewhere', pid: 1, job: 'load', expiresAt: Date.now() + RUN_MS };
+      await writeFile(lease, JSON.stringify(holder));
+      await airflow!.call('PATCH', '/dags/held_lease', { is_paused: false });
+      const run = await trigger('held_lease');
+      await until(async () => (await statesOf('held_lease', run)).load === 'up_for_retry');
+      await rm(lease);
+      await ended('held_lease', run, 'success');
+      const [load] = await tasksOf('held_lease', run);
+      expect([load!.state, load!.try_number]).toEqual(['skipped', 2]);
+    },
+    RUN_MS,
+  );
+
+  it(
+    '64 and 78 fail without another try, and are told; the results of the others are theirs',
+    async () => {
+      await airflow!.call('PATCH', '/dags/exit_codes', { is_paused: false });
+      const run = await trigger('exit_codes');
+      await ended('exit_codes', run, 'failed');
+      const tasks = Object.fromEntries(
+        (await tasksOf('exit_codes', run)).map(({ task_id, state, try_number }) => [task_id, [state, try_number]]),
+      );
+      expect(tasks).toMatchObject({ sql_64: ['failed', 1], sql_78: ['failed', 1], coverage: ['success', 1] });
+      await until(async () => told.some((text) => text.includes('exit_codes failed')));
+    },
+    RUN_MS,
+  );
+});
+
+async function generate(into: string, seed: number): Promise<void> {
+  await generateIntoFolder(
+    { seed, users: 4, days: 4, tracks: 150, end: '2026-11-01', exportPlays: 900, exportYears: 2, faults: true },
+    into,
+  );
+}
+
+/** What the command line makes of the inbox as it is now. */
+async function builtByHand(name: string): Promise<Record<string, TableFingerprint>> {
+  const own = join(folder, name);
+  const args = ['run', inbox, '--lake', own, '--on-quarantine', 'warn', '--no-report'];
+  const run = await listenlake(args, { LISTENLAKE_PSEUDONYM_KEY: CANARY });
+  expect([run.code, run.stderr]).toEqual([0, '']);
+  return fingerprint(own);
+}
+
+async function trigger(dag: string): Promise<string> {
+  let run: { dag_run_id: string } | undefined;
+  // A DAG of a moment ago may not be in the database yet.
+  await until(async () => {
+    run = (await airflow!.call('POST', `/dags/${dag}/dagRuns`, { logical_date: null }).catch((error: unknown) => {
+      if (String(error).includes(': 404')) return undefined;
+      throw error;
+    })) as typeof run;
+    return run !== undefined;
+  });
+  return run!.dag_run_id;
+}
+
+async function ended(dag: string, run: string, wanted: 'success' | 'failed'): Promise<void> {
+  let state = '';
+  await until(async () => {
+    ({ state } = (await airflow!.call('GET', `/dags/${dag}/dagRuns/${encodeURIComponent(run)}`)) as { state: string });
+    return state === 'success' || state === 'failed';
+  });
+  if (state !== wanted) throw new Error(`${dag} ${run} is ${state}: ${JSON.stringify(await statesOf(dag, run))}`);
+}
+
+async function tasksOf(dag: string, run: string): Promise<TaskInstance[]> {
+  const path = `/dags/${dag}/dagRuns/${encodeURIComponent(run)}/taskInstances`;
+  return ((await airflow!.call('GET', path)) as { task_instances: TaskInstance[] }).task_instances;
+}
+
+async function statesOf(dag: string, run: string): Promise<Record<string, string | null>> {
+  return Object.fromEntries((await tasksOf(dag, run)).map(({ task_id, state }) => [task_id, state]));
+}
+
+/** Kills the container of a task as soon as it runs, as a machine that is short of memory does. */
+async function kill(task: string): Promise<void> {
+  await until(async () => {
+    const { stdout } = docker(['ps', '--quiet', '--filter', `label=listenlake.task=${task}`]);
+    return stdout.trim() !== '' && docker(['kill', stdout.trim()]).code === 0;
+  }, 50);
+}
+
+async function until(isSo: () => Promise<boolean>, everyMs = 1_000): Promise<void> {
+  const deadline = Date.now() + RUN_MS;
+  while (!(await isSo())) {
+    if (Date.now() > deadline) throw new Error('it did not come to that in time');
+    await sleep(everyMs);
+  }
+}
