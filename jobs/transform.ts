@@ -1,34 +1,26 @@
-import { mkdir } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
 import { type Effects, stopIfAsked } from './effects.ts';
-import { type Embedded, openEmbedded } from './engine/embedded.ts';
+import type { Embedded } from './engine/embedded.ts';
 import { JobError } from './errors.ts';
-import { contractOf, readContracts } from './lake/contracts.ts';
-import { type PartitionValues, PREFIX } from './lake/keys.ts';
+import { PREFIX } from './lake/keys.ts';
 import {
   type Accounts,
-  type BronzeFile,
   commitManifest,
-  EMPTY_STATE,
   type LakeState,
-  latestManifest,
   type Manifest,
   NO_ACCOUNTS,
   putState,
-  readBronzeIndex,
-  readSilverFiles,
   type SilverFile,
 } from './lake/manifest.ts';
-import { type Build, type Built, LIMITS, type Limits } from './silver/build.ts';
+import { accountFiles, addAccounts, type FileAccounts } from './silver/accounts.ts';
+import { type Build, type Built, LIMITS, type Limits, type TimeTable } from './silver/build.ts';
 import { buildCatalogue } from './silver/catalogue.ts';
-import { buildCharts } from './silver/charts.ts';
+import { changeOf, inPartitionOrder, isChange, listOf, type TableChange } from './silver/changes.ts';
 import { buildExportFiles } from './silver/export-files.ts';
-import { buildListeningEvents } from './silver/listening-events.ts';
 import { buildLookUps, isLookUpChange } from './silver/look-ups.ts';
+import { type Committed, openBuild, planTimeTables, readCommitted } from './silver/open.ts';
 import type { StagedPartition } from './silver/partition.ts';
-import { buildPlays } from './silver/plays.ts';
-import { buildQuarantine, countRefused, createRefusedRows } from './silver/quarantine.ts';
-import { createMacros } from './silver/relations.ts';
+import { buildQuarantine, countRefused } from './silver/quarantine.ts';
+import { openStaging, type Staging } from './silver/staging.ts';
 import { buildStatistics, type TableLists } from './silver/statistics.ts';
 
 export interface TransformInput {
@@ -42,22 +34,6 @@ export interface TransformInput {
   rebuild?: boolean | undefined;
 }
 
-/** What became of the rows of one file that is new in silver. `read = new + duplicate + quarantined`. */
-export interface FileAccounts extends Accounts {
-  fileName: string;
-  kind: string;
-}
-
-export interface TableChange {
-  table: string;
-  rowsBefore: number;
-  rowsAfter: number;
-  /** Partitions (whole tables: 1) that were written because their content changed. */
-  written: number;
-  /** Partitions that have no rows any more. */
-  removed: number;
-}
-
 export interface TransformResult {
   status: 'transformed' | 'nothing_new';
   /** Sequence of the commit; of the newest one where there was nothing to do. */
@@ -68,6 +44,8 @@ export interface TransformResult {
   tables: TableChange[];
   /** Refused rows and files of this run, by the code of the reason. */
   quarantined: Record<string, number>;
+  /** Time partitions that were taken as `transform --stage` had built them. */
+  taken: number;
 }
 
 /**
@@ -76,6 +54,7 @@ export interface TransformResult {
  *
  * Only partitions that new bronze touches are built, each from all bronze rows that may fall into it, written aside, and put where
  * their content differs from what is there; one manifest commits all of them. Killed before the commit, the next run does it again.
+ * Partitions that were staged from the same bronze are taken instead of built; a rebuild trusts nothing but bronze.
  *
  * @param limits how much is held at once; another value gives the same tables
  * @throws `commit_conflict` (75; retry helps) when another run has committed meanwhile; `accounts_broken` (70) when rows of a file are
@@ -88,41 +67,24 @@ export async function transform(
 ): Promise<TransformResult> {
   const { store } = effects;
   const startedAt = effects.now();
-  const base = await latestManifest(store);
-  const state = base?.state ?? EMPTY_STATE;
-  const index = await readBronzeIndex(store, state);
-  const isNew = (file: BronzeFile): boolean => file.sequence > state.transformedThrough;
+  const there = await readCommitted(effects);
+  const { base, state, index, tables, silver: committed, isNew } = there;
   // Where something was removed from bronze, no one knows from bronze what silver has of it.
   const rebuild = rebuildInterval(state.removal === 'silver' ? { ...input, rebuild: true } : input);
-  const tables = readContracts()
-    .filter(({ layer, table }) => layer === 'silver' && table !== 'table_stats')
-    .map(({ table }) => table);
-  const committed = new Map<string, SilverFile[]>();
-  for (const table of [...tables, 'table_stats']) committed.set(table, await readSilverFiles(store, state, table));
-  if (!index.some(isNew) && rebuild === undefined) return nothingNew(base, tables, committed);
+  if (!index.some(isNew) && rebuild === undefined) return nothingNew(there);
 
-  const knownQuarantine = await knownPaths(effects, committed.get('quarantine') ?? [], rebuild !== undefined);
-  const db = await openDatabase(effects, index);
+  const known = await knownPaths(effects, committed.get('quarantine') ?? [], rebuild !== undefined);
+  const build = await openBuild(effects, there, rebuild, limits);
+  const { db } = build;
   try {
-    await createMacros(db);
-    await createRefusedRows({ db });
-    const build: Build = { db, effects, index, rebuild, committed, isNew, limits };
-    const built: Built[] = [];
-    for (const builder of [buildPlays, buildExportFiles, buildListeningEvents, buildCharts, buildCatalogue]) {
-      stopIfAsked(effects.signal);
-      built.push(await builder(build));
-    }
-    const staged = [
-      ...built.flatMap((each) => each.staged),
-      ...(await buildQuarantine(build, input.loadedOn, knownQuarantine)),
-    ];
-    const refused = await countRefused(build);
-    const files = accountFiles(index.filter(isNew), built, refused.bySource);
+    const staging = await openStaging(build);
+    const work = await buildSilver(build, input.loadedOn, known, rebuild === undefined ? staging : undefined);
+    const { staged, files, refusedByCode } = work;
     const changes = staged.filter((part) => isChange(part, committed));
     const lists = tables.map((table) => listOf(table, committed.get(table) ?? [], changes));
     const stagedPaths = new Map(staged.map(({ key, path }) => [key, path]));
     const localPath = async ({ key }: SilverFile): Promise<string> => stagedPaths.get(key) ?? store.localFile(key);
-    const stats = await stageStatistics(effects, db, state, index, lists, committed, localPath);
+    const stats = await stageStatistics(effects, db, there, lists, localPath);
     const lookUps =
       isLookUpChange(lists) || rebuild !== undefined ? await buildLookUps(db, lists, localPath) : undefined;
     if (isChange(stats, committed)) changes.push(stats);
@@ -132,8 +94,7 @@ export async function transform(
         effects,
         [...staged, stats].filter((part) => part.rows > 0 && !changes.includes(part)),
       );
-    if (changes.length === 0 && files.length === 0 && state.removal !== 'silver')
-      return nothingNew(base, tables, committed);
+    if (changes.length === 0 && files.length === 0 && state.removal !== 'silver') return nothingNew(there);
     lists.push(listOf('table_stats', committed.get('table_stats') ?? [], changes));
 
     await putChanges(effects, changes);
@@ -161,7 +122,7 @@ export async function transform(
         .filter(({ rows }) => rows > 0)
         .map(({ key, rows, bytes, sha256 }) => ({ key, rows, bytes, sha256 })),
       accounts,
-      details: { files, quarantined: refused.byCode },
+      details: { files, quarantined: refusedByCode },
       state: next,
     };
     if (!(await commitManifest(store, manifest))) {
@@ -176,13 +137,15 @@ export async function transform(
     }
     await effects.engine.publish(manifest.state);
     await sweep(effects, lists);
+    await clear(effects, staging);
     return {
       status: 'transformed',
       sequence,
       files,
       accounts,
       tables: lists.filter(({ table }) => table !== 'table_stats').map((list) => changeOf(list, changes)),
-      quarantined: refused.byCode,
+      quarantined: refusedByCode,
+      taken: work.taken,
     };
   } finally {
     db.close();
@@ -198,23 +161,66 @@ function rebuildInterval(input: TransformInput): Build['rebuild'] {
   };
 }
 
-/** The engine may read bronze and the silver it adds to, and write to the scratch folder; nothing else. */
-async function openDatabase({ store, config, scratch }: Effects, index: readonly BronzeFile[]): Promise<Embedded> {
-  const tempDir = join(scratch, 'spill');
-  await mkdir(tempDir, { recursive: true });
-  const folders = new Set<string>();
-  // Files of a table lie in one folder, so one of them tells. Where the objects themselves are read, silver lies beside bronze.
-  for (const file of new Map(index.map((each) => [each.table, each])).values()) {
-    const path = await store.localFile(file.key);
-    folders.add(dirname(path));
-    if (path.endsWith(file.key)) folders.add(join(path.slice(0, -file.key.length), PREFIX.silver));
+interface Work {
+  staged: StagedPartition[];
+  files: FileAccounts[];
+  refusedByCode: Record<string, number>;
+  taken: number;
+}
+
+/**
+ * Builds every table aside, but for what can be taken from `staging`. Accounts that do not add up because of what was taken are no
+ * reason to fail: then everything is built here.
+ */
+async function buildSilver(
+  build: Build,
+  loadedOn: string,
+  known: readonly { path: string; loadedOn: string }[],
+  staging: Staging | undefined,
+): Promise<Work> {
+  const { db, effects, index, isNew } = build;
+  const built: (Built & { taken?: number })[] = [];
+  for (const table of await planTimeTables(build)) {
+    stopIfAsked(effects.signal);
+    built.push(await buildTable(table, staging));
   }
-  return openEmbedded({
-    memoryMb: config.memoryMb,
-    threads: config.threads,
-    tempDir,
-    folders: [scratch, ...folders],
-  });
+  for (const builder of [buildExportFiles, buildCatalogue]) {
+    stopIfAsked(effects.signal);
+    built.push(await builder(build));
+  }
+  const quarantine = await buildQuarantine(build, loadedOn, known);
+  const refused = await countRefused(build);
+  const taken = built.reduce((sum, each) => sum + (each.taken ?? 0), 0);
+  try {
+    const files = accountFiles(index.filter(isNew), built, refused.bySource);
+    return {
+      staged: [...built.flatMap(({ staged }) => staged), ...quarantine],
+      files,
+      refusedByCode: refused.byCode,
+      taken,
+    };
+  } catch (error) {
+    if (taken === 0 || !(error instanceof JobError && error.code === 'accounts_broken')) throw error;
+    effects.log.warn({ reason: error.message, ...error.place }, 'what was staged does not add up: it is built again');
+    await db.run('delete from refused_rows');
+    return buildSilver(build, loadedOn, known, undefined);
+  }
+}
+
+async function buildTable(table: TimeTable, staging: Staging | undefined): Promise<Built & { taken: number }> {
+  const taken = (await staging?.take(table.parts)) ?? [];
+  const had = new Set(taken.map(({ number }) => number));
+  const wanted = new Set([...table.parts.map(({ number }) => number), ...taken.flatMap(({ also }) => also)]);
+  const built = await table.build(
+    [...wanted].filter((number) => !had.has(number)).sort((a, b) => a - b),
+    had,
+  );
+  const staged = [...taken.flatMap(({ partition }) => partition ?? []), ...built.staged];
+  return {
+    staged: staged.sort(inPartitionOrder(table.table)),
+    placed: [...taken.flatMap(({ placed }) => placed), ...built.placed],
+    taken: taken.length,
+  };
 }
 
 /** @param isMending an object that is gone is one whose rows are made again, only the day of their first refusal is not known any more */
@@ -231,79 +237,14 @@ async function knownPaths(
   return known;
 }
 
-/** Per new file: every row is the first of something, another one, or refused. @throws `accounts_broken` (70) */
-function accountFiles(
-  fresh: readonly BronzeFile[],
-  built: readonly Built[],
-  refused: ReadonlyMap<string, number>,
-): FileAccounts[] {
-  const placed = new Map<string, { newRows: number; duplicateRows: number }>();
-  for (const { sourceKey, newRows, duplicateRows } of built.flatMap((each) => each.placed)) {
-    const sum = placed.get(sourceKey) ?? { newRows: 0, duplicateRows: 0 };
-    placed.set(sourceKey, { newRows: sum.newRows + newRows, duplicateRows: sum.duplicateRows + duplicateRows });
-  }
-  return fresh.map((file) => {
-    const isRefused = file.table === 'refused';
-    const rows = isRefused ? undefined : placed.get(file.sourceKey);
-    const account: FileAccounts = {
-      fileName: file.fileName,
-      kind: file.kind,
-      read: file.readRows,
-      new: rows?.newRows ?? 0,
-      duplicate: rows?.duplicateRows ?? 0,
-      quarantined: refused.get(`${isRefused} ${file.sourceKey}`) ?? 0,
-    };
-    if (account.read !== account.new + account.duplicate + account.quarantined) {
-      throw new JobError(
-        'accounts_broken',
-        'software',
-        `read ${account.read} is not new ${account.new} + duplicate ${account.duplicate} + quarantined ${account.quarantined}`,
-        {
-          place: { file: file.fileName },
-          hint: 'nothing was committed; please report this with the shape of the file',
-        },
-      );
-    }
-    return account;
-  });
-}
-
-function isChange(part: StagedPartition, committed: ReadonlyMap<string, readonly SilverFile[]>): boolean {
-  const there = committed.get(part.table)?.find(({ key }) => key === part.key);
-  return part.rows === 0 ? there !== undefined : there?.sha256 !== part.sha256 || there.rows !== part.rows;
-}
-
-/** The file list of a table after the changes, in partition order. */
-function listOf(table: string, before: readonly SilverFile[], changes: readonly StagedPartition[]): TableLists {
-  const files = new Map(before.map((file) => [file.key, file]));
-  for (const { table: own, key, rows, bytes, sha256, partition } of changes) {
-    if (own !== table) continue;
-    if (rows === 0) files.delete(key);
-    else files.set(key, { key, rows, bytes, sha256, partition });
-  }
-  const columns = contractOf('silver', table).partition.map(({ name }) => name);
-  const after = [...files.values()].sort((a, b) => comparePartitions(a.partition, b.partition, columns));
-  return { table, before, after };
-}
-
-function comparePartitions(a: PartitionValues, b: PartitionValues, columns: readonly string[]): number {
-  for (const column of columns) {
-    const [left, right] = [a[column] ?? '', b[column] ?? ''];
-    if (left !== right) return left < right ? -1 : 1;
-  }
-  return 0;
-}
-
 async function stageStatistics(
   { store, scratch }: Effects,
   db: Embedded,
-  state: LakeState,
-  index: readonly BronzeFile[],
+  { state, index, silver }: Committed,
   lists: readonly TableLists[],
-  committed: ReadonlyMap<string, readonly SilverFile[]>,
   localPath: (file: SilverFile) => Promise<string>,
 ): Promise<StagedPartition> {
-  const stats = committed.get('table_stats')?.[0];
+  const stats = silver.get('table_stats')?.[0];
   const isThere = stats !== undefined && (await store.head(stats.key)) !== undefined;
   return buildStatistics(db, {
     index,
@@ -345,39 +286,26 @@ async function sweep({ store }: Effects, lists: readonly TableLists[]): Promise<
   }
 }
 
-function changeOf({ table, before, after }: TableLists, changes: readonly StagedPartition[]): TableChange {
-  const own = changes.filter((change) => change.table === table);
-  return {
-    table,
-    rowsBefore: before.reduce((sum, { rows }) => sum + rows, 0),
-    rowsAfter: after.reduce((sum, { rows }) => sum + rows, 0),
-    written: own.filter(({ rows }) => rows > 0).length,
-    removed: own.filter(({ rows }) => rows === 0).length,
-  };
+/** Removes what was staged. What stays is never used, and collected some day: no reason to fail after the commit. */
+async function clear({ log }: Effects, staging: Staging): Promise<void> {
+  try {
+    await staging.clear();
+  } catch (error) {
+    if (!(error instanceof JobError)) throw error;
+    log.warn({ reason: error.message }, 'staged partitions that are of no use any more could not be removed');
+  }
 }
 
-function nothingNew(
-  base: Manifest | undefined,
-  tables: readonly string[],
-  committed: ReadonlyMap<string, readonly SilverFile[]>,
-): TransformResult {
+function nothingNew({ base, tables, silver }: Committed): TransformResult {
   return {
     status: 'nothing_new',
     sequence: base?.sequence ?? 0,
     files: [],
     accounts: NO_ACCOUNTS,
     tables: tables.map((table) =>
-      changeOf({ table, before: committed.get(table) ?? [], after: committed.get(table) ?? [] }, []),
+      changeOf({ table, before: silver.get(table) ?? [], after: silver.get(table) ?? [] }, []),
     ),
     quarantined: {},
-  };
-}
-
-function addAccounts(sum: Accounts, file: Accounts): Accounts {
-  return {
-    read: sum.read + file.read,
-    new: sum.new + file.new,
-    duplicate: sum.duplicate + file.duplicate,
-    quarantined: sum.quarantined + file.quarantined,
+    taken: 0,
   };
 }

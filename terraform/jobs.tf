@@ -29,9 +29,9 @@ locals {
     transform = {
       about     = "bronze -> silver"
       commits   = true
-      read      = ["bronze", "silver"]
-      write     = ["silver"]
-      delete    = ["silver"] # partitions that have no rows any more
+      read      = ["bronze", "silver", "staging"]
+      write     = ["silver", "staging"]
+      delete    = ["silver", "staging"] # partitions without rows, and those that were built ahead; never bronze
       workgroup = []
       catalog   = { read = [], write = [], delete = [] }
       secrets   = ["pseudonym-key"]
@@ -79,9 +79,9 @@ locals {
     gc = {
       about     = "deletes what no manifest names any more"
       commits   = true
-      read      = local._layers
+      read      = concat(["staging"], local._layers)
       write     = []
-      delete    = concat(["manifests", "state"], local._layers)
+      delete    = concat(["manifests", "staging", "state"], local._layers)
       workgroup = []
       catalog   = { read = ["gold_dev", "gold_prod"], write = [], delete = ["gold_dev", "gold_prod"] }
       secrets   = []
@@ -89,9 +89,9 @@ locals {
     forget = {
       about     = "removes a person everywhere, older versions included"
       commits   = true
-      read      = concat(["landing", "report", "athena-results"], local._layers)
+      read      = concat(["landing", "report", "staging", "athena-results"], local._layers)
       write     = local._layers
-      delete    = concat(["landing", "manifests", "state", "report", "athena-results"], local._layers)
+      delete    = concat(["landing", "manifests", "staging", "state", "report", "athena-results"], local._layers)
       workgroup = ["dev", "prod"]
       catalog   = { read = ["silver", "gold_dev", "gold_prod"], write = ["gold_dev", "gold_prod"], delete = ["gold_dev", "gold_prod"] }
       secrets   = []

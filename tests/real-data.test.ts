@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { openFolderLake } from '../jobs/lake/folder.ts';
 import { latestManifest, readManifest } from '../jobs/lake/manifest.ts';
-import type { FileAccounts } from '../jobs/transform.ts';
+import type { FileAccounts } from '../jobs/silver/accounts.ts';
 import { listenlake, REAL_DATA, ROOT } from './command-line.ts';
 import { fingerprint } from './lake-tables.ts';
 import { layerSkipped } from './layers.ts';

@@ -33,6 +33,8 @@ export interface TestFile {
   userId?: string | null;
   /** What the index counts; default the rows (of responses: their items). */
   readRows?: number;
+  /** What the index says of its times; default what `load` would note. */
+  periods?: string[];
 }
 
 export interface TestLake {
@@ -265,7 +267,7 @@ async function putBronze(
     userId: hasUsers ? (file.userId ?? 'me') : null,
     readRows: file.readRows ?? rows.length,
     sequence,
-    periods: periodsOf(table, rows),
+    periods: file.periods ?? periodsOf(table, rows),
   };
 }
 
@@ -293,4 +295,24 @@ function plain(value: unknown): unknown {
   if (value instanceof Date) return value.toISOString();
   if (typeof value === 'bigint') return Number(value);
   return value;
+}
+
+/** A store whose `number`th write or delete fails, and everything after it, as if the process had been killed there. */
+export function stoppedAt(store: LakeStore, number: number): LakeStore {
+  let writes = 0;
+  const check = (): void => {
+    writes += 1;
+    if (writes >= number) throw new Error(`killed at write ${number}`);
+  };
+  return {
+    ...store,
+    async put(key, body, condition) {
+      check();
+      return store.put(key, body, condition);
+    },
+    async delete(key) {
+      check();
+      return store.delete(key);
+    },
+  };
 }

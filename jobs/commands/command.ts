@@ -63,6 +63,15 @@ export const QUARANTINE_OPTION = {
   },
 } satisfies Record<string, Options>;
 
+export const REBUILD_OPTION = {
+  rebuild: { type: 'boolean', default: false, describe: 'Make everything again, also what is up to date' },
+} satisfies Record<string, Options>;
+
+/** Refused input is told by the exit code once all else is done, unless the caller asked otherwise. */
+export function refusedExit(args: Arguments, refused: number): Outcome['exit'] {
+  return refused > 0 && args['on-quarantine'] !== 'warn' ? 'data' : 'ok';
+}
+
 /** `12,345 rows`, `1 row`. */
 export function count(number: number | bigint, noun: string, plural = `${noun}s`): string {
   return `${number.toLocaleString('en')} ${number === 1 || number === 1n ? noun : plural}`;

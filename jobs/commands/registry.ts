@@ -4,7 +4,6 @@ import { join, resolve } from 'node:path';
 import type { CheckResult } from '../check.ts';
 import type { Effects } from '../effects.ts';
 import { JobError } from '../errors.ts';
-import { parseInterval } from '../interval.ts';
 import type { Target } from '../lake/keys.ts';
 import {
   type Arguments,
@@ -13,21 +12,19 @@ import {
   INTERVAL_OPTIONS,
   isElsewhere,
   list,
-  type Outcome,
   optional,
   PATHS,
   QUARANTINE_OPTION,
+  REBUILD_OPTION,
+  refusedExit,
   TARGET_OPTION,
   whole,
 } from './command.ts';
 import { GC } from './deleting.ts';
 import { EXTRACT } from './extract.ts';
 import { COVERAGE, LOGIN } from './spotify.ts';
-import { checkText, findingsText, loadText, promoteText, runText, transformText } from './summary.ts';
-
-const REBUILD = {
-  rebuild: { type: 'boolean', default: false, describe: 'Make everything again, also what is up to date' },
-} as const;
+import { checkText, findingsText, loadText, promoteText, runText } from './summary.ts';
+import { TRANSFORM } from './transform.ts';
 
 /** Every command, in the order of the flow. Jobs are imported when they run: `--help` and `sql` need not wait for the rest. */
 export const COMMANDS: readonly Command[] = [
@@ -99,29 +96,7 @@ export const COMMANDS: readonly Command[] = [
       };
     },
   },
-  {
-    usage: 'transform',
-    summary: 'Bronze to silver: typed, deduplicated tables; only partitions that new bronze touches',
-    reads: 'bronze',
-    writes: 'silver',
-    options: { ...INTERVAL_OPTIONS, ...REBUILD, ...QUARANTINE_OPTION },
-    isWriter: true,
-    async run(args, effects, runId) {
-      const { transform } = await import('../transform.ts');
-      const { from, to } = parseInterval(optional(args.from), optional(args.to));
-      const loadedOn = new Date(effects.now()).toISOString().slice(0, 10);
-      const result = await transform(
-        { runId, loadedOn, ...(from && { from }), ...(to && { to }), rebuild: args.rebuild === true },
-        effects,
-      );
-      const json = {
-        status: result.status,
-        accounts: result.accounts,
-        partitions: result.tables.reduce((sum, table) => sum + table.written, 0),
-      };
-      return { text: transformText(result), json, exit: refusedExit(args, result.accounts.quarantined) };
-    },
-  },
+  TRANSFORM,
   {
     usage: 'enrich',
     summary: 'Silver to gold: run the models, publish them by a swap',
@@ -133,7 +108,7 @@ export const COMMANDS: readonly Command[] = [
         ...INTERVAL_OPTIONS.to,
         describe: 'as_of, the exclusive end (default: the midnight after the newest listening)',
       },
-      ...REBUILD,
+      ...REBUILD_OPTION,
     },
     isWriter: true,
     async run(args, effects, runId) {
@@ -315,11 +290,6 @@ function outDir(args: Arguments, { config }: Effects): string | undefined {
   const out = optional(args.out);
   if (out === undefined && isElsewhere(config.lakeUri)) return undefined;
   return resolve(out ?? join(config.lakeUri, 'report'));
-}
-
-/** Refused input is told by the exit code once all else is done, unless the caller asked otherwise. */
-function refusedExit(args: Arguments, refused: number): Outcome['exit'] {
-  return refused > 0 && args['on-quarantine'] !== 'warn' ? 'data' : 'ok';
 }
 
 async function statementOf(args: Arguments): Promise<string> {

@@ -6,6 +6,8 @@ import type { Effects } from '../effects.ts';
 import type { LoadedFile, LoadResult } from '../load.ts';
 import { isChanged, type PromoteResult, type TableDifference } from '../promote.ts';
 import type { RunResult } from '../run.ts';
+import type { Plan } from '../silver/plan.ts';
+import type { StageResult } from '../silver/stage.ts';
 import type { TransformResult } from '../transform.ts';
 import { count, isElsewhere } from './command.ts';
 
@@ -159,10 +161,34 @@ export function transformText(result: TransformResult): string {
   const written = result.tables.reduce((sum, table) => sum + table.written, 0);
   return [
     ...accountLines(result),
-    row('silver', `${count(written, 'partition')} written`),
+    row(
+      'silver',
+      `${count(written, 'partition')} written${result.taken > 0 ? `; ${number(result.taken)} were staged` : ''}`,
+    ),
     ...changed,
     ...refusedLines([], result),
     row('next', 'listenlake check --scope silver, listenlake enrich'),
+  ].join('\n');
+}
+
+/** The intervals of a plan, one a line. */
+export function planText({ status, partitions }: Plan): string {
+  if (status === 'nothing_new') return 'silver is up to date';
+  if (partitions.length === 0) return 'not worth sharing\nnext: listenlake transform';
+  const lines = partitions.map(({ from, to, rows }) => `  --from ${from} --to ${to}   about ${count(rows, 'row')}`);
+  return [
+    `${count(partitions.length, 'share')} for listenlake transform --stage:`,
+    ...lines,
+    row('next', 'each of them, then listenlake transform'),
+  ].join('\n');
+}
+
+/** What `transform --stage` did. */
+export function stageText({ status, partitions, built }: StageResult): string {
+  if (status === 'nothing_new') return 'silver is up to date';
+  return [
+    row('staged', `${count(partitions, 'partition')}, ${number(built)} of them built now`),
+    row('next', 'listenlake transform'),
   ].join('\n');
 }
 

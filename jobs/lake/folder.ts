@@ -76,6 +76,7 @@ export async function openFolderLake(path: string): Promise<LakeStore> {
     async localFile(key) {
       return existing(root, key);
     },
+    localFolder: (prefix) => join(root, prefix),
     async *list(prefix) {
       yield* walk(root, prefix);
     },

@@ -8,6 +8,8 @@
  *     gold/<target>/<run>/<model>/part-0.parquet         one prefix a run, published by pointing at it
  *     manifests/<20 digits>.json                         the commit log: the last one is the state of the lake
  *     state/<kind>/<sha256>.json                         file lists that manifests point at, content-addressed
+ *     staging/transform/<table>/<fingerprint>.json       a partition of silver that was built ahead, named by what it was built from
+ *     staging/transform/objects/<sha256>.parquet         its rows; of no worth once the transform has committed
  *     leases/<name>.json                                 who writes now
  *     report/report.html, report/charts/<name>.png       the newest report
  *     athena-results/<workgroup>/                        (S3 only) what queries answered; gone after some days
@@ -33,6 +35,7 @@ export const PREFIX = {
   gold: 'gold/',
   manifests: 'manifests/',
   state: 'state/',
+  staging: 'staging/',
   leases: 'leases/',
   report: 'report/',
   queryResults: 'athena-results/',
@@ -148,6 +151,19 @@ export const REPORT_KEY = `${PREFIX.report}report.html`;
 /** `report/charts/<name>`: one chart of the newest report; `name` ends in `.png`. */
 export function reportChartKey(name: string): string {
   return `${PREFIX.report}charts/${checked(name, /^[a-z][a-z0-9_-]{0,62}\.png$/)}`;
+}
+
+/** Where `transform` keeps partitions that were built ahead of it. */
+export const STAGED_PREFIX = `${PREFIX.staging}transform/`;
+
+/** `staging/transform/<table>/<fingerprint>.json`; the fingerprint is of all that the partition depends on. */
+export function stagedPartKey(table: string, fingerprint: string): string {
+  return `${STAGED_PREFIX}${checked(table, IDENTIFIER)}/${checked(fingerprint, SHA256)}.json`;
+}
+
+/** `staging/transform/objects/<sha256>.parquet`, content-addressed. */
+export function stagedObjectKey(sha256: string): string {
+  return `${STAGED_PREFIX}objects/${checked(sha256, SHA256)}.parquet`;
 }
 
 /** `leases/<name>.json`. */

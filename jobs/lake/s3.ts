@@ -78,6 +78,7 @@ export async function openS3Lake(uri: string, options: S3Options): Promise<LakeS
       download.catch(() => downloads.delete(path));
       return download;
     },
+    localFolder: () => join(options.scratch, 'objects'),
     list: (prefix) => list(bucket, prefix, options.pageObjects),
     put: (key, body, condition = {}) =>
       translated('write', bucket, key, () =>

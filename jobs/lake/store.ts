@@ -61,6 +61,8 @@ export interface LakeStore {
   get(key: string): Promise<Readable>;
   /** A local file that holds the object's bytes, read-only, valid until the process ends (a folder: the object itself). @throws `object_missing` */
   localFile(key: string): Promise<string>;
+  /** The folder that holds `localFile` of every key with this prefix (one of keys.ts), also before there is one: what an engine must be allowed to read. */
+  localFolder(prefix: string): string;
   /** Every object whose key starts with `prefix` (end it with `/`), in key order. Left-overs of interrupted writes are not listed. */
   list(prefix: string): AsyncIterable<ObjectInfo>;
   put(key: string, body: ObjectBody, condition?: PutCondition): Promise<PutResult>;

@@ -1,5 +1,6 @@
 import type { Effects } from '../effects.ts';
 import type { Embedded } from '../engine/embedded.ts';
+import type { PartitionValues } from '../lake/keys.ts';
 import type { BronzeFile, SilverFile } from '../lake/manifest.ts';
 import type { StagedPartition } from './partition.ts';
 
@@ -33,6 +34,8 @@ export interface Build {
 /** Rows of one bronze file that a builder placed: the first of a key that the table did not have, or another one. */
 export interface PlacedRows {
   sourceKey: string;
+  /** Number of the time partition that the rows are in; 0 of tables that are built as a whole. */
+  part: number;
   newRows: number;
   duplicateRows: number;
 }
@@ -41,9 +44,58 @@ export interface PlacedRows {
 export interface Built {
   staged: StagedPartition[];
   placed: PlacedRows[];
+  /** By time partition: others that lose or win a row by its new rows, and that the index of bronze does not tell of. */
+  also?: ReadonlyMap<number, readonly number[]>;
 }
 
 export const NOTHING_BUILT: Built = Object.freeze({ staged: [], placed: [] });
+
+/** A time partition that new bronze (or the rebuild interval) may touch, by the index of bronze alone. */
+export interface TimePart {
+  readonly table: string;
+  /** Months as in months.ts, or days since 1970. */
+  readonly number: number;
+  readonly partition: PartitionValues;
+  /** Half-open, UTC, Unix ms. */
+  readonly fromMs: number;
+  readonly toMs: number;
+  /** All bronze that its rows and its accounts are a function of. */
+  readonly inputs: readonly BronzeFile[];
+  /** About how many rows of bronze are in it. */
+  readonly rows: number;
+}
+
+/** A table that is built by time: each part is a function of its inputs, so it does not matter who builds it, or what else is built. */
+export interface TimeTable {
+  readonly table: string;
+  /** Ascending. */
+  readonly parts: readonly TimePart[];
+  /**
+   * Builds parts. Those it comes back without are as they were committed.
+   *
+   * @param wanted numbers of parts
+   * @param had parts that somebody else has built from the same bronze: whatever else turns out to be touched is built, too.
+   *   Undefined: nothing but `wanted` is built
+   */
+  build(wanted: readonly number[], had: ReadonlySet<number> | undefined): Promise<Built>;
+}
+
+/** Rows of files by the part that `partOf` gives for the start of a period, spread evenly over the periods of a file. */
+export function estimateRows(
+  files: readonly BronzeFile[],
+  periodsOf: (file: BronzeFile) => readonly (readonly [fromMs: number, toMs: number])[],
+  partOf: (ms: number) => number,
+): Map<number, number> {
+  const rows = new Map<number, number>();
+  for (const file of files) {
+    const periods = periodsOf(file);
+    for (const [fromMs] of periods) {
+      const part = partOf(fromMs);
+      rows.set(part, (rows.get(part) ?? 0) + file.rows / periods.length);
+    }
+  }
+  return rows;
+}
 
 /** Whether the rebuild interval is set and overlaps the half-open interval. */
 export function isInRebuild(build: Build, fromMs: number, toMs: number): boolean {

@@ -103,9 +103,9 @@ async function createItems(db: Embedded): Promise<void> {
 async function account({ db }: Build): Promise<PlacedRows[]> {
   await db.run(
     `create or replace table placed_rows as
-     select file_no, source_row, key from snapshot_rows where problem is null
+     select file_no, source_row, key, 0 as part from snapshot_rows where problem is null
      union all
-     select file_no, source_row, concat_ws('|', 'track_genres', track_id, coalesce(genre, '')) as key from csv_tracks where track_id is not null`,
+     select file_no, source_row, concat_ws('|', 'track_genres', track_id, coalesce(genre, '')) as key, 0 as part from csv_tracks where track_id is not null`,
   );
   await db.run(
     `create or replace table known_keys as

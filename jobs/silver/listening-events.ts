@@ -1,5 +1,13 @@
 import type { BronzeFile } from '../lake/manifest.ts';
-import { type Build, type Built, isInRebuild, isWholeRebuild, NOTHING_BUILT } from './build.ts';
+import {
+  type Build,
+  type Built,
+  estimateRows,
+  isInRebuild,
+  isWholeRebuild,
+  NOTHING_BUILT,
+  type TimeTable,
+} from './build.ts';
 import { periodBounds, sqlTimestamp } from './months.ts';
 import {
   createBronze,
@@ -17,18 +25,52 @@ import { stageByTime } from './time-partitions.ts';
 const DAY_MS = 86_400_000;
 const TABLE = 'listening_events';
 
+/** A part of silver.listening_events that is to be built. */
+interface Share {
+  files: readonly BronzeFile[];
+  local: readonly LocalBronze[];
+  /** Dates by number of days since 1970. */
+  wanted: ReadonlySet<number>;
+  /** See `TimeTable.build`. */
+  had: ReadonlySet<number> | undefined;
+}
+
 /**
- * Builds the dates of silver.listening_events that new bronze (or the rebuild interval) touches.
+ * The dates of silver.listening_events that new bronze (or the rebuild interval) touches.
  *
  * An event counts once in the whole lake, also where a copy of it has another date: so the ids of what is built are looked up in all
  * bronze (one column of it), and a date that has lost or won an event by it is built, too.
  */
-export async function buildListeningEvents(build: Build): Promise<Built> {
-  const { db, effects } = build;
+export async function planListeningEvents(build: Build): Promise<TimeTable> {
   const files = build.index.filter((file) => file.table === TABLE);
   const fresh = files.filter((file) => build.isNew(file));
-  if (fresh.length === 0 && build.rebuild === undefined) return NOTHING_BUILT;
-  if (files.length === 0 && !build.committed.get(TABLE)?.length) return NOTHING_BUILT;
+  const dates = new Set(fresh.flatMap(datesOfFile));
+  for (const day of [...committedDates(build), ...files.flatMap(datesOfFile)]) {
+    if (isInRebuild(build, day * DAY_MS, (day + 1) * DAY_MS)) dates.add(day);
+  }
+  const rowsOf = estimateRows(files, (file) => file.periods.map(periodBounds), dayOf);
+  return {
+    table: TABLE,
+    parts: [...dates].sort(ascending).map((day) => ({
+      table: TABLE,
+      ...{ number: day, partition: { event_date: dateText(day * DAY_MS) } },
+      ...{ fromMs: day * DAY_MS, toMs: (day + 1) * DAY_MS },
+      ...{ inputs: files, rows: rowsOf.get(day) ?? 0 },
+    })),
+    build: (wanted, had) => buildDates(build, files, wanted, had),
+  };
+}
+
+async function buildDates(
+  build: Build,
+  files: readonly BronzeFile[],
+  wanted: readonly number[],
+  had: ReadonlySet<number> | undefined,
+): Promise<Built> {
+  const { db, effects } = build;
+  // A file whose index names no date has none that can be read, or refused rows only: it must be looked at once.
+  const isUnplaced = (file: BronzeFile): boolean => build.isNew(file) && file.periods.length === 0 && file.rows > 0;
+  if (wanted.length === 0 && (had === undefined || !files.some(isUnplaced))) return NOTHING_BUILT;
   effects.progress.start('events');
   const local = await localBronze(effects.store, files);
   const sorted = await createSourceFiles(
@@ -39,28 +81,34 @@ export async function buildListeningEvents(build: Build): Promise<Built> {
   );
   await read(build, local);
   await createStage(db, 'stg_events');
-  const isAll = fresh.length === files.length || isWholeRebuild(build);
-  const dates = isAll ? await readEverything(build) : await readWhatIsTouched(build, local);
+  const isAll = had?.size === 0 && (files.every((file) => build.isNew(file)) || isWholeRebuild(build));
+  const share: Share = { files, local, wanted: new Set(wanted), had };
+  const { dates, also } = isAll ? await readEverything(build) : await readWhatIsTouched(build, share);
   await createResult(db, 'event_marks');
-  await read(build, local);
+  await read(
+    build,
+    local.filter(({ file }) => build.isNew(file) || isWholeRebuild(build)),
+  );
   const placed = await placedRows(db, 'event_accounts');
   await refuse(db, 'event_rows', 'events_refused');
   const staged = await stageByTime(build, {
     table: TABLE,
     stages: { [TABLE]: 'stg_events' },
     rows: { table: 'event_rows', part: 'epoch_ms(occurred_at) // 86400000' },
-    parts: dates.map((ms) => ({
-      number: ms / DAY_MS,
-      values: { event_date: dateText(ms) },
-      fromMs: ms,
-      toMs: ms + DAY_MS,
+    parts: dates.map((day) => ({
+      number: day,
+      values: { event_date: dateText(day * DAY_MS) },
+      fromMs: day * DAY_MS,
+      toMs: (day + 1) * DAY_MS,
     })),
     files: sorted,
     paths: new Map(local.map(({ file, path }) => [file, path])),
   });
   await db.run('drop table event_rows; drop table event_marks');
   effects.progress.end(`${staged.length} dates`);
-  return { staged, placed };
+  // Copies at other dates are at hand, too: those dates account for them.
+  const own = new Set(dates);
+  return { staged, placed: placed.filter(({ part }) => own.has(part)), also };
 }
 
 async function read({ db }: Build, local: readonly LocalBronze[]): Promise<void> {
@@ -71,51 +119,70 @@ async function read({ db }: Build, local: readonly LocalBronze[]): Promise<void>
   );
 }
 
-/** Makes `event_rows` of all bronze. @returns dates to build (first moment, Unix ms) */
-async function readEverything(build: Build): Promise<number[]> {
-  await createResult(build.db, 'event_rows');
-  const dates = new Set(await datesOf(build, 'event_rows'));
-  for (const ms of committedDates(build)) dates.add(ms);
-  return [...dates].sort((a, b) => a - b);
+/** Dates to build, ascending, and by date the others that hold copies of its new rows. */
+interface Touched {
+  dates: number[];
+  also: Map<number, number[]>;
 }
 
-/**
- * Makes `event_rows` of the dates that new files touch: all rows of those dates, and their copies wherever they are.
- * @returns dates to build (first moment, Unix ms)
- */
-async function readWhatIsTouched(build: Build, local: readonly LocalBronze[]): Promise<number[]> {
-  const { db } = build;
-  await read(
-    build,
-    local.filter(({ file }) => build.isNew(file)),
-  );
-  await db.run(`create or replace table fresh_rows as ${silverSelect('event_rows')}`);
-  await readCopies(build, local, 'fresh_rows');
-  const dates = new Set([...(await datesOf(build, 'fresh_rows')), ...(await datesOf(build, 'event_copies'))]);
-  const known = [
-    ...committedDates(build),
-    ...local.flatMap(({ file }) => file.periods.map((period) => periodBounds(period)[0])),
-  ];
-  for (const ms of known) if (isInRebuild(build, ms, ms + DAY_MS)) dates.add(ms);
-  const sorted = [...dates].sort((a, b) => a - b);
+/** Makes `event_rows` of all bronze. */
+async function readEverything(build: Build): Promise<Touched> {
+  await createResult(build.db, 'event_rows');
+  const dates = new Set([...(await datesOf(build, 'event_rows')), ...committedDates(build)]);
+  return { dates: [...dates].sort(ascending), also: new Map() };
+}
 
-  const isTouched = (file: BronzeFile): boolean =>
-    file.periods.length === 0 || file.periods.some((period) => dates.has(periodBounds(period)[0]));
-  await read(
-    build,
-    local.filter(({ file }) => build.isNew(file) || isTouched(file)),
+/** Makes `event_rows` of the dates that new files touch: all rows of those dates, and their copies wherever they are. */
+async function readWhatIsTouched(build: Build, { local, wanted, had }: Share): Promise<Touched> {
+  const { db } = build;
+  const isOf = (file: BronzeFile, dates: ReadonlySet<number>): boolean =>
+    datesOfFile(file).some((date) => dates.has(date));
+  const own = local.filter(
+    ({ file }) => build.isNew(file) && (isOf(file, wanted) || (had !== undefined && file.periods.length === 0)),
   );
-  const values = sorted.map((ms) => `(${sqlTimestamp(ms)})`);
-  await createResult(
-    db,
-    'event_rows',
-    values.length === 0
-      ? 'where problem is not null'
-      : `where problem is not null or date_trunc('day', occurred_at) in (select day from (values ${values.join(', ')}) as days(day))`,
+  await read(build, own);
+  await db.run(
+    `create or replace table fresh_rows as select * from (${silverSelect('event_rows')}\n)
+     where problem is not null or ${had === undefined ? isAtDate(wanted) : `not ${isAtDate(had)}`}`,
   );
+  await readCopies(build, local, 'fresh_rows');
+  const also = await copiedDates(build);
+  const dates = new Set(wanted);
+  if (had !== undefined) {
+    for (const date of [...(await datesOf(build, 'fresh_rows')), ...(await datesOf(build, 'event_copies'))]) {
+      if (!had.has(date)) dates.add(date);
+    }
+  }
+  const touched = local.filter(({ file }) => file.periods.length === 0 || isOf(file, dates));
+  await read(build, [...new Set([...own, ...touched])]);
+  await createResult(db, 'event_rows', `where problem is not null or ${isAtDate(dates)}`);
   await readCopies(build, local, 'event_rows');
   await db.run('insert into event_rows select * from event_copies; drop table event_copies; drop table fresh_rows');
-  return sorted;
+  return { dates: [...dates].sort(ascending), also };
+}
+
+/** True of a row of `event_rows` at one of these dates, as SQL. */
+function isAtDate(dates: ReadonlySet<number>): string {
+  const values = [...dates].map((date) => `(${sqlTimestamp(date * DAY_MS)})`);
+  if (values.length === 0) return 'false';
+  return `coalesce(date_trunc('day', occurred_at) in (select day from (values ${values.join(', ')}) as days(day)), false)`;
+}
+
+/** By date of a row of `fresh_rows`: the dates of rows of `event_copies` that may be copies of it. */
+async function copiedDates({ db }: Build): Promise<Map<number, number[]>> {
+  const rows = await db.rows<{ day: bigint; copied: bigint }>(
+    `select distinct
+        epoch_ms(fresh_rows.occurred_at) // 86400000 as day,
+        epoch_ms(event_copies.occurred_at) // 86400000 as copied
+     from fresh_rows
+     inner join event_copies on fresh_rows.id_hash = event_copies.id_hash
+     where fresh_rows.problem is null and event_copies.problem is null`,
+  );
+  const also = new Map<number, number[]>();
+  for (const { day, copied } of rows) {
+    also.set(Number(day), [...(also.get(Number(day)) ?? []), Number(copied)]);
+  }
+  return also;
 }
 
 /** Makes `event_copies`: rows of any file that have the id of a row of `table` and are not in it. */
@@ -145,16 +212,30 @@ async function readCopies(build: Build, local: readonly LocalBronze[], table: st
 }
 
 async function datesOf({ db }: Build, table: string): Promise<number[]> {
-  const rows = await db.rows<{ ms: bigint }>(
-    `select distinct epoch_ms(date_trunc('day', occurred_at)) as ms from ${table} where problem is null`,
+  const rows = await db.rows<{ day: bigint }>(
+    `select distinct epoch_ms(occurred_at) // 86400000 as day from ${table} where problem is null`,
   );
-  return rows.map(({ ms }) => Number(ms));
+  return rows.map(({ day }) => Number(day));
+}
+
+function datesOfFile(file: BronzeFile): number[] {
+  return file.periods.map((period) => dayOf(periodBounds(period)[0]));
 }
 
 function committedDates(build: Build): number[] {
-  return (build.committed.get(TABLE) ?? []).map(({ partition }) => Date.parse(`${partition.event_date}T00:00:00Z`));
+  return (build.committed.get(TABLE) ?? []).map(({ partition }) =>
+    dayOf(Date.parse(`${partition.event_date}T00:00:00Z`)),
+  );
+}
+
+function dayOf(ms: number): number {
+  return Math.floor(ms / DAY_MS);
 }
 
 function dateText(ms: number): string {
   return new Date(ms).toISOString().slice(0, 10);
+}
+
+function ascending(a: number, b: number): number {
+  return a - b;
 }

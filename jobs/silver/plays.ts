@@ -1,7 +1,15 @@
 import { stopIfAsked } from '../effects.ts';
 import type { Embedded } from '../engine/embedded.ts';
 import type { BronzeFile } from '../lake/manifest.ts';
-import { type Build, type Built, inParallel, isInRebuild, isWholeRebuild, NOTHING_BUILT } from './build.ts';
+import {
+  type Build,
+  type Built,
+  estimateRows,
+  inParallel,
+  isInRebuild,
+  isWholeRebuild,
+  type TimeTable,
+} from './build.ts';
 import { type Month, monthOf, monthPartition, monthStart, periodBounds, sqlTimestamp } from './months.ts';
 import { type PlayPair, pairOff } from './play-pairs.ts';
 import {
@@ -17,6 +25,7 @@ import {
 } from './relations.ts';
 import { stageByTime } from './time-partitions.ts';
 
+const TABLE = 'plays';
 const DAY_MS = 86_400_000;
 /** An offline play can be reported this long after it ended (`is_offline_start` in macros.sql, and a day for its length). */
 const OFFLINE_REACH_MS = 46 * DAY_MS;
@@ -42,27 +51,55 @@ export function feedsPlays(file: BronzeFile): boolean {
 }
 
 /**
- * Builds the months of silver.plays that new bronze (or the rebuild interval) touches, each from all bronze that may reach into it.
+ * The months of silver.plays that new bronze (or the rebuild interval) touches, each from all bronze that may reach into it.
  *
  * A month is a function of the rows that ended in it or within two days of it, and of those that were reported with them (which is up
  * to 46 days later), and of nothing else: so it does not matter which run builds it, or what else that run builds.
  */
-export async function buildPlays(build: Build): Promise<Built> {
+export async function planPlays(build: Build): Promise<TimeTable> {
   const files = build.index.filter(feedsPlays);
   const fresh = files.filter((file) => build.isNew(file));
-  if (fresh.length === 0 && build.rebuild === undefined) return NOTHING_BUILT;
+  const isAsked = fresh.length > 0 || build.rebuild !== undefined;
   const known = new Map<BronzeFile, [number, number][]>();
-  for (const file of files) known.set(file, await reportedIn(build, file));
-  const months = monthsToBuild(build, files, fresh, known);
-  const built: Built = { staged: [], placed: [] };
-  build.effects.progress.start('plays', months.length);
-  for (const chunk of chunks(months, files, known, build.limits.passRows)) {
-    const part = await buildChunk(build, files, known, chunk);
-    built.staged.push(...part.staged);
-    built.placed.push(...part.placed);
-  }
-  build.effects.progress.end(`${built.staged.length} months`);
-  return built;
+  if (isAsked) for (const file of files) known.set(file, await reportedIn(build, file));
+  const rowsOf = estimateRows(files, (file) => known.get(file) ?? [], monthOf);
+  const months = isAsked ? monthsToBuild(build, files, fresh, known) : [];
+  return {
+    table: TABLE,
+    parts: months.map((month) => ({
+      table: TABLE,
+      number: month,
+      partition: monthPartition(month),
+      fromMs: monthStart(month),
+      toMs: monthStart(month + 1),
+      inputs: reaching(files, known, monthStart(month), monthStart(month + 1)),
+      rows: rowsOf.get(month) ?? 0,
+    })),
+    async build(wanted) {
+      const built: Built = { staged: [], placed: [] };
+      if (wanted.length === 0) return built;
+      build.effects.progress.start('plays', wanted.length);
+      for (const chunk of chunks(wanted, rowsOf, build.limits.passRows)) {
+        const part = await buildChunk(build, files, known, chunk);
+        built.staged.push(...part.staged);
+        built.placed.push(...part.placed);
+      }
+      build.effects.progress.end(`${built.staged.length} months`);
+      return built;
+    },
+  };
+}
+
+/** Files with plays that were reported so near to the interval that they may say something about plays that ended in it. */
+function reaching(
+  files: readonly BronzeFile[],
+  known: ReadonlyMap<BronzeFile, readonly [number, number][]>,
+  fromMs: number,
+  toMs: number,
+): BronzeFile[] {
+  return files.filter((file) =>
+    (known.get(file) ?? []).some(([from, to]) => from < toMs + OFFLINE_REACH_MS + MARGIN_MS && to > fromMs - MARGIN_MS),
+  );
 }
 
 /** When the file's plays were reported, as half-open intervals. A file whose index does not say is asked. */
@@ -100,7 +137,7 @@ function monthsToBuild(
         for (let month = monthOf(from - OFFLINE_REACH_MS); monthStart(month) < to + DAY_MS; month += 1) all.add(month);
       }
     }
-    for (const { partition } of build.committed.get('plays') ?? []) {
+    for (const { partition } of build.committed.get(TABLE) ?? []) {
       all.add(Number(partition.year) * 12 + Number(partition.month) - 1);
     }
     for (const month of all) if (isInRebuild(build, monthStart(month), monthStart(month + 1))) months.add(month);
@@ -109,18 +146,7 @@ function monthsToBuild(
 }
 
 /** Groups of neighbouring months with at most about `rowsMax` rows; a wide gap ends a group, so that nobody reads what lies in it. */
-function chunks(
-  months: readonly Month[],
-  files: readonly BronzeFile[],
-  known: ReadonlyMap<BronzeFile, [number, number][]>,
-  rowsMax: number,
-): Month[][] {
-  const rowsOf = new Map<Month, number>();
-  for (const file of files) {
-    const intervals = known.get(file) ?? [];
-    for (const [from] of intervals)
-      rowsOf.set(monthOf(from), (rowsOf.get(monthOf(from)) ?? 0) + file.rows / intervals.length);
-  }
+function chunks(months: readonly Month[], rowsOf: ReadonlyMap<Month, number>, rowsMax: number): Month[][] {
   const groups: Month[][] = [];
   let rows = 0;
   for (const month of months) {
@@ -148,11 +174,9 @@ async function buildChunk(
   stopIfAsked(effects.signal);
   const fromMs = monthStart(months[0] ?? 0);
   const toMs = monthStart((months.at(-1) ?? 0) + 1);
-  const reaching = files.filter((file) =>
-    (known.get(file) ?? []).some(([from, to]) => from < toMs + OFFLINE_REACH_MS + MARGIN_MS && to > fromMs - MARGIN_MS),
-  );
-  const local = await localBronze(effects.store, reaching);
-  const sorted = await readFiles(build, reaching, local, db);
+  const near = reaching(files, known, fromMs, toMs);
+  const local = await localBronze(effects.store, near);
+  const sorted = await readFiles(build, near, local, db);
   const hasOthers = sorted.some((file) => file.table !== 'export_extended');
   // A play of account data finds the play of the extended export by the time of the report: all that were reported with it must be seen.
   const reportedToMs =
@@ -175,7 +199,7 @@ async function buildChunk(
   const placed = await placedRows(db, 'play_accounts');
   await refuse(db, 'play_rows', 'plays_refused');
   const staged = await stageByTime(build, {
-    table: 'plays',
+    table: TABLE,
     stages: STAGES,
     rows: { table: 'play_rows', part: 'year(ended_at) * 12 + month(ended_at) - 1' },
     parts: touched.map((month) => ({

@@ -167,11 +167,14 @@ export async function isReadable(db: Embedded, path: string): Promise<boolean> {
   }
 }
 
-/** Rows of new files by what became of them, from a select with `source_key`, `new_rows`, `duplicate_rows`. */
+/** Rows of new files by what became of them, from a select with `source_key`, `part`, `new_rows`, `duplicate_rows`. */
 export async function placedRows(db: Embedded, select: string): Promise<PlacedRows[]> {
-  const rows = await db.rows<{ source_key: string; new_rows: bigint; duplicate_rows: bigint }>(silverSelect(select));
+  const rows = await db.rows<{ source_key: string; part: bigint; new_rows: bigint; duplicate_rows: bigint }>(
+    silverSelect(select),
+  );
   return rows.map((row) => ({
     sourceKey: row.source_key,
+    part: Number(row.part),
     newRows: Number(row.new_rows),
     duplicateRows: Number(row.duplicate_rows),
   }));

@@ -58,6 +58,11 @@ export const CHARTS_SHAPES: readonly CsvShape[] = [
   },
 ];
 
+/** True where each record of the kind says its date (or does not); elsewhere the file's name, or the kind itself, says it for all of them. */
+export function isDatedByRecord(kind: string): boolean {
+  return CHARTS_SHAPES.some((shape) => shape.name === kind && shape.periodOf !== undefined);
+}
+
 function placeOfRegional(fileName: string): ChartPlace {
   const name = fileName.slice(fileName.lastIndexOf('/') + 1);
   const found = /([a-z]{2,6})-(daily|weekly)-(\d{4}-\d{2}-\d{2})(?:--(\d{4}-\d{2}-\d{2}))?/.exec(name);

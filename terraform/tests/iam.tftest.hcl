@@ -20,12 +20,12 @@ run "deny_matrix" {
       check     = ["athena-results/dev/*", "athena-results/prod/*", "gold/dev/*", "gold/prod/*", "leases/*", "manifests/*", "silver/*", "state/*"]
       enrich    = ["athena-results/dev/*", "gold/dev/*", "leases/*", "manifests/*", "silver/*", "state/*"]
       extract   = ["landing/*", "leases/*", "manifests/*", "state/*"]
-      forget    = ["athena-results/*", "athena-results/dev/*", "athena-results/prod/*", "bronze/*", "gold/dev/*", "gold/prod/*", "landing/*", "leases/*", "manifests/*", "report/*", "silver/*", "state/*"]
-      gc        = ["bronze/*", "gold/dev/*", "gold/prod/*", "leases/*", "manifests/*", "silver/*", "state/*"]
+      forget    = ["athena-results/*", "athena-results/dev/*", "athena-results/prod/*", "bronze/*", "gold/dev/*", "gold/prod/*", "landing/*", "leases/*", "manifests/*", "report/*", "silver/*", "staging/*", "state/*"]
+      gc        = ["bronze/*", "gold/dev/*", "gold/prod/*", "leases/*", "manifests/*", "silver/*", "staging/*", "state/*"]
       load      = ["bronze/*", "landing/*", "leases/*", "manifests/*", "state/*"]
       promote   = ["athena-results/prod/*", "gold/dev/*", "gold/prod/*", "leases/*", "manifests/*", "silver/*", "state/*"]
       report    = ["athena-results/prod/*", "gold/prod/*", "manifests/*", "state/*"]
-      transform = ["bronze/*", "leases/*", "manifests/*", "silver/*", "state/*"]
+      transform = ["bronze/*", "leases/*", "manifests/*", "silver/*", "staging/*", "state/*"]
     })
     error_message = "read: extract must not read silver, enrich not prod, report only prod"
   }
@@ -42,7 +42,7 @@ run "deny_matrix" {
       load      = ["bronze/*", "leases/*", "manifests/*", "state/*"]
       promote   = ["athena-results/prod/*", "gold/prod/*", "leases/*", "manifests/*", "state/*"]
       report    = ["athena-results/prod/*", "report/*"]
-      transform = ["leases/*", "manifests/*", "silver/*", "state/*"]
+      transform = ["leases/*", "manifests/*", "silver/*", "staging/*", "state/*"]
     })
     error_message = "write: dev must not write gold_prod, only promote and forget may"
   }
@@ -54,14 +54,14 @@ run "deny_matrix" {
       check     = ["leases/*"]
       enrich    = ["leases/*"]
       extract   = ["leases/*"]
-      forget    = ["athena-results/*", "bronze/*", "gold/dev/*", "gold/prod/*", "landing/*", "leases/*", "manifests/*", "report/*", "silver/*", "state/*"]
-      gc        = ["bronze/*", "gold/dev/*", "gold/prod/*", "leases/*", "manifests/*", "silver/*", "state/*"]
+      forget    = ["athena-results/*", "bronze/*", "gold/dev/*", "gold/prod/*", "landing/*", "leases/*", "manifests/*", "report/*", "silver/*", "staging/*", "state/*"]
+      gc        = ["bronze/*", "gold/dev/*", "gold/prod/*", "leases/*", "manifests/*", "silver/*", "staging/*", "state/*"]
       load      = ["landing/*", "leases/*"]
       promote   = ["leases/*"]
       report    = []
-      transform = ["leases/*", "silver/*"]
+      transform = ["leases/*", "silver/*", "staging/*"]
     })
-    error_message = "delete: only gc and forget; apart from the own lease, the inbox that load empties, and partitions that transform has emptied"
+    error_message = "delete: only gc and forget; apart from the own lease, the inbox that load empties, and what transform can make again: never bronze"
   }
 
   assert {

@@ -1,4 +1,4 @@
--- Accounts of the event files that are new in this run. One row per file: rows that are the first of an event nobody had, and others.
+-- Accounts of the event files that are new in this run. One row per file and date: rows that are the first of an event nobody had, and others.
 with
 
 events as (
@@ -22,6 +22,7 @@ placed as (
 
     select
         source_files.source_key,
+        epoch_ms(event_rows.occurred_at) // 86400000 as part,
         event_marks.file_no is null
         or (
             not events.is_known
@@ -45,6 +46,7 @@ final as (
 
     select
         source_key,
+        cast(part as bigint) as part,
         count_if(is_first) as new_rows,
         count_if(not is_first) as duplicate_rows
 

@@ -23,6 +23,7 @@ placed as (
 
     select
         source_files.source_key,
+        placed_rows.part,
         coalesce(
             not keys.is_known
             and known_keys.key is null
@@ -43,6 +44,7 @@ final as (
 
     select
         source_key,
+        cast(part as bigint) as part,
         count_if(is_first) as new_rows,
         count_if(not is_first) as duplicate_rows
 

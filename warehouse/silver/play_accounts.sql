@@ -1,4 +1,4 @@
--- Accounts of the files that are new in this run. One row per file: rows that are the first of a play nobody had before, and others.
+-- Accounts of the files that are new in this run. One row per file and month of the end: rows that are the first of a play nobody had before, and others.
 with
 
 plays as (
@@ -22,6 +22,7 @@ placed as (
 
     select
         play_rows.file_no,
+        year(play_rows.ended_at) * 12 + month(play_rows.ended_at) - 1 as part,
         play_marks.file_no is null
         or (
             not plays.is_known
@@ -47,6 +48,7 @@ final as (
 
     select
         source_files.source_key,
+        cast(placed.part as bigint) as part,
         count_if(placed.is_first) as new_rows,
         count_if(not placed.is_first) as duplicate_rows
 

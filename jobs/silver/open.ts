@@ -1,0 +1,86 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Effects } from '../effects.ts';
+import { openEmbedded } from '../engine/embedded.ts';
+import { readContracts } from '../lake/contracts.ts';
+import { PREFIX } from '../lake/keys.ts';
+import {
+  type BronzeFile,
+  EMPTY_STATE,
+  type LakeState,
+  latestManifest,
+  type Manifest,
+  readBronzeIndex,
+  readSilverFiles,
+  type SilverFile,
+} from '../lake/manifest.ts';
+import { type Build, LIMITS, type Limits, type TimeTable } from './build.ts';
+import { planCharts } from './charts.ts';
+import { planListeningEvents } from './listening-events.ts';
+import { planPlays } from './plays.ts';
+import { createRefusedRows } from './quarantine.ts';
+import { createMacros } from './relations.ts';
+
+/** What is committed: the bronze there is, and what silver was made of it. */
+export interface Committed {
+  base: Manifest | undefined;
+  state: LakeState;
+  /** Every loaded file. */
+  index: readonly BronzeFile[];
+  /** Every silver table but table_stats, in the order of their names. */
+  tables: readonly string[];
+  /** The files of each of them, and of table_stats. */
+  silver: ReadonlyMap<string, readonly SilverFile[]>;
+  /** Not in silver yet. */
+  isNew(file: BronzeFile): boolean;
+}
+
+/** @throws `object_missing`, `manifest_invalid` (65), `manifest_too_new` (78) */
+export async function readCommitted({ store }: Pick<Effects, 'store'>): Promise<Committed> {
+  const base = await latestManifest(store);
+  const state = base?.state ?? EMPTY_STATE;
+  const tables = readContracts()
+    .filter(({ layer, table }) => layer === 'silver' && table !== 'table_stats')
+    .map(({ table }) => table);
+  const silver = new Map<string, SilverFile[]>();
+  for (const table of [...tables, 'table_stats']) silver.set(table, await readSilverFiles(store, state, table));
+  return {
+    ...{ base, state, tables, silver },
+    index: await readBronzeIndex(store, state),
+    isNew: (file) => file.sequence > state.transformedThrough,
+  };
+}
+
+/**
+ * Opens a database to build in; close it with `build.db.close()`. Its engine may read bronze and the silver it adds to, and write to
+ * the scratch folder; nothing else.
+ */
+export async function openBuild(
+  effects: Effects,
+  { index, silver, isNew }: Committed,
+  rebuild: Build['rebuild'] = undefined,
+  limits: Limits = LIMITS,
+): Promise<Build> {
+  const { store, config, scratch } = effects;
+  const tempDir = join(scratch, 'spill');
+  await mkdir(tempDir, { recursive: true });
+  const db = await openEmbedded({
+    memoryMb: config.memoryMb,
+    threads: config.threads,
+    tempDir,
+    folders: [scratch, store.localFolder(PREFIX.bronze), store.localFolder(PREFIX.silver)],
+  });
+  try {
+    await createMacros(db);
+    await createRefusedRows({ db });
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+  return { db, effects, index, rebuild, committed: silver, isNew, limits };
+}
+
+/** The tables that are built by time, in the order in which `transform` builds them. */
+export async function planTimeTables(build: Build): Promise<TimeTable[]> {
+  return [await planPlays(build), await planListeningEvents(build), await planCharts(build)];
+}
