@@ -37,7 +37,7 @@ const GRACE_MS = DAY_MS;
 const DELETES_BETWEEN_LOOKS = 50;
 
 /**
- * Deletes what no kept commit names: objects of killed runs, versions of gold that were replaced, lists and manifests of old commits, tables of
+ * Deletes what no kept commit names: objects of killed runs, partitions that were staged and not taken, versions of gold that were replaced, lists and manifests of old commits, tables of
  * runs in the catalog, unfinished writes. Kept are the newest commits (readers see the last one) and every one that was the newest in the last
  * `keepDays`. Never deleted: what is not the lake's own, what is younger than a day, what lies in landing.
  *
@@ -64,7 +64,7 @@ export async function gc(input: GcInput, effects: Effects): Promise<GcResult> {
     layers: none(),
   };
   // Manifests first and in their order: what is left of them is without gaps, and an object that outlives its manifest is found again.
-  for (const layer of ['manifests', 'gold', 'silver', 'bronze', 'state'] as const) {
+  for (const layer of ['manifests', 'gold', 'silver', 'staging', 'bronze', 'state'] as const) {
     const isKept = ({ key, modifiedAt }: ObjectInfo): boolean =>
       modifiedAt >= now - GRACE_MS || (layer === 'manifests' ? keptManifests.has(key) : named.has(key));
     for await (const object of ownObjects(store, layer, () => (result.foreign += 1))) {

@@ -11,6 +11,8 @@ import {
   LATEST_MANIFEST_HINT_KEY,
   manifestKey,
   silverKey,
+  stagedObjectKey,
+  stagedPartKey,
   stateKey,
 } from '../jobs/lake/keys.ts';
 import {
@@ -109,6 +111,8 @@ export function gcContract(name: string, open: () => Promise<LakeStore>): void {
       goldKey('dev', 'killed', 'm'),
       `${goldTablePrefix('prod', 'killed', 'm', 1)}20260101_part`,
       stateKey('silver', hash('killed')),
+      stagedPartKey('plays', hash('killed')),
+      stagedObjectKey(hash('killed')),
     ];
     const FOREIGN = [
       'bronze/export_extended/notes.txt',
@@ -118,6 +122,7 @@ export function gcContract(name: string, open: () => Promise<LakeStore>): void {
       'gold/dev/mine.parquet',
       'gold/dev/run/m/part-0.parquet.bak',
       'state/silver/by-hand.json',
+      'staging/transform/notes.txt',
       'manifests/old.json',
       'report/report.html',
       `landing/${hash('waits')}/waits.json`,
@@ -140,7 +145,7 @@ export function gcContract(name: string, open: () => Promise<LakeStore>): void {
         commits: 3,
         layers: {
           ...{ bronze: { objects: 2 }, silver: { objects: 1, bytes: 0 }, gold: { objects: 2 } },
-          ...{ state: { objects: 1 }, manifests: { objects: 0, bytes: 0 } },
+          ...{ state: { objects: 1 }, staging: { objects: 2 }, manifests: { objects: 0, bytes: 0 } },
         },
       });
       expect(await listKeys(store, '')).toEqual([...named, ...FOREIGN].sort());

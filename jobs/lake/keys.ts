@@ -47,6 +47,7 @@ export const LAYERS = {
   silver: [PREFIX.silver],
   gold: [`${PREFIX.gold}dev/`, `${PREFIX.gold}prod/`],
   state: [PREFIX.state],
+  staging: [PREFIX.staging],
   manifests: [PREFIX.manifests],
 } as const satisfies Record<string, readonly string[]>;
 export type Layer = keyof typeof LAYERS;
@@ -56,6 +57,7 @@ const OWN_KEYS: Readonly<Record<Layer, RegExp>> = {
   silver: /^[a-z][a-z0-9_]{0,62}\/(?:[a-z][a-z0-9_]{0,62}=[0-9A-Za-z_-]+\/)*part-0\.parquet$/,
   gold: /^(?:dev|prod)\/[0-9A-Za-z][0-9A-Za-z_.-]{0,63}\/[a-z][a-z0-9_]{0,62}\/(?:part-0\.parquet|[1-9]\d{0,3}\/[^/]+)$/,
   state: /^[a-z][a-z0-9_]{0,62}\/[0-9a-f]{64}\.json$/,
+  staging: /^transform\/(?:[a-z][a-z0-9_]{0,62}\/[0-9a-f]{64}\.json|objects\/[0-9a-f]{64}\.parquet)$/,
   manifests: /^\d{20}\.json$/,
 };
 
