@@ -197,8 +197,21 @@ resource "aws_iam_role_policy" "analyst" {
         {
           Sid      = "Query"
           Effect   = "Allow"
-          Action   = concat(local._query_actions, ["athena:BatchGetNamedQuery", "athena:GetNamedQuery", "athena:ListNamedQueries"])
+          Action   = concat(local._query_actions, ["athena:BatchGetNamedQuery", "athena:GetNamedQuery", "athena:GetQueryResultsStream", "athena:GetQueryRuntimeStatistics", "athena:ListNamedQueries"])
           Resource = [local._workgroup_arns.analysts]
+        },
+        {
+          # What the console's query editor asks before a person can choose a workgroup: names, and no resource to say them by.
+          Sid      = "Console"
+          Effect   = "Allow"
+          Action   = ["athena:ListDataCatalogs", "athena:ListEngineVersions", "athena:ListWorkGroups"]
+          Resource = ["*"]
+        },
+        {
+          Sid      = "ConsoleCatalog"
+          Effect   = "Allow"
+          Action   = ["athena:GetDatabase", "athena:GetDataCatalog", "athena:GetTableMetadata", "athena:ListDatabases", "athena:ListTableMetadata"]
+          Resource = ["arn:${local.partition}:athena:${local.region}:${local.account_id}:datacatalog/AwsDataCatalog"]
         },
         {
           Sid      = "ReadCatalog"

@@ -123,6 +123,8 @@ export function describeHost(work: string, userDataOf: () => UserData): void {
 
       const args = ['--file', path('compose.yaml'), '--env-file', path('host.env'), '--env-file', secrets];
       const environment = { DATA_DIR: data, DOCKER_GID: '991' };
+      const version = await runProgram('docker', ['compose', 'version']);
+      if (version.code !== 0) return layerSkipped('docker compose', 'not installed');
       const config = await runProgram(
         'docker',
         ['compose', '--project-name', 'host', ...args, 'config', '--format', 'json'],
@@ -130,7 +132,6 @@ export function describeHost(work: string, userDataOf: () => UserData): void {
           environment,
         },
       );
-      if (config.code === 127) return layerSkipped('docker compose', 'not installed');
       expectToSucceed(config);
       const { services } = JSON.parse(config.stdout);
       const published = Object.values<{ ports?: { host_ip: string }[] }>(services).flatMap(({ ports = [] }) => ports);

@@ -122,7 +122,7 @@ if (await isUsable())
         tables = changesOf('catalog')
           .filter(({ type }) => type === 'aws_glue_catalog_table')
           .map(({ name, index, change }) => ({ layer: name, key: index, table: change.after as Table }));
-      }, 600_000);
+      }, 1_200_000);
 
       it('S11 to S14, S22: every run passes', () => {
         const events = done.stdout

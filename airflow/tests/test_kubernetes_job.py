@@ -149,3 +149,10 @@ def test_deferrable_is_a_choice_of_the_task_too():
 def test_namespace_is_a_setting(monkeypatch):
     monkeypatch.setenv("LISTENLAKE_JOB_NAMESPACE", "elsewhere")
     assert pod_of("load")["metadata"]["namespace"] == "elsewhere"
+
+
+@pytest.mark.parametrize(("account", "expected"), [(None, "listenlake-load"), ("jobs", "jobs"), ("", None)])
+def test_account_is_the_jobs_own_unless_the_platform_gives_one(monkeypatch, account, expected):
+    if account is not None:
+        monkeypatch.setenv("LISTENLAKE_JOB_SERVICE_ACCOUNT", account)
+    assert task_of("load").service_account_name == expected

@@ -93,10 +93,17 @@ run "deny_matrix" {
     condition = alltrue(flatten([for role in concat(values(aws_iam_role_policy.job), [aws_iam_role_policy.analyst]) : [
       for statement in jsondecode(role.policy).Statement : concat(
         [for action in statement.Action : !strcontains(action, "*")],
-        [for resource in statement.Resource : resource != "*" && !strcontains(split("/", resource)[0], "*")],
+        [for resource in statement.Resource : resource != "*" && !strcontains(split("/", resource)[0], "*") || statement.Sid == "Console"],
       )
     ]]))
     error_message = "no action and no resource may be a wildcard, but for objects and tables below a name"
+  }
+
+  assert {
+    condition = jsonencode([for statement in jsondecode(aws_iam_role_policy.analyst.policy).Statement : statement.Action if statement.Sid == "Console"]) == jsonencode([
+      ["athena:ListDataCatalogs", "athena:ListEngineVersions", "athena:ListWorkGroups"]
+    ]) && !anytrue([for role in aws_iam_role_policy.job : strcontains(role.policy, "\"Console\"")])
+    error_message = "the console's lists are the only wildcard, and for analysts alone"
   }
 
   assert {
