@@ -21,6 +21,7 @@ in outcome.py. The settings are environment variables of Airflow's (of every com
     LISTENLAKE_JOB_INBOX       a folder (docker) or a volume claim (kubernetes) with files to take in; none: only landing is loaded
     LISTENLAKE_JOB_LOGIN       the same with what `listenlake login` left, for the jobs that ask Spotify
     LISTENLAKE_JOB_POOL        a pool with one slot, so that writers queue instead of coming back later; it must exist
+    LISTENLAKE_JOB_NAMESPACE   kubernetes: where the pods run; default listenlake
     LISTENLAKE_JOB_USER        docker: uid:gid of the jobs. A folder lake belongs to the one who writes it: give its owner
     LISTENLAKE_JOB_ROLES       docker: a folder of the Docker host with one folder for each job: `credentials`, an AWS credentials file
                                of the job's role
@@ -59,6 +60,25 @@ MEMORY_MIB = 2048
 PIDS_MAX = 256
 # SIGTERM gives the unit at hand 25 s (jobs/effects.ts).
 STOP_SECONDS = 30
+
+# kubernetes: Airflow's variables that a pod gets. Their values are seen in a pod's specification and in Airflow: no secret may be here.
+SETTINGS = (
+    "AWS_DEFAULT_REGION",
+    "AWS_ENDPOINT_URL",
+    "AWS_REGION",
+    "LISTENLAKE_ATHENA_WORKGROUP",
+    "LISTENLAKE_AWS_NAME",
+    "LISTENLAKE_KEEP_LANDING",
+    "LISTENLAKE_LAKE",
+    "LISTENLAKE_LOG_LEVEL",
+    "LISTENLAKE_MEMORY_MB",
+    "LISTENLAKE_S3_PATH_STYLE",
+    "LISTENLAKE_SPOTIFY_CALL_BUDGET",
+    "LISTENLAKE_SPOTIFY_CLIENT_ID",
+    "LISTENLAKE_SPOTIFY_PLAYLISTS",
+    "LISTENLAKE_THREADS",
+    "LISTENLAKE_USER",
+)
 
 # Set for every job. What it does not name comes from the job's own defaults (docs/reference/configuration.md).
 ENVIRONMENT = {"LISTENLAKE_NOTHING_NEW_EXIT": str(NOTHING_NEW_EXIT)}
@@ -246,10 +266,10 @@ def _kubernetes(command: str, needs: Sequence[str]) -> dict[str, Any]:
         # On the node's disk and not in memory: what is spilled, because memory was short, must not count as memory.
         "volumes": volumes,
         "volume_mounts": mounts,
-        # Settings and secrets by reference: neither the DAG, nor Airflow, nor a rendered field holds one.
-        "env_vars": environment,
+        # Settings are Airflow's own, as with docker; secrets come by reference, so that neither a DAG nor a rendered field holds one.
+        "env_vars": {**{name: os.environ[name] for name in SETTINGS if os.environ.get(name)}, **environment},
         "env_from": [
-            k8s.V1EnvFromSource(config_map_ref=k8s.V1ConfigMapEnvSource(name="listenlake")),
+            k8s.V1EnvFromSource(config_map_ref=k8s.V1ConfigMapEnvSource(name="listenlake", optional=True)),
             *(
                 k8s.V1EnvFromSource(secret_ref=k8s.V1SecretEnvSource(name=f"listenlake-{secret}", optional=True))
                 for secret in SECRETS.get(command, ())

@@ -20,6 +20,8 @@ NO_RIGHTS = {
 
 @pytest.fixture(autouse=True)
 def on_kubernetes(monkeypatch):
+    for name in [*settings.SETTINGS, "LISTENLAKE_JOB_NAMESPACE"]:
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(settings, "RUNNER", "kubernetes")
     monkeypatch.setenv("AIRFLOW_CONN_KUBERNETES_DEFAULT", json.dumps({"conn_type": "kubernetes"}))
 
@@ -70,6 +72,30 @@ def test_s15_pod_has_a_role_of_its_own_and_no_key(command):
     assert all(set(source) <= {"configMapRef", "secretRef"} for source in base["envFrom"])
 
 
+def test_s15_settings_of_airflow_reach_the_pod_and_secrets_do_not(monkeypatch):
+    given = {
+        "AWS_REGION": "eu-west-1",
+        "LISTENLAKE_LAKE": "s3://bucket",
+        "LISTENLAKE_MEMORY_MB": "512",
+        "LISTENLAKE_USER": "",
+        "AWS_ACCESS_KEY_ID": "a key",
+        "AWS_SECRET_ACCESS_KEY": "a secret",
+        "AWS_SESSION_TOKEN": "a token",
+        "LISTENLAKE_PSEUDONYM_KEY": "a secret of sixteen",
+        "LISTENLAKE_SPOTIFY_CLIENT_SECRET": "0123456789abcdef",
+        "LISTENLAKE_JOB_POOL": "a pool",
+    }
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    for command in COMMANDS:
+        assert {variable["name"]: variable["value"] for variable in pod_of(command)["spec"]["containers"][0]["env"]} == {
+            "AWS_REGION": "eu-west-1",
+            "LISTENLAKE_LAKE": "s3://bucket",
+            "LISTENLAKE_MEMORY_MB": "512",
+            "LISTENLAKE_NOTHING_NEW_EXIT": "99",
+        }
+
+
 def test_s14_secrets_go_to_the_jobs_of_the_table():
     secrets = {
         command: [source["secretRef"] for source in pod_of(command)["spec"]["containers"][0]["envFrom"] if "secretRef" in source]
@@ -81,7 +107,7 @@ def test_s14_secrets_go_to_the_jobs_of_the_table():
         "transform": ["listenlake-pseudonym-key"],
     }
     assert all(secret["optional"] for given in secrets.values() for secret in given)
-    assert pod_of("report")["spec"]["containers"][0]["envFrom"] == [{"configMapRef": {"name": "listenlake"}}]
+    assert pod_of("report")["spec"]["containers"][0]["envFrom"] == [{"configMapRef": {"name": "listenlake", "optional": True}}]
 
 
 def test_pod_has_an_end():
@@ -144,6 +170,27 @@ def test_operator_settings(monkeypatch):
 def test_deferrable_is_a_choice_of_the_task_too():
     assert task_of("transform", deferrable=True).deferrable
     assert not task_of("transform").deferrable
+
+
+def test_an_inbox_and_a_login_are_claims(monkeypatch):
+    monkeypatch.setattr(settings, "INBOX", "exports")
+    monkeypatch.setattr(settings, "LOGIN", "spotify-login")
+    spec = ApiClient().sanitize_for_serialization(
+        task_of("extract", "/inbox/", needs=["inbox", "spotify"]).build_pod_request_obj(dry_run=True)
+    )["spec"]
+    volumes = {volume["name"]: volume for volume in spec["volumes"]}
+    assert volumes["inbox"]["persistentVolumeClaim"] == {"claimName": "exports", "readOnly": True}
+    assert volumes["login"]["persistentVolumeClaim"]["claimName"] == "spotify-login"
+    mounts = {mount["name"]: mount for mount in spec["containers"][0]["volumeMounts"]}
+    assert (mounts["inbox"]["mountPath"], mounts["inbox"]["readOnly"]) == ("/inbox", True)
+    assert {"name": "XDG_CONFIG_HOME", "value": "/login"} in spec["containers"][0]["env"]
+
+
+def test_an_inbox_that_there_is_not_is_empty():
+    spec = ApiClient().sanitize_for_serialization(task_of("extract", "/inbox/", needs=["inbox"]).build_pod_request_obj(dry_run=True))[
+        "spec"
+    ]
+    assert next(volume for volume in spec["volumes"] if volume["name"] == "inbox") == {"name": "inbox", "emptyDir": {"sizeLimit": "16Mi"}}
 
 
 def test_namespace_is_a_setting(monkeypatch):

@@ -1,6 +1,6 @@
 /** The manifests on a real cluster: what its API server refuses to Airflow and to pods that are not jobs. */
 import { type Cluster, lastWords, openClusterOrSkip, type Pod } from './cluster.ts';
-import { buildShellImage } from './images.ts';
+import { buildShellImage } from './shell-image.ts';
 
 const cluster = await openClusterOrSkip('Kubernetes');
 
@@ -17,7 +17,7 @@ if (cluster === undefined) {
 
   /** A pod that Pod Security "restricted" admits, for a test to spoil. */
   const pod = (name: string, script: string): Pod => ({
-    metadata: { name, labels: { 'app.kubernetes.io/component': 'doctor' } },
+    metadata: { name },
     spec: {
       restartPolicy: 'Never',
       securityContext: { runAsNonRoot: true, runAsUser: 65532, seccompProfile: { type: 'RuntimeDefault' } },

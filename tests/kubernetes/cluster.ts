@@ -5,6 +5,8 @@
  *   KUBECONFIG                     the cluster, with the rights of its administrator; never the one of ~/.kube unasked
  *   NODE_GATEWAY                   address of this machine that pods reach, for the S3, Glue and Athena of the tests
  *   LISTENLAKE_TEST_CLUSTER_LOAD   command that hands an image of the Docker Engine to the cluster; the image's name is appended
+ *   LISTENLAKE_TEST_CLUSTER_UP     instead of the first two: command that starts a cluster, or waits for one, and prints
+ *                                  `export KUBECONFIG=... NODE_GATEWAY=...`; whoever sets it ends the cluster
  */
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
@@ -14,6 +16,7 @@ import { join, relative } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { stringify } from 'yaml';
+import { Unavailable } from '../aws/moto.ts';
 import { ROOT } from '../command-line.ts';
 import { layerSkipped } from '../layers.ts';
 
@@ -21,6 +24,8 @@ const run = promisify(execFile);
 const MANIFESTS = join(ROOT, 'airflow/kubernetes');
 /** A first start of a pod on a busy machine; pulls are not part of it. */
 const POD_TIMEOUT_MS = 120_000;
+/** A new machine builds its cluster first. */
+const UP_TIMEOUT_MS = 1_200_000;
 
 export interface Cluster {
   namespace: string;
@@ -56,35 +61,55 @@ interface Container {
 
 /** Undefined where there is no cluster to test on, which is then reported as left out. */
 export async function openClusterOrSkip(what: string): Promise<Cluster | undefined> {
-  const { KUBECONFIG, NODE_GATEWAY, LISTENLAKE_TEST_CLUSTER_LOAD } = process.env;
-  const missing = Object.entries({ KUBECONFIG, NODE_GATEWAY, LISTENLAKE_TEST_CLUSTER_LOAD })
-    .filter(([, value]) => !value)
-    .map(([name]) => name);
-  if (missing.length > 0) {
-    layerSkipped(what, `no cluster: ${missing.join(', ')} not set (docs/contributing.md)`);
-    return undefined;
-  }
   try {
-    await run('kubectl', ['get', '--raw', '/readyz', '--request-timeout=20s']);
+    const { KUBECONFIG, NODE_GATEWAY, LISTENLAKE_TEST_CLUSTER_LOAD } = { ...(await startedCluster()), ...process.env };
+    const missing = Object.entries({ KUBECONFIG, NODE_GATEWAY, LISTENLAKE_TEST_CLUSTER_LOAD })
+      .filter(([, value]) => !value)
+      .map(([name]) => name);
+    if (missing.length > 0) throw new Unavailable(`no cluster: ${missing.join(', ')} not set (docs/contributing.md)`);
+    return await open(KUBECONFIG!, NODE_GATEWAY!, LISTENLAKE_TEST_CLUSTER_LOAD!);
   } catch (error) {
-    layerSkipped(what, `the cluster of KUBECONFIG does not answer: ${lastWords(error)}`);
+    if (!(error instanceof Unavailable)) throw error;
+    layerSkipped(what, error.message);
     return undefined;
   }
-  return open(NODE_GATEWAY!, LISTENLAKE_TEST_CLUSTER_LOAD!);
 }
 
-async function open(gateway: string, loadCommand: string): Promise<Cluster> {
+/** What LISTENLAKE_TEST_CLUSTER_UP prints. @throws Unavailable with its last words where it fails */
+async function startedCluster(): Promise<Record<string, string>> {
+  const command = process.env.LISTENLAKE_TEST_CLUSTER_UP;
+  if (!command || process.env.KUBECONFIG) return {};
+  try {
+    const { stdout } = await run('sh', ['-c', command], { timeout: UP_TIMEOUT_MS, maxBuffer: 16 * 1024 * 1024 });
+    const lines = stdout.split('\n').filter((line) => line.startsWith('export '));
+    return Object.fromEntries(
+      lines.flatMap((line) => [...line.matchAll(/(\w+)=(\S*)/g)].map(([, name = '', value = '']) => [name, value])),
+    );
+  } catch (error) {
+    throw new Unavailable(`the cluster did not start: ${lastWords(error)}`);
+  }
+}
+
+async function open(kubeconfig: string, gateway: string, loadCommand: string): Promise<Cluster> {
   const namespace = `listenlake-test-${randomBytes(3).toString('hex')}`;
   const folder = await realpath(await mkdtemp(join(tmpdir(), 'listenlake-cluster-')));
-  const kubectl = async (args: string[], input?: string): Promise<string> => {
-    const running = run('kubectl', ['--namespace', namespace, ...args], { maxBuffer: 64 * 1024 * 1024 });
-    running.child.stdin?.end(input ?? '');
+  const kubectl = async (args: string[], input = ''): Promise<string> => {
+    const options = { maxBuffer: 64 * 1024 * 1024, env: { ...process.env, KUBECONFIG: kubeconfig } };
+    const running = run('kubectl', ['--namespace', namespace, ...args], options);
+    // A program that ends without reading it is told of by its exit code.
+    running.child.stdin?.on('error', () => {}).end(input);
     return (await running).stdout;
   };
   const close = async (): Promise<void> => {
     await kubectl(['delete', 'namespace', namespace, '--ignore-not-found', '--timeout=90s']);
     await rm(folder, { recursive: true, force: true });
   };
+  try {
+    await kubectl(['get', '--raw', '/readyz', '--request-timeout=20s']);
+  } catch (error) {
+    await rm(folder, { recursive: true, force: true });
+    throw new Unavailable(`the cluster of KUBECONFIG does not answer: ${lastWords(error)}`);
+  }
   try {
     await writeFile(join(folder, 'kustomization.yaml'), overlay(namespace, relative(folder, MANIFESTS)));
     await kubectl(['apply', '-k', folder]);

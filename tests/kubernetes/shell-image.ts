@@ -1,22 +1,24 @@
-/** Images of the tests on Kubernetes. Docker must be there; what is built is tagged `:test` and stays for the next run. */
+/** The image that stands for the sidecar's in tests on Kubernetes. */
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ROOT } from '../command-line.ts';
 
+export const SHELL_IMAGE = 'listenlake-shell:test';
+
 /**
  * A small image with a shell and without root: it stands for the sidecar that keeps a task's result, whose usual image a cluster without
- * a way to a registry cannot pull.
+ * a way to a registry cannot pull. KubernetesPodOperator ends the sidecar by `pgrep`, which slim images lack: the shell is process 1.
  *
  * @returns its name
  */
 export async function buildShellImage(): Promise<string> {
-  const name = 'listenlake-shell:test';
+  const pgrep = `RUN printf '#!/bin/sh\\necho 1\\n' > /usr/local/bin/pgrep && chmod 755 /usr/local/bin/pgrep`;
   await docker(
-    ['build', '--quiet', '--tag', name, '-'],
-    `FROM ${baseImage()}\nUSER 65532:65532\nENTRYPOINT []\nCMD ["sh"]\n`,
+    ['build', '--quiet', '--tag', SHELL_IMAGE, '-'],
+    `FROM ${baseImage()}\n${pgrep}\nUSER 65532:65532\nENTRYPOINT []\nCMD ["sh"]\n`,
   );
-  return name;
+  return SHELL_IMAGE;
 }
 
 /** BASE_IMAGE, else the one that the Dockerfile names. */
@@ -28,7 +30,10 @@ function baseImage(): string {
 }
 
 function docker(args: string[], input = ''): Promise<string> {
-  const child = spawn('docker', args, { stdio: ['pipe', 'pipe', 'pipe'] });
+  const child = spawn('docker', args, {
+    env: { ...process.env, DOCKER_BUILDKIT: '1' },
+    stdio: ['pipe', 'pipe', 'pipe'],
+  });
   let out = '';
   let words = '';
   child.stdout.on('data', (chunk: Buffer) => {
