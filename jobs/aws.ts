@@ -24,7 +24,7 @@ export interface AwsCaller<C> {
 }
 
 /** What a service is called in messages and in error codes. */
-export type AwsPart = 'store' | 'engine' | 'catalog';
+export type AwsPart = 'store' | 'engine' | 'catalog' | 'secret';
 
 /** Six pauses of at most 0.2, 0.4, ... 5 s: a service that is busy for longer is down for this run. */
 const ATTEMPTS_MAX = 7;
@@ -36,6 +36,7 @@ const REQUEST_TIMEOUT_MS = 60_000;
 const BUSY_NAMES = new Set([
   'InternalError',
   'InternalServerException',
+  'InternalServiceError',
   'InternalServiceException',
   'OperationTimeoutException',
   'RequestLimitExceeded',

@@ -11,6 +11,11 @@ const DEFAULT_PSEUDONYM_KEY = 'listenlake-default-pseudonym-key';
 /** A playlist's id, bare or at the end of its URI or link. */
 const PLAYLIST = /^(?:spotify:playlist:|https:\/\/open\.spotify\.com\/playlist\/)?([0-9A-Za-z]{22})(?:\?\S*)?$/;
 
+/** Name or ARN of a secret in AWS Secrets Manager; empty for none. */
+const SECRET = /^(?:(?:arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:)?[A-Za-z0-9/_+=.@-]{1,512})?$/;
+/** What Spotify's tokens look like: somebody has pasted one where a name is wanted. */
+const TOKEN = /^(?:AQ|BQ)[A-Za-z0-9_-]{60,}$/;
+
 const flag = z.enum(['true', 'false']).transform((text) => text === 'true');
 const whole = (min: number, max: number) =>
   z
@@ -66,6 +71,14 @@ export const VARIABLES = {
     rule: z.string().default(''),
     help: 'File that keeps the login (mode 0600). Empty: spotify-<user>.json in ~/.config/listenlake.',
   },
+  LISTENLAKE_SPOTIFY_TOKEN_SECRET: {
+    rule: z
+      .string()
+      .regex(SECRET, 'the name or ARN of a secret in AWS Secrets Manager')
+      .refine((text) => !TOKEN.test(text), 'this looks like a token: give the name of the secret, never its value')
+      .default(''),
+    help: 'Name or ARN of the secret in AWS Secrets Manager that keeps the login instead of the file; never its value. Empty: the file.',
+  },
   LISTENLAKE_SPOTIFY_REDIRECT_PORT: {
     rule: whole(1024, 65_535).default(8888),
     help: 'Port of the redirect URI http://127.0.0.1:PORT/callback that `login` listens on. Register the same in the dashboard.',
@@ -116,6 +129,8 @@ export interface SpotifyConfig {
   readonly clientId: string;
   readonly clientSecret: string;
   readonly tokenFile: string;
+  /** Secret that keeps the login instead of the file; undefined: the file does. */
+  readonly tokenSecret: string | undefined;
   readonly redirectPort: number;
   readonly playlists: readonly string[];
   readonly callBudget: number;
@@ -197,6 +212,7 @@ export function readConfig(
       tokenFile:
         v.LISTENLAKE_SPOTIFY_TOKEN_FILE ||
         join(given.XDG_CONFIG_HOME || join(homedir(), '.config'), 'listenlake', `spotify-${v.LISTENLAKE_USER}.json`),
+      tokenSecret: v.LISTENLAKE_SPOTIFY_TOKEN_SECRET || undefined,
       redirectPort: v.LISTENLAKE_SPOTIFY_REDIRECT_PORT,
       playlists: Object.freeze(v.LISTENLAKE_SPOTIFY_PLAYLISTS),
       callBudget: v.LISTENLAKE_SPOTIFY_CALL_BUDGET,

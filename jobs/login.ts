@@ -5,7 +5,7 @@ import type { Config } from './config.ts';
 import { isErrno, JobError } from './errors.ts';
 import { authorizeUrl, exchangeCode } from './sources/spotify-api/authorization.ts';
 import { type Allowance, appOf, consentEnd, SCOPES } from './sources/spotify-api/session.ts';
-import { withTokenLock, writeToken } from './sources/spotify-api/token-file.ts';
+import { openTokenStore, type TokenStore } from './sources/spotify-api/token-store.ts';
 import type { Web } from './sources/spotify-api/transport.ts';
 
 export interface LoginInput {
@@ -18,7 +18,8 @@ export interface LoginInput {
 }
 
 export interface LoginResult {
-  tokenFile: string;
+  /** Where the login is now: a file, or a secret. */
+  place: string;
   scopes: string[];
   /** The day on which the login ends, YYYY-MM-DD. */
   endsOn: string;
@@ -31,10 +32,10 @@ const WAIT_MS = 5 * 60_000;
 
 /**
  * Logs a person in at Spotify: waits on http://127.0.0.1:PORT for the browser to come back from the page where they agree, exchanges the
- * code, and writes the token file (mode 0600). The browser ends on a page that says what to do next.
+ * code, and stores the login: in a file (mode 0600), or in the secret of the configuration. The browser ends on a page that says what to do next.
  *
  * @throws `app_missing`, `client_refused`, `port_taken` (78); `login_denied`, `state_mismatch`, `login_refused` (77); `login_timeout`,
- * `rate_limited` (75); `source_unavailable` (69); `disk_failed` (74)
+ * `rate_limited` (75); `source_unavailable` (69); `disk_failed` (74); of a secret `secret_missing` (78), `secret_denied` (77), `secret_unavailable` (69)
  */
 export async function login(input: LoginInput, config: Config, web: Web): Promise<LoginResult> {
   const port = config.spotify.redirectPort;
@@ -43,8 +44,11 @@ export async function login(input: LoginInput, config: Config, web: Web): Promis
   const scopes = [...new Set([...SCOPES['recently-played'], ...input.allow.flatMap((word) => [...SCOPES[word]])])];
   const address = authorizeUrl(app, scopes, state);
 
-  const server = await listen(port);
+  const store = await openTokenStore(config, web);
+  let server: Server | undefined;
   try {
+    await refuseUnreachable(store);
+    server = await listen(port);
     const back = waitForBrowser(server, port, state, address, web.signal);
     input.onAddress(address);
     // The command line of the browser holds only our own address, which leads on to Spotify.
@@ -67,8 +71,7 @@ export async function login(input: LoginInput, config: Config, web: Web): Promis
         expiresAt: consentedAt + grant.expiresInS * 1000,
         consentedAt,
       };
-      const { tokenFile } = config.spotify;
-      await withTokenLock(tokenFile, web, () => writeToken(tokenFile, token));
+      await store.replace(token);
       await answer(
         200,
         page(
@@ -77,7 +80,8 @@ export async function login(input: LoginInput, config: Config, web: Web): Promis
           'listenlake extract recently-played',
         ),
       );
-      return { tokenFile, scopes: token.scopes, endsOn: new Date(consentEnd(consentedAt)).toISOString().slice(0, 10) };
+      const endsOn = new Date(consentEnd(consentedAt)).toISOString().slice(0, 10);
+      return { place: store.place, scopes: token.scopes, endsOn };
     } catch (error) {
       await answer(
         502,
@@ -86,8 +90,20 @@ export async function login(input: LoginInput, config: Config, web: Web): Promis
       throw error;
     }
   } finally {
-    server.closeAllConnections();
-    server.close();
+    server?.closeAllConnections();
+    server?.close();
+    store.close();
+  }
+}
+
+/** Before anybody is asked to agree: a place that cannot be read cannot keep the login. What is in it does not matter. */
+async function refuseUnreachable(store: TokenStore): Promise<void> {
+  try {
+    await store.read();
+  } catch (error) {
+    const isReplaced =
+      error instanceof JobError && ['not_logged_in', 'token_invalid', 'token_file_open'].includes(error.code);
+    if (!isReplaced) throw error;
   }
 }
 

@@ -70,6 +70,13 @@ locals {
           Resource = [for secret in grant.secrets : aws_secretsmanager_secret.job[secret].arn if contains(keys(local.secrets), secret)]
         },
         {
+          # Spotify may answer a refresh with a new refresh token, which must be kept before it is used.
+          Sid      = "RotateSecrets"
+          Effect   = "Allow"
+          Action   = ["secretsmanager:PutSecretValue"]
+          Resource = [for secret in setintersection(grant.secrets, local.rotated_secrets) : aws_secretsmanager_secret.job[secret].arn if contains(keys(local.secrets), secret)]
+        },
+        {
           Sid      = "Key"
           Effect   = "Allow"
           Action   = ["kms:Decrypt", "kms:GenerateDataKey"]

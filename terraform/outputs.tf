@@ -24,6 +24,9 @@ output "environment" {
     LISTENLAKE_LAKE=${local.lake_uri}
     LISTENLAKE_AWS_NAME=${var.name}
     AWS_REGION=${local.region}
+    %{~if contains(keys(local.secrets), "spotify")}
+    LISTENLAKE_SPOTIFY_TOKEN_SECRET=${var.name}/spotify
+    %{~endif}
   EOT
 }
 
@@ -46,7 +49,7 @@ output "next_steps" {
       "./listenlake run my_spotify_data.zip",
       "./listenlake sql --target prod \"select * from top_tracks limit 10\"",
     ],
-    [for name in keys(local.secrets) : "aws secretsmanager put-secret-value --secret-id ${var.name}/${name} --secret-string file:///dev/stdin"],
+    [for name in keys(local.secrets) : contains(local.rotated_secrets, name) ? "LISTENLAKE_SPOTIFY_TOKEN_SECRET=${var.name}/${name} ./listenlake login" : "aws secretsmanager put-secret-value --secret-id ${var.name}/${name} --secret-string file:///dev/stdin"],
     [for _ in slice(["budget"], 0, var.budget.email == null ? 1 : 0) : "no alarm yet: set budget = { email = \"...\" } and apply again"],
   ))
 }

@@ -5,9 +5,12 @@ locals {
     for name, what in {
       kafka         = "Password or certificate of the stream's consumer"
       pseudonym-key = "Key of the hash that replaces ids of people"
-      spotify       = "Client id, client secret and refresh token of the Web API"
+      spotify       = "Login at Spotify: listenlake login puts it, extract renews it"
     } : name => what if contains(var.secrets, name)
   }
+
+  # Secrets whose readers put new values, too.
+  rotated_secrets = ["spotify"]
 }
 
 resource "aws_secretsmanager_secret" "job" {

@@ -1,6 +1,7 @@
 /** Starts the real program, unbuilt, as a user does. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -46,4 +47,13 @@ export async function finished(child: ChildProcess): Promise<Finished> {
     stderr: Buffer.concat(err).toString('utf8'),
     json: last.startsWith('{') ? JSON.parse(last) : {},
   };
+}
+
+/** A port of loopback on which nobody listens now. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await new Promise((resolve) => server.once('listening', resolve));
+  const { port: free } = server.address() as { port: number };
+  await new Promise((resolve) => server.close(resolve));
+  return free;
 }

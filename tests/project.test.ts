@@ -15,6 +15,7 @@ const RUNTIME_DEPENDENCIES = {
   '@aws-sdk/client-athena': 'SQL on AWS',
   '@aws-sdk/client-glue': 'the catalog on AWS',
   '@aws-sdk/client-s3': 'the lake on AWS',
+  '@aws-sdk/client-secrets-manager': 'the login at Spotify on AWS',
   '@duckdb/node-api': 'the embedded engine: reads JSON and Parquet, writes Parquet, runs the models',
   '@expo-google-fonts/inter': 'the font of charts, so that they look the same on every machine',
   '@huggingface/jinja': 'renders the models; nunjucks is in maintenance mode',

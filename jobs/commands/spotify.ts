@@ -8,7 +8,7 @@ export const LOGIN: Command = {
   usage: 'login',
   summary: 'Log in to Spotify once, in a browser, so that extract can read your listening',
   reads: "Spotify's consent page",
-  writes: 'the token file',
+  writes: 'the token file, or the secret',
   options: {
     allow: {
       choices: ['playlists', 'library'] as const,
@@ -72,13 +72,13 @@ async function logIn(args: Arguments, config: Config): Promise<Outcome> {
     );
   };
   const web = openWeb({ now: Date.now, signal: new AbortController().signal });
-  const { tokenFile, scopes, endsOn } = await login(
+  const { place, scopes, endsOn } = await login(
     { allow, isBrowserOpened: args.browser !== false, onAddress },
     config,
     web,
   );
   return {
-    text: `logged in as ${config.userId} until ${endsOn}; the login is in ${tokenFile}\nallowed: ${scopes.join(', ')}\nnext: listenlake extract recently-played`,
+    text: `logged in as ${config.userId} until ${endsOn}; the login is in ${place}\nallowed: ${scopes.join(', ')}\nnext: listenlake extract recently-played`,
     json: { status: 'logged_in', ends_on: endsOn, scopes },
   };
 }

@@ -199,6 +199,15 @@ run "trust_of_pods_by_irsa_and_of_workflows" {
   }
 
   assert {
+    condition = jsonencode({ for job, role in aws_iam_role_policy.job : job => [
+      for statement in jsondecode(role.policy).Statement : statement.Resource if contains(statement.Action, "secretsmanager:PutSecretValue")
+      ] if strcontains(role.policy, "secretsmanager:PutSecretValue") }) == jsonencode({
+      extract = [[aws_secretsmanager_secret.job["spotify"].arn]]
+    })
+    error_message = "secrets: extract alone puts a value, its own login"
+  }
+
+  assert {
     condition     = length(aws_iam_role.host) == 0 && length(aws_eks_pod_identity_association.job) == 0
     error_message = "no host and no associations unless asked for"
   }

@@ -178,7 +178,7 @@ run "everything_asked_for" {
   }
 
   assert {
-    condition     = strcontains(output.environment, "LISTENLAKE_LAKE=s3://second-lake-123456789012-eu-west-1\n") && strcontains(output.next_steps, "--secret-id second-lake/spotify ")
+    condition     = strcontains(output.environment, "LISTENLAKE_LAKE=s3://second-lake-123456789012-eu-west-1\n") && strcontains(output.environment, "\nLISTENLAKE_SPOTIFY_TOKEN_SECRET=second-lake/spotify\n") && strcontains(output.next_steps, "LISTENLAKE_SPOTIFY_TOKEN_SECRET=second-lake/spotify ./listenlake login") && strcontains(output.next_steps, "--secret-id second-lake/kafka ")
     error_message = "the outputs must say what comes next"
   }
 }

@@ -8,7 +8,7 @@ import { chromium } from 'playwright-core';
 import { readConfig } from '../../jobs/config.ts';
 import { type LoginResult, login } from '../../jobs/login.ts';
 import { openWeb } from '../../jobs/sources/spotify-api/transport.ts';
-import { finished, start } from '../command-line.ts';
+import { finished, freePort, start } from '../command-line.ts';
 import { resolveToStub, STUB_HOSTS } from './names.ts';
 import { type Stub, startStub } from './stub.ts';
 
@@ -225,7 +225,7 @@ describe('login', () => {
       statuses.push((await fetch(/id="agree" href="([^"]+)"/.exec(page)![1]!.replaceAll('&amp;', '&'))).status);
     });
     expect(statuses).toEqual([404, 404, 404, 200]);
-    expect(result).toMatchObject({ tokenFile, scopes: ['user-read-recently-played'] });
+    expect(result).toMatchObject({ place: tokenFile, scopes: ['user-read-recently-played'] });
   });
 
   it('a login replaces one that has ended, and its end is six months away', async () => {
@@ -265,12 +265,4 @@ function statusUnderName(to: number, path: string, host: string): Promise<number
       resolve(response.statusCode ?? 0);
     }).on('error', reject);
   });
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await new Promise((resolve) => server.once('listening', resolve));
-  const { port: free } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return free;
 }

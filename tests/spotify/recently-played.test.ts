@@ -314,7 +314,7 @@ describe('the login', () => {
 
   it.each([
     ['no file', 'not_logged_in', 'auth'],
-    ['not JSON', 'token_file_invalid', 'auth'],
+    ['not JSON', 'token_invalid', 'auth'],
     ['another app', 'token_of_another', 'config'],
     ['another user', 'token_of_another', 'config'],
     ['a scope too few', 'scope_missing', 'auth'],

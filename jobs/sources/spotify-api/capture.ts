@@ -55,11 +55,27 @@ export async function withCapture<T>(
   web: Web,
   action: (capture: Capture) => Promise<T>,
 ): Promise<T> {
-  const { store, log } = effects;
   const startedAt = effects.now();
-  const ledger = await readLedger(store);
+  const ledger = await readLedger(effects.store);
   refuseDuringPause(ledger, web);
   const session = await openSession(effects.config, web);
+  try {
+    return await captureWith(session, ledger, startedAt, options, effects, web, action);
+  } finally {
+    session.close();
+  }
+}
+
+async function captureWith<T>(
+  session: Session,
+  ledger: Ledger,
+  startedAt: number,
+  options: CaptureOptions,
+  effects: Effects,
+  web: Web,
+  action: (capture: Capture) => Promise<T>,
+): Promise<T> {
+  const { store, log } = effects;
   for (const scope of options.scopes) session.requireScope(scope);
   const client = createClient(session, web, log);
   const notices: string[] = session.notice === undefined ? [] : [session.notice];

@@ -1,7 +1,7 @@
 import type { Config } from '../../config.ts';
 import { JobError } from '../../errors.ts';
 import { type App, loginEnded, refreshGrant } from './authorization.ts';
-import { readToken, type Token, withTokenLock, writeToken } from './token-file.ts';
+import { type NextToken, openTokenStore, type Token, type TokenStore } from './token-store.ts';
 import type { Web } from './transport.ts';
 
 /** A login at work. */
@@ -21,6 +21,7 @@ export interface Session {
   requireScope(scope: Scope): void;
   /** One line when the login ends within three weeks. */
   readonly notice: string | undefined;
+  close(): void;
 }
 
 /** What a person may allow, by the word of `login --allow`. Recently played is always asked for; the rest only when wanted. */
@@ -57,58 +58,68 @@ export function consentEnd(consentedAt: number): number {
 }
 
 /**
- * Opens the login of the configured user.
+ * Opens the login of the configured user. Close it.
  *
- * @throws `app_missing` (78), `not_logged_in`, `token_file_invalid`, `login_ended` (77), `token_file_open`, `token_of_another` (78)
+ * @throws `app_missing` (78), `not_logged_in`, `token_invalid`, `login_ended` (77), `token_file_open`, `token_of_another` (78); of a login in
+ * Secrets Manager `secret_missing` (78), `secret_denied` (77), `secret_unavailable` (69)
  */
 export async function openSession(config: Config, web: Web): Promise<Session> {
   const app = appOf(config);
-  const path = config.spotify.tokenFile;
-  const read = async (): Promise<Token> => {
-    const token = await readToken(path);
+  const store = await openTokenStore(config, web);
+  try {
+    return await sessionOf(store, app, config.userId, web);
+  } catch (error) {
+    store.close();
+    throw error;
+  }
+}
+
+async function sessionOf(store: TokenStore, app: App, userId: string, web: Web): Promise<Session> {
+  const checked = (token: Token): Token => {
     const [what, theirs, ours] =
-      token.clientId !== app.clientId ? ['app', token.clientId, app.clientId] : ['user', token.userId, config.userId];
+      token.clientId !== app.clientId ? ['app', token.clientId, app.clientId] : ['user', token.userId, userId];
     if (theirs !== ours) {
       throw new JobError('token_of_another', 'config', `this login is of the ${what} ${theirs}, not of ${ours}`, {
-        place: { file: path },
-        hint: 'run `listenlake login`, or give every user a file with LISTENLAKE_SPOTIFY_TOKEN_FILE',
+        place: { file: store.place },
+        hint: 'run `listenlake login`, or give every user a place of their own with LISTENLAKE_SPOTIFY_TOKEN_FILE or LISTENLAKE_SPOTIFY_TOKEN_SECRET',
       });
     }
     if (token.endedAt !== undefined) throw loginEnded();
     return token;
   };
-  let token = await read();
+  let token = checked(await store.read());
 
-  const isValid = (): boolean => token.expiresAt - web.now() > EXPIRES_SOON_MS;
+  const isValid = ({ expiresAt }: Token): boolean => expiresAt - web.now() > EXPIRES_SOON_MS;
 
-  async function refresh(isWanted: () => boolean): Promise<string> {
-    return withTokenLock(path, web, async () => {
-      // Another job may have refreshed it while we waited.
-      token = await read();
-      if (!isWanted()) return token.accessToken;
-      try {
-        const grant = await refreshGrant(app, token.refreshToken, web);
-        token = {
-          ...token,
+  async function next(now: Token): Promise<NextToken> {
+    try {
+      const grant = await refreshGrant(app, now.refreshToken, web);
+      return {
+        token: {
+          ...now,
           accessToken: grant.accessToken,
-          refreshToken: grant.refreshToken ?? token.refreshToken,
+          refreshToken: grant.refreshToken ?? now.refreshToken,
           expiresAt: web.now() + grant.expiresInS * 1000,
-          scopes: grant.scopes.length > 0 ? grant.scopes : token.scopes,
-        };
-      } catch (error) {
-        if (error instanceof JobError && error.code === 'login_ended')
-          await writeToken(path, { ...token, endedAt: web.now() });
-        throw error;
-      }
-      // On the disk before it is used: whoever is killed now has not lost the new refresh token.
-      await writeToken(path, token);
-      return token.accessToken;
-    });
+          scopes: grant.scopes.length > 0 ? grant.scopes : now.scopes,
+        },
+      };
+    } catch (error) {
+      if (error instanceof JobError && error.code === 'login_ended')
+        return { token: { ...now, endedAt: web.now() }, failure: error };
+      throw error;
+    }
+  }
+
+  /** The store has it before it is used: whoever is killed now has not lost the new refresh token. */
+  async function refresh(isWanted: (now: Token) => boolean): Promise<string> {
+    token = checked(await store.change((now) => isWanted(checked(now)), next));
+    return token.accessToken;
   }
 
   return {
-    accessToken: async () => (isValid() ? token.accessToken : refresh(() => !isValid())),
-    renew: (refused) => refresh(() => token.accessToken === refused || !isValid()),
+    accessToken: async () => (isValid(token) ? token.accessToken : refresh((now) => !isValid(now))),
+    renew: (refused) => refresh((now) => now.accessToken === refused || !isValid(now)),
+    close: () => store.close(),
     allows: (scope) => token.scopes.includes(scope),
     endsOn: new Date(consentEnd(token.consentedAt)).toISOString().slice(0, 10),
     requireScope(scope) {

@@ -2,41 +2,38 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { basename, dirname, join } from 'node:path';
-import { z } from 'zod';
 import { isErrno, JobError } from '../../errors.ts';
+import { LOCK_STALE_MS, LOCK_WAIT_MAX_MS, parseToken, type Token, type TokenStore } from './token-store.ts';
 import type { Web } from './transport.ts';
 
-const tokenSchema = z.object({
-  format: z.literal(1),
-  /** The app that it was made for. */
-  clientId: z.string().min(1),
-  /** Label of the person who agreed. */
-  userId: z.string().min(1),
-  scopes: z.array(z.string()),
-  accessToken: z.string().min(1),
-  refreshToken: z.string().min(1),
-  /** When the access token ends, Unix ms. */
-  expiresAt: z.number(),
-  /** When the person agreed, Unix ms; refreshing does not move it. */
-  consentedAt: z.number(),
-  /** Spotify has refused the refresh token (Unix ms): nobody asks again. */
-  endedAt: z.number().optional(),
-});
-
-/** A login, as kept in the token file. */
-export type Token = z.output<typeof tokenSchema>;
-
 const FILE_MODE = 0o600;
-/** A refresh takes under three minutes, so an older lock was left by a process that is gone. */
-const LOCK_STALE_MS = 5 * 60_000;
-const LOCK_WAIT_MAX_MS = 60_000;
 const LOCK_POLL_MS = 100;
 
+/** A login in a file of its owner alone (mode 0600), beside it the locks of those who want to change it. */
+export function fileTokenStore(path: string, web: Pick<Web, 'sleep' | 'random' | 'now'>): TokenStore {
+  return {
+    place: path,
+    read: () => readToken(path),
+    change: (isWanted, next) =>
+      withTokenLock(path, web, async () => {
+        // Another job may have changed it while we waited.
+        const now = await readToken(path);
+        if (!isWanted(now)) return now;
+        const { token, failure } = await next(now);
+        await writeToken(path, token);
+        if (failure !== undefined) throw failure;
+        return token;
+      }),
+    replace: (token) => withTokenLock(path, web, () => writeToken(path, token)),
+    close() {},
+  };
+}
+
 /**
- * @throws `not_logged_in` (77) where there is no file; `token_file_open` (78) where others may read it; `token_file_invalid` (77) where it is
+ * @throws `not_logged_in` (77) where there is no file; `token_file_open` (78) where others may read it; `token_invalid` (77) where it is
  * not a login; `disk_failed` (74)
  */
-export async function readToken(path: string): Promise<Token> {
+async function readToken(path: string): Promise<Token> {
   const place = { file: path };
   let text: string;
   try {
@@ -59,19 +56,18 @@ export async function readToken(path: string): Promise<Token> {
     }
     throw diskFailed(path, error);
   }
-  try {
-    return tokenSchema.parse(JSON.parse(text));
-  } catch {
-    // Without the cause: its message quotes the file.
-    throw new JobError('token_file_invalid', 'auth', 'this is not a login that listenlake wrote', {
+  const token = parseToken(text);
+  if (token === undefined) {
+    throw new JobError('token_invalid', 'auth', 'this is not a login that listenlake wrote', {
       place,
       hint: 'run `listenlake login`',
     });
   }
+  return token;
 }
 
 /** Replaces the login as a whole, durably, readable by its owner alone. Call it inside `withTokenLock`. @throws `disk_failed` (74) */
-export async function writeToken(path: string, token: Token): Promise<void> {
+async function writeToken(path: string, token: Token): Promise<void> {
   const aside = `${path}.new`;
   try {
     await mkdir(dirname(path), { recursive: true, mode: 0o700 });
@@ -106,7 +102,7 @@ export async function writeToken(path: string, token: Token): Promise<void> {
  *
  * @throws `token_busy` (75) when others hold it for a minute
  */
-export async function withTokenLock<T>(
+async function withTokenLock<T>(
   path: string,
   web: Pick<Web, 'sleep' | 'random' | 'now'>,
   action: () => Promise<T>,
