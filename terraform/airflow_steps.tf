@@ -27,6 +27,7 @@ locals {
       "# Airflow, now and for each new version",
       "terraform -chdir=terraform output -raw airflow_values > values.aws.yaml",
       "helm upgrade --install airflow airflow --repo https://airflow.apache.org --version 1.22.0 --namespace airflow --values airflow/kubernetes/values.yaml --values values.aws.yaml",
+      "kubectl exec deployment/airflow-scheduler --namespace airflow -- airflow pools set listenlake_writer 1 'The lake has one writer'",
       "# the password of admin, then Airflow at http://localhost:8080 as long as the second command runs",
       "kubectl get secret airflow-keys --namespace airflow --output go-template='{{index .data \"passwords.json\" | base64decode}}'",
       "kubectl port-forward service/airflow-api-server 8080:8080 --namespace airflow",
@@ -42,6 +43,8 @@ locals {
       AWS_REGION               = local.region
       LISTENLAKE_AWS_NAME      = var.name
       LISTENLAKE_JOB_IMAGE     = "${aws_ecr_repository.jobs.repository_url}:${var.airflow.version}"
+      LISTENLAKE_JOB_POOL      = "listenlake_writer"
+      PYTHONPATH               = "/usr/local/airflow"
       LISTENLAKE_JOB_NAMESPACE = local.eks.namespace
       LISTENLAKE_JOB_RUNNER    = "kubernetes"
       LISTENLAKE_LAKE          = local.lake_uri
