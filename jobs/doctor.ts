@@ -1,23 +1,27 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { stat, statfs } from 'node:fs/promises';
+import { rm, stat, statfs } from 'node:fs/promises';
 import { totalmem } from 'node:os';
+import { join, resolve } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import type { Effects } from './effects.ts';
-import { openEmbedded, quoteText } from './engine/embedded.ts';
+import { type Embedded, literalPath, openEmbedded, quoteText } from './engine/embedded.ts';
 import { inspectAccount } from './engine/open.ts';
 import { JobError } from './errors.ts';
 import { PREFIX } from './lake/keys.ts';
 import {
   EMPTY_STATE,
+  hashOf,
   type LakeState,
   latestManifest,
   listManifests,
   type OutputFile,
+  objectsOf,
   readBronzeIndex,
   readManifest,
   readSilverFiles,
 } from './lake/manifest.ts';
+import type { LakeStore } from './lake/store.ts';
 
 export interface Finding {
   /** What was looked at. */
@@ -29,6 +33,7 @@ export interface Finding {
 
 /** Below this the first import of a long history may not fit. */
 const DISK_FREE_MIN_BYTES = 2 * 1024 ** 3;
+const ORPHANS_SHOWN = 3;
 
 /**
  * Looks at the machine, the configuration and the lake; changes nothing.
@@ -58,7 +63,9 @@ export async function doctor(input: { verify: boolean; aws: boolean }, effects: 
     verdict: 'ok',
     text: `${effects.store.uri}: commit ${manifest.sequence} by ${manifest.job}, ${count(files.length, 'object')}, ${megabytes(bytes)}`,
   });
-  findings.push(...lookAtVersions(manifest.state));
+  const bronze = await readBronzeIndex(effects.store, manifest.state);
+  const isWaiting = bronze.some(({ sequence }) => sequence > manifest.state.transformedThrough);
+  findings.push(...lookAtVersions(manifest.state, isWaiting));
   if (input.verify) findings.push(...(await verify(effects, files, manifest.sequence)));
   return findings;
 }
@@ -103,10 +110,10 @@ function lookAtConfig(effects: Effects): Finding[] {
   ];
 }
 
-function lookAtVersions(state: LakeState): Finding[] {
+/** @param isWaiting bronze has files that are not in silver yet */
+function lookAtVersions(state: LakeState, isWaiting: boolean): Finding[] {
   const { dev, prod } = state.gold;
   const findings: Finding[] = [];
-  const isBehind = state.transformedThrough < state.silverSequence;
   if (dev === undefined)
     findings.push({ name: 'gold', verdict: 'warn', text: 'no gold tables yet: run `listenlake run`' });
   else if (prod === undefined)
@@ -115,7 +122,13 @@ function lookAtVersions(state: LakeState): Finding[] {
       verdict: 'warn',
       text: 'gold_dev is built, gold_prod is not: run `listenlake promote`',
     });
-  else if (dev.silverSequence !== state.silverSequence || prod.silverSequence !== state.silverSequence || isBehind) {
+  else if (isWaiting)
+    findings.push({
+      name: 'gold',
+      verdict: 'warn',
+      text: 'bronze has files that are not in the tables yet: run `listenlake run`',
+    });
+  else if (dev.silverSequence !== state.silverSequence || prod.silverSequence !== state.silverSequence) {
     findings.push({ name: 'gold', verdict: 'warn', text: 'silver is newer than gold: run `listenlake run`' });
   } else
     findings.push({
@@ -156,21 +169,20 @@ async function verify(effects: Effects, files: OutputFile[], sequence: number): 
   const findings: Finding[] = [];
   const { store, progress } = effects;
   progress.start('verify', files.length);
-  const parquet: { file: OutputFile; path: string }[] = [];
-  for (const [index, file] of files.entries()) {
-    progress.update(index, file.key);
-    const path = await localOrFinding(effects, file, findings);
-    if (path === undefined) continue;
-    const [bytes, sha256] = await measure(path);
-    if (bytes !== file.bytes || sha256 !== file.sha256) {
-      findings.push({
-        name: 'object',
-        verdict: 'fail',
-        text: `${file.key} is not what was committed (${bytes} of ${file.bytes} bytes): ${remedy(file.key)}`,
-      });
-    } else if (file.key.endsWith('.parquet')) parquet.push({ file, path });
+  const engine = await openCounter(effects);
+  try {
+    for (const [index, file] of files.entries()) {
+      progress.update(index, file.key);
+      const found = file.key.endsWith('/') ? await verifyPrefix(effects, file) : await verifyObject(effects, file);
+      if (typeof found === 'string') findings.push({ name: 'object', verdict: 'fail', text: found });
+      else findings.push(...(await countRows(engine, file, found)));
+      // Copies of objects that are elsewhere: a lake need not fit on this disk.
+      for (const path of typeof found === 'string' ? [] : found)
+        if (path.startsWith(`${effects.scratch}/`)) await rm(path, { force: true });
+    }
+  } finally {
+    engine.close();
   }
-  findings.push(...(await countRows(effects, parquet)));
   for (const { sequence: number } of await listManifests(store)) {
     if (number > sequence) break; // committed since
     const { accounts, job } = await readManifest(store, number);
@@ -178,18 +190,7 @@ async function verify(effects: Effects, files: OutputFile[], sequence: number): 
       findings.push({ name: 'accounts', verdict: 'fail', text: `commit ${number} (${job}) does not add up` });
     }
   }
-  const known = new Set(files.map((file) => file.key));
-  let orphans = 0;
-  for (const prefix of [PREFIX.bronze, PREFIX.silver, PREFIX.gold]) {
-    for await (const object of store.list(prefix)) if (!known.has(object.key)) orphans += 1;
-  }
-  if (orphans > 0) {
-    findings.push({
-      name: 'orphans',
-      verdict: 'ok',
-      text: `${count(orphans, 'object')} that no commit names (older versions, interrupted runs); readers never see them, \`listenlake gc\` takes the old ones`,
-    });
-  }
+  findings.push(...(await lookForOrphans(store, files)));
   progress.end(`${count(files.length, 'object')} read`);
   if (findings.every((finding) => finding.verdict === 'ok')) {
     findings.push({
@@ -201,40 +202,84 @@ async function verify(effects: Effects, files: OutputFile[], sequence: number): 
   return findings;
 }
 
-async function countRows(effects: Effects, files: { file: OutputFile; path: string }[]): Promise<Finding[]> {
-  const findings: Finding[] = [];
-  const folders = [...new Set(files.map(({ path }) => path.slice(0, path.lastIndexOf('/'))))];
-  const engine = await openEmbedded({
-    memoryMb: effects.config.memoryMb,
-    threads: effects.config.threads,
-    tempDir: effects.scratch,
-    folders,
-  });
-  try {
-    for (const { file, path } of files) {
-      const [row] = await engine.rows<{ rows: bigint }>(
-        `select num_rows as rows from parquet_file_metadata([${quoteText(path)}])`,
-      );
-      if (Number(row?.rows) !== file.rows) {
-        findings.push({
-          name: 'rows',
-          verdict: 'fail',
-          text: `${file.key} has ${row?.rows} rows, the commit says ${file.rows}: ${remedy(file.key)}`,
-        });
-      }
-    }
-  } finally {
-    engine.close();
-  }
-  return findings;
+/** @returns the local file that holds it, or what is wrong with it */
+async function verifyObject({ store }: Effects, file: OutputFile): Promise<string[] | string> {
+  const path = await localIfThere(store, file.key);
+  if (path === undefined) return `${file.key} is gone: ${remedy(file.key)}`;
+  const [bytes, sha256] = await measure(path);
+  if (bytes === file.bytes && sha256 === file.sha256) return [path];
+  return `${file.key} is not what was committed (${bytes} of ${file.bytes} bytes): ${remedy(file.key)}`;
 }
 
-async function localOrFinding(effects: Effects, file: OutputFile, findings: Finding[]): Promise<string | undefined> {
+/** As `verifyObject`, of every object below a prefix: which there are, how large, in which version. */
+async function verifyPrefix({ store }: Effects, file: OutputFile): Promise<string[] | string> {
+  const objects = await objectsOf(store, file.key);
+  const bytes = objects.reduce((sum, object) => sum + object.bytes, 0);
+  if (objects.length === 0 && file.bytes > 0) return `${file.key} is gone: ${remedy(file.key)}`;
+  if (hashOf(file.key, objects) !== file.sha256) {
+    const seen = `${count(objects.length, 'object')}, ${bytes} of ${file.bytes} bytes`;
+    return `${file.key} is not what was committed (${seen}): ${remedy(file.key)}`;
+  }
+  const paths: string[] = [];
+  for (const { key } of objects) {
+    const path = await localIfThere(store, key);
+    if (path === undefined) return `${key} is gone: ${remedy(key)}`;
+    paths.push(path);
+  }
+  return paths;
+}
+
+/** Reads what lies in the lake's folder, or was copied out of a lake elsewhere. */
+function openCounter({ config, scratch }: Effects): Promise<Embedded> {
+  const layers = [PREFIX.bronze, PREFIX.silver, PREFIX.gold].map((prefix) => join(resolve(config.lakeUri), prefix));
+  return openEmbedded({
+    memoryMb: config.memoryMb,
+    threads: config.threads,
+    tempDir: scratch,
+    folders: [scratch, ...layers].flatMap((folder) => [folder, literalPath(folder)]),
+  });
+}
+
+async function countRows(engine: Embedded, file: OutputFile, paths: readonly string[]): Promise<Finding[]> {
+  if (file.key.endsWith('.json') || paths.length === 0) return [];
+  const list = paths.map((path) => quoteText(literalPath(path))).join(', ');
+  const [counted] = await engine.rows<{ rows: bigint }>(
+    `select cast(sum(num_rows) as bigint) as rows from parquet_file_metadata([${list}])`,
+  );
+  if (Number(counted?.rows) === file.rows) return [];
+  const text = `${file.key} has ${counted?.rows} rows, the commit says ${file.rows}: ${remedy(file.key)}`;
+  return [{ name: 'rows', verdict: 'fail', text }];
+}
+
+/** Objects of tables that no commit of today names. */
+async function lookForOrphans(store: LakeStore, files: readonly OutputFile[]): Promise<Finding[]> {
+  const known = new Set(files.map((file) => file.key));
+  const prefixes = files.map((file) => file.key).filter((key) => key.endsWith('/'));
+  const orphans: string[] = [];
+  let total = 0;
+  for (const prefix of [PREFIX.bronze, PREFIX.silver, PREFIX.gold]) {
+    for await (const { key } of store.list(prefix)) {
+      if (known.has(key) || prefixes.some((each) => key.startsWith(each))) continue;
+      total += 1;
+      if (orphans.length < ORPHANS_SHOWN) orphans.push(key);
+    }
+  }
+  if (total === 0) return [];
+  const more = total > orphans.length ? ', ...' : '';
+  return [
+    {
+      name: 'orphans',
+      verdict: 'ok',
+      text: `${count(total, 'object')} that no commit names (older versions, interrupted runs); readers never see them, \`listenlake gc\` takes the old ones: ${orphans.join(', ')}${more}`,
+    },
+  ];
+}
+
+async function localIfThere(store: LakeStore, key: string): Promise<string | undefined> {
   try {
-    return await effects.store.localFile(file.key);
+    return await store.localFile(key);
   } catch (error) {
     if (!(error instanceof JobError) || error.code !== 'object_missing') throw error;
-    findings.push({ name: 'object', verdict: 'fail', text: `${file.key} is gone: ${remedy(file.key)}` });
     return undefined;
   }
 }

@@ -2,7 +2,7 @@ import { checkScope, refuseFailed } from './check.ts';
 import { commitWork } from './commit.ts';
 import { type Effects, stopIfAsked } from './effects.ts';
 import { goldTests, runTests, type TestResult } from './engine/data-tests.ts';
-import type { EngineSession } from './engine/index.ts';
+import type { EngineSession, SingleRow } from './engine/index.ts';
 import { buildModels } from './engine/models.ts';
 import { type Project, readProject } from './engine/project.ts';
 import { JobError } from './errors.ts';
@@ -105,6 +105,8 @@ export async function buildVersion(
       dialect: engine.dialect,
       target,
       asOf,
+      // Prod is built from what dev was built from.
+      areColumnsKnown: state.gold.dev?.modelsHash === project.hash,
       previous: rebuild ? [] : Object.keys(state.gold[target]?.tables ?? {}),
       onModel: (name, index) => {
         stopIfAsked(effects.signal);
@@ -184,12 +186,12 @@ async function newestMidnight(effects: Effects, state: LakeState, { target, runI
 
 /** Newest date in the columns, plus a day (a period's end is exclusive already): `YYYY-MM-DD`. */
 async function newestDay(session: EngineSession, columns: Record<string, string>): Promise<string | undefined> {
-  const days: string[] = [];
+  const selects: SingleRow[] = [];
   for (const [table, column] of Object.entries(columns)) {
     const relation = await session.relation('silver', table);
     const ends = column === 'period_end' ? column : `cast(cast(${column} as date) + interval '1' day as date)`;
-    const { rows } = await session.query(`select cast(max(${ends}) as varchar) from ${relation}`);
-    if (typeof rows[0]?.[0] === 'string') days.push(rows[0][0]);
+    selects.push({ sql: `select cast(max(${ends}) as varchar) as newest from ${relation}`, columns: 1 });
   }
+  const days = (await session.singleRows(selects)).flat().filter((day) => typeof day === 'string');
   return days.sort().at(-1);
 }

@@ -1,6 +1,6 @@
 import { refuseFailed, type Scope } from './check.ts';
 import type { Effects } from './effects.ts';
-import type { DeclaredColumn, EngineSession } from './engine/index.ts';
+import type { DeclaredColumn, EngineSession, SingleRow } from './engine/index.ts';
 import { type Model, type Project, readProject } from './engine/project.ts';
 import { buildVersion, commitProd, isSameVersion } from './enrich.ts';
 import { JobError } from './errors.ts';
@@ -140,22 +140,25 @@ async function differenceOf(
   const side = async (target: 'dev' | 'prod'): Promise<Side | undefined> => {
     const file = state.gold[target]?.tables[table];
     if (file === undefined) return undefined;
-    const relation = await session.relation(`gold_${target}`, table);
-    const columns = await session.describe(`select * from ${relation}`);
-    return { relation, rows: file.rows, columns, sums: await sumsOf(session, relation, columns) };
+    const [relation, columns] = [
+      await session.relation(`gold_${target}`, table),
+      await session.columns(`gold_${target}`, table),
+    ];
+    return { relation, rows: file.rows, columns, numeric: columns.filter(({ type }) => NUMERIC.test(type)) };
   };
   const [dev, prod] = [await side('dev'), await side('prod')];
+  const { keys, sums: sumsOf } = await numbersOf(session, model?.key ?? [], dev, prod);
   const names = (columns: readonly DeclaredColumn[] = []): string[] => columns.map(({ name }) => name);
   const added = names(dev?.columns).filter((name) => !names(prod?.columns).includes(name));
   const removed = names(prod?.columns).filter((name) => !names(dev?.columns).includes(name));
-  const numeric = new Set([...(dev?.sums.keys() ?? []), ...(prod?.sums.keys() ?? [])]);
+  const numeric = new Set([...sumsOf.dev.keys(), ...sumsOf.prod.keys()]);
   const sums = [...numeric]
-    .map((column) => ({ column, dev: dev?.sums.get(column) ?? null, prod: prod?.sums.get(column) ?? null }))
+    .map((column) => ({ column, dev: sumsOf.dev.get(column) ?? null, prod: sumsOf.prod.get(column) ?? null }))
     .filter((sum) => sum.dev !== sum.prod);
   return {
     table,
     rows: { dev: dev?.rows ?? null, prod: prod?.rows ?? null },
-    keys: await keysOf(session, model?.key ?? [], dev, prod),
+    keys,
     columns: prod === undefined || dev === undefined ? { added: [], removed: [] } : { added, removed },
     sums,
   };
@@ -166,36 +169,46 @@ interface Side {
   relation: string;
   rows: number;
   columns: readonly DeclaredColumn[];
-  sums: Map<string, number | null>;
+  numeric: readonly DeclaredColumn[];
 }
 
-async function sumsOf(
-  session: EngineSession,
-  relation: string,
-  columns: readonly DeclaredColumn[],
-): Promise<Map<string, number | null>> {
-  const numeric = columns.filter(({ type }) => NUMERIC.test(type)).map(({ name }) => name);
-  if (numeric.length === 0) return new Map();
-  const { rows } = await session.query(
-    `select ${numeric.map((name) => `cast(sum("${name}") as double)`).join(', ')} from ${relation}`,
-  );
-  return new Map(numeric.map((name, index) => [name, rows[0]?.[index] as number | null]));
-}
+type Sums = Map<string, number | null>;
 
-async function keysOf(
+/** Sums of both versions, and keys that only one of them has: all of a table in one go. */
+async function numbersOf(
   session: EngineSession,
   key: readonly string[],
   dev: Side | undefined,
   prod: Side | undefined,
-): Promise<TableDifference['keys']> {
-  if (dev === undefined) return { added: 0, removed: prod?.rows ?? 0 };
-  if (prod === undefined) return { added: dev.rows, removed: 0 };
+): Promise<{ sums: { dev: Sums; prod: Sums }; keys: TableDifference['keys'] }> {
+  const selects = [...sumsSelect(dev), ...sumsSelect(prod), ...keySelects(key, dev, prod)];
+  const values = (await session.singleRows(selects)).flat();
+  const take = (side: Side | undefined): Sums =>
+    new Map((side?.numeric ?? []).map(({ name }) => [name, values.shift() as number | null]));
+  const sums = { dev: take(dev), prod: take(prod) };
+  if (dev === undefined) return { sums, keys: { added: 0, removed: prod?.rows ?? 0 } };
+  if (prod === undefined) return { sums, keys: { added: dev.rows, removed: 0 } };
+  const [added, removed] = values.map(Number);
+  return { sums, keys: { added: added ?? null, removed: removed ?? null } };
+}
+
+function sumsSelect(side: Side | undefined): SingleRow[] {
+  if (side === undefined || side.numeric.length === 0) return [];
+  const sums = side.numeric.map(({ name }, index) => `cast(sum("${name}") as double) as sum_${index}`);
+  return [{ sql: `select ${sums.join(', ')} from ${side.relation}`, columns: sums.length }];
+}
+
+/** Rows of dev whose key prod does not have, then the other way round; nothing where there are not two versions with the key. */
+function keySelects(key: readonly string[], dev: Side | undefined, prod: Side | undefined): SingleRow[] {
+  if (dev === undefined || prod === undefined || key.length === 0) return [];
   const isThere = (side: Side): boolean => key.every((name) => side.columns.some((column) => column.name === name));
-  if (key.length === 0 || !isThere(dev) || !isThere(prod)) return { added: null, removed: null };
+  if (!isThere(dev) || !isThere(prod)) return [];
   const list = key.map((name) => `"${name}"`).join(', ');
-  const missing = async (from: Side, other: Side): Promise<number> => {
-    const query = `select ${list} from ${from.relation} except select ${list} from ${other.relation}`;
-    return Number((await session.query(`select count(*) from (${query}) as missing`)).rows[0]?.[0]);
-  };
-  return { added: await missing(dev, prod), removed: await missing(prod, dev) };
+  return [
+    [dev, prod],
+    [prod, dev],
+  ].map(([from, other]) => {
+    const missing = `select ${list} from ${from!.relation} except select ${list} from ${other!.relation}`;
+    return { sql: `select count(*) as missing from (${missing}) as missing`, columns: 1 };
+  });
 }

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Table } from '@aws-sdk/client-glue';
 import { contractTable } from '../jobs/engine/athena-catalog.ts';
-import { differencesOf } from '../jobs/engine/athena-inspect.ts';
+import { differencesOf } from '../jobs/engine/athena-differences.ts';
 import { contractOf } from '../jobs/lake/contracts.ts';
 import { listenlake } from './command-line.ts';
 

@@ -1,13 +1,13 @@
 import fc from 'fast-check';
 import type { EngineSession, SqlEngine } from '../jobs/engine/index.ts';
 import type { JobError } from '../jobs/errors.ts';
-import type { GoldVersion, LakeState } from '../jobs/lake/manifest.ts';
+import { type GoldVersion, type LakeState, putState } from '../jobs/lake/manifest.ts';
 import type { LakeFixture, Row } from './lake-fixture.ts';
 
 /** What the suite needs of a lake with an engine over it. */
 export type EngineUnderTest = Pick<
   LakeFixture,
-  'engine' | 'commitSilver' | 'commitState' | 'state' | 'openEngine' | 'close'
+  'store' | 'engine' | 'commitSilver' | 'commitState' | 'state' | 'openEngine' | 'close'
 >;
 
 const PLAYS: Row[] = [
@@ -154,7 +154,95 @@ export function engineContract(name: string, open: () => Promise<EngineUnderTest
       });
     });
 
+    describe('silver.check_results', () => {
+      const scoped = (scope: string, n: number): object[] =>
+        Array.from({ length: n }, (_, index) => ({
+          scope,
+          table_name: 'plays',
+          test: `test ${index}: it's "so"`,
+          severity: 'fail',
+          status: index === 0 ? 'error' : 'passed',
+          failing_rows: index === 0 ? null : index,
+          message: '',
+        }));
+
+      it('is there and empty before the first check', async () => {
+        const { columns, rows } = await engine.query('select * from silver.check_results');
+        expect(columns).toEqual([
+          ...['scope', 'table_name', 'test', 'severity', 'status'].map((name) => ({ name, type: 'varchar' })),
+          { name: 'failing_rows', type: 'bigint' },
+          { name: 'message', type: 'varchar' },
+        ]);
+        expect(rows).toEqual([]);
+      });
+
+      it('has the results of the last check of each scope, however the statement names it', async () => {
+        const state = await lake.state();
+        const keys = {
+          silver: await putState(lake.store, 'checks', scoped('silver', 3)),
+          gold_dev: await putState(lake.store, 'checks', scoped('gold_dev', 2)),
+        };
+        const checks = Object.fromEntries(
+          Object.entries(keys).map(([scope, key]) => [scope, { key, verdict: 'failed' as const, of: '1' }]),
+        );
+        await engine.publish((await lake.commitState({ ...state, checks })).state);
+        const rowsOf = async (sql: string): Promise<unknown> => (await engine.query(sql)).rows;
+        expect(await rowsOf("select * from silver.check_results where status <> 'passed' order by scope")).toEqual(
+          ['gold_dev', 'silver'].map((scope) => [scope, 'plays', `test 0: it's "so"`, 'fail', 'error', null, '']),
+        );
+        expect(await rowsOf('select sum(c.failing_rows) from silver.check_results c')).toHaveLength(1);
+        for (const sql of [
+          'select count(*) from silver.check_results',
+          'select count(*) from silver."check_results" as results where results.scope is not null',
+          'select count(*) from silver.check_results where silver.check_results.table_name is not null',
+          'select count(check_results.scope) from silver.check_results',
+          "select count(*) from (values ('plays')) as t (name) join silver.check_results on name = table_name",
+          "select count(*) from (values ('plays')) as t (name), silver.check_results where name = table_name",
+        ]) {
+          expect([sql, await rowsOf(sql)]).toEqual([sql, [[5n]]]);
+        }
+        const opened = await session('run-checks');
+        const relation = await opened.relation('silver', 'check_results');
+        expect((await opened.query(`select count(*) from ${relation}`)).rows).toEqual([[5n]]);
+        await opened.close();
+        await engine.publish((await lake.commitState(state)).state);
+      });
+    });
+
     describe('session', () => {
+      it('gives the row of each of many selects, in order', async () => {
+        const opened = await session('run-rows');
+        const plays = await opened.relation('silver', 'plays');
+        const selects = Array.from({ length: 20 }, (_, n) => ({
+          sql: `select ${n} as n, count(*) as rows from ${plays} -- the ${n}th`,
+          columns: 2,
+        }));
+        expect(await opened.singleRows(selects)).toEqual(selects.map((_, n) => [n, 3n]));
+        expect(await opened.singleRows([])).toEqual([]);
+        await expect(opened.singleRows([...selects, { sql: 'select nothing', columns: 1 }])).rejects.toMatchObject({
+          code: 'sql_invalid',
+        });
+        await opened.close();
+      });
+
+      it('knows the columns of each table', async () => {
+        const opened = await session('run-columns');
+        const plays = await opened.columns('silver', 'plays');
+        expect(plays).toEqual(await opened.describe(`select * from ${await opened.relation('silver', 'plays')}`));
+        const columns = ['varchar', 'boolean', 'integer', 'bigint', 'double', 'timestamp', 'date', 'decimal(22,2)'].map(
+          (type, index) => ({ name: `c${index}`, type }),
+        );
+        const select = `select ${columns.map(({ name, type }) => `cast(null as ${type}) as ${name}`).join(', ')}`;
+        const file = await opened.build({ model: 'typed', select, columns, sort: [] });
+        expect(await opened.columns('run', 'typed')).toEqual(columns);
+        const state = await lake.state();
+        const dev = { runId: 'run-columns', asOf: '', silverSequence: 1, modelsHash: '', tables: { typed: file } };
+        const later = await session('run-later', { ...state, gold: { ...state.gold, dev } });
+        expect(await later.columns('gold_dev', 'typed')).toEqual(columns);
+        await later.close();
+        await opened.close();
+      });
+
       it('builds a table that nobody else sees, and further tables from it', async () => {
         const opened = await session('run-a');
         const plays = await opened.relation('silver', 'plays');

@@ -15,6 +15,7 @@ import { pathToFileURL } from 'node:url';
 import { chromium } from 'playwright-core';
 import { enrich } from '../jobs/enrich.ts';
 import { JobError } from '../jobs/errors.ts';
+import type { LakeStore } from '../jobs/lake/store.ts';
 import { report } from '../jobs/report.ts';
 import { type LakeFixture, openLakeFixture, type Row } from './lake-fixture.ts';
 import { AS_OF, events, HOSTILE, ownPlays, recentlyPlayed, sources, trackGenres } from './report-data.ts';
@@ -381,6 +382,28 @@ describe('the report of a person and some users', () => {
     await report({ runId: 'run-new', outDir, target: 'prod' }, made.lake.effects);
     expect(readFileSync(join(outDir, 'report.html'), 'utf8')).toContain('run-new');
     expect(readdirSync(join(outDir, 'charts'))).not.toContain('gone-chart.png');
+  });
+
+  it('goes into the lake itself where no folder is given: charts first, the page last', async () => {
+    const { effects } = made.lake;
+    const keys: string[] = [];
+    const store: LakeStore = {
+      ...effects.store,
+      put: (key, body) => {
+        keys.push(key);
+        return effects.store.put(key, body);
+      },
+    };
+    const again = { runId: 'run-whole', outDir: undefined, target: 'prod' as const };
+    const { html, charts } = await report(again, { ...effects, store });
+    expect(keys).toEqual([...charts, html].map((address) => address.slice(effects.store.uri.length + 1)));
+    expect(html).toBe(`${effects.store.uri}/report/report.html`);
+    expect(readFileSync(html, 'utf8') === made.html).toBe(true);
+    const full = { ...store, put: () => Promise.reject(new JobError('store_unavailable', 'unavailable', 'gone')) };
+    await expect(report({ ...again, runId: 'new' }, { ...effects, store: full })).rejects.toMatchObject({
+      exit: 'unavailable',
+    });
+    expect(readFileSync(html, 'utf8') === made.html).toBe(true);
   });
 
   it('stops at a signal before it touches a file', async () => {

@@ -5,9 +5,11 @@ import { join } from 'node:path';
 import { CreateMultipartUploadCommand, PutBucketVersioningCommand, S3Client } from '@aws-sdk/client-s3';
 import type { Effects } from '../jobs/effects.ts';
 import { gc } from '../jobs/gc.ts';
+import { acquireLease } from '../jobs/lake/lease.ts';
 import { commitManifest, EMPTY_STATE, latestManifest, type Manifest, NO_ACCOUNTS } from '../jobs/lake/manifest.ts';
 import { openS3Lake, type S3Options } from '../jobs/lake/s3.ts';
 import type { LakeStore, OldVersion } from '../jobs/lake/store.ts';
+import { createLog } from '../jobs/log.ts';
 import { silentProgress } from '../jobs/progress.ts';
 import { type Rule, s3Error } from './aws/endpoint.ts';
 import { environmentOf, REGION, startLocalAwsOrSkip } from './aws/local.ts';
@@ -154,6 +156,60 @@ if (local === undefined) {
         await expect(openS3Lake(uri, options())).rejects.toMatchObject({ code: 'lake_uri_invalid', exit: 'config' });
       },
     );
+  });
+
+  describe('S3 lake: several runs at once', () => {
+    const NOTHING: Manifest = {
+      ...{ format: 1, sequence: 1, job: 'test', runId: 'run', startedAt: '', elapsedMs: 0, versions: {}, inputs: [] },
+      ...{ interval: { from: null, to: null }, outputs: [], accounts: NO_ACCOUNTS, details: {}, state: EMPTY_STATE },
+    };
+    const log = createLog('silent');
+    const lease = (token: number, expiresAt: number): string =>
+      JSON.stringify({ host: 'another-host', pid: 1, job: 'run', token, holder: 'x', expiresAt });
+    const eight = async (uri: string): Promise<LakeStore[]> =>
+      Promise.all(Array.from({ length: 8 }, () => openS3Lake(uri, options())));
+
+    it('F55: of 8 commits of the same sequence exactly one is made', async () => {
+      const { uri } = await openNew();
+      const stores = await eight(uri);
+      const results = await Promise.all(
+        stores.map((store, index) => commitManifest(store, { ...NOTHING, runId: `run-${index}` })),
+      );
+      expect(results.filter(Boolean)).toHaveLength(1);
+      expect((await latestManifest(stores[0]!))?.runId).toBe(`run-${results.indexOf(true)}`);
+    });
+
+    it('F55: of 8 runs at once one gets the lease, the others are told to come back, exit 75', async () => {
+      const { uri } = await openNew();
+      const ends = await Promise.allSettled(
+        (await eight(uri)).map((store) => acquireLease(store, 'writer', 'run', () => 10, log)),
+      );
+      const won = ends.flatMap((end) => (end.status === 'fulfilled' ? [end.value] : []));
+      const lost = ends.flatMap((end) => (end.status === 'rejected' ? [end.reason] : []));
+      expect(won).toHaveLength(1);
+      expect(lost.map(({ code, exit }) => [code, exit])).toEqual(Array(7).fill(['lease_held', 'tempfail']));
+      await won[0]!.release();
+    });
+
+    it('F56: a lease is taken over after its time, with a higher token, and not before', async () => {
+      const { store } = await openNew();
+      await store.put('leases/writer.json', lease(4, 2_000));
+      await expect(acquireLease(store, 'writer', 'run', () => 1_999, log)).rejects.toMatchObject({
+        code: 'lease_held',
+      });
+      const taken = await acquireLease(store, 'writer', 'run', () => 2_000, log);
+      expect(taken.token).toBe(5);
+      await taken.release();
+      expect(await store.head('leases/writer.json')).toBeUndefined();
+    });
+
+    it('F55, F56: a holder that wakes up late leaves the lease to the new one', async () => {
+      const { store } = await openNew();
+      const late = await acquireLease(store, 'writer', 'run', () => 1, log);
+      await store.put('leases/writer.json', lease(2, 9e15));
+      await late.release();
+      expect(JSON.parse(await readText(store, 'leases/writer.json'))).toMatchObject({ token: 2 });
+    });
   });
 
   describe('S3 lake: what is wrong with the account', () => {

@@ -29,7 +29,12 @@ function recorder(): { session: EngineSession; built: Record<string, string>; as
       asked.push(sql);
       return { columns: [], rows: [] };
     },
+    singleRows: async (selects) => {
+      asked.push(...selects.map(({ sql }) => sql));
+      return selects.map(({ columns }) => Array.from({ length: columns }, () => 0n));
+    },
     describe: async () => [],
+    columns: async () => [],
     build: async ({ model, select }) => {
       built[model] = select;
       return { key: model, rows: 0, bytes: 0, sha256: '' };

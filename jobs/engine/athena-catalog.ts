@@ -230,6 +230,12 @@ export function pointedAt(known: TableInput, columns: readonly Column[], locatio
   };
 }
 
+/** Columns of a table of Glue in our types. */
+export function declaredColumns(columns: readonly Column[] = []): { name: string; type: string }[] {
+  const ours = new Map(Object.entries(GLUE_TYPES).map(([type, glue]) => [glue, type]));
+  return columns.map(({ Name = '', Type = '' }) => ({ name: Name, type: ours.get(Type) ?? Type }));
+}
+
 function glueColumns(columns: readonly DeclaredColumn[]): Column[] {
   return columns.map(({ name, type }) => ({ Name: name, Type: GLUE_TYPES[type] ?? type }));
 }

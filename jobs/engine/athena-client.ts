@@ -252,7 +252,7 @@ function failureOf({ Status, Statistics, QueryExecutionId }: QueryExecution): Jo
   const { ErrorCategory: category, ErrorType: type } = Status?.AthenaError ?? {};
   if (DAMAGE.test(reason)) {
     return new JobError('object_damaged', 'data', reason, {
-      hint: 'run `listenlake doctor --verify`; bronze is whole, so the lake can be rebuilt from it',
+      hint: '`listenlake doctor --verify` says which object is damaged, `doctor --aws` whether a table was altered; both say what to do',
     });
   }
   if (TIMEOUT_TYPES.has(type ?? -1) || /timed? ?out/i.test(reason)) {

@@ -7,6 +7,7 @@ import { readContracts } from '../lake/contracts.ts';
 import { goldModelPrefix, queryResultsPrefix, type Target } from '../lake/keys.ts';
 import type { LakeState } from '../lake/manifest.ts';
 import { type Catalog, contractTable, databasePrefix, goldTable, openCatalog } from './athena-catalog.ts';
+import { differencesOf } from './athena-differences.ts';
 import { TARGETS } from './athena-publish.ts';
 import { RUN_MARK } from './athena-relations.ts';
 import { type Project, readProject } from './project.ts';
@@ -156,58 +157,6 @@ function tableFindings(layer: string, wanted: TableInput, actual: Table | undefi
   }));
 }
 
-/** What of a table of Glue is not as it should be, each in a few words. What people may change (descriptions, comments) is not looked at. */
-export function differencesOf(wanted: TableInput, actual: Table | undefined): string[] {
-  if (actual === undefined) return ['is not in Glue'];
-  const differences = [
-    ...columnDifferences('column', wanted.StorageDescriptor?.Columns, actual.StorageDescriptor?.Columns),
-    ...columnDifferences('partition key', wanted.PartitionKeys, actual.PartitionKeys),
-  ];
-  const pairs: [what: string, wanted: string | undefined, actual: string | undefined][] = [
-    ['lies in', wanted.StorageDescriptor?.Location, actual.StorageDescriptor?.Location],
-    ['is read as', wanted.StorageDescriptor?.InputFormat, actual.StorageDescriptor?.InputFormat],
-    [
-      'is read by',
-      wanted.StorageDescriptor?.SerdeInfo?.SerializationLibrary,
-      actual.StorageDescriptor?.SerdeInfo?.SerializationLibrary,
-    ],
-  ];
-  for (const [what, should, is] of pairs) {
-    if (should !== is) differences.push(`${what} ${is ?? 'nothing'} instead of ${should}`);
-  }
-  const projected = /^(projection\.|storage\.location\.template$)/;
-  const names = [...Object.keys(wanted.Parameters ?? {}), ...Object.keys(actual.Parameters ?? {})].filter((name) =>
-    projected.test(name),
-  );
-  for (const name of new Set(names)) {
-    const [should, is] = [wanted.Parameters?.[name], actual.Parameters?.[name]];
-    if (should !== is) differences.push(`has ${name} ${shown(is)} instead of ${shown(should)}`);
-  }
-  return differences;
-}
-
-interface NamedColumn {
-  Name?: string | undefined;
-  Type?: string | undefined;
-}
-
-function columnDifferences(
-  noun: string,
-  wanted: readonly NamedColumn[] = [],
-  actual: readonly NamedColumn[] = [],
-): string[] {
-  const there = new Map(actual.map((column) => [column.Name, column.Type]));
-  const differences = wanted.flatMap(({ Name, Type }) => {
-    if (!there.has(Name)) return [`lacks the ${noun} ${Name}`];
-    return there.get(Name) === Type ? [] : [`has the ${noun} ${Name} as ${there.get(Name)} instead of ${Type}`];
-  });
-  const expected = new Set(wanted.map(({ Name }) => Name));
-  for (const { Name } of actual) if (!expected.has(Name)) differences.push(`has the ${noun} ${Name} too many`);
-  const isSameOrder = wanted.every(({ Name }, index) => actual[index]?.Name === Name);
-  if (differences.length === 0 && !isSameOrder) differences.push(`has its ${noun}s in another order`);
-  return differences;
-}
-
 /** @param results where its results must go; undefined for a workgroup that is not Terraform's */
 async function inspectWorkGroup(
   athena: AwsCaller<AthenaClient>,
@@ -252,8 +201,4 @@ function unseen(name: string, error: JobError): Finding {
 
 function rebuild(target: Target): string {
   return target === 'dev' ? 'listenlake enrich' : 'listenlake promote';
-}
-
-function shown(value: string | undefined): string {
-  return value === undefined ? 'not set' : value;
 }

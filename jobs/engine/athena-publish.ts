@@ -1,3 +1,4 @@
+import type { Table } from '@aws-sdk/client-glue';
 import { JobError } from '../errors.ts';
 import { goldModelPrefix, PREFIX, type Target } from '../lake/keys.ts';
 import type { GoldVersion, LakeState } from '../lake/manifest.ts';
@@ -33,8 +34,8 @@ export async function publishTarget(
   let isDone = true;
   for (const [model, location] of wanted) {
     const known = tables.get(model);
-    if (known?.StorageDescriptor?.Location === location) continue;
     const run = tables.get(runTable(model, version.runId));
+    if (known?.StorageDescriptor?.Location === location && !isAltered(known, run)) continue;
     const columns = (run?.StorageDescriptor?.Location === location ? run : known)?.StorageDescriptor?.Columns;
     if (columns === undefined) {
       throw new JobError('catalog_missing', 'data', `Glue has neither ${database}.${model} nor the table of its run`, {
@@ -57,6 +58,14 @@ export async function publishTarget(
     isDone = (await catalog.replace(database, known, pointedAt(known, columns, nothing))) && isDone;
   }
   return isDone;
+}
+
+/** True where somebody has changed the columns of a published table: the one of its run has them as they were built. */
+function isAltered(known: Table, run: Table | undefined): boolean {
+  if (run?.StorageDescriptor?.Location !== known.StorageDescriptor?.Location) return false;
+  const columnsOf = (table: Table | undefined): string =>
+    JSON.stringify(table?.StorageDescriptor?.Columns?.map(({ Name, Type }) => [Name, Type]));
+  return columnsOf(known) !== columnsOf(run);
 }
 
 /** Tables of runs in Glue, `<database>.<table>`, that were made before `madeBefore` (Unix ms) and belong to no version of the states. */

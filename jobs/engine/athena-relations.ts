@@ -1,18 +1,22 @@
-import { createHash } from 'node:crypto';
 import { JobError } from '../errors.ts';
-import { readContracts } from '../lake/contracts.ts';
+import { type Contract, readContracts } from '../lake/contracts.ts';
 import { type Target, tablePrefix } from '../lake/keys.ts';
 import {
   type GoldVersion,
+  getState,
+  hashOf,
   type LakeState,
   type OutputFile,
+  objectsOf,
   readBronzeIndex,
   readSilverFiles,
   type SilverFile,
 } from '../lake/manifest.ts';
-import type { LakeStore, ObjectInfo } from '../lake/store.ts';
-import type { Catalog } from './athena-catalog.ts';
+import type { LakeStore } from '../lake/store.ts';
+import { type Catalog, contractTable, declaredColumns } from './athena-catalog.ts';
+import { differencesOf } from './athena-differences.ts';
 import { identifier, literal } from './athena-sql.ts';
+import { CHECK_RESULT_COLUMNS, CHECK_RESULTS, type CheckResultRow } from './check-results.ts';
 import type { DeclaredColumn } from './index.ts';
 
 /** Where the tables of a lake are: its objects, and what Glue calls them. */
@@ -25,19 +29,35 @@ export interface Places {
   databaseOf(layer: string): string;
 }
 
+/** Text that stands for a table after `from`, and its columns. */
+export interface Relation {
+  text: string;
+  columns: readonly DeclaredColumn[];
+}
+
 /** Between model and run in the name of a run's table; no model has it in its name. */
 export const RUN_MARK = '__';
 /** A filter by file names has to fit into a statement. */
 const EXTRA_OBJECTS_MAX = 500;
 
-/** A table of bronze or silver as the state has it: its objects are all there, and others in its folder are left out. */
+/**
+ * A table of bronze or silver as the state has it: its objects are all there, others in its folder are left out, and only its partitions are
+ * looked for (without that the engine looks into every day or month that could be).
+ *
+ * @param isExact for jobs: the objects are the committed ones, and so is the table in Glue. A reader also reads what a job is replacing now
+ * @throws `object_missing`, `object_damaged`, `object_unknown`, `catalog_altered` (65); `catalog_missing` (78)
+ */
 export async function sourceRelation(
   places: Places,
   state: LakeState,
   layer: 'bronze' | 'silver',
   table: string,
-): Promise<string> {
+  isExact: boolean,
+): Promise<Relation> {
   const { store } = places;
+  if (layer === 'silver' && table === CHECK_RESULTS) {
+    return { text: await checkResultsRelation(store, state), columns: CHECK_RESULT_COLUMNS };
+  }
   const contract = readContracts().find((one) => one.layer === layer && one.table === table);
   if (contract === undefined) throw new Error(`there is no table ${layer}.${table}`);
   const files: (OutputFile & Partial<Pick<SilverFile, 'partition'>>)[] =
@@ -45,12 +65,13 @@ export async function sourceRelation(
       ? await readSilverFiles(store, state, table)
       : (await readBronzeIndex(store, state)).filter((file) => file.table === table && file.rows > 0);
   const columns = [...contract.columns, ...contract.partition];
-  if (files.length === 0) return emptyRelation(columns);
+  if (isExact) await refuseAltered(places, contract);
+  if (files.length === 0) return { text: emptyRelation(columns), columns };
   const there = new Map((await objectsOf(store, tablePrefix(layer, table))).map((object) => [object.key, object]));
   for (const file of files) {
     const found = there.get(file.key);
     if (found === undefined) throw damaged('object_missing', file.key, 'the lake has lost this object');
-    if (found.bytes !== file.bytes)
+    if (isExact && found.bytes !== file.bytes)
       throw damaged('object_damaged', file.key, 'the object is not the one that was committed');
     there.delete(file.key);
   }
@@ -71,33 +92,58 @@ export async function sourceRelation(
     conditions.push(`"$path" not in (${extra.map((key) => literal(`${places.lakeUri}/${key}`)).join(', ')})`);
   }
   const name = `${identifier(places.databaseOf(layer))}.${identifier(table)}`;
-  if (conditions.length === 0) return name;
+  if (conditions.length === 0) return { text: name, columns };
   const names = columns.map((column) => identifier(column.name)).join(', ');
-  return `(select ${names} from ${name} where ${conditions.join(' and ')})`;
+  return { text: `(select ${names} from ${name} where ${conditions.join(' and ')})`, columns };
 }
 
-/** A table of a version, whatever is published now. */
+/** What `check` has kept, written into the statement: a few hundred short rows, and no table that somebody would have to publish. */
+async function checkResultsRelation(store: LakeStore, state: LakeState): Promise<string> {
+  const keys = new Set(
+    Object.keys(state.checks)
+      .sort()
+      .map((scope) => state.checks[scope]!.key),
+  );
+  const rows: CheckResultRow[] = [];
+  for (const key of keys) rows.push(...(await getState<CheckResultRow[]>(store, key)));
+  if (rows.length === 0) return emptyRelation(CHECK_RESULT_COLUMNS);
+  const names = CHECK_RESULT_COLUMNS.map(({ name }) => name);
+  const values = rows.map((row) => `(${names.map((name) => literal(row[name])).join(', ')})`);
+  const typed = CHECK_RESULT_COLUMNS.map(
+    ({ name, type }) => `cast(${identifier(name)} as ${type}) as ${identifier(name)}`,
+  );
+  return `(select ${typed.join(', ')} from (values ${values.join(', ')}) as results (${names.map(identifier).join(', ')}))`;
+}
+
+/** A table of a version, whatever is published now, and its columns. */
 export async function goldRelation(
   places: Places,
   target: Target,
   version: GoldVersion,
   model: string,
   file: OutputFile,
-): Promise<string> {
+): Promise<Relation> {
   const { catalog, databaseOf, lakeUri } = places;
-  const objects = await objectsOf(places.store, file.key);
-  if (objects.length === 0 && file.bytes > 0) throw damaged('object_missing', file.key, 'the lake has lost this table');
-  if (hashOf(file.key, objects) !== file.sha256)
-    throw damaged('object_damaged', file.key, 'the table is not the one that was committed');
+  await verifyGold(places, file);
   const database = databaseOf(`gold_${target}`);
   for (const name of [runTable(model, version.runId), model]) {
     const found = await catalog.find(database, name);
-    if (found?.StorageDescriptor?.Location === `${lakeUri}/${file.key}`)
-      return `${identifier(database)}.${identifier(name)}`;
+    if (found?.StorageDescriptor?.Location === `${lakeUri}/${file.key}`) {
+      const text = `${identifier(database)}.${identifier(name)}`;
+      return { text, columns: declaredColumns(found.StorageDescriptor.Columns) };
+    }
   }
   throw new JobError('catalog_missing', 'data', `no table in Glue points at ${model} of the run ${version.runId}`, {
     hint: 'run `listenlake enrich --rebuild`',
   });
+}
+
+/** Throws where the objects of a table of gold are not the ones that were committed. @throws `object_missing`, `object_damaged` (65) */
+export async function verifyGold({ store }: Pick<Places, 'store'>, file: OutputFile): Promise<void> {
+  const objects = await objectsOf(store, file.key);
+  if (objects.length === 0 && file.bytes > 0) throw damaged('object_missing', file.key, 'the lake has lost this table');
+  if (hashOf(file.key, objects) !== file.sha256)
+    throw damaged('object_damaged', file.key, 'the table is not the one that was committed');
 }
 
 /** The table of one run in Glue: `fct_plays__20261121t065400_3f9a`. */
@@ -105,18 +151,15 @@ export function runTable(model: string, runId: string): string {
   return `${model}${RUN_MARK}${runId.toLowerCase().replaceAll(/[^a-z0-9]/g, '_')}`;
 }
 
-/** Every object under a prefix, in key order. */
-export async function objectsOf(store: LakeStore, prefix: string): Promise<ObjectInfo[]> {
-  const objects: ObjectInfo[] = [];
-  for await (const object of store.list(prefix)) objects.push(object);
-  return objects;
-}
-
-/** What tells one set of objects from another, without reading them. */
-export function hashOf(prefix: string, objects: readonly ObjectInfo[]): string {
-  const hash = createHash('sha256');
-  for (const { key, bytes, version } of objects) hash.update(`${key.slice(prefix.length)} ${bytes} ${version}\n`);
-  return hash.digest('hex');
+/** What was altered by hand would give other rows, or none, without a word. Projected ranges are left to `doctor`. */
+async function refuseAltered({ catalog, databaseOf, lakeUri }: Places, contract: Contract): Promise<void> {
+  const database = databaseOf(contract.layer);
+  const actual = await catalog.find(database, contract.table);
+  const differences = differencesOf(contractTable(contract, lakeUri), actual).filter((text) => !/\.range /.test(text));
+  if (differences.length === 0) return;
+  throw new JobError('catalog_altered', 'data', `${database}.${contract.table} in Glue ${differences.join('; it ')}`, {
+    hint: 'run `terraform apply`; `listenlake doctor --aws` looks for more',
+  });
 }
 
 function emptyRelation(columns: readonly DeclaredColumn[]): string {

@@ -68,34 +68,84 @@ export function readingStatement(sql: string): Token[] {
   return tokens;
 }
 
+/** Tables that a statement may name. */
+export interface NamedTables {
+  /** `silver.plays` and its parts, for names with a layer in front. */
+  layers: Map<string, { layer: string; table: string }>;
+  /** Every other name in it: some may be tables. */
+  names: Set<string>;
+  /** False where a table must stay a name: `show`, `describe`, and columns of the engine's own such as `"$path"`. */
+  isPlain: boolean;
+}
+
+export function namedTables(tokens: readonly Token[]): NamedTables {
+  const layers: NamedTables['layers'] = new Map();
+  const names = new Set<string>();
+  for (const [index, token] of tokens.entries()) {
+    const name = nameOf(token);
+    if (name === undefined) continue;
+    const table = tokens[index + 1]?.text === '.' && LAYERS.has(name) ? nameOf(tokens[index + 2] ?? token) : undefined;
+    if (table !== undefined) layers.set(`${name}.${table}`, { layer: name, table });
+    names.add(name);
+  }
+  const [first] = tokens.filter(({ kind }) => kind !== 'space');
+  const isPlain =
+    !/^(show|describe|desc)$/i.test(first?.text ?? '') && ![...names].some((name) => name.startsWith('$'));
+  return { layers, names, isPlain };
+}
+
 /**
  * The statement with `silver.plays` as `"<prefix>silver".plays`: the databases of an account have a prefix, the SQL of this project has none.
  *
  * @param isTable whether a layer has a table of this name
+ * @param inline texts in place of tables (`silver.plays`), for what the database does not know of them
  */
 export function withDatabases(
   tokens: readonly Token[],
   prefix: string,
   isTable: (layer: string, table: string) => boolean,
+  inline: ReadonlyMap<string, string> = new Map(),
 ): { sql: string; shifts: Shift[] } {
   const shifts: Shift[] = [];
   let sql = '';
   let before = '';
-  for (const [index, token] of tokens.entries()) {
-    const name = nameOf(token);
-    const table = tokens[index + 1]?.text === '.' ? tokens[index + 2] : undefined;
-    const isLayer = name !== undefined && LAYERS.has(name) && before !== '.' && table !== undefined;
-    if (isLayer && (BEFORE_TABLE.test(before) || isTable(name, nameOf(table) ?? ''))) {
-      const text = `"${prefix}${name}"`;
-      sql += text;
-      const lines = sql.split('\n');
-      shifts.push({ line: lines.length, column: lines.at(-1)!.length + 1, added: text.length - token.text.length });
+  const put = (text: string, instead: string): void => {
+    sql += text;
+    const lines = sql.split('\n');
+    shifts.push({ line: lines.length, column: lines.at(-1)!.length + 1, added: text.length - instead.length });
+  };
+  for (let index = 0; index < tokens.length; index += 1) {
+    const token = tokens[index]!;
+    const layer = nameOf(token);
+    const next = tokens[index + 1]?.text === '.' ? tokens[index + 2] : undefined;
+    const table = next === undefined ? undefined : nameOf(next);
+    const isLayer = layer !== undefined && LAYERS.has(layer) && before !== '.' && table !== undefined;
+    const text = isLayer ? inline.get(`${layer}.${table}`) : undefined;
+    if (text !== undefined && tokens[index + 3]?.text === '.') {
+      // A column of it: without an alias its name is the table's bare name.
+      put('', `${token.text}.`);
+      index += 1;
+    } else if (text !== undefined) {
+      const alias = hasAlias(tokens.slice(index + 3)) ? '' : ` as ${identifier(table!)}`;
+      put(`${text}${alias}`, `${token.text}.${next!.text}`);
+      index += 2;
+    } else if (isLayer && (BEFORE_TABLE.test(before) || isTable(layer, table))) {
+      put(`"${prefix}${layer}"`, token.text);
     } else {
       sql += token.text;
     }
     if (token.kind !== 'space') before = token.text;
   }
   return { sql, shifts };
+}
+
+/** What may follow a table that has no alias. */
+const AFTER_TABLE =
+  /^(where|group|order|limit|offset|fetch|having|window|union|intersect|except|join|inner|left|right|full|cross|natural|on|using|tablesample|for)$/i;
+
+function hasAlias(tokens: readonly Token[]): boolean {
+  const next = tokens.find(({ kind }) => kind !== 'space');
+  return next?.kind === 'quoted' || (next?.kind === 'word' && !AFTER_TABLE.test(next.text));
 }
 
 /**

@@ -3,20 +3,32 @@ import type { AwsOptions } from '../aws.ts';
 import { JobError } from '../errors.ts';
 import { readContracts } from '../lake/contracts.ts';
 import { goldTablePrefix, type Target } from '../lake/keys.ts';
-import { EMPTY_STATE, type LakeState, latestManifest, type OutputFile } from '../lake/manifest.ts';
+import { EMPTY_STATE, hashOf, type LakeState, latestManifest, type OutputFile, objectsOf } from '../lake/manifest.ts';
 import type { LakeStore } from '../lake/store.ts';
 import { databasePrefix, goldTable, openCatalog } from './athena-catalog.ts';
 import { type StatementRunner, statementRunner } from './athena-client.ts';
 import { publishTarget, TARGETS, unusedTables } from './athena-publish.ts';
-import { goldRelation, hashOf, objectsOf, type Places, runTable, sourceRelation } from './athena-relations.ts';
-import { bound, identifier, nearNames, readingStatement, type Shift, withDatabases } from './athena-sql.ts';
+import { goldRelation, type Places, type Relation, runTable, sourceRelation, verifyGold } from './athena-relations.ts';
+import {
+  bound,
+  identifier,
+  namedTables,
+  nearNames,
+  readingStatement,
+  type Shift,
+  type Token,
+  withDatabases,
+} from './athena-sql.ts';
+import { CHECK_RESULTS } from './check-results.ts';
 import {
   type BuildRequest,
   type EngineSession,
   MAX_ROWS,
   type ResultColumn,
   type ResultSet,
+  type Schema,
   type SessionRequest,
+  type SingleRow,
   type SqlEngine,
   type SqlValue,
 } from './index.ts';
@@ -41,6 +53,9 @@ const BUILDS_MAX = 3;
 const ATTEMPTS_MAX = 20;
 const PUBLISHES_MAX = 5;
 const NEAR_NAMES = 5;
+/** Selects of one statement: the engine takes 100 stages, a select needs three or four. Its text may have 256 KiB. */
+const BATCH_SELECTS_MAX = 16;
+const BATCH_BYTES_MAX = 200_000;
 /** The largest limit there is; a table of more rows is no longer one that a model should sort. */
 const SORTED_ROWS_MAX = 2_147_483_647;
 
@@ -106,7 +121,7 @@ export function openAthenaEngine(options: AthenaOptions): SqlEngine {
       await refresh();
       const names = tableNames(seenState);
       const isTable = (layer: string, table: string): boolean => names.includes(`${layer}.${table}`);
-      const qualified = withDatabases(tokens, prefix, isTable);
+      const qualified = withDatabases(tokens, prefix, isTable, await readerRelations(parts, seenState, tokens, target));
       queries += 1;
       try {
         const finished = await runner.run({
@@ -149,6 +164,35 @@ export function openAthenaEngine(options: AthenaOptions): SqlEngine {
   };
 }
 
+/**
+ * What stands for the tables that a reader's statement names, as the state has them; those of gold are looked at and named as they are.
+ *
+ * @throws `object_missing`, `object_damaged` (65) for an object that is gone or, in gold, not the committed one
+ */
+async function readerRelations(
+  parts: Parts,
+  state: LakeState,
+  tokens: readonly Token[],
+  target: Target,
+): Promise<ReadonlyMap<string, string>> {
+  const relations = new Map<string, string>();
+  const { layers, names, isPlain } = namedTables(tokens);
+  if (!isPlain) return relations;
+  for (const [key, { layer, table }] of layers) {
+    const isKnown = readContracts().some((one) => one.layer === layer && one.table === table);
+    if ((layer === 'bronze' || layer === 'silver') && (isKnown || table === CHECK_RESULTS)) {
+      const { text } = await sourceRelation(parts, state, layer, table, false);
+      if (text.startsWith('(')) relations.set(key, text);
+    }
+  }
+  for (const each of TARGETS) {
+    for (const [model, file] of Object.entries(state.gold[each]?.tables ?? {})) {
+      if (layers.has(`gold_${each}.${model}`) || (each === target && names.has(model))) await verifyGold(parts, file);
+    }
+  }
+  return relations;
+}
+
 async function openSession(
   parts: Parts,
   { state, target, runId }: SessionRequest,
@@ -157,17 +201,24 @@ async function openSession(
   const { runner, databaseOf, workGroupOf } = parts;
 
   const statement = { database: databaseOf(`gold_${target}`), workGroup: workGroupOf(target) };
-  const texts = new Map<string, string>();
+  const relations = new Map<string, Relation>();
   let queries = 0;
 
-  async function textOf(schema: string, table: string): Promise<string> {
-    if (schema === 'bronze' || schema === 'silver') return sourceRelation(parts, state, schema, table);
+  async function open(schema: Schema, table: string): Promise<Relation> {
+    if (schema === 'bronze' || schema === 'silver') return sourceRelation(parts, state, schema, table, true);
     const version = state.gold[schema === 'gold_prod' ? 'prod' : 'dev'];
     const file = version?.tables[table];
     if (schema === 'run' || version === undefined || file === undefined) {
       throw new Error(`there is no table ${schema}.${table}`);
     }
     return goldRelation(parts, schema === 'gold_prod' ? 'prod' : 'dev', version, table, file);
+  }
+
+  async function relationOf(schema: Schema, table: string): Promise<Relation> {
+    const key = `${schema}.${table}`;
+    const relation = relations.get(key) ?? (await open(schema, table));
+    relations.set(key, relation);
+    return relation;
   }
 
   async function select(sql: string, parameters: readonly SqlValue[], maxRows: number): Promise<ResultSet> {
@@ -186,27 +237,55 @@ async function openSession(
   }
 
   return {
-    async relation(schema, table) {
-      const key = `${schema}.${table}`;
-      const text = texts.get(key) ?? (await textOf(schema, table));
-      texts.set(key, text);
-      return text;
+    relation: async (schema, table) => (await relationOf(schema, table)).text,
+    columns: async (schema, table) => [...(await relationOf(schema, table)).columns],
+    async singleRows(selects) {
+      const rows: SqlValue[][] = [];
+      for (const batch of batchesOf(selects)) {
+        const joined = batch.map(({ sql }, index) => `(${sql}\n) as part_${index}`).join('\ncross join ');
+        const [row = []] = (await select(`select * from ${joined}`, [], 1)).rows;
+        let at = 0;
+        for (const { columns } of batch) {
+          rows.push(row.slice(at, at + columns));
+          at += columns;
+        }
+      }
+      return rows;
     },
     query: (sql, parameters = []) => select(sql, parameters, MAX_ROWS),
     describe,
     async build(request) {
       // Dev is always built first and from the same models: prod need not pay for asking again.
-      if (target === 'dev') checkColumns(request, await describe(request.select));
+      if (target === 'dev' && request.areColumnsKnown !== true) checkColumns(request, await describe(request.select));
       built.add(target);
       const name = runTable(request.model, runId);
       const file = await buildTable(parts, statement, { ...request, target, runId, name });
-      texts.set(`run.${request.model}`, `${identifier(statement.database)}.${identifier(name)}`);
+      const text = `${identifier(statement.database)}.${identifier(name)}`;
+      relations.set(`run.${request.model}`, { text, columns: request.columns });
       return file;
     },
     async close() {
       // Tables of the run stay: publishing needs their columns, and `gc` takes them when their version is gone.
     },
   };
+}
+
+/** Statements of several selects: none is too long or has more stages than the engine takes. */
+function batchesOf(selects: readonly SingleRow[]): SingleRow[][] {
+  const batches: SingleRow[][] = [];
+  let bytes = 0;
+  for (const select of selects) {
+    const size = Buffer.byteLength(select.sql);
+    const last = batches.at(-1);
+    if (last === undefined || last.length >= BATCH_SELECTS_MAX || bytes + size > BATCH_BYTES_MAX) {
+      batches.push([select]);
+      bytes = size;
+    } else {
+      last.push(select);
+      bytes += size;
+    }
+  }
+  return batches;
 }
 
 /** Writes the rows of a select under a prefix that nobody has used, and makes the run's table point at it. */
@@ -302,5 +381,5 @@ function tableNames(state: LakeState): string[] {
   const gold = TARGETS.flatMap((target) =>
     Object.keys(state.gold[target]?.tables ?? {}).map((model) => `gold_${target}.${model}`),
   );
-  return [...readContracts().map(({ layer, table }) => `${layer}.${table}`), ...gold];
+  return [...readContracts().map(({ layer, table }) => `${layer}.${table}`), `silver.${CHECK_RESULTS}`, ...gold];
 }

@@ -1,7 +1,7 @@
 import { JobError } from '../errors.ts';
 import { type Contract, readContracts } from '../lake/contracts.ts';
 import { quoteName, quoteText } from './embedded.ts';
-import type { EngineSession, Schema } from './index.ts';
+import type { EngineSession, Schema, SingleRow } from './index.ts';
 import { type DeclaredTest, invalid, type Model, type Project, uniqueColumns } from './project.ts';
 
 /** One test of one table, not yet run. Exactly one of `predicate` and `failing` is set. */
@@ -45,7 +45,7 @@ export function goldTests(project: Project, schema: Schema): DataTest[] {
     .flatMap((model) => model.tests.map((test) => modelTest(project, model, test, schema)));
 }
 
-/** Runs tests, all row tests of a table in one pass over it. A test that cannot run is a result as well, and costs no other test. */
+/** Runs tests, those of a table together. A test that cannot run is a result as well, and costs no other test. */
 export async function runTests(
   session: EngineSession,
   tests: readonly DataTest[],
@@ -54,10 +54,7 @@ export async function runTests(
   const found = new Map<DataTest, TestResult>();
   let done = 0;
   for (const ofTable of Map.groupBy(tests, ({ schema, table }) => `${schema}.${table}`).values()) {
-    const byRow = ofTable.filter((test) => test.predicate !== undefined);
-    const passes = byRow.length === 0 ? [] : await runRowTests(session, byRow);
-    for (const [test, result] of passes) found.set(test, result);
-    for (const test of ofTable) if (!found.has(test)) found.set(test, await runSetTest(session, test));
+    for (const [test, result] of await runTogether(session, ofTable)) found.set(test, result);
     onTable?.(++done);
   }
   return tests.map((test) => found.get(test)!);
@@ -68,28 +65,30 @@ export function verdictOf(results: readonly TestResult[]): 'passed' | 'failed' {
   return results.some(({ status }) => status === 'failed' || status === 'error') ? 'failed' : 'passed';
 }
 
-async function runRowTests(session: EngineSession, tests: readonly DataTest[]): Promise<[DataTest, TestResult][]> {
+/** Tests of one table: all that look at single rows in one pass over it, beside the others. */
+async function runTogether(session: EngineSession, tests: readonly DataTest[]): Promise<[DataTest, TestResult][]> {
+  const { schema, table } = tests[0]!;
+  const byRow = tests.filter(({ predicate }) => predicate !== undefined);
+  const bySet = tests.filter(({ predicate }) => predicate === undefined);
   try {
-    const relation = await session.relation(tests[0]!.schema, tests[0]!.table);
-    const counts = tests.map(({ predicate }, index) => `count_if(${predicate}) as test_${index}`);
-    const { rows } = await session.query(`select ${counts.join(',\n    ')} from ${relation}`);
-    return tests.map((test, index) => [test, resultOf(test, Number(rows[0]?.[index] ?? 0))]);
+    const selects: SingleRow[] = [];
+    if (byRow.length > 0) {
+      const counts = byRow.map(({ predicate }, index) => `count_if(${predicate}) as test_${index}`);
+      const sql = `select ${counts.join(',\n    ')} from ${await session.relation(schema, table)}`;
+      selects.push({ sql, columns: byRow.length });
+    }
+    for (const test of bySet) {
+      const failing = await test.failing!((name) => session.relation(test.schema, name));
+      selects.push({ sql: `select count(*) from (${failing}) as failing`, columns: 1 });
+    }
+    const values = (await session.singleRows(selects)).flat();
+    return [...byRow, ...bySet].map((test, index) => [test, resultOf(test, Number(values[index] ?? 0))]);
   } catch (error) {
     if (tests.length === 1) return [[tests[0]!, errorOf(tests[0]!, error)]];
     // One of them cannot run: each by itself tells which.
-    const single = [];
-    for (const test of tests) single.push(...(await runRowTests(session, [test])));
+    const single: [DataTest, TestResult][] = [];
+    for (const test of tests) single.push(...(await runTogether(session, [test])));
     return single;
-  }
-}
-
-async function runSetTest(session: EngineSession, test: DataTest): Promise<TestResult> {
-  try {
-    const failing = await test.failing!((table) => session.relation(test.schema, table));
-    const { rows } = await session.query(`select count(*) from (${failing}) as failing`);
-    return resultOf(test, Number(rows[0]?.[0]));
-  } catch (error) {
-    return errorOf(test, error);
   }
 }
 

@@ -4,6 +4,7 @@ import { type Contract, readContracts } from '../lake/contracts.ts';
 import type { Target } from '../lake/keys.ts';
 import { type LakeState, type OutputFile, readBronzeIndex, readSilverFiles } from '../lake/manifest.ts';
 import type { LakeStore } from '../lake/store.ts';
+import { CHECK_RESULT_COLUMNS, CHECK_RESULTS } from './check-results.ts';
 import { literalPath, quoteName, quoteText } from './embedded.ts';
 import type { DeclaredColumn, Schema } from './index.ts';
 
@@ -16,17 +17,6 @@ export interface CatalogTable {
   /** As the contract says; empty for gold, whose files say it themselves. */
   columns: readonly DeclaredColumn[];
 }
-
-/** Columns of `silver.check_results`: one row per test of the last check of each scope (see check.ts). */
-export const CHECK_RESULT_COLUMNS: readonly DeclaredColumn[] = [
-  { name: 'scope', type: 'varchar' },
-  { name: 'table_name', type: 'varchar' },
-  { name: 'test', type: 'varchar' },
-  { name: 'severity', type: 'varchar' },
-  { name: 'status', type: 'varchar' },
-  { name: 'failing_rows', type: 'bigint' },
-  { name: 'message', type: 'varchar' },
-];
 
 const GOLD_SCHEMA = { dev: 'gold_dev', prod: 'gold_prod' } as const satisfies Record<Target, Schema>;
 
@@ -54,7 +44,8 @@ export async function catalogTables(store: LakeStore, root: string, state: LakeS
   tables.push(checkResults(root, state));
   for (const [target, version] of Object.entries(state.gold)) {
     for (const [name, file] of Object.entries(version?.tables ?? {})) {
-      const select = `select * from read_parquet(${pathList(root, [file])})`;
+      // Else a folder called `year=1999` above the lake would be a column of every table.
+      const select = `select * from read_parquet(${pathList(root, [file])}, hive_partitioning = false)`;
       tables.push({ schema: GOLD_SCHEMA[target as Target], name, select, files: [file], columns: [] });
     }
   }
@@ -106,7 +97,7 @@ function checkResults(root: string, state: LakeState): CatalogTable {
     files.length === 0
       ? emptySelect(CHECK_RESULT_COLUMNS, 'false')
       : `select ${columns} from ${readJson(root, files, 'array', CHECK_RESULT_COLUMNS)}`;
-  return { schema: 'silver', name: 'check_results', select, files: [], columns: CHECK_RESULT_COLUMNS };
+  return { schema: 'silver', name: CHECK_RESULTS, select, files: [], columns: CHECK_RESULT_COLUMNS };
 }
 
 function readJson(

@@ -12,7 +12,16 @@ import type { LakeStore } from '../lake/store.ts';
 import { type CatalogTable, catalogTables, fingerprintOf, unreadableSelect } from './duckdb-catalog.ts';
 import { describeSelect, runSelect, translateSqlError, unknownTableOf } from './duckdb-select.ts';
 import { literalPath, messageOf, openEmbedded, quoteName, quoteText } from './embedded.ts';
-import type { BuildRequest, EngineSession, QueryOptions, ResultColumn, SessionRequest, SqlEngine } from './index.ts';
+import type {
+  BuildRequest,
+  EngineSession,
+  QueryOptions,
+  ResultColumn,
+  Schema,
+  SessionRequest,
+  SqlEngine,
+  SqlValue,
+} from './index.ts';
 import { MAX_ROWS } from './index.ts';
 
 export interface DuckDbOptions {
@@ -174,16 +183,26 @@ async function openSession(
     mounted.add(name);
   }
 
+  async function relation(schema: Schema, table: string): Promise<string> {
+    const name = `${schema}.${quoteName(table)}`;
+    if (mounted.has(name)) return name;
+    const found = known.get(`${schema}.${table}`);
+    if (found === undefined) throw new Error(`there is no table ${schema}.${table}`);
+    await verify(found.files);
+    await mount(name, found.select);
+    return name;
+  }
+
   return {
-    async relation(schema, table) {
-      const name = `${schema}.${quoteName(table)}`;
-      if (mounted.has(name)) return name;
-      const found = known.get(`${schema}.${table}`);
-      if (found === undefined) throw new Error(`there is no table ${schema}.${table}`);
-      await verify(found.files);
-      await mount(name, found.select);
-      return name;
+    relation,
+    async singleRows(selects) {
+      const rows: SqlValue[][] = [];
+      // One after the other: each has the memory to itself.
+      for (const { sql } of selects) rows.push(...(await runSelect(embedded.connection, sql, [], 1)).rows);
+      return rows;
     },
+    columns: async (schema, table) =>
+      describeSelect(embedded.connection, `select * from ${await relation(schema, table)}`),
     query: (sql, parameters = []) => runSelect(embedded.connection, sql, parameters, MAX_ROWS),
     describe: (select) => describeSelect(embedded.connection, select),
     async build(request) {
@@ -208,7 +227,7 @@ async function openSession(
         await store.put(key, { file: aside });
         await mount(
           `run.${quoteName(request.model)}`,
-          `select * from read_parquet(${quoteText(literalPath(join(root, key)))})`,
+          `select * from read_parquet(${quoteText(literalPath(join(root, key)))}, hive_partitioning = false)`,
         );
         return file;
       } finally {

@@ -49,6 +49,14 @@ export interface BuildRequest {
   columns: readonly DeclaredColumn[];
   /** Columns to sort the table by, so that readers skip what they do not need; may be empty. */
   sort: readonly string[];
+  /** The select is known to give these columns: where asking costs something, it is not asked again. */
+  areColumnsKnown?: boolean;
+}
+
+/** A select that gives exactly one row, of so many columns. */
+export interface SingleRow {
+  sql: string;
+  columns: number;
 }
 
 /** For whom a session works: `state` is what `silver`, `gold_dev`, ... mean in it, whatever is committed meanwhile. */
@@ -69,8 +77,16 @@ export interface EngineSession {
   relation(schema: Schema, table: string): Promise<string>;
   /** Rows of one select over relations. @throws `sql_invalid` (64) where the engine refuses it */
   query(sql: string, parameters?: readonly SqlValue[]): Promise<ResultSet>;
+  /**
+   * The row of each select. An engine that takes its time and money by the statement is asked for many of them at once.
+   *
+   * @throws as `query`; which of the selects it was is not told
+   */
+  singleRows(selects: readonly SingleRow[]): Promise<SqlValue[][]>;
   /** Names and types that a select gives, without running it. @throws `sql_invalid` (64) */
   describe(select: string): Promise<ResultColumn[]>;
+  /** Names and types of a table's columns, in order. @throws as `relation` */
+  columns(schema: Schema, table: string): Promise<ResultColumn[]>;
   /**
    * Runs a select and keeps its rows as `gold/<target>/<run>/<model>/`, whole and durable; `relation('run', model)` reads it.
    *

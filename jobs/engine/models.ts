@@ -14,6 +14,8 @@ export interface BuildOptions {
   asOf: string;
   /** Over the `vars` of dbt_project.yml. */
   vars?: Record<string, unknown>;
+  /** These models have been built by this engine before: what their selects give is known. */
+  areColumnsKnown?: boolean;
   /** Models of the target's published version; incremental ones add to it. */
   previous: readonly string[];
   /** Called before each table. */
@@ -81,7 +83,8 @@ export async function buildModels(
       }
       if (model.columns.length === 0) throw invalid(model.file, `no .yml declares the columns of ${model.name}`);
       const merged = previous === undefined ? select : mergeSelect(model, node.config, previous, select);
-      const request = { model: model.name, select: merged, columns: model.columns, sort: model.key };
+      const { areColumnsKnown = false } = options;
+      const request = { model: model.name, select: merged, columns: model.columns, sort: model.key, areColumnsKnown };
       built[model.name] = await session.build(request);
       relations.set(model.name, await session.relation('run', model.name));
     });
@@ -230,7 +233,7 @@ async function previousRelation(
 ): Promise<string | undefined> {
   if (!options.previous.includes(model.name)) return undefined;
   const relation = await session.relation(`gold_${options.target}`, model.name);
-  const columns = await session.describe(`select * from ${relation}`);
+  const columns = await session.columns(`gold_${options.target}`, model.name);
   const isSame = JSON.stringify(columns) === JSON.stringify(model.columns);
   return isSame ? relation : undefined;
 }

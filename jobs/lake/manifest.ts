@@ -9,14 +9,31 @@ import {
   stateKey,
   type Target,
 } from './keys.ts';
-import type { LakeStore } from './store.ts';
+import type { LakeStore, ObjectInfo } from './store.ts';
 
-/** One committed object: what a reader may read, and how to tell that it is whole. */
+/**
+ * One committed object: what a reader may read, and how to tell that it is whole. A key that ends with `/` stands for every object below it:
+ * `bytes` is their sum, `sha256` what `hashOf` says of them.
+ */
 export interface OutputFile {
   key: string;
   rows: number;
   bytes: number;
   sha256: string;
+}
+
+/** Every object below a prefix, in key order. */
+export async function objectsOf(store: LakeStore, prefix: string): Promise<ObjectInfo[]> {
+  const objects: ObjectInfo[] = [];
+  for await (const object of store.list(prefix)) objects.push(object);
+  return objects;
+}
+
+/** What tells one set of objects from another, without reading them: the hash of a line `<name> <bytes> <version>` for each. */
+export function hashOf(prefix: string, objects: readonly ObjectInfo[]): string {
+  const hash = createHash('sha256');
+  for (const { key, bytes, version } of objects) hash.update(`${key.slice(prefix.length)} ${bytes} ${version}\n`);
+  return hash.digest('hex');
 }
 
 export interface SilverFile extends OutputFile {

@@ -1,5 +1,5 @@
 /** A lake on the proving ground: a bucket, databases and tables as Terraform makes them, workgroups, and the real engine over them. */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { AthenaClient, CreateWorkGroupCommand } from '@aws-sdk/client-athena';
@@ -26,6 +26,8 @@ import { type LocalAws, REGION } from './local.ts';
 export interface AwsLake {
   store: LakeStore;
   uri: string;
+  /** A private folder of this machine. */
+  scratch: string;
   /** What Terraform's `name` would be. */
   name: string;
   engine: SqlEngine;
@@ -53,7 +55,9 @@ export async function openAwsLake(local: LocalAws): Promise<AwsLake> {
   const glue = new GlueClient({ ...place, credentials: CREDENTIALS });
   await makeCatalog(glue, name, uri);
   await makeWorkGroups(new AthenaClient({ ...place, credentials: CREDENTIALS }), name, uri);
-  const store = await openS3Lake(uri, { ...place, isPathStyle: true, scratch: join(folder, 'scratch') });
+  const scratch = join(folder, 'scratch');
+  mkdirSync(scratch);
+  const store = await openS3Lake(uri, { ...place, isPathStyle: true, scratch });
   const engines: SqlEngine[] = [];
   const openEngine = async (more: Partial<AthenaOptions> = {}): Promise<SqlEngine> => {
     const engine = openAthenaEngine({ ...place, store, name, ...more });
@@ -69,6 +73,7 @@ export async function openAwsLake(local: LocalAws): Promise<AwsLake> {
   return {
     store,
     uri,
+    scratch,
     name,
     glue,
     engine: await openEngine(),
