@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
+import { createReadStream, createWriteStream } from 'node:fs';
 import { rm, stat, statfs } from 'node:fs/promises';
 import { totalmem } from 'node:os';
 import { join, resolve } from 'node:path';
 import { pipeline } from 'node:stream/promises';
+import { isElsewhere } from './commands/command.ts';
 import type { Effects } from './effects.ts';
 import { type Embedded, literalPath, openEmbedded, quoteText } from './engine/embedded.ts';
 import { inspectAccount } from './engine/open.ts';
@@ -177,8 +178,8 @@ async function verify(effects: Effects, files: OutputFile[], sequence: number): 
       if (typeof found === 'string') findings.push({ name: 'object', verdict: 'fail', text: found });
       else findings.push(...(await countRows(engine, file, found)));
       // Copies of objects that are elsewhere: a lake need not fit on this disk.
-      for (const path of typeof found === 'string' ? [] : found)
-        if (path.startsWith(`${effects.scratch}/`)) await rm(path, { force: true });
+      if (isElsewhere(store.uri) && typeof found !== 'string')
+        for (const path of found) await rm(path, { force: true });
     }
   } finally {
     engine.close();
@@ -203,8 +204,8 @@ async function verify(effects: Effects, files: OutputFile[], sequence: number): 
 }
 
 /** @returns the local file that holds it, or what is wrong with it */
-async function verifyObject({ store }: Effects, file: OutputFile): Promise<string[] | string> {
-  const path = await localIfThere(store, file.key);
+async function verifyObject(effects: Effects, file: OutputFile): Promise<string[] | string> {
+  const path = await localIfThere(effects, file.key);
   if (path === undefined) return `${file.key} is gone: ${remedy(file.key)}`;
   const [bytes, sha256] = await measure(path);
   if (bytes === file.bytes && sha256 === file.sha256) return [path];
@@ -212,8 +213,8 @@ async function verifyObject({ store }: Effects, file: OutputFile): Promise<strin
 }
 
 /** As `verifyObject`, of every object below a prefix: which there are, how large, in which version. */
-async function verifyPrefix({ store }: Effects, file: OutputFile): Promise<string[] | string> {
-  const objects = await objectsOf(store, file.key);
+async function verifyPrefix(effects: Effects, file: OutputFile): Promise<string[] | string> {
+  const objects = await objectsOf(effects.store, file.key);
   const bytes = objects.reduce((sum, object) => sum + object.bytes, 0);
   if (objects.length === 0 && file.bytes > 0) return `${file.key} is gone: ${remedy(file.key)}`;
   if (hashOf(file.key, objects) !== file.sha256) {
@@ -222,7 +223,7 @@ async function verifyPrefix({ store }: Effects, file: OutputFile): Promise<strin
   }
   const paths: string[] = [];
   for (const { key } of objects) {
-    const path = await localIfThere(store, key);
+    const path = await localIfThere(effects, key);
     if (path === undefined) return `${key} is gone: ${remedy(key)}`;
     paths.push(path);
   }
@@ -275,9 +276,13 @@ async function lookForOrphans(store: LakeStore, files: readonly OutputFile[]): P
   ];
 }
 
-async function localIfThere(store: LakeStore, key: string): Promise<string | undefined> {
+/** A local file with the object's bytes: the object itself, or a copy that `verify` removes; undefined where there is none. */
+async function localIfThere({ store, scratch }: Effects, key: string): Promise<string | undefined> {
   try {
-    return await store.localFile(key);
+    if (!isElsewhere(store.uri)) return await store.localFile(key);
+    const copy = join(scratch, `verify-${createHash('sha256').update(key).digest('hex')}`);
+    await pipeline(await store.get(key), createWriteStream(copy));
+    return copy;
   } catch (error) {
     if (!(error instanceof JobError) || error.code !== 'object_missing') throw error;
     return undefined;

@@ -41,15 +41,16 @@ output "job_role_arns" {
 }
 
 output "next_steps" {
-  description = "What to do now."
+  description = "What to do now, one command a line: terraform output -raw next_steps."
   value = join("\n", concat(
     [
-      "terraform output -raw environment >> ../.env",
-      "./listenlake doctor --aws",
+      "terraform output -raw environment >> ../.env && cd ..   # the same commands, on this lake",
+      "./listenlake doctor --aws                               # is all of it there, and as it should be?",
       "./listenlake run my_spotify_data.zip",
       "./listenlake sql --target prod \"select * from top_tracks limit 10\"",
+      "aws s3 cp ${local.lake_uri}/report/report.html .",
     ],
-    [for name in keys(local.secrets) : contains(local.rotated_secrets, name) ? "LISTENLAKE_SPOTIFY_TOKEN_SECRET=${var.name}/${name} ./listenlake login" : "aws secretsmanager put-secret-value --secret-id ${var.name}/${name} --secret-string file:///dev/stdin"],
-    [for _ in slice(["budget"], 0, var.budget.email == null ? 1 : 0) : "no alarm yet: set budget = { email = \"...\" } and apply again"],
+    [for name in keys(local.secrets) : contains(local.rotated_secrets, name) ? "LISTENLAKE_SPOTIFY_TOKEN_SECRET=${var.name}/${name} ./listenlake login" : "aws secretsmanager put-secret-value --secret-id ${var.name}/${name} --secret-string file:///dev/stdin   # from standard input, never in the state"],
+    [for _ in slice(["budget"], 0, var.budget.email == null ? 1 : 0) : "# no alarm yet: set budget = { email = \"...\" } in terraform.tfvars and apply again"],
   ))
 }

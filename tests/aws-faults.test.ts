@@ -17,6 +17,8 @@ import { environmentOf, REGION, startLocalAwsOrSkip } from './aws/local.ts';
 import { listenlake } from './command-line.ts';
 import { projectOf, type Row } from './lake-fixture.ts';
 
+/** A run is dozens of statements. */
+const LONG_MS = 600_000;
 const local = await startLocalAwsOrSkip('faults on AWS', { isTrinoNeeded: true });
 
 const project = projectOf({
@@ -50,7 +52,7 @@ if (local?.athena === undefined) {
     await lake.commitSilver({ plays: plays('u1', 'u1', 'u2') });
     await built();
     await promote({ runId: `prod-${runs++}`, project }, effects);
-  });
+  }, LONG_MS);
   beforeEach(() => {
     endpoint.rules.length = 0;
     Object.assign(athena.switches, { failAfter: undefined, queue: undefined, runMs: 0 });
@@ -131,39 +133,51 @@ if (local?.athena === undefined) {
   describe('sql on AWS', () => {
     const QUESTION = ['sql', '--target', 'prod', 'select sum(plays) as plays from play_counts'];
 
-    it('answers with the bytes that it scanned and their price; CSV and JSON stay clean', async () => {
-      const table = await command(...QUESTION);
-      expect([table.code, table.stderr]).toEqual([0, '']);
-      expect(table.stdout).toMatch(/\n3\n1 row\n[\d.,]+ (bytes|kB) scanned, about 0\.00005 USD at list price\n$/s);
-      const csv = await command(...QUESTION, '--csv');
-      expect([csv.stdout, csv.stderr]).toEqual([
-        'plays\r\n3\n',
-        expect.stringMatching(/^[\d.,]+ (bytes|kB) scanned, /),
-      ]);
-      const json = await command(...QUESTION, '--json', '--quiet');
-      expect([json.stdout, json.stderr]).toEqual(['[\n{"plays": 3}\n]\n', '']);
-    });
+    it(
+      'answers with the bytes that it scanned and their price; CSV and JSON stay clean',
+      async () => {
+        const table = await command(...QUESTION);
+        expect([table.code, table.stderr]).toEqual([0, '']);
+        expect(table.stdout).toMatch(/\n +3\n1 row\n[\d.,]+ (bytes|kB) scanned, about 0\.00005 USD at list price\n$/s);
+        const csv = await command(...QUESTION, '--csv');
+        expect([csv.stdout, csv.stderr]).toEqual([
+          'plays\r\n3\n',
+          expect.stringMatching(/^[\d.,]+ (bytes|kB) scanned, /),
+        ]);
+        const json = await command(...QUESTION, '--json', '--quiet');
+        expect([json.stdout, json.stderr]).toEqual(['[\n{"plays": 3}\n]\n', '']);
+      },
+      LONG_MS,
+    );
 
     it('a missing bucket: exit 78', () =>
       refused(78, /no such bucket.*terraform apply/, 'sql', 'select 1', '--lake', 's3://nobody-has-this'));
 
-    it('a wrong region: exit 78', async () => {
-      const fault = { ...s3Error('PermanentRedirect', 301), headers: { 'x-amz-bucket-region': 'eu-central-1' } };
-      endpoint.rules.push({ operation: 'ListObjectsV2', fault: fault as ReturnType<typeof s3Error>, times: 9 });
-      await refused(78, /bucket is in eu-central-1 \(set AWS_REGION=eu-central-1\)/, ...QUESTION);
-    });
+    it(
+      'a wrong region: exit 78',
+      async () => {
+        const fault = { ...s3Error('PermanentRedirect', 301), headers: { 'x-amz-bucket-region': 'eu-central-1' } };
+        endpoint.rules.push({ operation: 'ListObjectsV2', fault: fault as ReturnType<typeof s3Error>, times: 9 });
+        await refused(78, /bucket is in eu-central-1 \(set AWS_REGION=eu-central-1\)/, ...QUESTION);
+      },
+      LONG_MS,
+    );
 
-    it('F49: credentials that have expired: exit 77', async () => {
-      endpoint.rules.push({ operation: 'ListObjectsV2', fault: s3Error('ExpiredToken', 400), times: 9 });
-      await refused(77, /does not take the credentials \(ExpiredToken\) \(log in again/, ...QUESTION);
-      endpoint.rules.length = 0;
-      endpoint.rules.push({
-        operation: 'StartQueryExecution',
-        fault: jsonError('ExpiredTokenException', 400),
-        times: 9,
-      });
-      await refused(77, /log in again/, ...QUESTION);
-    });
+    it(
+      'F49: credentials that have expired: exit 77',
+      async () => {
+        endpoint.rules.push({ operation: 'ListObjectsV2', fault: s3Error('ExpiredToken', 400), times: 9 });
+        await refused(77, /does not take the credentials \(ExpiredToken\) \(log in again/, ...QUESTION);
+        endpoint.rules.length = 0;
+        endpoint.rules.push({
+          operation: 'StartQueryExecution',
+          fault: jsonError('ExpiredTokenException', 400),
+          times: 9,
+        });
+        await refused(77, /log in again/, ...QUESTION);
+      },
+      LONG_MS,
+    );
 
     it.each(['ListObjectsV2', 'StartQueryExecution', 'GetQueryResults'])(
       'F49: no right to %s: exit 77',
@@ -175,159 +189,199 @@ if (local?.athena === undefined) {
       },
     );
 
-    it('F51: more than the scan limit of the workgroup: exit 65 with the bytes', async () => {
-      const limit = (BytesScannedCutoffPerQuery: number): Promise<unknown> =>
-        raw.send(
-          new UpdateWorkGroupCommand({
-            WorkGroup: `${lake.name}-dev`,
-            ConfigurationUpdates: { BytesScannedCutoffPerQuery },
-          }),
+    it(
+      'F51: more than the scan limit of the workgroup: exit 65 with the bytes',
+      async () => {
+        const limit = (BytesScannedCutoffPerQuery: number): Promise<unknown> =>
+          raw.send(
+            new UpdateWorkGroupCommand({
+              WorkGroup: `${lake.name}-dev`,
+              ConfigurationUpdates: { BytesScannedCutoffPerQuery },
+            }),
+          );
+        await limit(10);
+        await refused(
+          65,
+          /scanned \d+ bytes, more than its workgroup allows/,
+          'sql',
+          'select max(play_id) from silver.plays',
         );
-      await limit(10);
-      await refused(
-        65,
-        /scanned \d+ bytes, more than its workgroup allows/,
-        'sql',
-        'select max(play_id) from silver.plays',
-      );
-      await limit(10_000_000);
-    });
+        await limit(10_000_000);
+      },
+      LONG_MS,
+    );
 
-    it('F43: an object of a table that is gone or cut: exit 65, named; back again, it answers', async () => {
-      const question = ['sql', 'select max(play_id) from silver.plays'];
-      const key = 'silver/plays/year=2026/month=2/part-0.parquet';
-      const bytes = await bytesOf(key);
-      await lake.store.delete(key);
-      await refused(65, new RegExp(`${key}: the lake has lost this object.*doctor --verify`), ...question);
-      await lake.store.put(key, bytes.subarray(0, 300));
-      await refused(65, /doctor --verify.*doctor --aws/, ...question);
-      await lake.store.put(key, bytes);
-      expect((await command(...question)).code).toBe(0);
-    });
+    it(
+      'F43: an object of a table that is gone or cut: exit 65, named; back again, it answers',
+      async () => {
+        const question = ['sql', 'select max(play_id) from silver.plays'];
+        const key = 'silver/plays/year=2026/month=2/part-0.parquet';
+        const bytes = await bytesOf(key);
+        await lake.store.delete(key);
+        await refused(65, new RegExp(`${key}: the lake has lost this object.*doctor --verify`), ...question);
+        await lake.store.put(key, bytes.subarray(0, 300));
+        await refused(65, /doctor --verify.*doctor --aws/, ...question);
+        await lake.store.put(key, bytes);
+        expect((await command(...question)).code).toBe(0);
+      },
+      LONG_MS,
+    );
 
-    it('F43: an object of gold that is gone: exit 65 instead of fewer rows', async () => {
-      const prefix = (await lake.state()).gold.prod!.tables.play_counts!.key;
-      const [object] = await keysBelow(prefix);
-      const bytes = await bytesOf(object!);
-      await lake.store.delete(object!);
-      await refused(65, new RegExp(`${prefix}: the lake has lost this table`), ...QUESTION);
+    it(
+      'F43: an object of gold that is gone: exit 65 instead of fewer rows',
+      async () => {
+        const prefix = (await lake.state()).gold.prod!.tables.play_counts!.key;
+        const [object] = await keysBelow(prefix);
+        const bytes = await bytesOf(object!);
+        await lake.store.delete(object!);
+        await refused(65, new RegExp(`${prefix}: the lake has lost this table`), ...QUESTION);
+        const findings = await doctor({ verify: true, aws: false }, effects);
+        expect(findings.filter(({ verdict }) => verdict === 'fail').map(({ text }) => text)).toEqual([
+          expect.stringMatching(new RegExp(`^${prefix} is gone: run .*--target prod --rebuild`)),
+        ]);
+        await lake.store.put(object!, bytes);
+        expect((await command(...QUESTION)).code).toBe(0);
+      },
+      LONG_MS,
+    );
+  });
+
+  it(
+    'doctor --verify reads every object of a table, and lists those that no commit names',
+    async () => {
+      await lake.store.put('gold/prod/stray/object', 'x');
       const findings = await doctor({ verify: true, aws: false }, effects);
-      expect(findings.filter(({ verdict }) => verdict === 'fail').map(({ text }) => text)).toEqual([
-        expect.stringMatching(new RegExp(`^${prefix} is gone: run .*--target prod --rebuild`)),
-      ]);
-      await lake.store.put(object!, bytes);
-      expect((await command(...QUESTION)).code).toBe(0);
-    });
-  });
+      expect(findings.filter(({ verdict }) => verdict === 'fail')).toEqual([]);
+      expect(findings.find(({ name }) => name === 'orphans')?.text).toMatch(
+        /^1 object that.*: gold\/prod\/stray\/object$/,
+      );
+      await lake.store.delete('gold/prod/stray/object');
+    },
+    LONG_MS,
+  );
 
-  it('doctor --verify reads every object of a table, and lists those that no commit names', async () => {
-    await lake.store.put('gold/prod/stray/object', 'x');
-    const findings = await doctor({ verify: true, aws: false }, effects);
-    expect(findings.filter(({ verdict }) => verdict === 'fail')).toEqual([]);
-    expect(findings.find(({ name }) => name === 'orphans')?.text).toMatch(
-      /^1 object that.*: gold\/prod\/stray\/object$/,
-    );
-    await lake.store.delete('gold/prod/stray/object');
-  });
-
-  it('doctor --aws: what the role may not look at is a warning, not a crash', async () => {
-    const options = {
-      endpoint: endpoint.url,
-      region: REGION,
-      lakeUri: lake.uri,
-      name: lake.name,
-      workGroup: undefined,
-    };
-    endpoint.rules.push(
-      { operation: 'GetTables', fault: jsonError('AccessDeniedException', 400), times: 99 },
-      { operation: 'GetWorkGroup', fault: jsonError('AccessDeniedException', 400), times: 99 },
-    );
-    const findings = await inspectCatalog({ ...options, state: await lake.state(), project });
-    expect(findings.map(({ verdict }) => verdict)).toEqual(Array(7).fill('warn'));
-    expect(findings.map(({ text }) => text)).toEqual(Array(7).fill(expect.stringMatching(/AWS refuses it/)));
-  });
+  it(
+    'doctor --aws: what the role may not look at is a warning, not a crash',
+    async () => {
+      const options = {
+        endpoint: endpoint.url,
+        region: REGION,
+        lakeUri: lake.uri,
+        name: lake.name,
+        workGroup: undefined,
+      };
+      endpoint.rules.push(
+        { operation: 'GetTables', fault: jsonError('AccessDeniedException', 400), times: 99 },
+        { operation: 'GetWorkGroup', fault: jsonError('AccessDeniedException', 400), times: 99 },
+      );
+      const findings = await inspectCatalog({ ...options, state: await lake.state(), project });
+      expect(findings.map(({ verdict }) => verdict)).toEqual(Array(7).fill('warn'));
+      expect(findings.map(({ text }) => text)).toEqual(Array(7).fill(expect.stringMatching(/AWS refuses it/)));
+    },
+    LONG_MS,
+  );
 
   describe('a promoted run', () => {
     /** Statements since `from`. */
     const statements = (from: number): string[] => athena.executions.slice(from).map(({ sql }) => sql);
 
-    it('starts no more queries than models plus checks, one for each table that is checked or compared', async () => {
-      await lake.commitSilver({ plays: plays('u1', 'u2', 'u3', 'u3') });
-      const from = athena.executions.length;
-      await built();
-      await promote({ runId: `prod-${runs++}`, project }, effects);
-      const sent = statements(from);
-      const inserts = sent.filter((sql) => sql.startsWith('insert'));
-      const silver = new Set(silverTests().map(({ table }) => table)).size;
-      const models = project.models.size;
-      expect(inserts).toHaveLength(2 * models);
-      // The end of the data; silver; then gold_dev, the differences, gold_prod: one for each table.
-      expect(sent.length - inserts.length).toBe(1 + silver + 3 * models);
-      const checks = silverTests().length + 2 * goldTests(project, 'gold_dev').length;
-      expect(sent.length).toBeLessThanOrEqual(models + checks);
-      expect(await prod()).toEqual([
-        ['u1', 1n],
-        ['u2', 1n],
-        ['u3', 2n],
-      ]);
-    });
+    it(
+      'starts no more queries than models plus checks, one for each table that is checked or compared',
+      async () => {
+        await lake.commitSilver({ plays: plays('u1', 'u2', 'u3', 'u3') });
+        const from = athena.executions.length;
+        await built();
+        await promote({ runId: `prod-${runs++}`, project }, effects);
+        const sent = statements(from);
+        const inserts = sent.filter((sql) => sql.startsWith('insert'));
+        const silver = new Set(silverTests().map(({ table }) => table)).size;
+        const models = project.models.size;
+        expect(inserts).toHaveLength(2 * models);
+        // The end of the data; silver; then gold_dev, the differences, gold_prod: one for each table.
+        expect(sent.length - inserts.length).toBe(1 + silver + 3 * models);
+        const checks = silverTests().length + 2 * goldTests(project, 'gold_dev').length;
+        expect(sent.length).toBeLessThanOrEqual(models + checks);
+        expect(await prod()).toEqual([
+          ['u1', 1n],
+          ['u2', 1n],
+          ['u3', 2n],
+        ]);
+      },
+      LONG_MS,
+    );
 
-    it('F50: Athena fails half-way: prod is as it was, exit 69, and the next run heals', async () => {
-      const before = await prod();
-      await lake.commitSilver({ plays: plays('u4') });
-      await built();
-      const failed = { state: 'FAILED' as const, reason: 'GENERIC_INTERNAL_ERROR: lost a worker', times: 99 };
-      athena.switches.failAfter = { match: /^insert into "[^"]*gold_prod"\."totals/, ...failed };
-      const runId = `prod-${runs++}`;
-      await expect(promote({ runId, project }, effects)).rejects.toMatchObject({
-        code: 'engine_failed',
-        exit: 'unavailable',
-      });
-      athena.switches.failAfter = undefined;
-      expect(await prod()).toEqual(before);
-      expect(await promote({ runId, project }, effects)).toMatchObject({ status: 'promoted', runId });
-      expect(await prod()).toEqual([['u4', 1n]]);
-    });
+    it(
+      'F50: Athena fails half-way: prod is as it was, exit 69, and the next run heals',
+      async () => {
+        const before = await prod();
+        await lake.commitSilver({ plays: plays('u4') });
+        await built();
+        const failed = { state: 'FAILED' as const, reason: 'GENERIC_INTERNAL_ERROR: lost a worker', times: 99 };
+        athena.switches.failAfter = { match: /^insert into "[^"]*gold_prod"\."totals/, ...failed };
+        const runId = `prod-${runs++}`;
+        await expect(promote({ runId, project }, effects)).rejects.toMatchObject({
+          code: 'engine_failed',
+          exit: 'unavailable',
+        });
+        athena.switches.failAfter = undefined;
+        expect(await prod()).toEqual(before);
+        expect(await promote({ runId, project }, effects)).toMatchObject({ status: 'promoted', runId });
+        expect(await prod()).toEqual([['u4', 1n]]);
+      },
+      LONG_MS,
+    );
 
-    it('F55: of two at once exactly one commits, the other is told to try again, exit 75', async () => {
-      await lake.commitSilver({ plays: plays('u5', 'u5') });
-      await built();
-      const [one, two] = [effects, { ...effects, engine: await lake.openEngine() }];
-      const ends = await Promise.allSettled(
-        [one, two].map((each) => promote({ runId: `prod-${runs++}`, project }, each)),
-      );
-      expect(ends.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
-      expect(ends.find((end) => end.status === 'rejected')?.reason).toMatchObject({
-        code: 'commit_conflict',
-        exit: 'tempfail',
-      });
-      expect(await prod()).toEqual([['u5', 2n]]);
-    });
+    it(
+      'F55: of two at once exactly one commits, the other is told to try again, exit 75',
+      async () => {
+        await lake.commitSilver({ plays: plays('u5', 'u5') });
+        await built();
+        const [one, two] = [effects, { ...effects, engine: await lake.openEngine() }];
+        const ends = await Promise.allSettled(
+          [one, two].map((each) => promote({ runId: `prod-${runs++}`, project }, each)),
+        );
+        expect(ends.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+        expect(ends.find((end) => end.status === 'rejected')?.reason).toMatchObject({
+          code: 'commit_conflict',
+          exit: 'tempfail',
+        });
+        expect(await prod()).toEqual([['u5', 2n]]);
+      },
+      LONG_MS,
+    );
 
-    it('a table of silver that was altered by hand is refused by name, prod is as it was, and put back it goes on', async () => {
-      await lake.commitSilver({ plays: plays('u6') });
-      const before = await prod();
-      const back = await alter('silver', 'plays', ({ StorageDescriptor }) => {
-        StorageDescriptor!.Columns!.find(({ Name }) => Name === 'played_ms')!.Type = 'string';
-      });
-      await expect(built()).rejects.toMatchObject({
-        code: 'catalog_altered',
-        exit: 'data',
-        message: expect.stringMatching(/silver\.plays in Glue has the column played_ms as string instead of bigint/),
-        hint: expect.stringContaining('terraform apply'),
-      });
-      expect(await prod()).toEqual(before);
-      await back();
-      await built();
-      await promote({ runId: `prod-${runs++}`, project }, effects);
-      expect(await prod()).toEqual([['u6', 1n]]);
-    });
+    it(
+      'a table of silver that was altered by hand is refused by name, prod is as it was, and put back it goes on',
+      async () => {
+        await lake.commitSilver({ plays: plays('u6') });
+        const before = await prod();
+        const back = await alter('silver', 'plays', ({ StorageDescriptor }) => {
+          StorageDescriptor!.Columns!.find(({ Name }) => Name === 'played_ms')!.Type = 'string';
+        });
+        await expect(built()).rejects.toMatchObject({
+          code: 'catalog_altered',
+          exit: 'data',
+          message: expect.stringMatching(/silver\.plays in Glue has the column played_ms as string instead of bigint/),
+          hint: expect.stringContaining('terraform apply'),
+        });
+        expect(await prod()).toEqual(before);
+        await back();
+        await built();
+        await promote({ runId: `prod-${runs++}`, project }, effects);
+        expect(await prod()).toEqual([['u6', 1n]]);
+      },
+      LONG_MS,
+    );
 
-    it('a published table whose columns were altered by hand is mended by the next command', async () => {
-      await alter('gold_prod', 'play_counts', ({ StorageDescriptor }) => void StorageDescriptor!.Columns!.pop());
-      const { columns } = await (await lake.openEngine()).query('select * from play_counts', { target: 'prod' });
-      expect(columns.map(({ name }) => name)).toEqual(['user_id', 'plays', 'total_ms']);
-    });
+    it(
+      'a published table whose columns were altered by hand is mended by the next command',
+      async () => {
+        await alter('gold_prod', 'play_counts', ({ StorageDescriptor }) => void StorageDescriptor!.Columns!.pop());
+        const { columns } = await (await lake.openEngine()).query('select * from play_counts', { target: 'prod' });
+        expect(columns.map(({ name }) => name)).toEqual(['user_id', 'plays', 'total_ms']);
+      },
+      LONG_MS,
+    );
   });
 
   async function bytesOf(key: string): Promise<Buffer> {

@@ -63,7 +63,7 @@ const LAYERS: Layer[] = [
   {
     name: 'aws',
     about: 'the ports on S3, Athena, Glue: moto and a real Trino',
-    tests: ['tests/(s3[^/]*|athena)\\.test'],
+    tests: ['tests/(s3[^/]*|athena|aws-faults)\\.test'],
   },
   {
     name: 'kubernetes',

@@ -64,7 +64,7 @@ export async function sourceRelation(
     layer === 'silver'
       ? await readSilverFiles(store, state, table)
       : (await readBronzeIndex(store, state)).filter((file) => file.table === table && file.rows > 0);
-  const columns = [...contract.columns, ...contract.partition];
+  const columns = [...contract.columns, ...contract.partition].map(({ name, type }) => ({ name, type }));
   if (isExact) await refuseAltered(places, contract);
   if (files.length === 0) return { text: emptyRelation(columns), columns };
   const there = new Map((await objectsOf(store, tablePrefix(layer, table))).map((object) => [object.key, object]));
