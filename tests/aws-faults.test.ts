@@ -361,7 +361,7 @@ if (local?.athena === undefined) {
         await expect(built()).rejects.toMatchObject({
           code: 'catalog_altered',
           exit: 'data',
-          message: expect.stringMatching(/silver\.plays in Glue has the column played_ms as string instead of bigint/),
+          message: expect.stringMatching(/silver\.plays has the column played_ms as string instead of bigint/),
           hint: expect.stringContaining('terraform apply'),
         });
         expect(await prod()).toEqual(before);

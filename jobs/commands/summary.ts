@@ -134,7 +134,9 @@ function nextLines(result: RunResult, { config }: Pick<Effects, 'config'>): stri
   const at = config.lakeUri === 'lake' ? '' : ` --lake ${shown(config.lakeUri)}`;
   if (result.status === 'checks_failed')
     return [row('next', `listenlake sql${at} "select * from silver.check_results where status <> 'passed'"`)];
-  const steps = [`open the report, or ask: listenlake sql${at} --target prod "select * from top_tracks limit 10"`];
+  const page = result.report?.html;
+  const open = page !== undefined && isElsewhere(page) ? `fetch the report (aws s3 cp ${page} .)` : 'open the report';
+  const steps = [`${open}, or ask: listenlake sql${at} --target prod "select * from top_tracks limit 10"`];
   if (result.refused > 0)
     steps.push(
       `see what was refused: listenlake sql${at} "select file_name, row_number, reason from silver.quarantine"`,

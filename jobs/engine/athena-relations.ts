@@ -65,8 +65,8 @@ export async function sourceRelation(
       ? await readSilverFiles(store, state, table)
       : (await readBronzeIndex(store, state)).filter((file) => file.table === table && file.rows > 0);
   const columns = [...contract.columns, ...contract.partition].map(({ name, type }) => ({ name, type }));
-  if (isExact) await refuseAltered(places, contract);
   if (files.length === 0) return { text: emptyRelation(columns), columns };
+  if (isExact) await refuseAltered(places, contract);
   const there = new Map((await objectsOf(store, tablePrefix(layer, table))).map((object) => [object.key, object]));
   for (const file of files) {
     const found = there.get(file.key);
@@ -157,9 +157,14 @@ async function refuseAltered({ catalog, databaseOf, lakeUri }: Places, contract:
   const actual = await catalog.find(database, contract.table);
   const differences = differencesOf(contractTable(contract, lakeUri), actual).filter((text) => !/\.range /.test(text));
   if (differences.length === 0) return;
-  throw new JobError('catalog_altered', 'data', `${database}.${contract.table} in Glue ${differences.join('; it ')}`, {
-    hint: 'run `terraform apply`; `listenlake doctor --aws` looks for more',
-  });
+  throw new JobError(
+    'catalog_altered',
+    'data',
+    `the table ${database}.${contract.table} ${differences.join('; it ')}`,
+    {
+      hint: 'run `terraform apply`; `listenlake doctor --aws` looks for more',
+    },
+  );
 }
 
 function emptyRelation(columns: readonly DeclaredColumn[]): string {
