@@ -15,7 +15,7 @@ from datetime import timedelta
 from airflow.sdk import Asset, Param, chain
 
 from include.flow import flow
-from include.job import job
+from include.job import job, stage_arguments
 
 PARAMS = {
     "tracks_csv": Param("", type="string", title="File of the inbox", description="Empty: everything in the inbox."),
@@ -32,7 +32,14 @@ DAYS = [
     "{{ '--to=' ~ data_interval_end.strftime('%Y-%m-%dT%H:%M:%SZ') if dag_run.run_type == 'backfill' else '' }}",
 ]
 
+# Where much is new, transform is shared: it says into what intervals (none where it does not pay), a task builds each of them ahead, and
+# the one transform takes what they have built. Those tasks do not write the lake: they wait for nobody.
+ASIDE = {"pool": "default_pool"}
+# A rebuild trusts nothing that was built ahead.
+NO_BACKFILL = "{{ dag_run.run_type != 'backfill' }}"
+
 with flow("listenlake_daily", cron="0 4 * * *", doc=__doc__, deadline=timedelta(hours=3), params=PARAMS):
+    plan = job("transform", "--plan", task_id="transform_plan", result_field="partitions", only_if=NO_BACKFILL, **ASIDE)
     chain(
         job("extract", "/inbox/{{ params.tracks_csv }}", needs=["inbox"]),
         job(
@@ -45,6 +52,8 @@ with flow("listenlake_daily", cron="0 4 * * *", doc=__doc__, deadline=timedelta(
             only_if="{{ params.generate_events }}",
         ),
         job("load", "--on-quarantine=warn"),
+        plan,
+        job.partial("transform", task_id="transform_stage", **ASIDE).expand(arguments=plan.output.map(stage_arguments)),
         job("transform", "--on-quarantine=warn", *DAYS),
         job("check", "--scope=silver", task_id="check_silver"),
         job("enrich", "--target=dev", task_id="enrich_dev"),

@@ -10,7 +10,7 @@ One task of a DAG is one job of listenlake, in a container or in a pod: `job("tr
 
     plan = job("transform", "--plan", task_id="transform_plan", result_field="partitions")
     stages = job.partial("transform", task_id="transform_stage").expand(arguments=plan.output.map(stage_arguments))
-    # one task for each list of arguments; stage_arguments makes ["transform", "--stage", "--from=...", "--to=..."] of a partition
+    # one task for each list of arguments
 
 Every default is in this file, with its reason. How an operator does it is in docker_job.py and kubernetes_job.py, what an exit code means
 in outcome.py. The settings are environment variables of Airflow's (of every component), read when a DAG file is parsed; none is a secret:
@@ -116,6 +116,11 @@ def _partial(command: str, *, task_id: str | None = None, needs: Sequence[str] =
 
 
 job.partial = _partial
+
+
+def stage_arguments(partition: dict[str, Any]) -> list[str]:
+    """Of one interval of `transform --plan`: the job that builds it ahead."""
+    return ["transform", "--stage", f"--from={partition['from']}", f"--to={partition['to']}"]
 
 
 def _runner(command: str, needs: Sequence[str]) -> tuple[type, dict[str, Any]]:
