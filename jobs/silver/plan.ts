@@ -18,7 +18,7 @@ export interface Plan {
 
 export const TASKS_MAX = 16;
 
-/** A task must have this many rows to be worth its start. */
+/** A task must have this many rows to be worth its start: they take 5 s of processor time, a task 1 s before its first row, and a container starts. */
 export const TASK_ROWS_MIN = 250_000;
 
 /** How `transform` may be fanned out: one `stageTransform` for each interval, then `transform`. Reads, and changes nothing. */
