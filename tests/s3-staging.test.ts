@@ -28,8 +28,8 @@ if (local === undefined) {
   /** Bronze keys that were downloaded since the last call. */
   const downloaded = (): string[] => {
     const keys = endpoint.calls
-      .filter(({ operation, url }) => operation === 'GetObject' && url.includes('/bronze/'))
-      .map(({ url }) => decodeURIComponent(url.replace(/^.*?(bronze\/[^?]*).*$/, '$1')));
+      .filter(({ operation, url }) => operation === 'GetObject' && url.includes('/lake/bronze/'))
+      .map(({ url }) => decodeURIComponent(url.replace(/^.*?\/lake\/(bronze\/[^?]*).*$/, '$1')));
     endpoint.calls.length = 0;
     return [...new Set(keys)].sort();
   };
@@ -78,7 +78,7 @@ if (local === undefined) {
     expect(files.length).toBe(24);
     for (const { key, sha256 } of files) expect([key, sha256]).toEqual([key, plain[key]]);
     await lake.close();
-  });
+  }, 600_000);
 }
 
 async function copyLake(from: LakeStore, to: LakeStore): Promise<void> {
