@@ -265,9 +265,9 @@ test('a descriptor under the key of another partition, of other code, or of acco
 test(
   'a staging task that is killed before any of its writes leaves nothing that is wrong, and goes on when run again',
   async () => {
-    let stops = 0;
-    for (let isClean = false; !isClean; ) {
-      stops += 1;
+    let [before, stops] = [1, 1];
+    // At the first writes, and then ever more of them apart: every kind of write is among them.
+    for (let isClean = false; !isClean; [before, stops] = [stops, before + stops]) {
       await withCopy(async (lake) => {
         try {
           await stage(lake, ALL, stoppedAt(lake.effects.store, stops));
@@ -275,9 +275,10 @@ test(
         } catch (error) {
           expect(String(error)).toContain('killed');
         }
-        if (stops % 2 === 0) await stage(lake);
+        const isAgain = stops % 2 === 0;
+        if (isAgain) await stage(lake);
         const { taken } = await lake.transform();
-        if (stops % 2 === 0) expect(taken).toBe(parts);
+        if (isAgain) expect(taken).toBe(parts);
         expect(await outcome(lake)).toEqual(expected);
       });
     }
@@ -289,9 +290,9 @@ test(
 test(
   'a transform that is killed while it takes what is staged: the next one gives the same',
   async () => {
-    let stops = 0;
-    for (let isClean = false; !isClean; ) {
-      stops += 1;
+    let [before, stops] = [1, 1];
+    // At the first writes, and then ever more of them apart: every kind of write is among them.
+    for (let isClean = false; !isClean; [before, stops] = [stops, before + stops]) {
       await withCopy(async (lake) => {
         await stage(lake, { fromMs: MONTHS[3]!, toMs: MONTHS[7]! });
         try {
