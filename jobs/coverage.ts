@@ -27,7 +27,7 @@ export interface Coverage {
   lastDate: string | null;
   /** Covered hours of all hours from the first source to the last day's end; null without a row. */
   coveredShare: number | null;
-  /** Open gaps there are, and the hours in them; the time before the first source and the rest of the last day are none. */
+  /** Open gaps there are, and the hours in them; the time before the first source and the rest of the last covered day are none. */
   gaps: number;
   gapHours: number;
   /** The longest open gaps, at most `GAPS_MAX`, longest first. */
@@ -54,7 +54,16 @@ select
     coalesce(sum(covered_hours), 0e0) as covered_hours
 from listening_coverage`;
 
-/** Neighbouring days with the same cause are one stretch. What lies before the first source was never promised. */
+/**
+ * SQL condition: a row of listening_coverage has an open gap. What lies before the first source was never promised, and a day that is
+ * covered up to some hour may just not be over.
+ */
+export const IS_OPEN = `(
+    why like '%between_exports%' or why like '%not_polled%' or why like '%overflow%'
+    or (why like '%after_last_source%' and covered_hours = 0e0)
+)`;
+
+/** Neighbouring days with the same cause are one stretch. */
 const GAPS = `
 with
 
@@ -66,7 +75,7 @@ days as (
         why,
         date_diff('day', date '1970-01-01', coverage_date) as day_number
     from listening_coverage
-    where why is not null and why <> 'before_first_source'
+    where ${IS_OPEN}
 ),
 
 numbered as (
@@ -95,7 +104,6 @@ select
     count(*) over () as all_gaps,
     sum(gap_hours) over () as all_hours
 from final
-where why <> 'after_last_source' or gap_hours >= ${DAY_HOURS}e0
 order by gap_hours desc, first_date, user_id
 limit ${GAPS_MAX}`;
 

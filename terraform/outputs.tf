@@ -20,14 +20,14 @@ output "athena_console" {
 
 output "environment" {
   description = "Lines for .env: the same commands, on this lake."
-  value       = <<-EOT
-    LISTENLAKE_LAKE=${local.lake_uri}
-    LISTENLAKE_AWS_NAME=${var.name}
-    AWS_REGION=${local.region}
-    %{~if contains(keys(local.secrets), "spotify")}
-    LISTENLAKE_SPOTIFY_TOKEN_SECRET=${var.name}/spotify
-    %{~endif}
-  EOT
+  value = join("", [for line in concat(
+    [
+      "LISTENLAKE_LAKE=${local.lake_uri}",
+      "LISTENLAKE_AWS_NAME=${var.name}",
+      "AWS_REGION=${local.region}",
+    ],
+    contains(keys(local.secrets), "spotify") ? ["LISTENLAKE_SPOTIFY_TOKEN_SECRET=${var.name}/spotify"] : [],
+  ) : "${line}\n"])
 }
 
 output "image_repository" {

@@ -55,10 +55,13 @@ it('tells a capture that stopped days ago from the rest of the last day', async 
   const polls = sources().capture_polls.slice(0, 2);
   await published({ capture_polls: polls }, '2026-06-26');
   expect(await coverage(lake.effects)).toMatchObject({ status: 'whole', gaps: 0 });
+  // A first capture: its day has no gap, though most of it lies before and after.
+  await published({ capture_polls: polls.slice(0, 1) }, '2026-06-19');
+  expect(await coverage(lake.effects)).toMatchObject({ status: 'whole', gaps: 0, days: 1 });
   await published({ capture_polls: polls }, '2026-06-28');
   expect(await coverage(lake.effects)).toMatchObject({
     status: 'gaps',
-    longestGaps: [{ from: '2026-06-25', to: '2026-06-27', hours: 66, causes: ['after_last_source'] }],
+    longestGaps: [{ from: '2026-06-26', to: '2026-06-27', hours: 48, causes: ['after_last_source'] }],
   });
 });
 

@@ -1,5 +1,5 @@
 import type { TopLevelSpec } from 'vega-lite';
-import { CAUSE_TEXTS, type Cause, type Coverage, type Gap, REMEDIES } from '../coverage.ts';
+import { CAUSE_TEXTS, type Cause, type Coverage, type Gap, IS_OPEN, REMEDIES } from '../coverage.ts';
 import type { Figure } from './figure.ts';
 import { fontFace } from './font.ts';
 import {
@@ -32,8 +32,7 @@ days as (
         gap_hours,
         date_diff('day', date '1970-01-01', coverage_date) as day_number,
         case
-            when gaps > 0 and why <> 'before_first_source' and (why <> 'after_last_source' or covered_hours = 0e0)
-                then 'gap'
+            when ${IS_OPEN} then 'gap'
             when export_hours >= poll_hours then 'export'
             else 'poll'
         end as state

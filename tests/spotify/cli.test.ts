@@ -84,8 +84,15 @@ it('extract recently-played, then run, brings the plays into gold_prod and the r
   expect(JSON.parse(counted.stdout)).toEqual([{ plays: 12 }]);
   const report = readFileSync(String(run.json.report), 'utf8');
   expect(report).toContain('Recently played (Web API)');
+  expect(report).toMatch(/<figure id="covered-days">.*?<p>Nothing is missing since /s);
+  const covered = await listenlake(['coverage', '--lake', lake()], env());
+  expect([covered.code, covered.json]).toEqual([
+    0,
+    expect.objectContaining({ status: 'whole', users: 1, gaps: 0, newest_capture: expect.stringMatching(/^20.*Z$/) }),
+  ]);
   const outputs =
-    [first, again, run, counted].flatMap(({ stdout, stderr }) => [stdout, stderr]).join('\n') + everyByte(lake());
+    [first, again, run, counted, covered].flatMap(({ stdout, stderr }) => [stdout, stderr]).join('\n') +
+    everyByte(lake());
   expect(outputs).not.toContain('CANARY');
   expect(refreshes()).toBe(1);
 });
