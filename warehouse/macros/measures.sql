@@ -18,6 +18,15 @@ cast(coalesce(sum({{ column }}), 0) as bigint)
 (cast({{ ms }} as double) / 3600000e0)
 {%- endmacro %}
 
+{#- The lesser and the greater of two values that are not null (least and greatest treat null in two ways). -#}
+{% macro lesser(a, b) -%}
+(case when {{ a }} < {{ b }} then {{ a }} else {{ b }} end)
+{%- endmacro %}
+
+{% macro greater(a, b) -%}
+(case when {{ a }} > {{ b }} then {{ a }} else {{ b }} end)
+{%- endmacro %}
+
 {#- part / whole as a double; null of nothing (1/0 is infinity on DuckDB, an error on Trino). -#}
 {% macro rate(part, whole) -%}
 (cast({{ part }} as double) / nullif(cast({{ whole }} as double), 0e0))

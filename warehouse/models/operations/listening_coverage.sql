@@ -70,7 +70,10 @@ chains as (
 chain_spans as (
     select
         chains.user_id,
-        least(coalesce(first_polls.oldest_ms, chains.first_polled_ms), chains.first_polled_ms) as from_ms,
+        case
+            when first_polls.oldest_ms < chains.first_polled_ms then first_polls.oldest_ms
+            else chains.first_polled_ms
+        end as from_ms,
         chains.last_polled_ms,
         max(chains.newest_ms) over (
             partition by chains.user_id
@@ -122,7 +125,9 @@ source_spans as (
         from_ms,
         case
             when next_from_ms is null then last_polled_ms
-            else greatest(from_ms, least(last_polled_ms, seen_until_ms))
+            when seen_until_ms < from_ms then from_ms
+            when seen_until_ms < last_polled_ms then seen_until_ms
+            else last_polled_ms
         end as to_ms
     from chain_spans
 ),
@@ -183,15 +188,26 @@ reaches as (
     select
         user_id,
         min(from_ms) as first_ms,
-        max(to_ms) as last_ms,
-        {{ date_of_ms('min(from_ms)') }} as first_date,
-        greatest(
-            {{ date_of_ms('greatest(min(from_ms), max(to_ms) - 1)') }},
-            {{ add_days(as_of_date(), -1) }}
-        ) as last_date
+        max(to_ms) as last_ms
     from islands
     where source = 'any'
     group by user_id
+),
+
+known_dates as (
+    select
+        user_id,
+        {{ date_of_ms('first_ms') }} as first_date,
+        {{ date_of_ms('(case when last_ms > first_ms then last_ms - 1 else last_ms end)') }} as end_date
+    from reaches
+),
+
+date_spans as (
+    select
+        user_id,
+        first_date,
+        {{ greater('end_date', add_days(as_of_date(), -1)) }} as last_date
+    from known_dates
 ),
 
 uncovered as (
@@ -241,13 +257,13 @@ day_numbers as (
 
 calendar as (
     select
-        reaches.user_id,
-        {{ add_days('reaches.first_date', 'day_numbers.day_number') }} as coverage_date
-    from reaches
+        date_spans.user_id,
+        {{ add_days('date_spans.first_date', 'day_numbers.day_number') }} as coverage_date
+    from date_spans
     inner join day_numbers
         on
             day_numbers.day_number
-            <= date_diff('day', reaches.first_date, reaches.last_date)
+            <= date_diff('day', date_spans.first_date, date_spans.last_date)
 ),
 
 days as (
@@ -290,20 +306,30 @@ gaps as (
     group by days.user_id
 ),
 
-covered as (
+day_parts as (
     select
         days.user_id,
         days.coverage_date,
-        {{ total("case when islands.source = 'any' then least(islands.to_ms, days.to_ms) - greatest(islands.from_ms, days.from_ms) end") }} as covered_ms,
-        {{ total("case when islands.source = 'export' then least(islands.to_ms, days.to_ms) - greatest(islands.from_ms, days.from_ms) end") }} as export_ms,
-        {{ total("case when islands.source = 'poll' then least(islands.to_ms, days.to_ms) - greatest(islands.from_ms, days.from_ms) end") }} as poll_ms
+        islands.source,
+        {{ lesser('islands.to_ms', 'days.to_ms') }}
+        - {{ greater('islands.from_ms', 'days.from_ms') }} as part_ms
     from days
     inner join islands
         on
             days.user_id = islands.user_id
             and days.from_ms < islands.to_ms
             and days.to_ms > islands.from_ms
-    group by days.user_id, days.coverage_date
+),
+
+covered as (
+    select
+        user_id,
+        coverage_date,
+        {{ total("case when source = 'any' then part_ms end") }} as covered_ms,
+        {{ total("case when source = 'export' then part_ms end") }} as export_ms,
+        {{ total("case when source = 'poll' then part_ms end") }} as poll_ms
+    from day_parts
+    group by user_id, coverage_date
 ),
 
 missing as (
@@ -336,13 +362,13 @@ final as (
         cast({{ hours('86400000 - coalesce(covered.covered_ms, 0)') }} as double) as gap_hours,
         cast(
             nullif(
-                concat_ws(
-                    ', ',
-                    missing.before_first_source,
-                    missing.between_exports,
-                    missing.not_polled,
-                    missing.overflow,
-                    missing.after_last_source
+                substr(
+                    coalesce(', ' || missing.before_first_source, '')
+                    || coalesce(', ' || missing.between_exports, '')
+                    || coalesce(', ' || missing.not_polled, '')
+                    || coalesce(', ' || missing.overflow, '')
+                    || coalesce(', ' || missing.after_last_source, ''),
+                    3
                 ),
                 ''
             ) as varchar
