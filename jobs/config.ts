@@ -96,6 +96,10 @@ export const VARIABLES = {
     rule: whole(1, 100_000).default(500),
     help: 'Calls that one `extract metadata` may make. The rest of the queue waits for the next run.',
   },
+  LISTENLAKE_API_RETENTION_DAYS: {
+    rule: whole(0, 36_500).default(0),
+    help: 'Days after which `retention` removes what came from the Web API. 0 keeps it.',
+  },
   LISTENLAKE_AWS_NAME: {
     rule: z
       .string()
@@ -157,6 +161,8 @@ export interface Config {
   readonly nothingNewExit: number;
   readonly spotify: SpotifyConfig;
   readonly aws: AwsConfig;
+  /** Days that answers of the Web API may stay; 0: for ever. */
+  readonly apiRetentionDays: number;
   /** For what can be made again: file fingerprints, virtual environments. Outside the lake and the clone. */
   readonly cacheDir: string;
   /** Values that must not appear in any output. */
@@ -217,6 +223,7 @@ export function readConfig(
       playlists: Object.freeze(v.LISTENLAKE_SPOTIFY_PLAYLISTS),
       callBudget: v.LISTENLAKE_SPOTIFY_CALL_BUDGET,
     }),
+    apiRetentionDays: v.LISTENLAKE_API_RETENTION_DAYS,
     aws: Object.freeze({
       name: v.LISTENLAKE_AWS_NAME,
       workGroup: v.LISTENLAKE_ATHENA_WORKGROUP || undefined,

@@ -90,10 +90,20 @@ locals {
       about     = "removes a person everywhere, older versions included"
       commits   = true
       read      = concat(["landing", "report", "staging", "athena-results"], local._layers)
-      write     = local._layers
+      write     = concat(["report"], local._layers) # the report is drawn again
       delete    = concat(["landing", "manifests", "staging", "state", "report", "athena-results"], local._layers)
       workgroup = ["dev", "prod"]
-      catalog   = { read = ["silver", "gold_dev", "gold_prod"], write = ["gold_dev", "gold_prod"], delete = ["gold_dev", "gold_prod"] }
+      catalog   = { read = ["bronze", "silver", "gold_dev", "gold_prod"], write = ["gold_dev", "gold_prod"], delete = ["gold_dev", "gold_prod"] }
+      secrets   = []
+    }
+    retention = {
+      about     = "removes old answers of the Web API everywhere, older versions included"
+      commits   = true
+      read      = concat(["landing", "report", "staging", "athena-results"], local._layers)
+      write     = concat(["report"], local._layers) # the report is drawn again
+      delete    = concat(["landing", "manifests", "staging", "state", "report", "athena-results"], local._layers)
+      workgroup = ["dev", "prod"]
+      catalog   = { read = ["bronze", "silver", "gold_dev", "gold_prod"], write = ["gold_dev", "gold_prod"], delete = ["gold_dev", "gold_prod"] }
       secrets   = []
     }
   }
@@ -107,7 +117,7 @@ locals {
       write  = distinct(concat(job.write, job.commits ? local._commit_prefixes : [], [for group in job.workgroup : "athena-results/${group}"]))
       delete = distinct(concat(job.delete, job.commits ? ["leases"] : []))
       # Only who deletes data on purpose may delete its older versions: all other deletes can be taken back for 30 days.
-      is_final = contains(["gc", "forget"], name)
+      is_final = contains(["gc", "forget", "retention"], name)
     })
   }
 }

@@ -40,7 +40,9 @@ const LAYERS: Layer[] = [
   {
     name: 'jobs',
     about: 'each job on real folders and the real engine',
-    tests: ['tests/(gc|load|extract|transform|parquet|engine|enrich|check|promote|sql|report|doctor)[^/]*\\.test'],
+    tests: [
+      'tests/(gc|forget|retention|load|extract|transform|parquet|engine|enrich|check|promote|sql|report|doctor)[^/]*\\.test',
+    ],
   },
   {
     name: 'models',

@@ -20,7 +20,7 @@ import {
   TARGET_OPTION,
   whole,
 } from './command.ts';
-import { GC } from './deleting.ts';
+import { FORGET, GC, RETENTION } from './deleting.ts';
 import { EXTRACT } from './extract.ts';
 import { COVERAGE, LOGIN } from './spotify.ts';
 import { checkText, findingsText, loadText, promoteText, runText } from './summary.ts';
@@ -239,6 +239,8 @@ export const COMMANDS: readonly Command[] = [
     },
   },
   GC,
+  FORGET,
+  RETENTION,
   {
     usage: 'doctor',
     summary: 'Look at the machine, the configuration and the lake; say what to do',

@@ -179,7 +179,7 @@ async function* wholeOf(path: string): AsyncGenerator<string> {
 }
 
 /** Lines by the line feed only: other line separators may stand inside JSON texts. The scanner has bounded their length. */
-async function* linesOf(path: string): AsyncGenerator<string> {
+export async function* linesOf(path: string): AsyncGenerator<string> {
   let rest: Buffer[] = [];
   let isFirst = true;
   for await (const chunk of createReadStream(path, { highWaterMark: 1024 ** 2 })) {

@@ -12,6 +12,8 @@ export interface Fingerprint {
 export interface Fingerprints {
   get(stamp: string): Fingerprint | undefined;
   set(stamp: FileStamp, fingerprint: Fingerprint): void;
+  /** Forgets files that are, or hold, one of these. @param hashes SHA-256 (hex) */
+  remove(hashes: ReadonlySet<string>): void;
   /** Writes what is new. */
   save(): Promise<void>;
 }
@@ -55,6 +57,13 @@ export async function openFingerprints(cacheDir: string, now: () => number): Pro
       entries.delete(stamp.id);
       entries.set(stamp.id, fingerprint);
       isChanged = true;
+    },
+    remove(hashes) {
+      for (const [stamp, { sha256, members = [] }] of entries) {
+        if (![sha256, ...members].some((hash) => hashes.has(hash))) continue;
+        entries.delete(stamp);
+        isChanged = true;
+      }
     },
     async save() {
       if (!isChanged) return;

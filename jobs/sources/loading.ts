@@ -125,7 +125,7 @@ export async function openLoading(options: {
           sourceKey: sha256,
           fileName: name,
           kind: 'refused',
-          userId: null,
+          userId: options.userId,
           readRows: 1,
           periods: [],
         },

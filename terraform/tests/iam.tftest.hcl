@@ -25,6 +25,7 @@ run "deny_matrix" {
       load      = ["bronze/*", "landing/*", "leases/*", "manifests/*", "state/*"]
       promote   = ["athena-results/prod/*", "gold/dev/*", "gold/prod/*", "leases/*", "manifests/*", "silver/*", "state/*"]
       report    = ["athena-results/prod/*", "gold/prod/*", "manifests/*", "state/*"]
+      retention = ["athena-results/*", "athena-results/dev/*", "athena-results/prod/*", "bronze/*", "gold/dev/*", "gold/prod/*", "landing/*", "leases/*", "manifests/*", "report/*", "silver/*", "staging/*", "state/*"]
       transform = ["bronze/*", "leases/*", "manifests/*", "silver/*", "staging/*", "state/*"]
     })
     error_message = "read: extract must not read silver, enrich not prod, report only prod"
@@ -37,14 +38,15 @@ run "deny_matrix" {
       check     = ["athena-results/dev/*", "athena-results/prod/*", "leases/*", "manifests/*", "state/*"]
       enrich    = ["athena-results/dev/*", "gold/dev/*", "leases/*", "manifests/*", "state/*"]
       extract   = ["landing/*", "leases/*", "manifests/*", "state/*"]
-      forget    = ["athena-results/dev/*", "athena-results/prod/*", "bronze/*", "gold/dev/*", "gold/prod/*", "leases/*", "manifests/*", "silver/*", "state/*"]
+      forget    = ["athena-results/dev/*", "athena-results/prod/*", "bronze/*", "gold/dev/*", "gold/prod/*", "leases/*", "manifests/*", "report/*", "silver/*", "state/*"]
       gc        = ["leases/*", "manifests/*", "state/*"]
       load      = ["bronze/*", "leases/*", "manifests/*", "state/*"]
       promote   = ["athena-results/prod/*", "gold/prod/*", "leases/*", "manifests/*", "state/*"]
       report    = ["athena-results/prod/*", "report/*"]
+      retention = ["athena-results/dev/*", "athena-results/prod/*", "bronze/*", "gold/dev/*", "gold/prod/*", "leases/*", "manifests/*", "report/*", "silver/*", "state/*"]
       transform = ["leases/*", "manifests/*", "silver/*", "staging/*", "state/*"]
     })
-    error_message = "write: dev must not write gold_prod, only promote and forget may"
+    error_message = "write: dev must not write gold_prod, only promote, forget and retention may"
   }
 
   assert {
@@ -59,23 +61,25 @@ run "deny_matrix" {
       load      = ["landing/*", "leases/*"]
       promote   = ["leases/*"]
       report    = []
+      retention = ["athena-results/*", "bronze/*", "gold/dev/*", "gold/prod/*", "landing/*", "leases/*", "manifests/*", "report/*", "silver/*", "staging/*", "state/*"]
       transform = ["leases/*", "silver/*", "staging/*"]
     })
-    error_message = "delete: only gc and forget; apart from the own lease, the inbox that load empties, and what transform can make again: never bronze"
+    error_message = "delete: only gc, forget and retention; apart from the own lease, the inbox that load empties, and what transform can make again: never bronze"
   }
 
   assert {
-    condition     = toset([for job, role in aws_iam_role_policy.job : job if strcontains(role.policy, "DeleteObjectVersion") || strcontains(role.policy, "DeleteTable")]) == toset(["forget", "gc"])
-    error_message = "older versions and tables: only gc and forget"
+    condition     = toset([for job, role in aws_iam_role_policy.job : job if strcontains(role.policy, "DeleteObjectVersion") || strcontains(role.policy, "DeleteTable")]) == toset(["forget", "gc", "retention"])
+    error_message = "older versions and tables: only gc, forget and retention"
   }
 
   assert {
     condition = jsonencode({ for job, role in aws_iam_role_policy.job : job => sort(distinct(flatten([
       for statement in jsondecode(role.policy).Statement : [for resource in statement.Resource : trimprefix(resource, "arn:aws:glue:eu-west-1:123456789012:table/")] if contains(statement.Action, "glue:UpdateTable")
       ]))) if strcontains(role.policy, "glue:UpdateTable") }) == jsonencode({
-      enrich  = ["arn:aws:glue:eu-west-1:123456789012:catalog", "arn:aws:glue:eu-west-1:123456789012:database/listenlake_gold_dev", "listenlake_gold_dev/*"]
-      forget  = ["arn:aws:glue:eu-west-1:123456789012:catalog", "arn:aws:glue:eu-west-1:123456789012:database/listenlake_gold_dev", "arn:aws:glue:eu-west-1:123456789012:database/listenlake_gold_prod", "listenlake_gold_dev/*", "listenlake_gold_prod/*"]
-      promote = ["arn:aws:glue:eu-west-1:123456789012:catalog", "arn:aws:glue:eu-west-1:123456789012:database/listenlake_gold_prod", "listenlake_gold_prod/*"]
+      enrich    = ["arn:aws:glue:eu-west-1:123456789012:catalog", "arn:aws:glue:eu-west-1:123456789012:database/listenlake_gold_dev", "listenlake_gold_dev/*"]
+      forget    = ["arn:aws:glue:eu-west-1:123456789012:catalog", "arn:aws:glue:eu-west-1:123456789012:database/listenlake_gold_dev", "arn:aws:glue:eu-west-1:123456789012:database/listenlake_gold_prod", "listenlake_gold_dev/*", "listenlake_gold_prod/*"]
+      promote   = ["arn:aws:glue:eu-west-1:123456789012:catalog", "arn:aws:glue:eu-west-1:123456789012:database/listenlake_gold_prod", "listenlake_gold_prod/*"]
+      retention = ["arn:aws:glue:eu-west-1:123456789012:catalog", "arn:aws:glue:eu-west-1:123456789012:database/listenlake_gold_dev", "arn:aws:glue:eu-west-1:123456789012:database/listenlake_gold_prod", "listenlake_gold_dev/*", "listenlake_gold_prod/*"]
     })
     error_message = "publishing: enrich points at dev, promote at prod"
   }
@@ -84,7 +88,7 @@ run "deny_matrix" {
     condition = jsonencode({ for job, role in aws_iam_role_policy.job : job => sort(flatten([
       for statement in jsondecode(role.policy).Statement : [for resource in statement.Resource : regex("[a-z]+$", resource)] if contains(statement.Action, "athena:StartQueryExecution")
       ])) }) == jsonencode({
-      check = ["dev", "prod"], enrich = ["dev"], extract = [], forget = ["dev", "prod"], gc = [], load = [], promote = ["prod"], report = ["prod"], transform = []
+      check = ["dev", "prod"], enrich = ["dev"], extract = [], forget = ["dev", "prod"], gc = [], load = [], promote = ["prod"], report = ["prod"], retention = ["dev", "prod"], transform = []
     })
     error_message = "each job asks in its own workgroup"
   }
@@ -194,7 +198,7 @@ run "trust_of_pods_by_irsa_and_of_workflows" {
   assert {
     condition = jsonencode({ for job, role in aws_iam_role_policy.job : job => length(flatten([
       for statement in jsondecode(role.policy).Statement : statement.Resource if contains(statement.Action, "secretsmanager:GetSecretValue")
-    ])) }) == jsonencode({ check = 0, enrich = 0, extract = 1, forget = 0, gc = 0, load = 2, promote = 0, report = 0, transform = 1 })
+    ])) }) == jsonencode({ check = 0, enrich = 0, extract = 1, forget = 0, gc = 0, load = 2, promote = 0, report = 0, retention = 0, transform = 1 })
     error_message = "secrets: extract its token, load and transform theirs, nobody else any"
   }
 

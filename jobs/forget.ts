@@ -1,0 +1,179 @@
+import { access } from 'node:fs/promises';
+import { type Effects, stopIfAsked } from './effects.ts';
+import { quoteText } from './engine/embedded.ts';
+import { JobError } from './errors.ts';
+import { type BronzeFile, EMPTY_STATE, latestManifest, readBronzeIndex } from './lake/manifest.ts';
+import { collectTraces, type Proof, prove } from './proof.ts';
+import {
+  closeRemoval,
+  isNothing,
+  type Purged,
+  planRemoval,
+  purge,
+  type RemovalPlan,
+  type RemovalRule,
+  removeForGood,
+  rowsOf,
+} from './removal.ts';
+import { openFingerprints } from './sources/fingerprints.ts';
+import { type LandingFile, landingFiles } from './sources/landing-owners.ts';
+
+export interface ForgetInput {
+  runId: string;
+  /** Label of the person: as given to `load --user`, or as the rows of listening events name them. */
+  userId: string;
+  /** `api`: what came from the Web API; the account export stays. */
+  only?: 'api';
+  dryRun: boolean;
+  /** What to do about files in landing that no `load` has met, so that nobody can say whose they are. */
+  unloaded: 'stop' | 'delete';
+  /** Asked before the first change; false: nothing happens. */
+  confirm: (preview: ForgetPreview) => Promise<boolean>;
+}
+
+/** What is there of the person. */
+export interface ForgetPreview {
+  /** By bronze table. */
+  tables: Record<string, { files: number; rows: number }>;
+  files: number;
+  rows: number;
+  /** Names of the files in landing that would go. */
+  landing: string[];
+  /** What is not in the lake, or cannot be told apart: for the person to see to. */
+  notices: string[];
+  /** An earlier call was interrupted, and the rest of its work is to be done. */
+  isUnfinished: boolean;
+}
+
+export interface ForgetResult {
+  /** `nothing_new`: nothing in the lake is of this person. `declined`: not confirmed. `found`: the proof has hits. */
+  status: 'forgotten' | 'nothing_new' | 'dry_run' | 'declined' | 'found';
+  preview: ForgetPreview;
+  purged?: Purged;
+  proof?: Proof;
+  /** Of production as it is now; undefined where there is none. */
+  checks?: 'passed' | 'failed';
+  /** Labels that are in the lake. */
+  users: string[];
+}
+
+/** Bronze tables whose rows name their user. */
+const SHARED_TABLE = 'listening_events';
+
+/**
+ * Removes a person and everything of them from the lake, at once and for good, and proves it: bronze without them, everything else built anew from what
+ * is left, every older version deleted, and a scan of all that is there.
+ *
+ * Killed anywhere, the same call again finishes the work; readers see the old version or the new one.
+ *
+ * @throws `landing_unknown` (65) before anything has changed; what `removeForGood`, `purge` and `prove` throw
+ */
+export async function forget(input: ForgetInput, effects: Effects): Promise<ForgetResult> {
+  const { userId, only } = input;
+  const work = { job: 'forget', runId: input.runId };
+  const state = (await latestManifest(effects.store))?.state ?? EMPTY_STATE;
+  const rule = ruleOf(userId, only, await readBronzeIndex(effects.store, state));
+  const plan = await planRemoval(rule, effects);
+  const users = [...new Set(plan.index.flatMap(({ userId: label }) => (label === null ? [] : [label])))].sort();
+  const landing = isNothing(plan) ? [] : await landingFiles(plan.index, effects);
+  const theirs = landing.filter(({ known }) => isTheirs(known, plan));
+  const unknown = only === undefined ? landing.filter(({ known }) => known.length === 0) : [];
+  const preview = await previewOf(input, plan, input.unloaded === 'delete' ? [...theirs, ...unknown] : theirs, effects);
+  if (isNothing(plan)) return { status: 'nothing_new', preview, users };
+  if (input.unloaded === 'stop') refuseUnknown(unknown);
+  if (input.dryRun) return { status: 'dry_run', preview, users };
+  if (!(await input.confirm(preview))) return { status: 'declined', preview, users };
+
+  // Before the commit: afterwards nobody could tell any more whose these were.
+  for (const { key } of [...theirs, ...(input.unloaded === 'delete' ? unknown : [])]) await effects.store.delete(key);
+  await forgetFingerprints(plan, effects);
+  const traces = await collectTraces(rule, only === undefined ? userId : undefined, plan, effects);
+  stopIfAsked(effects.signal);
+  const checks = await removeForGood(rule, plan, work, effects);
+  const purged = await purge(work, effects);
+  const proof = await prove(traces, effects);
+  const result = { preview, users, purged, proof, ...(checks && { checks }) };
+  if (proof.hits.length > 0) return { ...result, status: 'found' };
+  await closeRemoval(work, effects);
+  return { ...result, status: 'forgotten' };
+}
+
+function ruleOf(userId: string, only: 'api' | undefined, index: readonly BronzeFile[]): RemovalRule {
+  // Files that were refused by an older version do not say whose they are; where there is one person, they are theirs.
+  const isAlone = index.every((file) => file.userId === null || file.userId === userId);
+  const isOwn = (file: BronzeFile): boolean =>
+    file.userId === userId || (file.table === 'refused' && file.userId === null && isAlone && index.length > 0);
+  return {
+    isRemoved: (file) => isOwn(file) && (only === undefined || file.table === 'api_pages'),
+    rows: only === undefined ? { [SHARED_TABLE]: `user_id = ${quoteText(userId)}` } : {},
+    changeLedger(ledger) {
+      const isKnown = userId in ledger.polls || Object.keys(ledger.lists).some((key) => key.startsWith(`${userId}/`));
+      delete ledger.polls[userId];
+      for (const key of Object.keys(ledger.lists)) if (key.startsWith(`${userId}/`)) delete ledger.lists[key];
+      // Ids that were not found do not say who had listened to them; they are asked for again.
+      if (isKnown) ledger.missing = {};
+    },
+  };
+}
+
+/** True where a file in landing is, or holds, a file that goes, wholly or in part: what others have in it is in bronze. */
+function isTheirs(known: readonly BronzeFile[], { files, parts }: RemovalPlan): boolean {
+  return known.some((file) => files.includes(file) || parts.some((part) => part.file === file));
+}
+
+function refuseUnknown(unknown: readonly LandingFile[]): void {
+  if (unknown.length === 0) return;
+  const names = unknown.slice(0, 5).map(({ name }) => name);
+  const more = unknown.length > names.length ? ` and ${unknown.length - names.length} more` : '';
+  throw new JobError(
+    'landing_unknown',
+    'data',
+    `${unknown.length} files in landing were never loaded, so nobody can say whose they are: ${names.join(', ')}${more}; nothing was changed`,
+    { hint: 'load them with `listenlake load --user <whose>`, or delete them too with --unloaded delete' },
+  );
+}
+
+async function forgetFingerprints({ files, parts }: RemovalPlan, { config, now }: Effects): Promise<void> {
+  const fingerprints = await openFingerprints(config.cacheDir, now);
+  fingerprints.remove(new Set([...files, ...parts.map(({ file }) => file)].map(({ sourceKey }) => sourceKey)));
+  await fingerprints.save();
+}
+
+async function previewOf(
+  input: ForgetInput,
+  plan: RemovalPlan,
+  landing: readonly LandingFile[],
+  { config }: Effects,
+): Promise<ForgetPreview> {
+  const tables: ForgetPreview['tables'] = {};
+  for (const { table, rows } of [...plan.files, ...plan.parts.map(({ file, rows }) => ({ table: file.table, rows }))]) {
+    const sum = tables[table] ?? { files: 0, rows: 0 };
+    tables[table] = { files: sum.files + 1, rows: sum.rows + rows };
+  }
+  const notices: string[] = [];
+  const { tokenFile, tokenSecret } = config.spotify;
+  if (tokenSecret !== undefined)
+    notices.push(`the login to Spotify is not in the lake: if it is theirs, delete the secret ${tokenSecret}`);
+  else if (await isThere(tokenFile))
+    notices.push(`the login to Spotify is not in the lake: delete ${tokenFile}, or the next extract brings new plays`);
+  const refused = plan.index.filter(({ table, userId }) => table === 'refused' && userId === null).length;
+  if (input.only === undefined && refused > 0 && !plan.files.some(({ userId }) => userId === null))
+    notices.push(
+      `${refused} files that an older version refused do not say whose they were, and stay: see silver.quarantine`,
+    );
+  return {
+    tables,
+    files: plan.files.length + plan.parts.length,
+    rows: rowsOf(plan),
+    landing: landing.map(({ name }) => name),
+    notices,
+    isUnfinished: plan.unfinished !== undefined,
+  };
+}
+
+async function isThere(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
+}

@@ -1,0 +1,374 @@
+import { mkdir, rm, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { check } from './check.ts';
+import { commitWork } from './commit.ts';
+import { type Effects, stopIfAsked } from './effects.ts';
+import { type Embedded, openEmbedded, quoteText } from './engine/embedded.ts';
+import { readProject } from './engine/project.ts';
+import { buildVersion, commitProd, enrich } from './enrich.ts';
+import { ownObjects } from './gc.ts';
+import { bronzeKey, LAYERS, type Layer, manifestKey, PREFIX } from './lake/keys.ts';
+import { type BronzeFile, EMPTY_STATE, latestManifest, putState, readBronzeIndex } from './lake/manifest.ts';
+import { namedObjects } from './lake/named.ts';
+import { report } from './report.ts';
+import { createBronze, localBronze } from './silver/relations.ts';
+import { hashFile, linesOf } from './sources/bronze-files.ts';
+import { type Ledger, readLedger, readLookedUp } from './sources/spotify-api/ledger.ts';
+import { createApiReader } from './sources/spotify-api.ts';
+import { transform } from './transform.ts';
+
+/** What is to go, told by bronze alone: everything downstream is a function of it. */
+export interface RemovalRule {
+  /** Files that go as a whole. */
+  isRemoved(file: BronzeFile): boolean;
+  /** Bronze table to an SQL condition over its columns: rows that go from files that stay. */
+  rows: Readonly<Record<string, string>>;
+  /** Changes what `extract` from the Web API knows, besides forgetting that the removed answers were received. */
+  changeLedger?(ledger: Ledger): void;
+}
+
+export interface RemovalPlan {
+  /** Every loaded file as it is now. */
+  index: readonly BronzeFile[];
+  /** Files without a row that stays. */
+  files: readonly BronzeFile[];
+  /** Files of which some rows go. */
+  parts: readonly { file: BronzeFile; condition: string; rows: number }[];
+  /** An earlier removal that was killed: what was left to do of it. */
+  unfinished: 'silver' | 'purge' | undefined;
+  isLedgerChanged: boolean;
+}
+
+/** Finds what the rule removes; changes nothing. @throws `object_damaged`, `object_missing` (65) for bronze that must be looked into */
+export async function planRemoval(rule: RemovalRule, effects: Effects): Promise<RemovalPlan> {
+  const { store } = effects;
+  const state = (await latestManifest(store))?.state ?? EMPTY_STATE;
+  const index = await readBronzeIndex(store, state);
+  const files = index.filter((file) => rule.isRemoved(file));
+  const parts: RemovalPlan['parts'][number][] = [];
+  for (const [table, condition] of Object.entries(rule.rows)) {
+    const candidates = index.filter((file) => file.table === table && file.rows > 0 && !rule.isRemoved(file));
+    const counts = await countRows(effects, table, candidates, condition);
+    for (const file of candidates) {
+      const rows = counts.get(file.sourceKey) ?? 0;
+      if (rows === file.rows) files.push(file);
+      else if (rows > 0) parts.push({ file, condition, rows });
+    }
+  }
+  const ledger = await readLedger(store);
+  const before = JSON.stringify(ledger);
+  rule.changeLedger?.(ledger);
+  return { index, files, parts, unfinished: state.removal, isLedgerChanged: JSON.stringify(ledger) !== before };
+}
+
+/** True where there is nothing to remove, and nothing left to finish. */
+export function isNothing({ files, parts, unfinished, isLedgerChanged }: RemovalPlan): boolean {
+  return files.length === 0 && parts.length === 0 && unfinished === undefined && !isLedgerChanged;
+}
+
+/** Rows that the plan takes away. */
+export function rowsOf({ files, parts }: Pick<RemovalPlan, 'files' | 'parts'>): number {
+  return [...files, ...parts].reduce((sum, { rows }) => sum + rows, 0);
+}
+
+/**
+ * Carries it out: one commit takes it out of bronze, then silver is built anew from what is left, then gold, each shown to readers as a whole. A
+ * failing test does not hold it up: production is built anew and shown with its verdict, because what was to go must not stay visible.
+ *
+ * Killed anywhere, the state of the lake says that a removal is open, and the next call goes on.
+ *
+ * @returns the verdict on production; undefined where there is none
+ * @throws what transform, enrich and check throw; `commit_conflict` (75)
+ */
+export async function removeForGood(
+  rule: RemovalRule,
+  plan: RemovalPlan,
+  work: { job: string; runId: string },
+  effects: Effects,
+): Promise<'passed' | 'failed' | undefined> {
+  if (plan.files.length > 0 || plan.parts.length > 0 || plan.isLedgerChanged)
+    await removeFromBronze(rule, plan, work, effects);
+  stopIfAsked(effects.signal);
+  const { runId } = work;
+  const loadedOn = new Date(effects.now()).toISOString().slice(0, 10);
+  if ((await stateOf(effects)).removal === 'silver') await transform({ runId, loadedOn }, effects);
+  stopIfAsked(effects.signal);
+  await rebuildDev(runId, effects);
+  stopIfAsked(effects.signal);
+  return rebuildProd(work, effects);
+}
+
+/** Closes the removal: from now on nothing of it is open. */
+export async function closeRemoval(work: { job: string; runId: string }, effects: Effects): Promise<void> {
+  const base = await latestManifest(effects.store);
+  if (base?.state.removal === undefined) return;
+  const { removal: _, ...state } = base.state;
+  await commitWork(effects, { ...work, startedAt: effects.now(), base, state });
+}
+
+/** What was deleted at once, without the day of grace that `gc` gives. */
+export interface Purged {
+  objects: number;
+  oldVersions: number;
+  /** The report was there and was drawn again from what is left. */
+  isReportDrawn: boolean;
+}
+
+/**
+ * Deletes everything that the newest commit does not name, at once: older commits and versions, what killed runs have left, results of queries,
+ * tables of runs, unfinished writes, and every old version that the store keeps. The report is drawn again.
+ */
+export async function purge(work: { job: string; runId: string }, effects: Effects): Promise<Purged> {
+  const { store, engine, now } = effects;
+  const base = await latestManifest(store);
+  // Nothing changes by this commit, but the one before it is of after the rebuild then: the last two stay, and neither names what was before.
+  const newest =
+    base &&
+    (await commitWork(effects, { ...work, startedAt: now(), base, state: base.state, details: { step: 'purge' } }));
+  const named = await namedObjects(store, newest, []);
+  const purged: Purged = { objects: 0, oldVersions: 0, isReportDrawn: false };
+  const remove = async (key: string): Promise<void> => {
+    await store.delete(key);
+    purged.objects += 1;
+  };
+  // With the one before the newest, whose number must stay taken (see commitManifest).
+  const sequence = newest?.sequence ?? 0;
+  const kept = new Set([manifestKey(sequence), manifestKey(Math.max(0, sequence - 1))]);
+  for (const layer of Object.keys(LAYERS) as Layer[]) {
+    for await (const { key } of ownObjects(store, layer, () => {}))
+      if (!(layer === 'manifests' ? kept : named).has(key)) await remove(key);
+  }
+  let hasReport = false;
+  for await (const { key } of store.list(PREFIX.report)) {
+    hasReport = true;
+    await store.delete(key);
+  }
+  if (hasReport && newest?.state.gold.prod !== undefined) {
+    await report({ runId: work.runId, outDir: undefined, target: 'prod' }, effects);
+    purged.isReportDrawn = true;
+  }
+  for await (const { key } of store.list(PREFIX.queryResults)) await remove(key);
+  await engine.dropTables(await engine.unusedTables(newest === undefined ? [] : [newest.state], now() + 86_400_000));
+  for (const prefix of PURGED_PREFIXES) {
+    for await (const write of store.unfinished(prefix)) await store.discard(write);
+    for await (const version of store.oldVersions(prefix)) {
+      await store.deleteVersion(version);
+      purged.oldVersions += 1;
+    }
+  }
+  return purged;
+}
+
+/** Where the lake's objects lie, but for leases: they name no person. */
+export const PURGED_PREFIXES: readonly string[] = [
+  ...Object.values(LAYERS).flat(),
+  PREFIX.landing,
+  PREFIX.report,
+  PREFIX.queryResults,
+];
+
+async function stateOf({ store }: Effects) {
+  return (await latestManifest(store))?.state ?? EMPTY_STATE;
+}
+
+async function removeFromBronze(
+  rule: RemovalRule,
+  plan: RemovalPlan,
+  { job, runId }: { job: string; runId: string },
+  effects: Effects,
+): Promise<void> {
+  const { store } = effects;
+  const startedAt = effects.now();
+  const base = await latestManifest(store);
+  const state = base?.state ?? EMPTY_STATE;
+  const removed = new Set(plan.files);
+  const rewritten = new Map<BronzeFile, BronzeFile>();
+  const forgotten: ApiPageRow[] = [];
+  for (const file of plan.files) forgotten.push(...(await apiRows(effects, file, () => true)));
+  for (const { file, condition } of plan.parts) {
+    stopIfAsked(effects.signal);
+    const { rest, gone } = await rewrite(effects, file, condition);
+    rewritten.set(file, rest);
+    forgotten.push(...gone);
+  }
+  const left = plan.index.filter((file) => !removed.has(file)).map((file) => rewritten.get(file) ?? file);
+  await commitWork(effects, {
+    ...{ job, runId, startedAt, base },
+    outputs: [...rewritten.values()].map(({ key, rows, bytes, sha256 }) => ({ key, rows, bytes, sha256 })),
+    details: { files: removed.size, files_in_part: rewritten.size, rows: rowsOf(plan) },
+    state: {
+      ...state,
+      bronze: left.length === 0 ? [] : [await putState(store, 'bronze', left)],
+      ...(state.spotify !== undefined && { spotify: await changedLedger(rule, forgotten, effects) }),
+      removal: 'silver',
+    },
+  });
+}
+
+/** Gold of silver as it is now, where there is one of another silver; as of the same end, so that nothing else changes in it. */
+async function rebuildDev(runId: string, effects: Effects): Promise<void> {
+  const state = await stateOf(effects);
+  const { dev } = state.gold;
+  if (dev === undefined || dev.silverSequence === state.silverSequence) return;
+  await check({ scope: 'silver', target: 'dev', runId }, effects);
+  await enrich({ target: 'dev', runId: `${runId}-dev`, asOf: dev.asOf, rebuild: true }, effects);
+  await check({ scope: 'gold', target: 'dev', runId }, effects);
+}
+
+async function rebuildProd(
+  { job, runId }: { job: string; runId: string },
+  effects: Effects,
+): Promise<'passed' | 'failed' | undefined> {
+  const startedAt = effects.now();
+  const base = await latestManifest(effects.store);
+  const state = base?.state ?? EMPTY_STATE;
+  const { prod } = state.gold;
+  if (prod === undefined) return undefined;
+  if (prod.silverSequence !== state.silverSequence) {
+    const version = { target: 'prod', runId, asOf: prod.asOf, rebuild: true } as const;
+    const built = await buildVersion(effects, state, readProject(), version);
+    await commitProd(effects, base, { job, startedAt, ...built });
+  }
+  return (await stateOf(effects)).checks.gold_prod?.verdict;
+}
+
+async function countRows(
+  effects: Effects,
+  table: string,
+  files: readonly BronzeFile[],
+  condition: string,
+): Promise<Map<string, number>> {
+  if (files.length === 0) return new Map();
+  return withBronze(effects, table, files, async (db) => {
+    const rows = await db.rows<{ source_key: string; n: bigint }>(
+      `select source_key, count(*) as n from bronze_${table} where ${condition} group by source_key`,
+    );
+    return new Map(rows.map(({ source_key, n }) => [source_key, Number(n)]));
+  });
+}
+
+/** Runs it with a database in which `bronze_<table>` has the rows of these files. */
+export async function withBronze<T>(
+  effects: Effects,
+  table: string,
+  files: readonly BronzeFile[],
+  action: (db: Embedded, folder: string) => Promise<T>,
+): Promise<T> {
+  const { config, scratch, store } = effects;
+  const local = await localBronze(store, files);
+  const folder = join(scratch, 'removal');
+  await mkdir(folder, { recursive: true });
+  const db = await openEmbedded({
+    memoryMb: config.memoryMb,
+    threads: config.threads,
+    tempDir: join(scratch, 'spill'),
+    folders: [folder, ...new Set(local.map(({ path }) => join(path, '..')))],
+  });
+  try {
+    await createBronze(
+      db,
+      table,
+      local.map(({ path }) => path),
+    );
+    return await action(db, folder);
+  } finally {
+    db.close();
+  }
+}
+
+/** The part of an answer's bronze row that is looked at here. */
+interface ApiPageRow {
+  row_number: number;
+  kind: string;
+  observed_at: string | null;
+  playlist_id: string | null;
+  body: string;
+}
+
+/** Writes what is left of a file as an object of its own; the entry keeps the file's hash, so that loading the same file again brings nothing back. */
+async function rewrite(
+  effects: Effects,
+  file: BronzeFile,
+  condition: string,
+): Promise<{ rest: BronzeFile; gone: ApiPageRow[] }> {
+  const { store } = effects;
+  return withBronze(effects, file.table, [file], async (db, folder) => {
+    const output = join(folder, 'rest');
+    try {
+      let [readRows, gone, periods] = [0, [] as ApiPageRow[], file.periods];
+      if (file.table === 'api_pages') {
+        const numbers = await db.rows<{ n: bigint }>(
+          `select row_number as n from bronze_${file.table} where ${condition}`,
+        );
+        const isGone = new Set(numbers.map(({ n }) => Number(n)));
+        gone = await apiRows(effects, file, ({ row_number }) => isGone.has(row_number));
+        const rest = await apiRows(effects, file, ({ row_number }) => !isGone.has(row_number));
+        const reader = createApiReader((id) => id);
+        const pages = rest.map(({ observed_at, body }) =>
+          reader.read(observed_at === null ? body : `{"polled_at":${JSON.stringify(observed_at)},"body":${body}}`, ''),
+        );
+        readRows = pages.reduce((sum, { items }) => sum + items, 0);
+        periods = [...new Set(pages.flatMap((page) => page.periods))].sort();
+        await writeFile(output, rest.map((row) => `${JSON.stringify(row)}\n`).join(''), { mode: 0o600 });
+      } else {
+        await db.run(
+          `copy (select * from bronze_${file.table} where not coalesce(${condition}, false) order by row_number)
+           to ${quoteText(output)} (format parquet, compression zstd)`,
+        );
+      }
+      const [left] = await db.rows<{ n: bigint }>(
+        `select count(*) as n from bronze_${file.table} where not coalesce(${condition}, false)`,
+      );
+      const rows = Number(left?.n);
+      const sha256 = await hashFile(output);
+      const key = bronzeKey(file.table, sha256, file.table === 'api_pages' ? 'json' : 'parquet');
+      const bytes = (await stat(output)).size;
+      await store.put(key, { file: output }, { ifAbsent: true });
+      const isCounted = file.table === 'api_pages';
+      return { rest: { ...file, key, rows, bytes, sha256, readRows: isCounted ? readRows : rows, periods }, gone };
+    } finally {
+      await rm(output, { force: true });
+    }
+  });
+}
+
+/** Rows of a file of Web API answers, as they stand in it; none of other tables. */
+async function apiRows(
+  { store }: Effects,
+  file: BronzeFile,
+  isWanted: (row: ApiPageRow) => boolean,
+): Promise<ApiPageRow[]> {
+  if (file.table !== 'api_pages') return [];
+  const rows: ApiPageRow[] = [];
+  const path = await store.localFile(file.key);
+  for await (const line of linesOf(path)) {
+    if (line === '') continue;
+    const row = JSON.parse(line) as ApiPageRow;
+    if (isWanted(row)) rows.push(row);
+  }
+  return rows;
+}
+
+/** The ledger without what says that the removed answers are here: it would never ask for them again. @returns its key */
+async function changedLedger(
+  rule: RemovalRule,
+  removed: readonly ApiPageRow[],
+  { store }: Pick<Effects, 'store'>,
+): Promise<string> {
+  const ledger = await readLedger(store);
+  rule.changeLedger?.(ledger);
+  const names = new Set<string>();
+  for (const { kind, playlist_id, body } of removed) {
+    if (playlist_id !== null) delete ledger.playlists[playlist_id];
+    const content = JSON.parse(body) as Record<string, unknown> & { id?: unknown };
+    if (kind === 'playlist') delete ledger.playlists[String(content.id)];
+    if (kind !== 'tracks' && kind !== 'albums' && kind !== 'artists') continue;
+    const items = Array.isArray(content[kind]) ? (content[kind] as { id?: unknown }[]) : [content];
+    for (const item of items) names.add(`${kind}/${item?.id}`);
+  }
+  if (names.size > 0) {
+    const left = [...(await readLookedUp(store, ledger))].filter((name) => !names.has(name)).sort();
+    ledger.lookedUp = left.length === 0 ? [] : [await putState(store, 'spotify_lookups', left)];
+  }
+  return putState(store, 'spotify', ledger);
+}

@@ -1,0 +1,92 @@
+import { type Effects, stopIfAsked } from './effects.ts';
+import { quoteText } from './engine/embedded.ts';
+import { parseInterval } from './interval.ts';
+import { EMPTY_STATE, latestManifest, readBronzeIndex } from './lake/manifest.ts';
+import { collectTraces, type Proof, prove } from './proof.ts';
+import {
+  closeRemoval,
+  isNothing,
+  type Purged,
+  planRemoval,
+  purge,
+  type RemovalRule,
+  removeForGood,
+  rowsOf,
+  withBronze,
+} from './removal.ts';
+
+export interface RetentionInput {
+  runId: string;
+  /** Answers of the Web API may grow this old; 0: they are kept for ever. */
+  days: number;
+  /** What ages are counted to, an instant or a date in UTC; default: when the newest answer was received. */
+  asOf?: string;
+  dryRun: boolean;
+}
+
+export interface RetentionResult {
+  /** `found`: the proof has hits. `kept`: no limit is set. */
+  status: 'removed' | 'nothing_new' | 'dry_run' | 'kept' | 'found';
+  /** Answers received before this moment (ISO, UTC) go; null where no limit is set or there are no answers. */
+  before: string | null;
+  files: number;
+  /** Answers. */
+  rows: number;
+  /** Answers that do not say when they were received: nobody knows their age, so they stay. */
+  undated: number;
+  purged?: Purged;
+  proof?: Proof;
+  checks?: 'passed' | 'failed';
+}
+
+const DAY_MS = 86_400_000;
+
+/**
+ * Removes what came from the Web API and is older than the limit, everywhere and for good. Plays that an account export holds stay: they are made from
+ * the export then.
+ *
+ * @throws `interval_invalid` (64); what `removeForGood`, `purge` and `prove` throw
+ */
+export async function retention(input: RetentionInput, effects: Effects): Promise<RetentionResult> {
+  const work = { job: 'retention', runId: input.runId };
+  const none = { before: null, files: 0, rows: 0, undated: 0 };
+  const answers = await answersOf(effects);
+  const to = input.asOf === undefined ? answers.newest : parseInterval(undefined, input.asOf).to!;
+  const before = input.days === 0 || to === null ? null : new Date(Date.parse(to) - input.days * DAY_MS).toISOString();
+  const rule: RemovalRule = {
+    isRemoved: () => false,
+    rows:
+      before === null ? {} : { api_pages: `try_cast(observed_at as timestamptz) < timestamptz ${quoteText(before)}` },
+  };
+  const plan = await planRemoval(rule, effects);
+  const found = { before, files: plan.files.length + plan.parts.length, rows: rowsOf(plan), undated: answers.undated };
+  if (isNothing(plan)) return input.days === 0 ? { ...none, status: 'kept' } : { ...found, status: 'nothing_new' };
+  if (input.dryRun) return { ...found, status: 'dry_run' };
+  const traces = await collectTraces(rule, undefined, plan, effects);
+  stopIfAsked(effects.signal);
+  const checks = await removeForGood(rule, plan, work, effects);
+  const purged = await purge(work, effects);
+  const proof = await prove(traces, effects);
+  const result = { ...found, purged, proof, ...(checks && { checks }) };
+  if (proof.hits.length > 0) return { ...result, status: 'found' };
+  await closeRemoval(work, effects);
+  return { ...result, status: 'removed' };
+}
+
+/** When the newest answer in bronze was received (ISO, UTC; null: there is none), and how many do not say. Never now. */
+async function answersOf(effects: Effects): Promise<{ newest: string | null; undated: number }> {
+  const state = (await latestManifest(effects.store))?.state ?? EMPTY_STATE;
+  const files = (await readBronzeIndex(effects.store, state)).filter(({ table }) => table === 'api_pages');
+  if (files.length === 0) return { newest: null, undated: 0 };
+  return withBronze(effects, 'api_pages', files, async (db) => {
+    const [row] = await db.rows<{ ms: bigint | null; undated: bigint }>(
+      `select epoch_ms(max(try_cast(observed_at as timestamptz))) as ms,
+         count(*) filter (where try_cast(observed_at as timestamptz) is null) as undated
+       from bronze_api_pages`,
+    );
+    return {
+      newest: row?.ms == null ? null : new Date(Number(row.ms)).toISOString(),
+      undated: Number(row?.undated ?? 0),
+    };
+  });
+}

@@ -1,0 +1,68 @@
+import { createHash } from 'node:crypto';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Effects } from '../effects.ts';
+import { JobError } from '../errors.ts';
+import { landingName, PREFIX } from '../lake/keys.ts';
+import type { BronzeFile } from '../lake/manifest.ts';
+import { openArchive } from './archive.ts';
+import { hashFile } from './bronze-files.ts';
+import { readHead } from './examine.ts';
+
+/** A file that waits in landing, or was kept there, and the loaded (or refused) files that it is or holds. */
+export interface LandingFile {
+  key: string;
+  name: string;
+  /** Empty: no `load` has met it, so nobody can say whose it is. */
+  known: readonly BronzeFile[];
+}
+
+/** Looks into every file in landing and finds its content in the index by hash, as `load` would. Zips are unpacked aside. */
+export async function landingFiles(index: readonly BronzeFile[], effects: Effects): Promise<LandingFile[]> {
+  const { store, scratch } = effects;
+  const bySource = Map.groupBy(index, ({ sourceKey }) => sourceKey);
+  const files: LandingFile[] = [];
+  for await (const { key } of store.list(PREFIX.landing)) {
+    const name = landingName(key);
+    const path = await store.localFile(key);
+    const aside = join(scratch, 'landing-content');
+    try {
+      const hashes = await hashesIn(path, name, aside);
+      files.push({ key, name, known: hashes.flatMap((hash) => bySource.get(hash) ?? []) });
+    } finally {
+      await rm(aside, { force: true });
+    }
+  }
+  return files;
+}
+
+/** Hashes under which `load` knows the file: its own, and of an archive those of its files (or what stands for one that cannot be read). */
+async function hashesIn(path: string, name: string, aside: string): Promise<string[]> {
+  const sha256 = await hashFile(path);
+  const head = (await readHead(path, name, 4)).toString('hex');
+  try {
+    if (!head.startsWith('504b')) return [sha256];
+    const archive = await openArchive(path);
+    const hashes = [sha256];
+    try {
+      for (const entry of archive.entries) {
+        hashes.push(createHash('sha256').update(`${sha256}/${entry.name}`).digest('hex'));
+        if (entry.refusal !== undefined) continue;
+        try {
+          await entry.unpack(aside);
+          hashes.push(await hashFile(aside));
+        } catch (error) {
+          if (!(error instanceof JobError && error.exit === 'data')) throw error;
+        } finally {
+          await rm(aside, { force: true });
+        }
+      }
+    } finally {
+      archive.close();
+    }
+    return hashes;
+  } catch (error) {
+    if (error instanceof JobError && error.exit === 'data') return [sha256]; // load refuses it under its own hash
+    throw error;
+  }
+}
