@@ -66,7 +66,7 @@ chains as (
 ),
 
 -- The first poll of a chain reaches back to its oldest play. Of what came after the newest play that was seen before an
--- overflow, an unknown part is lost.
+-- overflow, an unknown part is lost; where none was seen, of what came after the last poll before it.
 chain_spans as (
     select
         chains.user_id,
@@ -75,10 +75,13 @@ chain_spans as (
             else chains.first_polled_ms
         end as from_ms,
         chains.last_polled_ms,
-        max(chains.newest_ms) over (
-            partition by chains.user_id
-            order by chains.chain
-            rows between unbounded preceding and current row
+        coalesce(
+            max(chains.newest_ms) over (
+                partition by chains.user_id
+                order by chains.chain
+                rows between unbounded preceding and current row
+            ),
+            chains.last_polled_ms
         ) as seen_until_ms,
         lead(first_polls.oldest_ms) over (
             partition by chains.user_id
