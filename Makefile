@@ -6,7 +6,7 @@ IMAGE := listenlake:local
 comma := ,
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format bench docs picture image airflow clean
+.PHONY: help install demo test check format bench docs picture image airflow aws-local clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,8 +31,9 @@ check: install ## Types, lint and format only
 format: install ## Write the format that `make check` wants
 	node_modules/.bin/biome check --write .
 
-bench: install ## Measure speed and memory against DuckDB, parquetjs-lite and pandas, as ratios in one run
+bench: install ## Measure speed and memory against DuckDB, parquetjs-lite and pandas, and S3 against the folder, as ratios in one run
 	$(NODE) bench/run.ts
+	$(NODE) --disable-warning=ExperimentalWarning bench/aws.ts
 
 docs: install ## Write the generated references again (commands, data dictionary, configuration)
 	$(NODE) tests/docs/generate.ts
@@ -50,6 +51,9 @@ image: ## Build the image of the jobs, listenlake:local (needs Docker)
 
 airflow: install image ## Start Airflow with the DAGs on the lake in lake/ (needs Docker and Python 3.12); Ctrl-C ends it
 	$(NODE) airflow/local.ts
+
+aws-local: install ## Start S3, Glue and Athena here (moto, a real Trino), with the demo's data in a lake that Terraform made
+	@$(NODE) --disable-warning=ExperimentalWarning tests/aws/demo.ts
 
 clean: ## Remove what demo, tests and benchmarks left behind (not your lake)
 	rm -rf $(DEMO) test-results bench/results coverage

@@ -47,7 +47,7 @@ const LAYERS: Layer[] = [
   {
     name: 'models',
     about: 'rows in, rows out for every gold model; every SQL text in the grammar of both engines',
-    tests: ['tests/(models|trino-grammar)\\.test'],
+    tests: ['tests/(models|trino-grammar|table-difference)\\.test'],
   },
   { name: 'oracle', about: 'dbt builds the same gold tables', tests: ['tests/dbt-oracle\\.test'] },
   {
@@ -66,6 +66,11 @@ const LAYERS: Layer[] = [
     name: 'aws',
     about: 'the ports on S3, Athena, Glue: moto and a real Trino',
     tests: ['tests/(s3[^/]*|athena|aws-faults)\\.test'],
+  },
+  {
+    name: 'parity',
+    about: 'one lake in a folder, one on S3: both engines say the same of every table and question',
+    tests: ['tests/parity\\.test'],
   },
   {
     name: 'kubernetes',

@@ -11,7 +11,7 @@ import { appendFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { CreateBucketCommand, PutPublicAccessBlockCommand, S3Client } from '@aws-sdk/client-s3';
 import { type AthenaFront, athenaFront } from './athena-front.ts';
-import { type Endpoint, startEndpoint } from './endpoint.ts';
+import { type Call, type Endpoint, startEndpoint } from './endpoint.ts';
 import { type Service, startMoto, Unavailable } from './moto.ts';
 import { joinRealms } from './realm.ts';
 import { startTrino } from './trino.ts';
@@ -36,6 +36,8 @@ export interface LocalAws {
   /** Undefined where it was started without Trino. */
   athena: AthenaFront | undefined;
   motoUrl: string;
+  /** Calls that the engine itself makes to S3 and Glue; undefined where it was not asked to count them. */
+  engineCalls: Call[] | undefined;
   /** Makes a bucket, as private as Terraform makes it. */
   makeBucket(name: string): Promise<void>;
   close(): Promise<void>;
@@ -45,10 +47,12 @@ export interface LocalAwsOptions {
   isTrinoNeeded: boolean;
   /** Address that the SDKs' calls come to; default loopback. Containers need one of this machine that they can reach. */
   host?: string;
+  /** The engine's own calls to S3 and Glue are seen too, through a further address. */
+  isEngineCounted?: boolean;
 }
 
 /** @throws Unavailable where this machine lacks a part */
-export async function startLocalAws({ isTrinoNeeded, host }: LocalAwsOptions): Promise<LocalAws> {
+export async function startLocalAws({ isTrinoNeeded, host, isEngineCounted }: LocalAwsOptions): Promise<LocalAws> {
   const services: Service[] = [];
   const close = async (): Promise<void> => {
     for (const service of services.toReversed()) await service.close();
@@ -57,14 +61,19 @@ export async function startLocalAws({ isTrinoNeeded, host }: LocalAwsOptions): P
     const moto = await startMoto();
     services.push(moto);
     let athena: AthenaFront | undefined;
+    let engineCalls: Call[] | undefined;
     if (isTrinoNeeded) {
-      const trino = await startTrino(moto.url, REGION);
+      const seen = isEngineCounted === true ? await startEndpoint(moto.url, () => undefined) : undefined;
+      if (seen !== undefined) services.push(seen);
+      engineCalls = seen?.calls;
+      const trino = await startTrino(seen?.url ?? moto.url, REGION);
       services.push(trino);
       athena = athenaFront(moto.url, trino.url, REGION);
     }
     const endpoint = await startEndpoint(moto.url, (operation) => athena?.handlerOf(operation), host);
     services.push(endpoint);
-    return { endpoint, athena, motoUrl: moto.url, makeBucket: (name) => makeBucket(moto.url, name), close };
+    const make = (name: string): Promise<void> => makeBucket(moto.url, name);
+    return { endpoint, athena, motoUrl: moto.url, engineCalls, makeBucket: make, close };
   } catch (error) {
     await close();
     throw error;

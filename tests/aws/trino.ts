@@ -15,7 +15,8 @@ const HERE = fileURLToPath(new URL('./trino/', import.meta.url));
 const VERSION = '476';
 const JAVA_MIN = 24;
 const MAVEN_GOAL = 'org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies';
-const START_TIMEOUT_MS = 240_000;
+/** A shared machine may take minutes for what takes ten seconds alone. */
+const START_TIMEOUT_MS = 900_000;
 /** Enough for millions of rows of the demo; the machine is shared. */
 const HEAP = '1G';
 
