@@ -6,10 +6,10 @@ IMAGE := listenlake:local
 comma := ,
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format bench docs picture image airflow aws-local clean
+.PHONY: help install demo test check format bench docs picture airflow-pictures image airflow aws-local clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: node_modules/.package-lock.json ## Install the packages (once)
 
@@ -40,6 +40,9 @@ docs: install ## Write the generated references again (commands, data dictionary
 
 picture: install ## Take the README's picture of the demo's report (needs Chromium)
 	$(NODE) tests/docs/picture.ts
+
+airflow-pictures: image ## Take the pictures of docs/airflow.md (needs Docker, Chromium)
+	$(NODE) tests/docs/airflow-pictures.ts
 
 # BASE_IMAGE: another image with Node 24. BUILD_CA: certificate authority of a proxy between the build and the npm registry.
 image: ## Build the image of the jobs, listenlake:local (needs Docker)

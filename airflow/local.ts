@@ -239,7 +239,7 @@ async function stopAll(processes: ChildProcess[], lake: string): Promise<void> {
   const alive = processes.filter((child) => child.exitCode === null && child.signalCode === null);
   const ended = Promise.all(alive.map((child) => new Promise((done) => child.once('exit', done))));
   for (const child of alive) child.kill('SIGTERM');
-  await Promise.race([ended, sleep(STOP_TIMEOUT_MS)]);
+  await Promise.race([ended, sleep(STOP_TIMEOUT_MS, undefined, { ref: false })]);
   for (const child of processes) {
     try {
       process.kill(-child.pid!, 'SIGKILL');

@@ -67,6 +67,12 @@ const LAYERS: Layer[] = [
     about: 'the ports on S3, Athena, Glue: moto and a real Trino',
     tests: ['tests/(s3[^/]*|athena|aws-faults)\\.test'],
   },
+  { name: 'image', about: 'the image of the jobs, run as jobs run in it', tests: ['tests/(image|compose)\\.test'] },
+  {
+    name: 'airflow',
+    about: 'the DAGs on a real Airflow, their jobs as containers',
+    tests: ['tests/airflow/'],
+  },
   {
     name: 'parity',
     about: 'one lake in a folder, one on S3: both engines say the same of every table and question',

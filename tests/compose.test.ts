@@ -1,0 +1,81 @@
+/** docker-compose.yml as Docker Compose itself reads it; no image is pulled. */
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { ROOT } from './command-line.ts';
+import { layerSkipped } from './layers.ts';
+
+interface Service {
+  image: string;
+  command?: string[];
+  environment?: Record<string, string>;
+  ports?: { host_ip?: string; published: string }[];
+  volumes?: { type: string; source: string; target: string; read_only?: boolean }[];
+  profiles?: string[];
+  cap_drop?: string[];
+}
+
+const version = spawnSync('docker', ['compose', 'version'], { encoding: 'utf8' });
+const isThere = version.status === 0;
+if (!isThere) layerSkipped('compose', 'no docker compose (version 2) here');
+const describeCompose = isThere ? describe : describe.skip;
+
+function config(env: Record<string, string> = {}, ...profiles: string[]): Record<string, Service> {
+  const clean = Object.fromEntries(
+    Object.entries(process.env).filter(([name]) => !/^(LISTENLAKE|AIRFLOW)_/.test(name)),
+  );
+  const args = ['compose', ...profiles.flatMap((name) => ['--profile', name]), 'config', '--format', 'json'];
+  const done = spawnSync('docker', args, {
+    cwd: ROOT,
+    env: { ...clean, PWD: ROOT.replace(/\/$/, ''), ...env },
+    encoding: 'utf8',
+  });
+  if (done.status !== 0) throw new Error(done.stderr);
+  return JSON.parse(done.stdout).services;
+}
+
+describeCompose('docker-compose.yml', () => {
+  it('is Airflow with its database by default; Kafka and the S3 stand-in come with their profiles', () => {
+    const airflow = ['api-server', 'dag-processor', 'folders', 'migrate', 'postgres', 'scheduler', 'triggerer'];
+    expect(Object.keys(config()).sort()).toEqual(airflow);
+    expect(Object.keys(config({}, 'kafka', 's3')).sort()).toEqual([...airflow, 'kafka', 's3'].sort());
+  });
+
+  it('takes images of a fixed version and is reached from this machine only', () => {
+    const services = config({}, 'kafka', 's3');
+    for (const { image, ports } of Object.values(services)) {
+      expect(image).toMatch(/:(local|[\d.]+[\w.-]*)$/);
+      for (const port of ports ?? []) expect(port.host_ip).toBe('127.0.0.1');
+    }
+  });
+
+  it('gives the engine to nobody but the scheduler, and the code to all, read only', () => {
+    const services = config();
+    const holders = Object.entries(services).filter(([, { volumes }]) =>
+      volumes?.some(({ source }) => source.endsWith('docker.sock')),
+    );
+    expect(holders.map(([name]) => name)).toEqual(['scheduler']);
+    for (const name of ['api-server', 'scheduler', 'dag-processor', 'triggerer']) {
+      expect(services[name]!.cap_drop).toEqual(['ALL']);
+      const code = services[name]!.volumes!.filter(({ target }) => /\/(dags|include)$/.test(target));
+      expect(code.map(({ read_only }) => read_only)).toEqual([true, true]);
+    }
+  });
+
+  it('names the lake and the inbox as the engine knows them, and where they are asked to be', () => {
+    const folders = (services: Record<string, Service>): unknown => [
+      services.scheduler!.environment!.LISTENLAKE_LAKE,
+      services.folders!.volumes!.find(({ target }) => target === '/lake')!.source,
+    ];
+    expect(folders(config())).toEqual([join(ROOT, 'lake'), join(ROOT, 'lake')]);
+    expect(folders(config({ LISTENLAKE_LAKE: '/srv/music' }))).toEqual(['/srv/music', '/srv/music']);
+  });
+
+  it('sets only what a job or Airflow reads', async () => {
+    const { VARIABLES } = await import('../jobs/config.ts');
+    const settings = readFileSync(join(ROOT, 'airflow/include/job.py'), 'utf8');
+    const names = Object.keys(config().scheduler!.environment!).filter((name) => name.startsWith('LISTENLAKE_'));
+    const unknown = names.filter((name) => !settings.includes(`"${name}"`) && !(name in VARIABLES));
+    expect(unknown).toEqual([]);
+  });
+});
