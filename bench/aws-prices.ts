@@ -1,9 +1,4 @@
-/**
- * What the lake costs on AWS: bytes and requests as `make bench` measured them (aws-measured.json), times list prices. docs/aws.md shows the
- * table, and a test compares it with what this makes of its inputs.
- */
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+/** What the lake costs on AWS: bytes and requests as `make bench` counts them, times list prices. The bench prints the table. */
 import { costOf } from '../jobs/engine/athena-price.ts';
 
 /** What one command did, counted at the local endpoint: the product's own calls and those of the engine behind Athena. */
@@ -68,12 +63,6 @@ export interface Cost {
 }
 
 const DAYS = 30;
-const MEASURED = join(import.meta.dirname, 'aws-measured.json');
-
-export function readMeasured(): Measured {
-  return JSON.parse(readFileSync(MEASURED, 'utf8')) as Measured;
-}
-
 /** One person with six years of listening; 10,000 users with a year of it. */
 export function scenarios({ playsPerUserDay }: Measured): Scenario[] {
   return [
@@ -110,7 +99,7 @@ export function monthOf(scenario: Scenario, measured: Measured): Cost {
   return { storage, athena, requests, total: storage + athena + requests };
 }
 
-/** The table of docs/aws.md. */
+/** The scenarios as a Markdown table. */
 export function priceTable(measured: Measured): string {
   const usd = (value: number): string => value.toFixed(value < 0.995 ? 3 : 2);
   const rows = scenarios(measured).map((scenario) => {

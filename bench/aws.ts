@@ -3,7 +3,7 @@
  * anything is measured. Only ratios and counts mean anything: moto answers in milliseconds what S3 answers in tens of them, and Trino has one
  * node here.
  *
- *     node bench/aws.ts [--small] [--keep]      --keep writes bench/aws-measured.json, of which docs/aws.md makes its prices
+ *     node bench/aws.ts [--small]      --small: the data of `make aws-local` instead of those of `make demo`
  *
  * Needs Python, Java 24 or newer, Maven and Terraform; where one is not there it says so and measures nothing.
  */
@@ -26,7 +26,7 @@ import type { Call } from '../tests/aws/endpoint.ts';
 import { type LocalAws, REGION, startLocalAws } from '../tests/aws/local.ts';
 import { Unavailable } from '../tests/aws/moto.ts';
 import { listenlake, ROOT } from '../tests/command-line.ts';
-import type { Counted, Measured } from './aws-prices.ts';
+import { type Counted, type Measured, priceTable } from './aws-prices.ts';
 
 /** The data of `make demo`. */
 const DEMO: SyntheticOptions = {
@@ -80,7 +80,7 @@ async function bench(aws: LocalAws, lake: AppliedLake): Promise<void> {
 
   say('ratios');
   ratio('a first promoted run on S3, in times of the folder', first.value / folder, 'at most', RUN_GOAL);
-  reportTime(aws, first);
+  reportTime(first);
   reportQueries(first.count);
   const questionBytes = await reportScans(engine, store, source);
   const [[plays] = []] = (await engine.query('select count(*) from gold_prod.fct_plays')).rows;
@@ -111,6 +111,8 @@ async function timed(action: () => ReturnType<typeof listenlake>): Promise<numbe
 interface WithCount {
   value: number;
   count: Counted;
+  /** Requests to S3 and Glue that the engine behind Athena made. */
+  engineRequests: number;
   /** Seconds that its queries were queued and running on Athena's side. */
   engineSeconds: number;
 }
@@ -127,6 +129,7 @@ async function counted(aws: LocalAws, action: () => Promise<number>): Promise<Wi
   const count = (kind: Kind): number => calls.filter((call) => kindOf(call) === kind).length;
   return {
     value,
+    engineRequests: engines.length,
     engineSeconds:
       executions.reduce((sum, { submittedAt, completedAt = 0 }) => sum + (completedAt - submittedAt), 0) / 1e3,
     count: {
@@ -152,11 +155,11 @@ function kindOf({ operation, headers }: Call): Kind {
 }
 
 /** Where the time of a run on S3 goes: it asks one question after the other, and waits for each. */
-function reportTime(aws: LocalAws, { value, engineSeconds, count }: WithCount): void {
+function reportTime({ value, engineSeconds, engineRequests, count }: WithCount): void {
   const share = (100 * engineSeconds) / value;
   const { scannedBytes, writeRequests, readRequests, glueRequests } = count;
   say(
-    `       of its time ${share.toFixed(0)} % is ${scannedBytes.length} queries on Athena's side, one after the other; beside them ${writeRequests} writes and lists and ${readRequests} reads of S3 and ${glueRequests} requests of Glue, ${aws.engineCalls!.length} of all by the engine`,
+    `       of its time ${share.toFixed(0)} % is ${scannedBytes.length} queries on Athena's side, one after the other; beside them ${writeRequests} writes and lists and ${readRequests} reads of S3 and ${glueRequests} requests of Glue, ${engineRequests} of all of them by the engine`,
   );
 }
 
@@ -266,11 +269,11 @@ async function storedBytes(store: LakeStore): Promise<number> {
 }
 
 function keep(measured: Measured): void {
+  say(`\nwhat such a lake costs, in US dollars at list price (bench/aws-prices.ts says how)\n${priceTable(measured)}`);
   const text = `${JSON.stringify(measured, null, 2).replace(/\[[\d,\s]+\]/g, (list) => list.replace(/\s+/g, ''))}\n`;
   mkdirSync(join(ROOT, 'bench/results'), { recursive: true });
   writeFileSync(join(ROOT, 'bench/results/aws.txt'), `${out.join('\n')}\n`);
   writeFileSync(join(ROOT, 'bench/results/aws-measured.json'), text);
-  if (process.argv.includes('--keep')) writeFileSync(join(ROOT, 'bench/aws-measured.json'), text);
 }
 
 function ratio(what: string, value: number, bound: 'at least' | 'at most', goal: number): void {
