@@ -80,8 +80,8 @@ const LAYERS: Layer[] = [
   },
   {
     name: 'kubernetes',
-    about: 'the manifests and the jobs on a real cluster',
-    tests: ['tests/kubernetes/access\\.test'],
+    about: 'the manifests and the daily DAG on a real cluster',
+    tests: ['tests/kubernetes/(access|daily)\\.test'],
   },
 ];
 

@@ -1,0 +1,214 @@
+/**
+ * The daily DAG on a real cluster: Airflow with no more rights than airflow/kubernetes/ gives it starts the project's image as pods, on S3,
+ * Glue and Athena of this machine. What it publishes must be what the same files give in a folder.
+ */
+import { mkdtempSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Airflow } from '../../airflow/local.ts';
+import { openAthenaEngine } from '../../jobs/engine/athena.ts';
+import { modelGraph } from '../../jobs/engine/models.ts';
+import { openEngine } from '../../jobs/engine/open.ts';
+import { readProject } from '../../jobs/engine/project.ts';
+import { generateIntoFolder } from '../../jobs/extract-events.ts';
+import { openFolderLake } from '../../jobs/lake/folder.ts';
+import { REPORT_KEY } from '../../jobs/lake/keys.ts';
+import { openS3Lake } from '../../jobs/lake/s3.ts';
+import { REGION } from '../aws/local.ts';
+import { listenlake } from '../command-line.ts';
+import { tableDifferences } from '../table-difference.ts';
+import { type Ground, openGroundOrSkip, startAirflowOn, until } from './ground.ts';
+
+/** Enough for every table to have rows, and for every planted fault. */
+const SOURCE = {
+  seed: 7,
+  users: 2,
+  days: 10,
+  tracks: 300,
+  end: '2026-11-01',
+  exportPlays: 1_000,
+  exportYears: 1,
+  faults: true,
+};
+/** A busy machine takes three times what a quiet one does. */
+const RUN_TIMEOUT_MS = 1_500_000;
+
+interface TaskInstance {
+  task_id: string;
+  state: string | null;
+  try_number: number;
+}
+
+const work = mkdtempSync(join(tmpdir(), 'listenlake-kubernetes-'));
+const ground = await openGroundOrSkip('Airflow on Kubernetes', work);
+afterAll(async () => {
+  await ground?.close();
+  await rm(work, { recursive: true, force: true });
+}, 180_000);
+
+if (ground === undefined) {
+  it('Airflow on Kubernetes is left out here, which is no answer under CI', () =>
+    expect(process.env.CI).not.toBe('true'));
+} else {
+  const { cluster, local, lake } = ground;
+  const folder = join(work, 'lake');
+  const project = readProject();
+  const models = modelGraph(project, { dialect: 'athena', target: 'prod', asOf: '2026-11-01T00:00:00.000Z' })
+    .filter(({ materialized }) => materialized !== 'ephemeral')
+    .map(({ name }) => name);
+  let airflow: Airflow;
+
+  beforeAll(async () => {
+    const source = join(work, 'source');
+    await generateIntoFolder(SOURCE, source);
+    const made = await listenlake([
+      'run',
+      source,
+      '--no-report',
+      '--on-quarantine',
+      'warn',
+      '--quiet',
+      '--lake',
+      folder,
+    ]);
+    expect([made.code, made.stderr]).toEqual([0, '']);
+    // As a person puts files into a lake that pods work on: from where the files are.
+    const sent = await listenlake(['extract', source, '--quiet'], lake.environment);
+    expect([sent.code, sent.stderr]).toEqual([0, '']);
+    airflow = await startAirflowOn(ground, work, {
+      folders: ['airflow/dags', 'tests/kubernetes/dags'],
+      dags: ['listenlake_daily', 'outcomes'],
+    });
+  }, RUN_TIMEOUT_MS);
+  afterAll(() => airflow?.stop(), 120_000);
+
+  it(
+    'listenlake_daily succeeds, though a pod is killed at its work',
+    async () => {
+      await airflow.call('POST', '/dags/listenlake_daily/dagRuns', { dag_run_id: 'first', logical_date: null });
+      await killAtWork(ground, 'transform');
+      const tasks = await finished(airflow, 'listenlake_daily', 'first');
+      expect(tasks.filter(({ state }) => state !== 'success' && state !== 'skipped')).toEqual([]);
+      expect(Object.fromEntries(tasks.map(({ task_id, state }) => [task_id, state]))).toMatchObject({
+        extract: 'skipped', // no inbox here: the files are in landing
+        extract_events: 'skipped',
+        load: 'success',
+        transform: 'success',
+        check_silver: 'success',
+        enrich_dev: 'success',
+        check_dev: 'success',
+        promote: 'success',
+        report: 'success',
+      });
+      expect(tasks.find(({ task_id }) => task_id === 'transform')?.try_number).toBeGreaterThan(1);
+      expect(tasks.find(({ task_id }) => task_id === 'load')?.try_number).toBe(1);
+    },
+    RUN_TIMEOUT_MS,
+  );
+
+  it('gold_prod is what the same files give in a folder', async () => {
+    Object.assign(process.env, { AWS_ACCESS_KEY_ID: 'test', AWS_SECRET_ACCESS_KEY: 'test' });
+    const place = { endpoint: local.endpoint.url, region: REGION };
+    const store = await openS3Lake(lake.uri, { ...place, isPathStyle: true, scratch: join(work, 'scratch') });
+    const aws = openAthenaEngine({ ...place, store, name: lake.environment.LISTENLAKE_AWS_NAME! });
+    const config = { memoryMb: 256, threads: 2, aws: { name: 'unused', workGroup: undefined, isPathStyle: true } };
+    const duck = await openEngine(await openFolderLake(folder), { config, scratch: join(folder, '.staging') });
+    try {
+      for (const model of models) {
+        const query = `select * from gold_prod.${model}`;
+        const [left, right] = [await duck.query(query), await aws.query(query)];
+        const sides = [
+          { name: 'the folder', result: left },
+          { name: 'Kubernetes', result: right },
+        ] as const;
+        expect(tableDifferences(model, project.models.get(model)!.key, ...sides)).toEqual([]);
+        expect([model, left.rows.length > 0]).toEqual([model, true]);
+      }
+      expect((await store.head(REPORT_KEY))?.bytes).toBeGreaterThan(10_000);
+    } finally {
+      await duck.close();
+      await aws.close();
+    }
+  }, 300_000);
+
+  it('a result is the small object that the job printed, and the log is the job’s', async () => {
+    const path = '/dags/listenlake_daily/dagRuns/first/taskInstances';
+    const { value } = (await airflow.call('GET', `${path}/load/xcomEntries/return_value?deserialize=true`)) as {
+      value: { rows: number };
+    };
+    expect(value.rows).toBeGreaterThan(1_000);
+    const log = JSON.stringify(await airflow.call('GET', `${path}/load/logs/1`));
+    expect(log).toContain('\\"accounts\\"');
+    expect(log).not.toContain('remote_pod');
+  });
+
+  it(
+    'tasks that find nothing new are skipped, failures are retried or not by their exit code, deferred or not',
+    async () => {
+      await airflow.call('POST', '/dags/outcomes/dagRuns', { dag_run_id: 'once', logical_date: null });
+      const tasks = await finished(airflow, 'outcomes', 'once');
+      expect(Object.fromEntries(tasks.map(({ task_id, state, try_number }) => [task_id, [state, try_number]]))).toEqual(
+        {
+          load_nothing_new: ['skipped', 1],
+          load_nothing_new_deferred: ['skipped', 1],
+          extract_deferred: ['success', 1],
+          load_unreachable: ['failed', 2],
+          load_wrong: ['failed', 1],
+          load_wrong_deferred: ['failed', 1],
+        },
+      );
+      const path = '/dags/outcomes/dagRuns/once/taskInstances';
+      const { value } = (await airflow.call(
+        'GET',
+        `${path}/extract_deferred/xcomEntries/return_value?deserialize=true`,
+      )) as {
+        value: { files: number };
+      };
+      expect(value.files).toBeGreaterThan(0);
+      expect(JSON.stringify(await airflow.call('GET', `${path}/extract_deferred/logs/1`))).toContain(
+        'Pausing task as DEFERRED',
+      );
+      for (const task of ['load_wrong', 'load_wrong_deferred'])
+        expect(JSON.stringify(await airflow.call('GET', `${path}/${task}/logs/1`))).toMatch(/exit 64, wrong arguments/);
+      expect(JSON.stringify(await airflow.call('GET', `${path}/load_unreachable/logs/1`))).toMatch(/exit 69/);
+    },
+    RUN_TIMEOUT_MS,
+  );
+
+  it('no pod is left behind', async () => {
+    const pods = async (): Promise<string> =>
+      cluster.kubectl(['get', 'pods', '-l', 'app.kubernetes.io/managed-by=airflow', '-o', 'name']);
+    for (let tries = 0; tries < 120 && (await pods()) !== ''; tries += 1) await sleep(500);
+    expect(await pods()).toBe('');
+  }, 120_000);
+}
+
+/** The run's task instances once it is over. */
+async function finished(airflow: Airflow, dag: string, run: string): Promise<TaskInstance[]> {
+  const path = `/dags/${dag}/dagRuns/${run}`;
+  const isOver = async (): Promise<boolean> => {
+    const { state } = (await airflow.call('GET', path)) as { state: string };
+    return state === 'success' || state === 'failed';
+  };
+  await until(`${dag} to end`, isOver, RUN_TIMEOUT_MS);
+  return ((await airflow.call('GET', `${path}/taskInstances`)) as { task_instances: TaskInstance[] }).task_instances;
+}
+
+/** Removes the pod of a task as a lost node does, without a signal, between two of its writes to silver: the later ones are held back. */
+async function killAtWork({ cluster, local }: Ground, task: string): Promise<void> {
+  const { calls, rules } = local.endpoint;
+  const pod = ['pods', '-l', `task_id=${task}`, '--field-selector=status.phase=Running', '-o', 'name'];
+  const running = async (): Promise<string> => (await cluster.kubectl(['get', ...pod])).trim();
+  await until(`a pod of ${task}`, async () => (await running()) !== '', RUN_TIMEOUT_MS);
+  const seen = calls.length;
+  const hasWritten = async (): Promise<boolean> =>
+    calls
+      .slice(seen)
+      .some(({ operation, url }) => /^(PutObject|UploadPart)$/.test(operation) && url.includes('/silver/'));
+  await until(`${task} to write`, hasWritten, 120_000, 20);
+  rules.push({ operation: /^(PutObject|CreateMultipartUpload)$/, fault: { kind: 'delay', ms: 20_000 }, times: 1_000 });
+  await cluster.kubectl(['delete', await running(), '--force', '--grace-period=0']);
+  rules.length = 0;
+}
