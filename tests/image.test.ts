@@ -144,9 +144,9 @@ describeImage('image', () => {
   it('SIGTERM ends it at once while it starts, although it is the first process', async () => {
     const name = `listenlake-starting-${process.pid}`;
     const run = ['run', '--rm', ...HARDENED, `--name=${name}`, '--entrypoint=/usr/local/bin/node', IMAGE];
-    // A start that lasts: cli.ts is read, and then waits for its own commands.
+    // A start that lasts: cli.ts is read and has refused a command, so no job listens; what is left waits.
     const script =
-      'process.argv.push("cli", "--help"); await import("/app/jobs/cli.ts"); setInterval(() => {}, 1000); console.log("up")';
+      'process.argv.push("cli", "no-such-command"); await import("/app/jobs/cli.ts"); setInterval(() => {}, 1000); console.log("up")';
     const child = spawn('docker', [...run, '--input-type=module', '-e', script], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
