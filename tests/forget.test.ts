@@ -272,7 +272,7 @@ describe('listenlake forget', () => {
     expect(once.stdout.split('\n').at(-2)).not.toContain('anna');
 
     let killed = 0;
-    for (const share of [0.5, 0.65, 0.8]) {
+    for (const share of [0.35, 0.6, 0.8]) {
       const each = await lakes.copy(both);
       const child = start(args(each.root), environment(each));
       const timer = setTimeout(() => child.kill('SIGKILL'), runMs * share);
