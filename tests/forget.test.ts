@@ -266,7 +266,7 @@ describe('listenlake forget', () => {
     const timed = await lakes.copy(both);
     const started = performance.now();
     const once = await listenlake(args(timed.root), environment(timed));
-    const runMs = performance.now() - started;
+    let runMs = performance.now() - started;
     expect([once.code, once.json.status, once.json.hits]).toEqual([0, 'forgotten', 0]);
     expect(once.stdout).toMatch(/proof +0 hits in \d+ objects/);
     expect(once.stdout.split('\n').at(-2)).not.toContain('anna');
@@ -275,8 +275,11 @@ describe('listenlake forget', () => {
     for (const share of [0.35, 0.6, 0.8]) {
       const each = await lakes.copy(both);
       const child = start(args(each.root), environment(each));
+      const begun = performance.now();
       const timer = setTimeout(() => child.kill('SIGKILL'), runMs * share);
       if ((await finished(child)).signal === 'SIGKILL') killed += 1;
+      // It was faster than the one that was timed: the next kill comes sooner.
+      else runMs = Math.min(runMs, performance.now() - begun);
       clearTimeout(timer);
       const reader = await openLake(each.root);
       const { rows } = await reader.effects.engine.query(

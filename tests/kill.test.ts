@@ -1,3 +1,4 @@
+import { existsSync, readdirSync } from 'node:fs';
 import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -51,11 +52,16 @@ it(`F36, F37: kill -9 at ${POINTS} points, then run again: the tables of an undi
       // A golden-ratio sequence: spread evenly over the run, different every time, the same on every machine.
       const share = (0.5 + point * 0.618_033_988_749_895) % 1;
       const child = start(['run', source, '--lake', lake, '--on-quarantine', 'warn', '--no-report']);
+      const started = performance.now();
       const timer = setTimeout(() => child.kill('SIGKILL'), share * runMs * 1.1);
       const first = await finished(child);
       clearTimeout(timer);
       if (first.signal === 'SIGKILL') killed += 1;
-      else expect([point, first.code]).toEqual([point, 0]);
+      else {
+        expect([point, first.code]).toEqual([point, 0]);
+        // It was faster than the one that was timed, as it may be where other work has ended: the next kills come sooner.
+        runMs = Math.min(runMs, performance.now() - started);
+      }
       const second = await listenlake(['run', source, '--lake', lake, '--on-quarantine', 'warn', '--no-report']);
       expect([point, second.code, second.stderr]).toEqual([point, 0, '']);
       expect([point, await fingerprint(lake)]).toEqual([point, undisturbed]);
@@ -69,8 +75,14 @@ it(`F36, F37: kill -9 at ${POINTS} points, then run again: the tables of an undi
 it('F38: SIGTERM ends at a whole step with 75, gives the lease back, and the next run goes on', async () => {
   const lake = join(folder, 'terminated');
   const child = start(['run', source, '--lake', lake, '--on-quarantine', 'warn', '--no-report']);
-  setTimeout(() => child.kill('SIGTERM'), runMs * 0.5);
+  // By what it has done and not by time: after its second commit, and not its last.
+  const watch = setInterval(() => {
+    if (!existsSync(join(lake, 'manifests')) || readdirSync(join(lake, 'manifests')).length < 2) return;
+    clearInterval(watch);
+    child.kill('SIGTERM');
+  }, 1);
   const first = await finished(child);
+  clearInterval(watch);
   expect([first.code, first.stderr]).toEqual([75, expect.stringContaining('stopped by a signal')]);
   const second = await listenlake(['run', source, '--lake', lake, '--on-quarantine', 'warn', '--no-report']);
   expect(second.code).toBe(0);

@@ -149,17 +149,25 @@ if (ground === undefined) {
     async () => {
       await airflow.call('POST', '/dags/outcomes/dagRuns', { dag_run_id: 'once', logical_date: null });
       const tasks = await finished(airflow, 'outcomes', 'once');
-      expect(Object.fromEntries(tasks.map(({ task_id, state, try_number }) => [task_id, [state, try_number]]))).toEqual(
-        {
-          load_nothing_new: ['skipped', 1],
-          load_nothing_new_deferred: ['skipped', 1],
-          extract_deferred: ['success', 1],
-          load_unreachable: ['failed', 2],
-          load_wrong: ['failed', 1],
-          load_wrong_deferred: ['failed', 1],
-        },
-      );
+      const disturbed = await triedInError(airflow, 'outcomes', 'once');
+      expect(disturbed.filter((task) => !task.endsWith('_deferred'))).toEqual([]);
+      const tries = ({ task_id, try_number }: TaskInstance): unknown =>
+        disturbed.includes(task_id) ? 'more than needed' : try_number;
+      const expected = {
+        load_nothing_new: ['skipped', 1],
+        load_nothing_new_deferred: ['skipped', 1],
+        extract_deferred: ['success', 1],
+        load_unreachable: ['failed', 2],
+        load_wrong: ['failed', 1],
+        load_wrong_deferred: ['failed', 1],
+      };
+      for (const task of disturbed) expected[task as keyof typeof expected][1] = 'more than needed';
+      expect(Object.fromEntries(tasks.map((task) => [task.task_id, [task.state, tries(task)]]))).toEqual(expected);
       const path = '/dags/outcomes/dagRuns/once/taskInstances';
+      const logOfLastTry = async (task: string): Promise<string> => {
+        const { try_number } = tasks.find(({ task_id }) => task_id === task)!;
+        return JSON.stringify(await airflow.call('GET', `${path}/${task}/logs/${try_number}`));
+      };
       const { value } = (await airflow.call(
         'GET',
         `${path}/extract_deferred/xcomEntries/return_value?deserialize=true`,
@@ -167,11 +175,9 @@ if (ground === undefined) {
         value: { files: number };
       };
       expect(value.files).toBeGreaterThan(0);
-      expect(JSON.stringify(await airflow.call('GET', `${path}/extract_deferred/logs/1`))).toContain(
-        'Pausing task as DEFERRED',
-      );
+      expect(await logOfLastTry('extract_deferred')).toContain('Pausing task as DEFERRED');
       for (const task of ['load_wrong', 'load_wrong_deferred'])
-        expect(JSON.stringify(await airflow.call('GET', `${path}/${task}/logs/1`))).toMatch(/exit 64, wrong arguments/);
+        expect(await logOfLastTry(task)).toMatch(/exit 64, wrong arguments/);
       expect(JSON.stringify(await airflow.call('GET', `${path}/load_unreachable/logs/1`))).toMatch(/exit 69/);
     },
     RUN_TIMEOUT_MS,
@@ -194,6 +200,19 @@ async function finished(airflow: Airflow, dag: string, run: string): Promise<Tas
   };
   await until(`${dag} to end`, isOver, RUN_TIMEOUT_MS);
   return ((await airflow.call('GET', `${path}/taskInstances`)) as { task_instances: TaskInstance[] }).task_instances;
+}
+
+/**
+ * The deferred tasks that Airflow itself tried again without need: where a task resumes before the scheduler has read that its worker
+ * ended by deferring, it takes the task for killed from outside (Airflow 3.3.2; issue 72716 of apache/airflow) and notes a "state
+ * mismatch". Seen in 2 of 13 deferrals of a few seconds. The jobs are made to be run again; only the number of tries says nothing then.
+ */
+async function triedInError(airflow: Airflow, dag: string, run: string): Promise<string[]> {
+  const query = new URLSearchParams({ dag_id: dag, run_id: run, event: 'state mismatch', limit: '100' });
+  const { event_logs: events } = (await airflow.call('GET', `/eventLogs?${query}`)) as {
+    event_logs: { task_id: string }[];
+  };
+  return [...new Set(events.map(({ task_id }) => task_id))];
 }
 
 /** Removes the pod of a task as a lost node does, without a signal, between two of its writes to silver: the later ones are held back. */

@@ -152,6 +152,7 @@ describe('personal fields', () => {
     expect(['12:30:45', '1.2.3', 'v10.4', 'spotify:track:abc', 'AC/DC'].some(isPersonalValue)).toBe(false);
     const started = performance.now();
     for (const text of ['a'.repeat(1e6), '1.'.repeat(5e5), ':'.repeat(1e6), '@'.repeat(1e6)]) isPersonalValue(text);
-    expect(performance.now() - started).toBeLessThan(1_000);
+    // Milliseconds, and a thousand times more where each character looks back at those before it.
+    expect(performance.now() - started).toBeLessThan(10_000);
   });
 });
