@@ -1,13 +1,13 @@
 import type { RowSource } from './json-rows.ts';
 
-/** Instant of a text: ISO with or without zone, `YYYY-MM-DD HH:MM` (both UTC unless they say otherwise), Unix seconds or milliseconds. */
+/** Instant of a text: ISO with or without zone, `YYYY-MM-DD HH:MM` (both UTC unless they say otherwise), an epoch number. Whatever `parse_instant` of silver reads. */
 export const INSTANT_SQL = (column: string): string =>
-  `coalesce(try_cast(${column} as timestamptz)::timestamp, ${epochSql(column)})`;
+  `coalesce(try_cast(${column} as timestamptz)::timestamp, try_cast(rtrim(${column}, 'Z') as timestamp), ${epochSql(column)})`;
 
-/** Seconds up to the year 5138, milliseconds from 1973 on: told apart by size. Zero and negative numbers are no time. */
+/** Seconds, milliseconds or microseconds since 1970, told apart by size as by `instant_of_epoch` of silver. Zero and negative numbers are no time. */
 function epochSql(column: string): string {
   const number = `try_cast(${column} as bigint)`;
-  return `case when ${number} between 1 and 99999999999 then epoch_ms(${number} * 1000) when ${number} between 100000000000 and 9999999999999 then epoch_ms(${number}) end`;
+  return `case when ${number} between 1 and 99999999999 then epoch_ms(${number} * 1000) when ${number} between 100000000000 and 99999999999999 then epoch_ms(${number}) when ${number} between 100000000000000 and 99999999999999999 then make_timestamp(${number}) end`;
 }
 
 /**

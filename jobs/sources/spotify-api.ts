@@ -43,6 +43,8 @@ const rawJson = JSON as unknown as { rawJSON(text: string): unknown; isRawJSON(v
 
 /** Spotify's field names changed in February 2026 (`tracks` to `items`, `track` to `item`); both are read. */
 const INSTANT = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?Z$/;
+/** Moments outside are mistakes (see `is_possible` of silver). */
+const [FIRST_MS, END_MS] = [Date.UTC(2006, 0, 1), Date.UTC(2041, 0, 1)];
 
 /**
  * Recognises responses of the Spotify Web API by what they hold (not by the file's name) and takes out what is personal: user objects keep
@@ -191,15 +193,30 @@ function newestTime(items: Json[]): string | null {
 
 function timesOf(items: Json[]): string[] {
   return items.flatMap((item) => {
-    const time = isObject(item) ? (item.played_at ?? item.added_at) : undefined;
+    const time = timeOf(item);
     return typeof time === 'string' && INSTANT.test(time) ? [time] : [];
+  });
+}
+
+function timeOf(item: Json): Json | undefined {
+  return isObject(item) ? (item.played_at ?? item.added_at) : undefined;
+}
+
+/** Dates of the items, also of times in the other notations that silver reads: with an offset, as a number. A day wrong at most. */
+function datesOf(items: Json[]): string[] {
+  return items.flatMap((item) => {
+    const text = JSON.stringify(timeOf(item) ?? null).replaceAll('"', '');
+    const number = Number(text);
+    const epochMs = number < 1e11 ? number * 1000 : number < 1e14 ? number : number / 1000;
+    const ms = /^\d{9,17}$/.test(text) ? epochMs : Date.parse(text);
+    return ms >= FIRST_MS && ms < END_MS ? [new Date(ms).toISOString().slice(0, 10)] : [];
   });
 }
 
 function periodsOf(kind: ApiKind, items: Json[], observedAt: string | null): string[] {
   const observed = observedAt === null ? [] : [observedAt.slice(0, 10)];
   return kind === 'recently_played'
-    ? monthsAround([...timesOf(items).map((time) => time.slice(0, 10)), ...observed])
+    ? monthsAround([...datesOf(items), ...observed])
     : observed;
 }
 

@@ -69,6 +69,16 @@ describe('responses of the Web API', () => {
     expect(read(body)).toMatchObject({ observedAt: '2026-10-31T10:05:00Z' });
   });
 
+  it.each([
+    ['an offset', '2026-05-15T12:00:00+02:00'],
+    ['no zone', '2026-05-15 10:00'],
+    ['seconds', 1778839200],
+    ['milliseconds', '1778839200000'],
+    ['microseconds', 1778839200000000],
+  ])('F28: notes the month of a play whose time is written with %s, as silver reads it', (_name, played_at) => {
+    expect(read({ items: [{ track, played_at }] }).periods).toEqual(['2026-05']);
+  });
+
   it('takes range and playlist from the address, or the range from the file name', () => {
     expect(read(page('me/top/tracks?time_range=short_term&limit=50', [track])).timeRange).toBe('short_term');
     expect(read(page('me/top/tracks', [track]), 'top_tracks_long_term.json').timeRange).toBe('long_term');
