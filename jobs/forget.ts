@@ -7,6 +7,7 @@ import { collectTraces, type Proof, prove } from './proof.ts';
 import {
   closeRemoval,
   isNothing,
+  isRemovedFrom,
   type Purged,
   planRemoval,
   purge,
@@ -76,7 +77,7 @@ export async function forget(input: ForgetInput, effects: Effects): Promise<Forg
   const plan = await planRemoval(rule, effects);
   const users = [...new Set(plan.index.flatMap(({ userId: label }) => (label === null ? [] : [label])))].sort();
   const landing = isNothing(plan) ? [] : await landingFiles(plan.index, effects);
-  const theirs = landing.filter(({ known }) => isTheirs(known, plan));
+  const theirs = landing.filter(({ known }) => isRemovedFrom(known, plan));
   const unknown = only === undefined ? landing.filter(({ known }) => known.length === 0) : [];
   const preview = await previewOf(input, plan, input.unloaded === 'delete' ? [...theirs, ...unknown] : theirs, effects);
   if (isNothing(plan)) return { status: 'nothing_new', preview, users };
@@ -114,11 +115,6 @@ function ruleOf(userId: string, only: 'api' | undefined, index: readonly BronzeF
       if (isKnown) ledger.missing = {};
     },
   };
-}
-
-/** True where a file in landing is, or holds, a file that goes, wholly or in part: what others have in it is in bronze. */
-function isTheirs(known: readonly BronzeFile[], { files, parts }: RemovalPlan): boolean {
-  return known.some((file) => files.includes(file) || parts.some((part) => part.file === file));
 }
 
 function refuseUnknown(unknown: readonly LandingFile[]): void {

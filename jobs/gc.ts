@@ -109,8 +109,12 @@ export async function* ownObjects(store: LakeStore, layer: Layer, onForeign: () 
   }
 }
 
-/** Deletes objects, as long as nobody commits meanwhile: what a new commit names need not be what was looked at. */
-function deleter({ store, signal }: Effects, newest: Manifest | undefined, isDry: boolean) {
+/**
+ * Deletes objects, as long as nobody commits meanwhile: what a new commit names need not be what was looked at.
+ *
+ * @returns deletes one object; @throws `stopped`, `commit_conflict` (75; retry helps)
+ */
+export function deleter({ store, signal }: Effects, newest: Manifest | undefined, isDry: boolean) {
   let deleted = 0;
   return async (key: string): Promise<void> => {
     if (isDry) return;

@@ -6,7 +6,7 @@ import { type Effects, stopIfAsked } from './effects.ts';
 import { type Embedded, openEmbedded, quoteText } from './engine/embedded.ts';
 import { readProject } from './engine/project.ts';
 import { buildVersion, commitProd, enrich } from './enrich.ts';
-import { ownObjects } from './gc.ts';
+import { deleter, ownObjects } from './gc.ts';
 import { bronzeKey, LAYERS, type Layer, manifestKey, PREFIX } from './lake/keys.ts';
 import { type BronzeFile, EMPTY_STATE, latestManifest, putState, readBronzeIndex } from './lake/manifest.ts';
 import { namedObjects } from './lake/named.ts';
@@ -66,6 +66,11 @@ export function isNothing({ files, parts, unfinished, isLedgerChanged }: Removal
   return files.length === 0 && parts.length === 0 && unfinished === undefined && !isLedgerChanged;
 }
 
+/** True where a file in landing is, or holds, a file that goes, wholly or in part: what stays of it is in bronze. */
+export function isRemovedFrom(known: readonly BronzeFile[], { files, parts }: RemovalPlan): boolean {
+  return known.some((file) => files.includes(file) || parts.some((part) => part.file === file));
+}
+
 /** Rows that the plan takes away. */
 export function rowsOf({ files, parts }: Pick<RemovalPlan, 'files' | 'parts'>): number {
   return [...files, ...parts].reduce((sum, { rows }) => sum + rows, 0);
@@ -117,6 +122,8 @@ export interface Purged {
 /**
  * Deletes everything that the newest commit does not name, at once: older commits and versions, what killed runs have left, results of queries,
  * tables of runs, unfinished writes, and every old version that the store keeps. The report is drawn again.
+ *
+ * @throws `commit_conflict` (75; retry helps) when another run commits while it deletes: its lease was lost; `stopped` (75)
  */
 export async function purge(work: { job: string; runId: string }, effects: Effects): Promise<Purged> {
   const { store, engine, now } = effects;
@@ -127,8 +134,9 @@ export async function purge(work: { job: string; runId: string }, effects: Effec
     (await commitWork(effects, { ...work, startedAt: now(), base, state: base.state, details: { step: 'purge' } }));
   const named = await namedObjects(store, newest, []);
   const purged: Purged = { objects: 0, oldVersions: 0, isReportDrawn: false };
+  const deleteAlone = deleter(effects, newest, false);
   const remove = async (key: string): Promise<void> => {
-    await store.delete(key);
+    await deleteAlone(key);
     purged.objects += 1;
   };
   // With the one before the newest, whose number must stay taken (see commitManifest).

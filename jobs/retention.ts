@@ -6,6 +6,7 @@ import { collectTraces, type Proof, prove } from './proof.ts';
 import {
   closeRemoval,
   isNothing,
+  isRemovedFrom,
   type Purged,
   planRemoval,
   purge,
@@ -14,6 +15,7 @@ import {
   rowsOf,
   withBronze,
 } from './removal.ts';
+import { landingFiles } from './sources/landing-owners.ts';
 
 export interface RetentionInput {
   runId: string;
@@ -32,6 +34,8 @@ export interface RetentionResult {
   files: number;
   /** Answers. */
   rows: number;
+  /** Files in landing that hold such answers: kept there after they were loaded. */
+  landing: number;
   /** Answers that do not say when they were received: nobody knows their age, so they stay. */
   undated: number;
   purged?: Purged;
@@ -49,7 +53,7 @@ const DAY_MS = 86_400_000;
  */
 export async function retention(input: RetentionInput, effects: Effects): Promise<RetentionResult> {
   const work = { job: 'retention', runId: input.runId };
-  const none = { before: null, files: 0, rows: 0, undated: 0 };
+  const none = { before: null, files: 0, rows: 0, landing: 0, undated: 0 };
   const answers = await answersOf(effects);
   const to = input.asOf === undefined ? answers.newest : parseInterval(undefined, input.asOf).to!;
   const before = input.days === 0 || to === null ? null : new Date(Date.parse(to) - input.days * DAY_MS).toISOString();
@@ -59,9 +63,17 @@ export async function retention(input: RetentionInput, effects: Effects): Promis
       before === null ? {} : { api_pages: `try_cast(observed_at as timestamptz) < timestamptz ${quoteText(before)}` },
   };
   const plan = await planRemoval(rule, effects);
-  const found = { before, files: plan.files.length + plan.parts.length, rows: rowsOf(plan), undated: answers.undated };
+  const kept = (isNothing(plan) ? [] : await landingFiles(plan.index, effects)).filter(({ known }) =>
+    isRemovedFrom(known, plan),
+  );
+  const found = {
+    ...{ before, files: plan.files.length + plan.parts.length, rows: rowsOf(plan) },
+    ...{ landing: kept.length, undated: answers.undated },
+  };
   if (isNothing(plan)) return input.days === 0 ? { ...none, status: 'kept' } : { ...found, status: 'nothing_new' };
   if (input.dryRun) return { ...found, status: 'dry_run' };
+  // Before the commit: the next load would bring them back, and nobody could tell any more which these were.
+  for (const { key } of kept) await effects.store.delete(key);
   const traces = await collectTraces(rule, undefined, plan, effects);
   stopIfAsked(effects.signal);
   const checks = await removeForGood(rule, plan, work, effects);

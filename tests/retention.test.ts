@@ -1,9 +1,13 @@
+import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { EMPTY_STATE, latestManifest, readBronzeIndex } from '../jobs/lake/manifest.ts';
+import { landingKey } from '../jobs/lake/keys.ts';
+import { commitManifest, EMPTY_STATE, latestManifest, readBronzeIndex } from '../jobs/lake/manifest.ts';
+import type { LakeStore } from '../jobs/lake/store.ts';
+import { load } from '../jobs/load.ts';
 import { type RetentionInput, type RetentionResult, retention } from '../jobs/retention.ts';
 import { listenlake } from './command-line.ts';
-import { filesWith, Lakes, type OpenLake, rowsOf } from './forget-fixture.ts';
+import { filesOf, filesWith, isThere, Lakes, type OpenLake, rowsOf } from './forget-fixture.ts';
 
 const lakes = new Lakes();
 let made: string;
@@ -62,6 +66,46 @@ it('counts ages to the moment that it is given, and removes whole files', async 
     proof: { hits: [] },
   });
   expect([await playsOf(lake, 'api'), await playsOf(lake, 'export_extended')]).toEqual([0, 30]);
+});
+
+it('removes files that were kept in landing too, so that the next load brings nothing back', async () => {
+  const lake = await lakes.copy(made);
+  const names = ['recently-played-anna.ndjson', 'Streaming_History_Audio_2026_0.json'];
+  const keys: string[] = [];
+  for (const name of names) {
+    const content = filesOf('anna')[name]!;
+    const key = landingKey(createHash('sha256').update(content).digest('hex'), name);
+    await lake.effects.store.put(key, content);
+    keys.push(key);
+  }
+  expect(await remove(lake, { asOf: '2027-01-01', dryRun: true })).toMatchObject({ landing: 1 });
+  expect(keys.map((key) => isThere(lake.root, key))).toEqual([true, true]);
+  expect(await remove(lake, { asOf: '2027-01-01' })).toMatchObject({ status: 'removed', landing: 1 });
+  expect(keys.map((key) => isThere(lake.root, key))).toEqual([false, true]);
+  const again = await load({ runId: 'again', paths: [], userId: 'anna', keepLanding: true }, lake.effects);
+  expect(again).toMatchObject({ rows: 0 });
+  expect([await playsOf(lake, 'api'), await playsOf(lake, 'export_extended')]).toEqual([0, 30]);
+});
+
+it('stops where another run commits while it deletes, and the next one finishes', async () => {
+  const lake = await lakes.copy(made);
+  const { store } = lake.effects;
+  let isOther = false;
+  const other: LakeStore = {
+    ...store,
+    async *list(prefix) {
+      const manifest = (await latestManifest(store))!;
+      if (!isOther && manifest.details.step === 'purge') {
+        isOther = true;
+        await commitManifest(store, { ...manifest, sequence: manifest.sequence + 1, job: 'load', details: {} });
+      }
+      yield* store.list(prefix);
+    },
+  };
+  const first = retention({ runId: 'retention-1', days: 5, dryRun: false }, { ...lake.effects, store: other });
+  await expect(first).rejects.toMatchObject({ code: 'commit_conflict', exit: 'tempfail' });
+  expect(isOther).toBe(true);
+  expect(await remove(lake)).toMatchObject({ status: 'removed', proof: { hits: [] } });
 });
 
 it('as a command: keeps everything without a limit, and says so', async () => {

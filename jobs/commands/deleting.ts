@@ -115,9 +115,9 @@ export const RETENTION: Command = {
     const asOf = optional(args['as-of']);
     const days = effects.config.apiRetentionDays;
     const result = await retention({ runId, days, dryRun: args['dry-run'] === true, ...(asOf && { asOf }) }, effects);
-    const { status, before, files, rows, undated, purged, proof, checks } = result;
+    const { status, before, files, rows, landing, undated, purged, proof, checks } = result;
     const json = {
-      ...{ status: status === 'kept' ? 'nothing_new' : status, before, files, rows, undated },
+      ...{ status: status === 'kept' ? 'nothing_new' : status, before, files, rows, landing, undated },
       ...(purged && { objects_deleted: purged.objects, old_versions_deleted: purged.oldVersions }),
       ...(proof && { hits: proof.hits.length, objects_scanned: proof.objects }),
       ...(checks && { checks }),
@@ -180,7 +180,7 @@ function forgetText({ status, preview, purged, proof, checks, users }: ForgetRes
 }
 
 function retentionText(
-  { status, before, files, rows, undated, purged, proof, checks }: RetentionResult,
+  { status, before, files, rows, landing, undated, purged, proof, checks }: RetentionResult,
   days: number,
 ): string {
   const heads = {
@@ -192,6 +192,7 @@ function retentionText(
   };
   return [
     heads[status],
+    ...(landing > 0 ? [row('landing', `${count(landing, 'file')} kept there`)] : []),
     ...(undated > 0
       ? [row('undated', `${count(undated, 'answer')} do not say when they were received, and stay`)]
       : []),

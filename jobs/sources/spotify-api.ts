@@ -215,9 +215,7 @@ function datesOf(items: Json[]): string[] {
 
 function periodsOf(kind: ApiKind, items: Json[], observedAt: string | null): string[] {
   const observed = observedAt === null ? [] : [observedAt.slice(0, 10)];
-  return kind === 'recently_played'
-    ? monthsAround([...datesOf(items), ...observed])
-    : observed;
+  return kind === 'recently_played' ? monthsAround([...datesOf(items), ...observed]) : observed;
 }
 
 const USER_KEYS = new Set(['owner', 'added_by', 'user']);
