@@ -1,10 +1,15 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { open } from 'node:fs/promises';
-import { basename } from 'node:path';
+import { open, rm } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import type { Effects } from './effects.ts';
 import { isErrno, JobError } from './errors.ts';
 import { landingKey } from './lake/keys.ts';
+import { EMPTY_STATE, latestManifest, readBronzeIndex } from './lake/manifest.ts';
+import { reasonToIgnore } from './sources/account-export.ts';
+import { openArchive } from './sources/archive.ts';
+import { hashFile } from './sources/bronze-files.ts';
+import { readHead } from './sources/examine.ts';
 import { inputDenied, walkInputs } from './sources/input-files.ts';
 
 export interface ExtractInput {
@@ -13,7 +18,7 @@ export interface ExtractInput {
   userId: string;
 }
 
-/** One file that was put into landing, was there already, or could not be read. */
+/** One file that was put into landing, was there already (or is in bronze: without a key), or could not be read. */
 export interface ExtractedFile {
   fileName: string;
   bytes: number;
@@ -31,13 +36,15 @@ export interface ExtractResult {
 
 /**
  * Sources to landing: every file (of a folder: every file in it; a zip stays a zip) as it is, under the hash of its content and its own name. The same
- * content under the same name again is nothing new. Bytes are streamed and never edited.
+ * content under the same name again is nothing new, and neither is what `load` has taken from there before, unless landing keeps what is loaded.
+ * Bytes are streamed and never edited.
  *
  * @throws `input_missing` (64); `disk_full`, `disk_failed` (74); `store_unavailable` (69)
  */
 export async function extract(input: ExtractInput, effects: Effects): Promise<ExtractResult> {
-  const { store, progress, signal } = effects;
+  const { progress, signal } = effects;
   const files: ExtractedFile[] = [];
+  const loaded = await loadedFiles(effects);
   progress.start('extract');
   for await (const found of walkInputs(input.paths)) {
     if (signal.aborted) {
@@ -45,7 +52,9 @@ export async function extract(input: ExtractInput, effects: Effects): Promise<Ex
         hint: 'run it again: it goes on where it stopped',
       });
     }
-    files.push('error' in found ? failed(found.name, found.error) : await extractFile(found.path, found.name, store));
+    files.push(
+      'error' in found ? failed(found.name, found.error) : await extractFile(found.path, found.name, loaded, effects),
+    );
     progress.update(files.length, found.name);
   }
   const count = (status: ExtractedFile['status']): number => files.filter((file) => file.status === status).length;
@@ -53,7 +62,19 @@ export async function extract(input: ExtractInput, effects: Effects): Promise<Ex
   return { files, exit: count('changed') > 0 ? 'tempfail' : count('refused') > 0 ? 'data' : 'ok' };
 }
 
-async function extractFile(path: string, name: string, store: Effects['store']): Promise<ExtractedFile> {
+/** SHA-256 of every file in bronze; none where landing is to have them, too. What was refused is not among them: it may be understood now. */
+async function loadedFiles({ store, config }: Effects): Promise<ReadonlySet<string>> {
+  if (config.keepLanding) return new Set();
+  const index = await readBronzeIndex(store, (await latestManifest(store))?.state ?? EMPTY_STATE);
+  return new Set(index.filter(({ table }) => table !== 'refused').map(({ sourceKey }) => sourceKey));
+}
+
+async function extractFile(
+  path: string,
+  name: string,
+  loaded: ReadonlySet<string>,
+  { store, scratch }: Effects,
+): Promise<ExtractedFile> {
   try {
     const handle = await open(path, 'r');
     try {
@@ -70,6 +91,8 @@ async function extractFile(path: string, name: string, store: Effects['store']):
       const key = landingKey(sha256, basename(name));
       const bytes = Number(before.size);
       if ((await store.head(key)) !== undefined) return { fileName: name, bytes, status: 'known', key };
+      if (loaded.has(sha256) || (await isLoadedArchive(path, name, loaded, scratch)))
+        return { fileName: name, bytes, status: 'known' };
       const written = await store.put(key, { file: path }, { ifAbsent: true });
       const after = await handle.stat({ bigint: true });
       const isSame =
@@ -90,6 +113,37 @@ async function extractFile(path: string, name: string, store: Effects['store']):
     if (error instanceof JobError && error.code === 'file_changed') return failed(name, error);
     if (isErrno(error, 'ENOENT', 'EACCES', 'EPERM', 'ELOOP') && error.path === path)
       return failed(name, inputDenied(name, error));
+    throw error;
+  }
+}
+
+/** True for a zip of which every file that may hold listening is in bronze: `load` knows those, and not the zip. */
+async function isLoadedArchive(
+  path: string,
+  name: string,
+  loaded: ReadonlySet<string>,
+  scratch: string,
+): Promise<boolean> {
+  if (loaded.size === 0 || (await readHead(path, name, 4)).toString('hex') !== '504b0304') return false;
+  const aside = join(scratch, 'extract-member');
+  try {
+    const archive = await openArchive(path);
+    try {
+      const entries = archive.entries.filter((entry) => reasonToIgnore(entry.name) === undefined);
+      for (const entry of entries) {
+        if (entry.refusal !== undefined) return false;
+        await entry.unpack(aside);
+        const sha256 = await hashFile(aside);
+        await rm(aside, { force: true });
+        if (!loaded.has(sha256)) return false;
+      }
+      return entries.length > 0;
+    } finally {
+      archive.close();
+      await rm(aside, { force: true });
+    }
+  } catch (error) {
+    if (error instanceof JobError && error.exit === 'data') return false; // load says what is wrong with it
     throw error;
   }
 }

@@ -2,9 +2,11 @@ import { createHash } from 'node:crypto';
 import { mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
+import { gzipSync } from 'node:zlib';
 import { extract } from '../jobs/extract.ts';
 import { landingName } from '../jobs/lake/keys.ts';
-import { type LoadFixture, openLoadFixture } from './load-fixture.ts';
+import { load } from '../jobs/load.ts';
+import { type LoadFixture, openLoadFixture, play, zipOf } from './load-fixture.ts';
 
 let lake: LoadFixture;
 beforeEach(async () => {
@@ -45,6 +47,34 @@ describe('extract', () => {
     await lake.give({ 'a.json': '[2]' });
     expect((await run()).files.map(({ status }) => status)).toEqual(['new', 'known']);
     expect(await keys()).toHaveLength(2);
+  });
+
+  it('does not bring again what load has taken from landing, a zip of such files neither', async () => {
+    const rows = (n: number): string => JSON.stringify([play({ ms_played: n })]);
+    const name = (n: number): string => `Streaming_History_Audio_2026_${n}.json`;
+    const packed = (...numbers: number[]): Promise<Buffer> =>
+      zipOf({ ...Object.fromEntries(numbers.map((n) => [name(n), rows(n)])), 'ReadMeFirst.pdf': 'x' });
+    await lake.give({
+      [name(1)]: rows(1),
+      'a.zip': await packed(1, 2),
+      'b.json.gz': gzipSync(rows(3)),
+      'bad.json': '[{',
+    });
+    expect((await run()).files.map(({ status }) => status)).toEqual(['new', 'new', 'new', 'new']);
+    await load({ runId: 'r', paths: [], userId: 'me', keepLanding: false }, lake.effects);
+    // What was refused waits in landing; somebody has taken it away from there.
+    for (const key of await keys()) await lake.store.delete(key);
+    const states = async () => Object.fromEntries((await run()).files.map((file) => [file.fileName, file.status]));
+    const known = { [`source/${name(1)}`]: 'known', 'source/a.zip': 'known', 'source/b.json.gz': 'known' };
+    expect(await states()).toEqual({ ...known, 'source/bad.json': 'new' });
+    await lake.give({ 'a.zip': await packed(1, 2, 4), 'c.zip': await packed(2), 'none.zip': await packed() });
+    expect(await states()).toEqual({
+      ...known,
+      ...{ 'source/a.zip': 'new', 'source/c.zip': 'known', 'source/none.zip': 'new', 'source/bad.json': 'known' },
+    });
+    const kept = { ...lake.effects, config: { ...lake.effects.config, keepLanding: true } };
+    const all = await extract({ paths: [join(lake.source, 'c.zip')], userId: 'me' }, kept);
+    expect(all.files.map(({ status }) => status)).toEqual(['new']);
   });
 
   it('passes over hidden files, desktop litter and links inside folders, but follows a link that was given', async () => {

@@ -61,7 +61,7 @@ export const EXTRACT: Command = {
     const known = result.files.filter((file) => file.status === 'known').length;
     const bad = result.files.filter((file) => file.status === 'refused' || file.status === 'changed');
     const lines = [
-      `${count(added, 'file')} put into landing, ${count(known, 'file')} there already`,
+      `${count(added, 'file')} put into landing, ${count(known, 'file')} known already`,
       ...bad.map((file) => `${file.fileName}: ${file.reason}`),
     ];
     return {
