@@ -8,6 +8,9 @@ import { JobError } from './errors.ts';
 /** A pseudonym key nobody has chosen: stable, so that two lakes agree, but known to all. Set your own before you share tables. */
 const DEFAULT_PSEUDONYM_KEY = 'listenlake-default-pseudonym-key';
 
+/** What `load` may call a person. */
+export const USER_LABEL = /^[A-Za-z0-9_-]{1,40}$/;
+
 /** A playlist's id, bare or at the end of its URI or link. */
 const PLAYLIST = /^(?:spotify:playlist:|https:\/\/open\.spotify\.com\/playlist\/)?([0-9A-Za-z]{22})(?:\?\S*)?$/;
 
@@ -31,10 +34,7 @@ export const VARIABLES = {
     help: 'Where the lake lies: a folder, or s3://bucket/prefix. The flag --lake wins.',
   },
   LISTENLAKE_USER: {
-    rule: z
-      .string()
-      .regex(/^[A-Za-z0-9_-]{1,40}$/, '1 to 40 letters, digits, - or _')
-      .default('me'),
+    rule: z.string().regex(USER_LABEL, '1 to 40 letters, digits, - or _').default('me'),
     help: 'Label of the person whose files are loaded. The flag --user wins.',
   },
   LISTENLAKE_MEMORY_MB: {

@@ -18,6 +18,7 @@ import {
 } from './removal.ts';
 import { openFingerprints } from './sources/fingerprints.ts';
 import { type LandingFile, landingFiles } from './sources/landing-owners.ts';
+import { createPseudonyms, isPersonalValue } from './sources/personal-fields.ts';
 
 export interface ForgetInput {
   runId: string;
@@ -58,7 +59,7 @@ export interface ForgetResult {
   users: string[];
 }
 
-/** Bronze tables whose rows name their user. */
+/** The bronze table whose rows name their user. */
 const SHARED_TABLE = 'listening_events';
 
 /**
@@ -73,7 +74,10 @@ export async function forget(input: ForgetInput, effects: Effects): Promise<Forg
   const { userId, only } = input;
   const work = { job: 'forget', runId: input.runId };
   const state = (await latestManifest(effects.store))?.state ?? EMPTY_STATE;
-  const rule = ruleOf(userId, only, await readBronzeIndex(effects.store, state));
+  // An address stands in events as its pseudonym (and as given where an older version loaded it).
+  const pseudonym = isPersonalValue(userId) ? createPseudonyms(effects.config.pseudonymKey)(userId) : undefined;
+  const names = pseudonym === undefined ? [userId] : [userId, pseudonym];
+  const rule = ruleOf(userId, names, only, await readBronzeIndex(effects.store, state));
   const plan = await planRemoval(rule, effects);
   const users = [...new Set(plan.index.flatMap(({ userId: label }) => (label === null ? [] : [label])))].sort();
   const landing = isNothing(plan) ? [] : await landingFiles(plan.index, effects);
@@ -89,6 +93,7 @@ export async function forget(input: ForgetInput, effects: Effects): Promise<Forg
   for (const { key } of [...theirs, ...(input.unloaded === 'delete' ? unknown : [])]) await effects.store.delete(key);
   await forgetFingerprints(plan, effects);
   const traces = await collectTraces(rule, only === undefined ? userId : undefined, plan, effects);
+  if (pseudonym !== undefined && only === undefined) traces.values.push(pseudonym);
   stopIfAsked(effects.signal);
   const checks = await removeForGood(rule, plan, work, effects);
   const purged = await purge(work, effects);
@@ -99,14 +104,20 @@ export async function forget(input: ForgetInput, effects: Effects): Promise<Forg
   return { ...result, status: 'forgotten' };
 }
 
-function ruleOf(userId: string, only: 'api' | undefined, index: readonly BronzeFile[]): RemovalRule {
+/** @param names by which rows of events call them */
+function ruleOf(
+  userId: string,
+  names: readonly string[],
+  only: 'api' | undefined,
+  index: readonly BronzeFile[],
+): RemovalRule {
   // Files that were refused by an older version do not say whose they are; where there is one person, they are theirs.
   const isAlone = index.every((file) => file.userId === null || file.userId === userId);
   const isOwn = (file: BronzeFile): boolean =>
     file.userId === userId || (file.table === 'refused' && file.userId === null && isAlone && index.length > 0);
   return {
     isRemoved: (file) => isOwn(file) && (only === undefined || file.table === 'api_pages'),
-    rows: only === undefined ? { [SHARED_TABLE]: `user_id = ${quoteText(userId)}` } : {},
+    rows: only === undefined ? { [SHARED_TABLE]: `user_id in (${names.map(quoteText).join(', ')})` } : {},
     changeLedger(ledger) {
       const isKnown = userId in ledger.polls || Object.keys(ledger.lists).some((key) => key.startsWith(`${userId}/`));
       delete ledger.polls[userId];

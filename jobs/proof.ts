@@ -12,7 +12,7 @@ export interface Traces {
   /** The person's label; undefined where only a part of theirs goes. */
   label: string | undefined;
   /** Values that nobody else's data has: hashes of the files, ids and links of what was in them. */
-  values: readonly string[];
+  values: string[];
 }
 
 export interface Hit {
@@ -187,7 +187,11 @@ async function withScanner<T>(
   const needles = anywhere.map((text) => ({ text, bytes: Buffer.from(text) }));
   const pattern = anywhere.map((text) => text.replaceAll(/[.\\+*?()|[\]{}^$]/g, '\\$&')).join('|');
   // `"user_id": "me"`, `"userId":"me"`, and the ledger's `"me": {` and `"me/tracks": `.
-  const quoted = label?.replaceAll(/[.\\+*?()|[\]{}^$]/g, '\\$&');
+  const quoted =
+    label &&
+    Buffer.from(label)
+      .toString('latin1')
+      .replaceAll(/[.\\+*?()|[\]{}^$]/g, '\\$&');
   const asPerson = new RegExp(`"[a-z_]*(?:user|owner)[a-z_]*"\\s*:\\s*"${quoted}"|"${quoted}(?:/[a-z_-]+)?"\\s*:`, 'i');
   const whatOf = (text: string): Hit['what'] => (text === label ? 'label' : 'value');
 

@@ -4,6 +4,7 @@ import { type ForgetInput, type ForgetResult, forget } from '../jobs/forget.ts';
 import { landingKey } from '../jobs/lake/keys.ts';
 import { EMPTY_STATE, type LakeState, latestManifest, readBronzeIndex } from '../jobs/lake/manifest.ts';
 import { load } from '../jobs/load.ts';
+import { createPseudonyms } from '../jobs/sources/personal-fields.ts';
 import { commitLedger, readLedger } from '../jobs/sources/spotify-api/ledger.ts';
 import { transform } from '../jobs/transform.ts';
 import { finished, listenlake, start } from './command-line.ts';
@@ -89,6 +90,24 @@ describe('S10: forget', () => {
     });
     expect(await forgetIn(lake)).toMatchObject({ status: 'nothing_new', users: ['bob'] });
   }, 300_000);
+
+  it('finds a person by the address that events name them by, or by its pseudonym, and knows any other name', async () => {
+    const events = ['anna@example.com', 'anna.b', 'carl'].map((user_id, n) =>
+      JSON.stringify({ event_id: `e${n}`, user_id, action: 'play', occurred_at: '2026-10-04T00:00:00Z' }),
+    );
+    const given = await lakes.copy(both);
+    const source = give(join(given.root, '../addresses'), { 'events-2026-10-04.json': `${events.join('\n')}\n` });
+    await load({ runId: 'addresses', paths: [source], userId: 'bob', keepLanding: false }, given.effects);
+    await transform({ runId: 'addresses', loadedOn: '2026-11-21' }, given.effects);
+    const pseudonym = createPseudonyms(given.effects.config.pseudonymKey)('anna@example.com');
+    const dry = await forgetIn(given, { userId: pseudonym, dryRun: true });
+    expect(dry).toMatchObject({ status: 'dry_run', preview: { rows: 1 } });
+    const result = await forgetIn(given, { userId: 'anna@example.com' });
+    expect(result).toMatchObject({ status: 'forgotten', preview: { rows: 1 }, proof: { hits: [] } });
+    expect(await filesWith(given.root, new RegExp(pseudonym))).toEqual([]);
+    const done = await listenlake(['forget', '--user', 'anna.b', '--yes', '--lake', given.root], {});
+    expect([done.code, done.json]).toEqual([0, expect.objectContaining({ status: 'forgotten', rows: 1, hits: 0 })]);
+  });
 
   it('leaves the silver that it would be without them', async () => {
     const without = await lakes.make('without', ['bob'], {}, { isWhole: false });

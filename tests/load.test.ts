@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { extract } from '../jobs/extract.ts';
 import type { LakeStore } from '../jobs/lake/store.ts';
+import { createPseudonyms } from '../jobs/sources/personal-fields.ts';
 import { type LoadFixture, namesBelow, openLoadFixture, outcome, play, zipOf } from './load-fixture.ts';
 
 let lake: LoadFixture;
@@ -212,11 +213,22 @@ describe('values go through as they are', () => {
         'plays.json': JSON.stringify([play(marks)]),
         'drift.json': JSON.stringify([{ ...play(marks), ts: undefined }]),
         'broken.json': `[${JSON.stringify(play(marks))},{"username":"canaryperson"`,
+        'events.ndjson': ['canary@example.com', '192.0.2.222', 'u_0001']
+          .map((user_id, n) =>
+            JSON.stringify({ event_id: `e${n}`, user_id, action: 'play', occurred_at: '2026-01-01T00:00:00Z' }),
+          )
+          .join('\n'),
         'Userdata.json': JSON.stringify({ username: 'canaryperson', email: 'canary@example.com' }),
         'polls.ndjson': `${JSON.stringify({ polled_at: '2026-01-01T00:00:00Z', body: { href: 'x', items: [{ played_at: '2026-01-01T00:00:00Z', track: null, context: { type: 'playlist', uri: 'spotify:user:canaryperson:playlist:1' } }], cursors: null } })}\n`,
       }),
     ]);
-    const tables = ['export_extended', 'api_pages', 'refused'];
+    const pseudonym = createPseudonyms(lake.effects.config.pseudonymKey);
+    expect(await lake.query('select user_id from bronze.listening_events order by event_id')).toEqual([
+      [pseudonym('canary@example.com')],
+      [pseudonym('192.0.2.222')],
+      ['u_0001'],
+    ]);
+    const tables = ['export_extended', 'api_pages', 'listening_events', 'refused'];
     const texts = await Promise.all(
       tables.map(async (table) =>
         JSON.stringify(await lake.query(`select * from bronze.${table}`), (_, v) =>

@@ -32,6 +32,8 @@ export interface Command {
   isWriter: boolean | ((args: Arguments) => boolean);
   /** Removes what killed commands have left by itself; before other writers that is done for them. */
   isSweeper?: true;
+  /** `--user` may name anybody whom rows of events name, not only a label that `load` takes (`USER_LABEL`). */
+  isAnyUser?: true;
   examples?: [command: string, what: string][];
   run(args: Arguments, effects: Effects, runId: string): Promise<Outcome>;
   /** For what needs neither lake nor engine; returns undefined to go on with `run`. */

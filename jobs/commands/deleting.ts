@@ -63,6 +63,7 @@ export const FORGET: Command = {
     yes: { type: 'boolean', default: false, describe: 'Do not ask' },
   },
   isWriter: (args) => args['dry-run'] !== true,
+  isAnyUser: true,
   examples: [
     ['listenlake forget --user anna --dry-run', 'see what there is of her'],
     ['listenlake forget --user anna --only api', 'her plays from the Web API; her export stays'],

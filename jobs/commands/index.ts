@@ -1,6 +1,6 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import yargs, { type Argv } from 'yargs';
-import { type Config, readConfig, readEnvFile } from '../config.ts';
+import { type Config, readConfig, readEnvFile, USER_LABEL } from '../config.ts';
 import { withEffects } from '../effects.ts';
 import { describeError, EXIT, JobError } from '../errors.ts';
 import { createLog } from '../log.ts';
@@ -37,7 +37,9 @@ export async function main(argv: string[], environment: NodeJS.ProcessEnv): Prom
     readEnvFile();
     const { command, args } = chosen;
     refuseRepeated(command, args);
-    const config = readConfig(environment, { LISTENLAKE_LAKE: text(args.lake), LISTENLAKE_USER: text(args.user) });
+    const given = text(args.user);
+    const user = command.isAnyUser && given !== undefined && !USER_LABEL.test(given) ? undefined : given;
+    const config = readConfig(environment, { LISTENLAKE_LAKE: text(args.lake), LISTENLAKE_USER: user });
     const outcome = await perform(command, args, config);
     print(outcome, args.json === true);
     const exit = EXIT[outcome.exit ?? 'ok'];

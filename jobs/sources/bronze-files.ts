@@ -38,10 +38,12 @@ export async function writeBronze(
   source: { file: string; name: string; sha256: string },
   output: string,
   scratch: string,
+  pseudonymSql: (column: string) => string,
 ): Promise<BronzeDraft> {
   if (recognised.form === 'api') return writeApiPages(api, recognised.scan.form === 'lines', source, output);
   if (recognised.form === 'csv') return writeCsv(engine, recognised, source, output, scratch);
-  const rows = await writeRows(engine, recognised.source, recognised.scan, source.file, source.sha256, output).catch(
+  const { source: kind, scan } = recognised;
+  const rows = await writeRows(engine, kind, scan, source.file, source.sha256, output, pseudonymSql).catch(
     (error: unknown) => {
       if (!(error instanceof Error && /^Invalid Input Error/.test(error.message))) throw error;
       throw new JobError('parsers_disagree', 'data', 'the file passed the check, but the engine cannot read it', {

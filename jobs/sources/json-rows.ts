@@ -21,6 +21,8 @@ export interface RowSource {
   keyOf(column: string): string;
   /** Select of `moment` (timestamp) over the bronze table's columns: every time that decides where a row may go. */
   daysSql: string;
+  /** Columns that name people as somebody else's system does: an address among them is replaced by its pseudonym. */
+  people?: readonly string[];
   /** How the silver table is partitioned. */
   period: 'month' | 'day';
 }
@@ -77,6 +79,7 @@ export function rowSourceOf(scan: JsonScan, name: string, sources: readonly RowS
  * Writes the rows of a checked file as Parquet (zstd) in the contract's columns and order, all text. A key that the contract does not know goes
  * into `extra`, unless its name or its value looks personal; known personal keys are not even read.
  *
+ * @param pseudonymSql see `createPseudonymSql`
  * @param file path without characters that a glob would read
  * @returns rows written
  * @throws `json_too_many_keys`, `schema_keys_clash` (65)
@@ -88,6 +91,7 @@ export async function writeRows(
   file: string,
   sourceKey: string,
   output: string,
+  pseudonymSql: (column: string) => string,
 ): Promise<number> {
   const columns = contractOf('bronze', source.table).columns.map(({ name }) => name);
   const known = new Map(columns.filter((name) => !OWN_COLUMNS.has(name)).map((name) => [source.keyOf(name), name]));
@@ -100,7 +104,8 @@ export async function writeRows(
     if (name === 'source_key') return `${quoteText(sourceKey)} as source_key`;
     if (name === 'row_number') return 'row_number() over () as row_number';
     if (name === 'extra') return `${extraSql(unknown)} as extra`;
-    return `${quoteName(source.keyOf(name))} as ${quoteName(name)}`;
+    const value = quoteName(source.keyOf(name));
+    return `${source.people?.includes(name) ? pseudonymSql(value) : value} as ${quoteName(name)}`;
   });
   const format =
     scan.form === 'array' ? 'array' : scan.form === 'lines' && !scan.hasBom ? 'newline_delimited' : 'unstructured';

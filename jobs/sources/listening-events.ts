@@ -11,5 +11,6 @@ export const LISTENING_EVENTS: RowSource = {
   isList: false,
   keyOf: (column) => column,
   daysSql: `select ${INSTANT_SQL('occurred_at')} as moment`,
+  people: ['user_id'],
   period: 'day',
 };

@@ -9,7 +9,7 @@ import type { BronzeFile } from '../lake/manifest.ts';
 import type { LoadedFile } from '../load.ts';
 import { type BronzeDraft, hashFile, writeBronze } from './bronze-files.ts';
 import type { Recognised } from './examine.ts';
-import { createPseudonyms } from './personal-fields.ts';
+import { createPseudonymSql, createPseudonyms } from './personal-fields.ts';
 import { createApiReader } from './spotify-api.ts';
 
 /** A file that was examined and is to be written. */
@@ -58,6 +58,7 @@ export async function openLoading(options: {
   const work = await mkdtemp(join(scratch, 'load-'));
   const readable = [...new Set(await Promise.all([scratch, ...options.given].map(folderOf)))];
   const api = createApiReader(createPseudonyms(config.pseudonymKey));
+  const pseudonymSql = createPseudonymSql(config.pseudonymKey);
   const rowsByHash = new Map<string, { rows: number; kind: string }>();
   const refusedBefore = new Set<string>();
   for (const file of options.index) {
@@ -150,7 +151,7 @@ export async function openLoading(options: {
     try {
       await stageFor(file.path, staged, readable);
       const source = { file: staged, name: file.name, sha256: file.sha256 };
-      const draft = await writeBronze(engine, api, recognised, source, output, scratch);
+      const draft = await writeBronze(engine, api, recognised, source, output, scratch, pseudonymSql);
       if (!(await file.isSame())) {
         Object.assign(answer, {
           status: 'changed',

@@ -1,4 +1,4 @@
-import { createHmac } from 'node:crypto';
+import { createHash, createHmac } from 'node:crypto';
 
 /** Words of a key (`ip_addr_decrypted`, `userAgent`, `e-mail`) that mark what it holds as personal. */
 const PERSONAL_WORDS = new Set([
@@ -61,6 +61,21 @@ export function isPersonalKey(key: string): boolean {
 /** True for a text that looks like an e-mail or IP address, or holds one. */
 export function isPersonalValue(text: string): boolean {
   return personalValue.test(text.slice(0, PERSONAL_VALUE_MAX_CHARS));
+}
+
+/**
+ * The pseudonym of a text column as an SQL expression of the embedded engine: what `createPseudonyms` gives, where the value looks like an address,
+ * otherwise the value. HMAC is spelt out, because the engine only has the hash (RFC 2104).
+ */
+export function createPseudonymSql(key: string): (column: string) => string {
+  const secret = Buffer.from(key);
+  const block = Buffer.alloc(64);
+  (secret.length > block.length ? createHash('sha256').update(secret).digest() : secret).copy(block);
+  const pad = (byte: number): string => `unhex('${Buffer.from(block.map((each) => each ^ byte)).toString('hex')}')`;
+  return (column) => {
+    const inner = `unhex(sha256(${pad(0x36)} || encode(${column})))`;
+    return `case when regexp_matches(${column}, '${PERSONAL_VALUE_PATTERN.replaceAll("'", "''")}') then 'u_' || substr(sha256(${pad(0x5c)} || ${inner}), 1, 16) else ${column} end`;
+  };
 }
 
 /** Replaces ids of people. The same id and key give the same `u_<16 hex>` (HMAC-SHA256): equal stays equal, and without the key nobody gets back. */
