@@ -1,11 +1,13 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, open, readdir, rename, rm } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { type Effects, stopIfAsked } from './effects.ts';
 import { isErrno, JobError } from './errors.ts';
 import { REPORT_KEY, reportChartKey, type Target } from './lake/keys.ts';
+import { latestManifest } from './lake/manifest.ts';
 import type { LakeStore } from './lake/store.ts';
-import { composeReport } from './report/compose.ts';
+import { builtByText, composeReport } from './report/compose.ts';
 import type { Figure } from './report/figure.ts';
 import { type Drawing, renderPage } from './report/page.ts';
 import { renderPng, renderSvg } from './report/render.ts';
@@ -45,8 +47,10 @@ export async function report(
   effects: Pick<Effects, 'engine' | 'progress' | 'signal' | 'store'>,
 ): Promise<ReportOutput> {
   const { engine, progress, signal } = effects;
+  const { target } = input;
+  const builtBy = (await latestManifest(effects.store))?.state.gold[target]?.runId;
   progress.start('report');
-  const content = await composeReport(engine, { target: input.target, runId: input.runId });
+  const content = await composeReport(engine, { target, runId: input.runId, builtBy });
   const figures = content.sections.flatMap((section) => section.figures).filter((figure) => figure.chart !== undefined);
   const drawings = new Map<string, Drawing>();
   const images = new Map<string, Uint8Array>();
@@ -66,6 +70,23 @@ export async function report(
     : replaceFiles(input.outDir, page, images));
   progress.end(`${images.size} charts, ${output.html}`);
   return output;
+}
+
+/** Whether there is a report of what production shows now, where `report` would put it. */
+export async function isReportCurrent(outDir: string | undefined, { store }: Pick<Effects, 'store'>): Promise<boolean> {
+  const builtBy = (await latestManifest(store))?.state.gold.prod?.runId;
+  if (builtBy === undefined) return false;
+  try {
+    const page =
+      outDir === undefined
+        ? await text(await store.get(REPORT_KEY))
+        : await readFile(join(outDir, 'report.html'), 'utf8');
+    return page.includes(builtByText(builtBy));
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'ENOTDIR') || (error instanceof JobError && error.code === 'object_missing'))
+      return false;
+    throw error;
+  }
 }
 
 /** A PNG stands alone, so it carries its own title. */

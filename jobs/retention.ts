@@ -1,6 +1,6 @@
 import { type Effects, stopIfAsked } from './effects.ts';
 import { quoteText } from './engine/embedded.ts';
-import { parseInterval } from './interval.ts';
+import { parseInstant } from './interval.ts';
 import { EMPTY_STATE, latestManifest, readBronzeIndex } from './lake/manifest.ts';
 import { collectTraces, type Proof, prove } from './proof.ts';
 import {
@@ -55,7 +55,7 @@ export async function retention(input: RetentionInput, effects: Effects): Promis
   const work = { job: 'retention', runId: input.runId };
   const none = { before: null, files: 0, rows: 0, landing: 0, undated: 0 };
   const answers = await answersOf(effects);
-  const to = input.asOf === undefined ? answers.newest : parseInterval(undefined, input.asOf).to!;
+  const to = input.asOf === undefined ? answers.newest : parseInstant('--as-of', input.asOf);
   const before = input.days === 0 || to === null ? null : new Date(Date.parse(to) - input.days * DAY_MS).toISOString();
   const rule: RemovalRule = {
     isRemoved: () => false,

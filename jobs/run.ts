@@ -1,12 +1,10 @@
-import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type CheckResult, check } from './check.ts';
 import { type Effects, stopIfAsked } from './effects.ts';
 import { enrich } from './enrich.ts';
-import { REPORT_KEY } from './lake/keys.ts';
 import { type LoadResult, load } from './load.ts';
 import { type PromoteResult, promote } from './promote.ts';
-import { pageAddress, type ReportInput, type ReportOutput, report } from './report.ts';
+import { isReportCurrent, pageAddress, type ReportInput, type ReportOutput, report } from './report.ts';
 import { type TransformResult, transform } from './transform.ts';
 
 export interface RunInput {
@@ -95,14 +93,7 @@ async function reportOf(
 ): Promise<ReportOutput> {
   const { store } = effects;
   const html = outDir === undefined ? pageAddress(store) : join(outDir, 'report.html');
-  const isThere = async (): Promise<boolean> =>
-    outDir === undefined ? (await store.head(REPORT_KEY)) !== undefined : exists(html);
-  return isSame && (await isThere()) ? { html, charts: [] } : report({ runId, outDir, target: 'prod' }, effects);
-}
-
-async function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  );
+  return isSame && (await isReportCurrent(outDir, effects))
+    ? { html, charts: [] }
+    : report({ runId, outDir, target: 'prod' }, effects);
 }

@@ -85,6 +85,25 @@ describe('run', () => {
     expect(await fingerprint(other, schemas, history)).toEqual(await fingerprint(lake, schemas, history));
   });
 
+  it('draws the report again where production has changed without one', async () => {
+    const at = join(folder, 'undrawn');
+    const event = (n: number): string =>
+      JSON.stringify({ event_id: `e${n}`, user_id: 'u', action: 'play', occurred_at: `2026-10-0${n}T00:00:00Z` });
+    await writeFile(join(folder, 'events-1.ndjson'), event(1));
+    await writeFile(join(folder, 'events-2.ndjson'), event(2));
+    const page = async (...args: string[]): Promise<string> => {
+      expect((await listenlake(['run', ...args, '--lake', at])).code).toBe(0);
+      return readFile(join(at, 'report/report.html'), 'utf8');
+    };
+    const drawn = await page(join(folder, 'events-1.ndjson'));
+    expect(await page()).toBe(drawn);
+    expect(await page(join(folder, 'events-2.ndjson'), '--no-report')).toBe(drawn);
+    const again = await page();
+    expect(again).not.toBe(drawn);
+    expect(again).toContain('2 Oct 2026');
+    expect(await page()).toBe(again);
+  });
+
   it('job by job gives what run gives', async () => {
     const stepwise = join(folder, 'stepwise');
     const at = ['--lake', stepwise];

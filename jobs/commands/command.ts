@@ -97,7 +97,7 @@ export function list(value: unknown): string[] {
 /** A flag's whole number. @throws `usage_invalid` (64) */
 export function whole(flag: string, text: string): number {
   if (!/^\d{1,15}$/.test(text))
-    throw new JobError('usage_invalid', 'usage', `${flag} ${JSON.stringify(text)} is not a whole number`, {
+    throw new JobError('usage_invalid', 'usage', `${flag} ${JSON.stringify(text)} is not a whole number of 0 or more`, {
       hint: 'see --help',
     });
   return Number(text);

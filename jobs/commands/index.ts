@@ -68,7 +68,7 @@ function buildParser(choose: (command: Command, args: Arguments) => void): Argv 
     .version(version())
     .options(GLOBAL_OPTIONS)
     .strict()
-    .demandCommand(1, 'which command? See listenlake --help')
+    .demandCommand(1, 'which command?')
     .recommendCommands()
     .parserConfiguration({ 'parse-numbers': false, 'parse-positional-numbers': false })
     .wrap(Math.min(110, process.stdout.columns ?? 110))

@@ -63,20 +63,26 @@ from top_tracks`;
 /** 97.5 % point of the normal distribution, as in the models' Wilson intervals. */
 const Z = 1.959963984540054;
 
+/** By these words of its footer a page says which version of gold it shows. @param runId of the run that built the version */
+export function builtByText(runId: string): string {
+  return `(built by ${runId})`;
+}
+
 /**
  * Asks gold everything that the report says.
  *
+ * @param request.builtBy the run that built what is published; undefined where nothing is
  * @returns the page's content; without any play it says what is missing and what to do instead
  */
 export async function composeReport(
   engine: SqlEngine,
-  request: { target: Target; runId: string },
+  request: { target: Target; runId: string; builtBy: string | undefined },
 ): Promise<PageContent> {
   const definitions = readDefinitions();
   const rows = reader(engine, request.target, definitions);
   const published = await rows<{ table_name: string }>(PUBLISHED_TABLES, [`gold_${request.target}`]);
   const footer = [
-    `Made by listenlake from gold_${request.target}, run ${request.runId}. Everything is in this file: it loads nothing and runs no script.`,
+    `Made by listenlake from gold_${request.target}${request.builtBy === undefined ? '' : ` ${builtByText(request.builtBy)}`}, run ${request.runId}. Everything is in this file: it loads nothing and runs no script.`,
   ];
   const title = 'Listening report';
   const notices =
