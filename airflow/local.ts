@@ -5,7 +5,8 @@
  * SQLite and LocalExecutor are enough for one person. For others: compose.yaml beside this, and docs/airflow.md.
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash, randomBytes, randomInt } from 'node:crypto';
+import { once } from 'node:events';
 import { existsSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { homedir } from 'node:os';
@@ -254,15 +255,19 @@ async function stopAll(processes: ChildProcess[], lake: string): Promise<void> {
   if (left.length > 0) spawnSync('docker', ['rm', '--force', '--volumes', ...left]);
 }
 
+/** Below the ports that systems give away by themselves: no connection that is made while it starts takes it. */
 async function freePort(): Promise<number> {
-  return new Promise((found, failed) => {
+  for (let tries = 1; ; tries += 1) {
+    const port = randomInt(15_000, 29_000);
     const server = createServer();
-    server.on('error', failed);
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => found(port));
-    });
-  });
+    try {
+      await once(server.listen(port, '127.0.0.1'), 'listening');
+      await new Promise((closed) => server.close(closed));
+      return port;
+    } catch (error) {
+      if (tries >= 50) throw error;
+    }
+  }
 }
 
 async function main(): Promise<void> {

@@ -1,9 +1,12 @@
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { unusedTables } from '../jobs/engine/athena-publish.ts';
+import type { Places } from '../jobs/engine/athena-relations.ts';
 import { generateIntoFolder } from '../jobs/extract-events.ts';
 import { openFolderLake } from '../jobs/lake/folder.ts';
 import { bronzeKey, goldKey } from '../jobs/lake/keys.ts';
+import type { LakeState } from '../jobs/lake/manifest.ts';
 import { finished, listenlake, start } from './command-line.ts';
 import { gcContract } from './gc.contract.ts';
 import { fingerprint } from './lake-tables.ts';
@@ -14,6 +17,29 @@ let lakes = 0;
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 gcContract('folder', () => openFolderLake(join(folder, `store-${(lakes += 1)}`)));
+
+it('of the catalog it takes tables of runs alone: what people have made is theirs, whatever it is called', async () => {
+  const at = (name: string, location: string): [string, unknown] => [
+    name,
+    { Name: name, StorageDescriptor: { Location: location }, CreateTime: new Date(0) },
+  ];
+  const tables = new Map([
+    at('fct_plays__killed', 's3://lake/root/gold/dev/killed/fct_plays/1/'),
+    at('fct_plays', 's3://lake/root/gold/dev/kept/fct_plays/1/'),
+    at('fct_plays__kept', 's3://lake/root/gold/dev/kept/fct_plays/1/'),
+    at('my__notes', 's3://elsewhere/notes/'),
+    at('my__view', ''),
+  ]);
+  const places = {
+    lakeUri: 's3://lake/root',
+    databaseOf: (layer: string) => `lake_${layer}`,
+    catalog: { all: async (database: string) => (database === 'lake_gold_dev' ? tables : new Map()) },
+  } as unknown as Places;
+  const kept = { gold: { dev: { tables: { fct_plays: { key: 'gold/dev/kept/fct_plays/1/' } } } } };
+  expect(await unusedTables(places, [kept as unknown as LakeState], Number.POSITIVE_INFINITY)).toEqual([
+    'lake_gold_dev.fct_plays__killed',
+  ]);
+});
 
 describe('listenlake gc', () => {
   const ORPHANS = 400;
@@ -129,7 +155,7 @@ describe('listenlake gc', () => {
 
   it('waits for the writer: 75 while another one is at work, and a dry run does not care', async () => {
     const lease = join(lake, 'leases/writer.json');
-    const held = { token: 1, holder: 'x', host: 'elsewhere', pid: 1, job: 'run', expiresAt: Date.now() + 60_000 };
+    const held = { token: 1, holder: 'x', host: 'elsewhere', pid: 1, job: 'run', expiresAt: Date.now() + 3_600_000 };
     writeFileSync(lease, JSON.stringify(held));
     expect((await listenlake(['gc', '--lake', lake])).code).toBe(75);
     expect((await listenlake(['gc', '--dry-run', '--lake', lake])).code).toBe(0);

@@ -82,8 +82,10 @@ export async function unusedTables(
   for (const target of TARGETS) {
     const database = databaseOf(`gold_${target}`);
     for (const [name, table] of await catalog.all(database)) {
-      const isUsed = locations.has(table.StorageDescriptor?.Location ?? '');
-      if (name.includes(RUN_MARK) && !isUsed && (table.CreateTime?.getTime() ?? 0) < madeBefore)
+      const location = table.StorageDescriptor?.Location ?? '';
+      // Views and tables that people have made are theirs, whatever they are called.
+      const isOfRun = name.includes(RUN_MARK) && location.startsWith(`${lakeUri}/${PREFIX.gold}${target}/`);
+      if (isOfRun && !locations.has(location) && (table.CreateTime?.getTime() ?? 0) < madeBefore)
         unused.push(`${database}.${name}`);
     }
   }

@@ -3,12 +3,12 @@ import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { createReadStream, existsSync, readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { freePort } from '../command-line.ts';
 import { cacheDir, end, runTool, type Service, Unavailable } from './moto.ts';
 
 const HERE = fileURLToPath(new URL('./trino/', import.meta.url));
@@ -213,13 +213,4 @@ async function checkJars(folder: string): Promise<void> {
   const odd = [...found.filter((line) => !wanted.includes(line)), ...wanted.filter((line) => !found.includes(line))];
   if (odd.length > 0)
     throw new Error(`the downloaded jars are not the known ones: ${odd.slice(0, 3).join(', ')} (${odd.length} in all)`);
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
 }
