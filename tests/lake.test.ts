@@ -98,6 +98,26 @@ describe('folder lake', () => {
     );
   });
 
+  it('F55: writes into a folder that another process finds empty and removes', async () => {
+    const store = await openFolderLake(join(folder, 'emptied'));
+    let isDone = false;
+    const remover = async (): Promise<void> => {
+      while (!isDone) await store.delete('staging/transform/plays/none');
+    };
+    const removing = [remover(), remover()];
+    try {
+      for (let n = 0; n < 100; n += 1) {
+        const key = `staging/transform/plays/${n}`;
+        const put = await store.put(key, 'x', n % 2 === 0 ? { ifAbsent: true } : {});
+        expect(put.status).toBe('written');
+        await store.delete(key);
+      }
+    } finally {
+      isDone = true;
+      await Promise.all(removing);
+    }
+  });
+
   it('lists neither staging files nor foreign files as objects of another prefix', async () => {
     const store = await openFolderLake(folder);
     await makeScratch(folder);

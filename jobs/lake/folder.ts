@@ -16,6 +16,8 @@ export const STAGING_FOLDER = '.staging';
 /** A conditional replace holds its lock for milliseconds; a lock older than this was left by a killed process. */
 const LOCK_STALE_MS = 10_000;
 const LOCK_WAIT_MS = 20_000;
+/** Others remove empty folders now and then, not all the time. */
+const FOLDER_TRIES_MAX = 20;
 
 /**
  * A lake in a folder. A write goes to a staging file beside the lake's objects, is flushed to the disk, and is then linked or renamed
@@ -34,11 +36,10 @@ export async function openFolderLake(path: string): Promise<LakeStore> {
       if (condition.ifAbsent && (await fileStat(target)) !== undefined) return { status: 'conflict' };
       const staged = await stage(root, body);
       try {
-        await mkdir(dirname(target), { recursive: true, mode: FOLDER_MODE });
         if (condition.ifAbsent) {
           // A link refuses to replace: of many writers exactly one wins.
           try {
-            await link(staged, target);
+            await inFolder(target, () => link(staged, target));
           } catch (error) {
             if (isErrno(error, 'EEXIST')) return { status: 'conflict' };
             throw error;
@@ -52,7 +53,7 @@ export async function openFolderLake(path: string): Promise<LakeStore> {
           });
           if (!isReplaced) return { status: 'conflict' };
         } else {
-          await rename(staged, target);
+          await inFolder(target, () => rename(staged, target));
         }
         await flushFolder(dirname(target));
         const info = await fileStat(target);
@@ -141,6 +142,18 @@ async function stage(root: string, body: ObjectBody): Promise<string> {
   return staged;
 }
 
+/** Makes the folder for it, once more where another process has just found it empty and removed it. */
+async function inFolder(target: string, action: () => Promise<void>): Promise<void> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      await mkdir(dirname(target), { recursive: true, mode: FOLDER_MODE });
+      return await action();
+    } catch (error) {
+      if (!isErrno(error, 'ENOENT') || tries >= FOLDER_TRIES_MAX) throw error;
+    }
+  }
+}
+
 async function flushFolder(path: string): Promise<void> {
   const handle = await open(path, 'r');
   try {
@@ -227,7 +240,7 @@ async function removeIfThere(path: string): Promise<void> {
   }
 }
 
-/** Folders that have become empty, but for the first level: those every writer expects. Only who holds the lease deletes or writes below it. */
+/** Folders that have become empty, but for the first level: those every writer expects. Who writes beside makes them again (`inFolder`). */
 async function removeEmptyFolders(root: string, key: string): Promise<void> {
   for (let folder = dirname(key); folder.includes('/'); folder = dirname(folder)) {
     try {
