@@ -91,14 +91,18 @@ export function awsCaller<C extends { destroy(): void }>(makeClient: () => C): A
       let isRefreshed = false;
       for (let attempt = 1; ; attempt += 1) {
         if (signal?.aborted) throw stopped();
+        const used = client;
         try {
-          return await action(client, attempt);
+          return await action(used, attempt);
         } catch (error) {
           if (signal?.aborted) throw stopped();
           if (EXPIRED_NAMES.has(nameOf(error)) && !isRefreshed) {
             isRefreshed = true;
-            client.destroy();
-            client = makeClient();
+            // Of many requests at once, the first one makes the new client for all.
+            if (client === used) {
+              client.destroy();
+              client = makeClient();
+            }
           } else if (isTransient(error) && attempt < ATTEMPTS_MAX) {
             await pause(attempt, signal);
           } else {

@@ -1,3 +1,4 @@
+import { atMost } from './at-most.ts';
 import { refuseFailed, type Scope } from './check.ts';
 import type { Effects } from './effects.ts';
 import type { DeclaredColumn, EngineSession, SingleRow } from './engine/index.ts';
@@ -117,11 +118,13 @@ async function differencesOf(
       ...new Set([state.gold.dev, state.gold.prod].flatMap((version) => Object.keys(version?.tables ?? {}))),
     ].sort();
     effects.progress.start('compare', tables.length);
-    const differences: TableDifference[] = [];
-    for (const table of tables) {
-      effects.progress.update(differences.length, table);
-      differences.push(await differenceOf(session, state, table, project.models.get(table)));
-    }
+    let done = 0;
+    const differences = await atMost(session.atOnce, tables, async (table) => {
+      effects.progress.update(done, table);
+      const difference = await differenceOf(session, state, table, project.models.get(table));
+      done += 1;
+      return difference;
+    });
     effects.progress.end(
       `${differences.filter(isChanged).length} of ${tables.length} tables of gold_prod would change`,
     );

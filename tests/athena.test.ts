@@ -45,7 +45,7 @@ if (local?.athena === undefined) {
     beforeEach(() => {
       endpoint.rules.length = 0;
       endpoint.calls.length = 0;
-      Object.assign(athena.switches, { failAfter: undefined, queue: undefined, runMs: 0 });
+      Object.assign(athena.switches, { failAfter: undefined, queue: undefined, runMs: 0, hold: undefined });
       Object.assign(athena.switches.throttle, { StartQueryExecution: 0, GetQueryExecution: 0, GetQueryResults: 0 });
     });
     afterAll(async () => {

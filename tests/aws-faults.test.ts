@@ -5,16 +5,19 @@ import { check } from '../jobs/check.ts';
 import { readConfig } from '../jobs/config.ts';
 import { doctor } from '../jobs/doctor.ts';
 import type { Effects } from '../jobs/effects.ts';
+import type { AthenaOptions } from '../jobs/engine/athena.ts';
 import { inspectCatalog } from '../jobs/engine/athena-inspect.ts';
 import { goldTests, silverTests } from '../jobs/engine/data-tests.ts';
 import { enrich } from '../jobs/enrich.ts';
+import type { JobError } from '../jobs/errors.ts';
 import { createLog } from '../jobs/log.ts';
 import { silentProgress } from '../jobs/progress.ts';
 import { promote } from '../jobs/promote.ts';
+import type { Execution } from './aws/athena-front.ts';
 import { jsonError, s3Error } from './aws/endpoint.ts';
 import { type AwsLake, openAwsLake } from './aws/lake.ts';
 import { environmentOf, REGION, startLocalAwsOrSkip } from './aws/local.ts';
-import { listenlake } from './command-line.ts';
+import { finished, listenlake, start } from './command-line.ts';
 import { projectOf, type Row } from './lake-fixture.ts';
 
 /** A run is dozens of statements. */
@@ -55,7 +58,7 @@ if (local?.athena === undefined) {
   }, LONG_MS);
   beforeEach(() => {
     endpoint.rules.length = 0;
-    Object.assign(athena.switches, { failAfter: undefined, queue: undefined, runMs: 0 });
+    Object.assign(athena.switches, { failAfter: undefined, queue: undefined, runMs: 0, hold: undefined });
   });
   afterAll(async () => {
     raw.destroy();
@@ -105,10 +108,11 @@ if (local?.athena === undefined) {
 
   /** Runs a command of the real program against the lake. */
   const command = (...args: string[]): ReturnType<typeof listenlake> =>
-    listenlake([...args, ...(args.includes('--lake') ? [] : ['--lake', lake.uri])], {
-      LISTENLAKE_AWS_NAME: lake.name,
-      LISTENLAKE_S3_PATH_STYLE: 'true',
-    });
+    listenlake([...args, ...(args.includes('--lake') ? [] : ['--lake', lake.uri])], environment());
+
+  function environment(): Record<string, string> {
+    return { LISTENLAKE_AWS_NAME: lake.name, LISTENLAKE_S3_PATH_STYLE: 'true' };
+  }
 
   async function refused(exit: number, line: RegExp, ...args: string[]): Promise<void> {
     const { code, stdout, stderr } = await command(...args);
@@ -384,6 +388,143 @@ if (local?.athena === undefined) {
     );
   });
 
+  describe('statements at once', () => {
+    /** Three that need nothing, and one that needs them all. */
+    const four = projectOf({
+      ...Object.fromEntries(
+        ['a', 'b', 'c'].map((name) => [`models/one_${name}.sql`, `select cast(1 as integer) as n, '${name}' as name`]),
+      ),
+      'models/sums.sql':
+        "select cast(sum(n) as bigint) as n from (select n from {{ ref('one_a') }} union all select n from {{ ref('one_b') }} union all select n from {{ ref('one_c') }})",
+      'models/all.yml': `models:
+${['a', 'b', 'c'].map((name) => `  - name: one_${name}\n    columns: [{name: n, data_type: integer, data_tests: [not_null]}, {name: name, data_type: varchar}]\n`).join('')}  - name: sums
+    columns: [{name: n, data_type: bigint, data_tests: [not_null]}]
+`,
+    });
+    const isAtWork = ({ state }: Execution): boolean => state === 'QUEUED' || state === 'RUNNING';
+    const inserts = (from: number, model = ''): Execution[] =>
+      athena.executions.slice(from).filter(({ sql }) => new RegExp(`^insert into "\\w+"\\."${model}`).test(sql));
+
+    /** The most of them that were at work together. Whoever waits for an end starts after it. */
+    function mostAtOnce(executions: readonly Execution[]): number {
+      const steps = executions.flatMap(({ submittedAt, completedAt }) => [
+        { at: submittedAt, by: 1 },
+        { at: completedAt!, by: -1 },
+      ]);
+      let now = 0;
+      return Math.max(...steps.sort((a, b) => a.at - b.at || a.by - b.by).map(({ by }) => (now += by)));
+    }
+
+    async function until(isTrue: () => boolean): Promise<void> {
+      while (!isTrue()) await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+
+    const withEngine = async (more: Partial<AthenaOptions>): Promise<Effects> => ({
+      ...effects,
+      engine: await lake.openEngine(more),
+    });
+
+    it(
+      'as many as the engine takes and no more, each after what it reads; tables come in the order of the graph',
+      async () => {
+        const two = await withEngine({ statementsAtOnce: 2 });
+        const from = athena.executions.length;
+        athena.switches.hold = /^insert into/;
+        const built = enrich({ target: 'dev', runId: `dev-${runs++}`, project: four }, two);
+        await until(() => inserts(from).filter(isAtWork).length === 2);
+        athena.switches.hold = undefined;
+        await built;
+        const all = athena.executions.slice(from);
+        expect(mostAtOnce(all)).toBe(2);
+        const [sums] = inserts(from, 'sums');
+        expect(sums!.submittedAt).toBeGreaterThanOrEqual(
+          Math.max(...inserts(from, 'one_').map(({ completedAt }) => completedAt!)),
+        );
+        const { tables } = (await lake.state()).gold.dev!;
+        expect(Object.keys(tables)).toEqual(['one_a', 'one_b', 'one_c', 'sums']);
+        expect((await two.engine.query('select n from sums')).rows).toEqual([[3n]]);
+
+        const checkedFrom = athena.executions.length;
+        athena.switches.hold = /count_if/;
+        const checked = check({ scope: 'gold', target: 'dev', runId: `check-${runs++}`, project: four }, two);
+        await until(() => athena.executions.slice(checkedFrom).filter(isAtWork).length === 2);
+        athena.switches.hold = undefined;
+        expect(await checked).toMatchObject({ verdict: 'passed', passed: 4 });
+        expect(mostAtOnce(athena.executions.slice(checkedFrom))).toBe(2);
+      },
+      LONG_MS,
+    );
+
+    it(
+      'F50: one fails half-way: what needs it does not start, nothing is left at work, and what was published stays',
+      async () => {
+        const before = await lake.state();
+        const two = await withEngine({ statementsAtOnce: 2 });
+        const from = athena.executions.length;
+        athena.switches.hold = /^insert into .*"one_a/;
+        athena.switches.failAfter = {
+          match: /^insert into .*"one_b/,
+          state: 'FAILED',
+          reason: 'GENERIC_INTERNAL_ERROR: lost a worker',
+          times: 99,
+        };
+        const failed = failureOf(enrich({ target: 'dev', runId: `dev-${runs++}`, rebuild: true, project: four }, two));
+        await until(() => inserts(from, 'one_b').filter(({ state }) => state === 'FAILED').length === 3);
+        athena.switches.hold = undefined;
+        expect(await failed).toMatchObject({
+          code: 'engine_failed',
+          exit: 'unavailable',
+          place: { file: 'warehouse/models/one_b.sql' },
+        });
+        expect(athena.executions.filter(isAtWork)).toEqual([]);
+        expect(inserts(from, 'sums')).toEqual([]);
+        expect(await lake.state()).toEqual(before);
+        athena.switches.failAfter = undefined;
+        expect((await two.engine.query('select n from sums')).rows).toEqual([[3n]]);
+      },
+      LONG_MS,
+    );
+
+    it(
+      'F36: a SIGTERM cancels all of them, exit 75, and no more than eight are at work',
+      async () => {
+        const before = await lake.state();
+        const from = athena.executions.length;
+        athena.switches.hold = /count_if/;
+        const child = start(['check', '--scope', 'silver', '--lake', lake.uri], environment());
+        const ended = finished(child);
+        const held = (): Execution[] =>
+          athena.executions.slice(from).filter(({ sql }) => athena.switches.hold!.test(sql));
+        await until(() => held().filter(isAtWork).length === 8 || child.exitCode !== null);
+        child.kill('SIGTERM');
+        expect(await ended).toMatchObject({
+          code: 75,
+          stdout: '',
+          stderr: expect.stringMatching(/^[^\n]*stopped[^\n]*\n$/),
+        });
+        expect(held().map(({ state }) => state)).toEqual(Array(8).fill('CANCELLED'));
+        expect(athena.executions.filter(isAtWork)).toEqual([]);
+        expect(await lake.state()).toEqual(before);
+      },
+      LONG_MS,
+    );
+
+    it(
+      'F51: throttled while many are at work, every statement starts once and all end',
+      async () => {
+        const from = athena.executions.length;
+        Object.assign(athena.switches.throttle, { StartQueryExecution: 12, GetQueryExecution: 6, GetQueryResults: 6 });
+        const asOf = '2026-03-01';
+        await enrich({ target: 'dev', runId: `dev-${runs++}`, asOf, rebuild: true, project: four }, effects);
+        expect(athena.switches.throttle).toEqual({ StartQueryExecution: 0, GetQueryExecution: 0, GetQueryResults: 0 });
+        const all = athena.executions.slice(from);
+        expect(all.map(({ sql }) => /"(\w+)__/.exec(sql)?.[1]).sort()).toEqual(['one_a', 'one_b', 'one_c', 'sums']);
+        expect(all.map(({ state }) => state)).toEqual(Array(4).fill('SUCCEEDED'));
+      },
+      LONG_MS,
+    );
+  });
+
   async function bytesOf(key: string): Promise<Buffer> {
     const chunks: Buffer[] = [];
     for await (const chunk of await lake.store.get(key)) chunks.push(chunk as Buffer);
@@ -395,4 +536,13 @@ if (local?.athena === undefined) {
     for await (const { key } of lake.store.list(prefix)) keys.push(key);
     return keys;
   }
+}
+
+async function failureOf(action: Promise<unknown>): Promise<JobError> {
+  try {
+    await action;
+  } catch (error) {
+    return error as JobError;
+  }
+  throw new Error('it did not fail');
 }

@@ -163,6 +163,17 @@ export function openCatalog(options: AwsOptions): Catalog {
   };
 }
 
+/** Finds tables in one listing of their database, made when the first of them is asked for: a session asks for nearly all. */
+export function listedOnce(catalog: Catalog): Catalog['find'] {
+  const databases = new Map<string, ReturnType<Catalog['all']>>();
+  return async (database, table) => {
+    const tables = databases.get(database) ?? catalog.all(database);
+    databases.set(database, tables);
+    tables.catch(() => databases.delete(database));
+    return (await tables).get(table);
+  };
+}
+
 /**
  * The external table of a contract, with its partitions projected so that nobody has to register them.
  *

@@ -1,4 +1,5 @@
 import type { Table } from '@aws-sdk/client-glue';
+import { atMost } from '../at-most.ts';
 import { JobError } from '../errors.ts';
 import { goldModelPrefix, PREFIX, type Target } from '../lake/keys.ts';
 import type { GoldVersion, LakeState } from '../lake/manifest.ts';
@@ -6,6 +7,9 @@ import { type Catalog, goldTable, pointedAt } from './athena-catalog.ts';
 import { type Places, RUN_MARK, runTable } from './athena-relations.ts';
 
 export const TARGETS = ['dev', 'prod'] as const satisfies readonly Target[];
+
+/** Tables that are pointed elsewhere at the same time: the sooner all show the same version, the better. */
+const REQUESTS_AT_ONCE = 8;
 
 /**
  * Points every published table of a target at the version's objects. Tables of the lake that the version does not have become empty.
@@ -31,33 +35,29 @@ export async function publishTarget(
     throw error;
   }
   const wanted = new Map(Object.entries(version.tables).map(([model, file]) => [model, `${lakeUri}/${file.key}`]));
-  let isDone = true;
-  for (const [model, location] of wanted) {
+  const placed = await atMost(REQUESTS_AT_ONCE, [...wanted], async ([model, location]) => {
     const known = tables.get(model);
     const run = tables.get(runTable(model, version.runId));
-    if (known?.StorageDescriptor?.Location === location && !isAltered(known, run)) continue;
+    if (known?.StorageDescriptor?.Location === location && !isAltered(known, run)) return true;
     const columns = (run?.StorageDescriptor?.Location === location ? run : known)?.StorageDescriptor?.Columns;
     if (columns === undefined) {
       throw new JobError('catalog_missing', 'data', `Glue has neither ${database}.${model} nor the table of its run`, {
         hint: `run \`listenlake enrich --rebuild\``,
       });
     }
-    if (known === undefined) {
-      await catalog.put(database, pointedAt(goldTable(model, [], location), columns, location));
-    } else {
-      isDone = (await catalog.replace(database, known, pointedAt(known, columns, location))) && isDone;
-    }
-  }
-  for (const [model, known] of tables) {
-    if (wanted.has(model) || model.includes(RUN_MARK)) continue;
+    if (known !== undefined) return catalog.replace(database, known, pointedAt(known, columns, location));
+    await catalog.put(database, pointedAt(goldTable(model, [], location), columns, location));
+    return true;
+  });
+  const others = [...tables].filter(([model]) => !wanted.has(model) && !model.includes(RUN_MARK));
+  const emptied = await atMost(REQUESTS_AT_ONCE, others, async ([model, known]) => {
     const nothing = `${lakeUri}/${goldModelPrefix(target, 'none', model)}`;
     const location = known.StorageDescriptor?.Location;
     // Views and tables that people have made are theirs.
-    if (location === nothing || !location?.startsWith(`${lakeUri}/${PREFIX.gold}`)) continue;
-    const columns = known.StorageDescriptor?.Columns ?? [];
-    isDone = (await catalog.replace(database, known, pointedAt(known, columns, nothing))) && isDone;
-  }
-  return isDone;
+    if (location === nothing || !location?.startsWith(`${lakeUri}/${PREFIX.gold}`)) return true;
+    return catalog.replace(database, known, pointedAt(known, known.StorageDescriptor?.Columns ?? [], nothing));
+  });
+  return [...placed, ...emptied].every(Boolean);
 }
 
 /** True where somebody has changed the columns of a published table: the one of its run has them as they were built. */

@@ -1,5 +1,5 @@
 import { JobError } from '../errors.ts';
-import type { SqlValue } from './index.ts';
+import type { SingleRow, SqlValue } from './index.ts';
 
 /** A piece of SQL text; comments and spaces are pieces too, so that all of them together are the text again. */
 export interface Token {
@@ -19,6 +19,9 @@ export interface Shift {
 const PARAMETER_MAX_CHARS = 1_024;
 /** And statements of at most this many bytes. */
 const STATEMENT_MAX_BYTES = 262_144;
+/** Selects of one statement: the engine takes 100 stages, a select needs three or four. */
+const BATCH_SELECTS_MAX = 16;
+const BATCH_BYTES_MAX = 200_000;
 const READING = /^(select|with|values|table|explain|describe|desc|show|\()$/i;
 const LAYERS = new Set(['bronze', 'silver', 'gold_dev', 'gold_prod']);
 const BEFORE_TABLE = /^(from|join|table|describe|desc)$/i;
@@ -212,4 +215,22 @@ function pairsOf(text: string): Set<string> {
 function nameOf({ kind, text }: Token): string | undefined {
   if (kind === 'word') return text.toLowerCase();
   return kind === 'quoted' ? text.slice(1, -1).toLowerCase() : undefined;
+}
+
+/** Statements of several selects: none is too long or has more stages than the engine takes. */
+export function batchesOf(selects: readonly SingleRow[]): SingleRow[][] {
+  const batches: SingleRow[][] = [];
+  let bytes = 0;
+  for (const select of selects) {
+    const size = Buffer.byteLength(select.sql);
+    const last = batches.at(-1);
+    if (last === undefined || last.length >= BATCH_SELECTS_MAX || bytes + size > BATCH_BYTES_MAX) {
+      batches.push([select]);
+      bytes = size;
+    } else {
+      last.push(select);
+      bytes += size;
+    }
+  }
+  return batches;
 }

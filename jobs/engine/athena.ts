@@ -5,11 +5,12 @@ import { readContracts } from '../lake/contracts.ts';
 import { goldTablePrefix, type Target } from '../lake/keys.ts';
 import { EMPTY_STATE, hashOf, type LakeState, latestManifest, type OutputFile, objectsOf } from '../lake/manifest.ts';
 import type { LakeStore } from '../lake/store.ts';
-import { databasePrefix, goldTable, openCatalog } from './athena-catalog.ts';
+import { databasePrefix, goldTable, listedOnce, openCatalog } from './athena-catalog.ts';
 import { type StatementRunner, statementRunner } from './athena-client.ts';
 import { publishTarget, TARGETS, unusedTables } from './athena-publish.ts';
 import { goldRelation, type Places, type Relation, runTable, sourceRelation, verifyGold } from './athena-relations.ts';
 import {
+  batchesOf,
   bound,
   identifier,
   namedTables,
@@ -28,7 +29,6 @@ import {
   type ResultSet,
   type Schema,
   type SessionRequest,
-  type SingleRow,
   type SqlEngine,
   type SqlValue,
 } from './index.ts';
@@ -39,12 +39,20 @@ export interface AthenaOptions extends AwsOptions {
   name: string;
   /** Workgroup of queries, where it is not the one of their target. */
   workGroup?: string;
-  /** Aborted: the query at hand is cancelled. */
+  /** Aborted: the queries at work are cancelled. */
   signal?: AbortSignal;
   /** How long a query may wait for its turn; default 10 minutes. */
   queueTimeoutMs?: number;
+  /** Statements of a session at work together; default `STATEMENTS_AT_ONCE`. */
+  statementsAtOnce?: number;
 }
 
+/**
+ * Each waits a second or two whatever it reads, so most of a run is waiting. Athena counts running and queued statements of the whole account
+ * against its quota, differently by region (docs.aws.amazon.com/athena/latest/ug/service-limits.html; its example is 25): a run leaves room for
+ * people's questions and for a second run.
+ */
+const STATEMENTS_AT_ONCE = 8;
 /** Databases whose tables describe the lake. */
 const LAYER_DATABASES = ['bronze', 'silver', 'gold_dev', 'gold_prod'];
 /** A build whose statement fails on Athena's side is begun anew under another prefix this often. */
@@ -53,14 +61,12 @@ const BUILDS_MAX = 3;
 const ATTEMPTS_MAX = 20;
 const PUBLISHES_MAX = 5;
 const NEAR_NAMES = 5;
-/** Selects of one statement: the engine takes 100 stages, a select needs three or four. Its text may have 256 KiB. */
-const BATCH_SELECTS_MAX = 16;
-const BATCH_BYTES_MAX = 200_000;
 /** The largest limit there is; a table of more rows is no longer one that a model should sort. */
 const SORTED_ROWS_MAX = 2_147_483_647;
 
 interface Parts extends Places {
   runner: StatementRunner;
+  statementsAtOnce: number;
   workGroupOf(target: Target): string;
 }
 
@@ -77,6 +83,7 @@ export function openAthenaEngine(options: AthenaOptions): SqlEngine {
   const parts: Parts = {
     store,
     runner: statementRunner(options),
+    statementsAtOnce: options.statementsAtOnce ?? STATEMENTS_AT_ONCE,
     catalog: openCatalog(options),
     lakeUri: store.uri.replace(/\/+$/, ''),
     databaseOf: (layer) => `${prefix}${layer}`,
@@ -199,34 +206,41 @@ async function openSession(
   built: Set<Target>,
 ): Promise<EngineSession> {
   const { runner, databaseOf, workGroupOf } = parts;
-
+  const places = { ...parts, catalog: { ...parts.catalog, find: listedOnce(parts.catalog) } };
   const statement = { database: databaseOf(`gold_${target}`), workGroup: workGroupOf(target) };
-  const relations = new Map<string, Relation>();
-  let queries = 0;
+  const relations = new Map<string, Promise<Relation>>();
+  /** Statement to how often this session has asked it. */
+  const asked = new Map<string, number>();
 
   async function open(schema: Schema, table: string): Promise<Relation> {
-    if (schema === 'bronze' || schema === 'silver') return sourceRelation(parts, state, schema, table, true);
+    if (schema === 'bronze' || schema === 'silver') return sourceRelation(places, state, schema, table, true);
     const version = state.gold[schema === 'gold_prod' ? 'prod' : 'dev'];
     const file = version?.tables[table];
     if (schema === 'run' || version === undefined || file === undefined) {
       throw new Error(`there is no table ${schema}.${table}`);
     }
-    return goldRelation(parts, schema === 'gold_prod' ? 'prod' : 'dev', version, table, file);
+    return goldRelation(places, schema === 'gold_prod' ? 'prod' : 'dev', version, table, file);
   }
 
-  async function relationOf(schema: Schema, table: string): Promise<Relation> {
+  /** Looked at once, also for those who ask at the same time; what failed is looked at again. */
+  function relationOf(schema: Schema, table: string): Promise<Relation> {
     const key = `${schema}.${table}`;
-    const relation = relations.get(key) ?? (await open(schema, table));
+    const known = relations.get(key);
+    if (known !== undefined) return known;
+    const relation = open(schema, table);
     relations.set(key, relation);
+    relation.catch(() => relations.delete(key));
     return relation;
   }
 
   async function select(sql: string, parameters: readonly SqlValue[], maxRows: number): Promise<ResultSet> {
-    queries += 1;
+    // Not the how many-th of all: which comes first is chance.
+    const times = (asked.get(sql) ?? 0) + 1;
+    asked.set(sql, times);
     const finished = await runner.run({
       ...statement,
       ...bound(sql, parameters),
-      identity: [runId, 'query', queries],
+      identity: [runId, 'query', times],
       isRepeatable: true,
     });
     return runner.results(finished, maxRows);
@@ -237,6 +251,7 @@ async function openSession(
   }
 
   return {
+    atOnce: parts.statementsAtOnce,
     relation: async (schema, table) => (await relationOf(schema, table)).text,
     columns: async (schema, table) => [...(await relationOf(schema, table)).columns],
     async singleRows(selects) {
@@ -261,31 +276,13 @@ async function openSession(
       const name = runTable(request.model, runId);
       const file = await buildTable(parts, statement, { ...request, target, runId, name });
       const text = `${identifier(statement.database)}.${identifier(name)}`;
-      relations.set(`run.${request.model}`, { text, columns: request.columns });
+      relations.set(`run.${request.model}`, Promise.resolve({ text, columns: request.columns }));
       return file;
     },
     async close() {
       // Tables of the run stay: publishing needs their columns, and `gc` takes them when their version is gone.
     },
   };
-}
-
-/** Statements of several selects: none is too long or has more stages than the engine takes. */
-function batchesOf(selects: readonly SingleRow[]): SingleRow[][] {
-  const batches: SingleRow[][] = [];
-  let bytes = 0;
-  for (const select of selects) {
-    const size = Buffer.byteLength(select.sql);
-    const last = batches.at(-1);
-    if (last === undefined || last.length >= BATCH_SELECTS_MAX || bytes + size > BATCH_BYTES_MAX) {
-      batches.push([select]);
-      bytes = size;
-    } else {
-      last.push(select);
-      bytes += size;
-    }
-  }
-  return batches;
 }
 
 /** Writes the rows of a select under a prefix that nobody has used, and makes the run's table point at it. */

@@ -1,3 +1,4 @@
+import { atMost } from '../at-most.ts';
 import { JobError } from '../errors.ts';
 import { type Contract, readContracts } from '../lake/contracts.ts';
 import { quoteName, quoteText } from './embedded.ts';
@@ -51,12 +52,14 @@ export async function runTests(
   tests: readonly DataTest[],
   onTable?: (done: number) => void,
 ): Promise<TestResult[]> {
-  const found = new Map<DataTest, TestResult>();
+  const tables = [...Map.groupBy(tests, ({ schema, table }) => `${schema}.${table}`).values()];
   let done = 0;
-  for (const ofTable of Map.groupBy(tests, ({ schema, table }) => `${schema}.${table}`).values()) {
-    for (const [test, result] of await runTogether(session, ofTable)) found.set(test, result);
+  const results = await atMost(session.atOnce, tables, async (ofTable) => {
+    const ofThis = await runTogether(session, ofTable);
     onTable?.(++done);
-  }
+    return ofThis;
+  });
+  const found = new Map(results.flat());
   return tests.map((test) => found.get(test)!);
 }
 

@@ -194,6 +194,8 @@ async function openSession(
   }
 
   return {
+    // Each has the memory to itself, and all threads.
+    atOnce: 1,
     relation,
     async singleRows(selects) {
       const rows: SqlValue[][] = [];

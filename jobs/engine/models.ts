@@ -1,4 +1,5 @@
 import { Environment, Interpreter, parse, tokenize } from '@huggingface/jinja';
+import { atMost } from '../at-most.ts';
 import { JobError } from '../errors.ts';
 import { readContracts } from '../lake/contracts.ts';
 import type { Target } from '../lake/keys.ts';
@@ -43,7 +44,8 @@ interface Answers {
 }
 
 /**
- * Builds every model of the project, each after those it refers to. Tables of the run are seen by nobody but the session.
+ * Builds every model of the project, each as soon as those it refers to are there and the session takes one more. Tables of the run are
+ * seen by nobody but the session. After a failure no further one begins, and those at work end first.
  *
  * @returns model name to its table, ephemeral models left out
  * @throws `model_invalid` (78) for a template, a graph or a `.yml` that is wrong, `sql_invalid` (64) and `model_columns` (65), all naming the
@@ -56,40 +58,52 @@ export async function buildModels(
 ): Promise<Record<string, OutputFile>> {
   const render = openTemplates(project, options);
   const nodes = planModels(project, render);
-  const tables = nodes.filter((node) => node.materialized !== 'ephemeral');
-  const built: Record<string, OutputFile> = {};
+  const byName = new Map(nodes.map((node) => [node.model.name, node]));
+  const tables = nodes.filter((node) => node.materialized !== 'ephemeral').length;
+  let done = 0;
   /** Model to the text that stands for it. */
   const relations = new Map<string, string>();
-  for (const node of nodes) {
-    const { model, materialized } = node;
-    if (materialized !== 'ephemeral') options.onModel?.(model.name, Object.keys(built).length, tables.length);
-    await named(model, async () => {
-      const sources = new Map<string, string>();
-      for (const source of node.sources) {
-        const [schema = '', table = ''] = source.split('.');
-        sources.set(source, await session.relation(schema as 'silver' | 'bronze', table));
-      }
-      const previous = materialized === 'incremental' ? await previousRelation(session, model, options) : undefined;
-      const select = render(model, {
-        ref: (name) => relations.get(name)!,
-        source: (schema, table) => sources.get(`${schema}.${table}`)!,
-        config: () => {},
-        isIncremental: previous !== undefined,
-        self: previous ?? `run.${model.name}`,
-      });
-      if (materialized === 'ephemeral') {
-        relations.set(model.name, `(\n${select}\n)`);
-        return;
-      }
-      if (model.columns.length === 0) throw invalid(model.file, `no .yml declares the columns of ${model.name}`);
-      const merged = previous === undefined ? select : mergeSelect(model, node.config, previous, select);
-      const { areColumnsKnown = false } = options;
-      const request = { model: model.name, select: merged, columns: model.columns, sort: model.key, areColumnsKnown };
-      built[model.name] = await session.build(request);
-      relations.set(model.name, await session.relation('run', model.name));
+
+  async function build({ model, materialized, sources: names, config }: Node): Promise<OutputFile | undefined> {
+    const sources = new Map<string, string>();
+    for (const source of names) {
+      const [schema = '', table = ''] = source.split('.');
+      sources.set(source, await session.relation(schema as 'silver' | 'bronze', table));
+    }
+    const previous = materialized === 'incremental' ? await previousRelation(session, model, options) : undefined;
+    const select = render(model, {
+      ref: (name) => relations.get(name)!,
+      source: (schema, table) => sources.get(`${schema}.${table}`)!,
+      config: () => {},
+      isIncremental: previous !== undefined,
+      self: previous ?? `run.${model.name}`,
     });
+    if (materialized === 'ephemeral') {
+      relations.set(model.name, `(\n${select}\n)`);
+      return undefined;
+    }
+    if (model.columns.length === 0) throw invalid(model.file, `no .yml declares the columns of ${model.name}`);
+    const merged = previous === undefined ? select : mergeSelect(model, config, previous, select);
+    const { areColumnsKnown = false } = options;
+    const request = { model: model.name, select: merged, columns: model.columns, sort: model.key, areColumnsKnown };
+    const file = await session.build(request);
+    relations.set(model.name, await session.relation('run', model.name));
+    done += 1;
+    return file;
   }
-  return built;
+
+  const files = await atMost(
+    session.atOnce,
+    nodes,
+    async (node) => {
+      if (node.materialized !== 'ephemeral') options.onModel?.(node.model.name, done, tables);
+      return named(node.model, () => build(node));
+    },
+    ({ refs }) => [...refs].map((name) => byName.get(name)!),
+  );
+  // In the order of the graph, whichever ended first.
+  const built = nodes.map(({ model }, index) => [model.name, files[index]] as const);
+  return Object.fromEntries(built.filter((pair): pair is [string, OutputFile] => pair[1] !== undefined));
 }
 
 /**
@@ -251,9 +265,9 @@ select ${columns} from ${previous} as old_rows where not exists (select 1 from n
 }
 
 /** Errors of the engine do not know which model they are about. */
-async function named(model: Model, action: () => Promise<void>): Promise<void> {
+async function named<T>(model: Model, action: () => Promise<T>): Promise<T> {
   try {
-    await action();
+    return await action();
   } catch (error) {
     if (!(error instanceof JobError) || error.place.file !== undefined) throw error;
     const options = {

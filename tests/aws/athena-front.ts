@@ -10,6 +10,8 @@ import { runOnTrino, type TrinoColumn } from './trino-client.ts';
 
 const QUERY_MAX_BYTES = 262_144;
 const PAGE_MAX_ROWS = 1_000;
+/** The Trino behind it has one node and little memory: further queries wait for their turn, as they do at Athena. */
+const TRINO_AT_ONCE = 4;
 
 /** What the next queries do instead of what they should; a test sets it and it wears off. */
 export interface Switches {
@@ -30,6 +32,8 @@ export interface Switches {
   queue: { match: RegExp; ms: number } | undefined;
   /** Queries stay RUNNING at least this long. */
   runMs: number;
+  /** Queries that match stay RUNNING as long as this is set. */
+  hold: RegExp | undefined;
 }
 
 export interface AthenaFront {
@@ -100,7 +104,9 @@ export function athenaFront(motoUrl: string, trinoUrl: string, region: string): 
     failAfter: undefined,
     queue: undefined,
     runMs: 0,
+    hold: undefined,
   };
+  const onTrino = new Set<string>();
 
   async function start(request: StartRequest): Promise<object> {
     const { QueryString: sql, ClientRequestToken: token, WorkGroup: workGroup = 'primary' } = request;
@@ -152,7 +158,7 @@ export function athenaFront(motoUrl: string, trinoUrl: string, region: string): 
       updateCount: undefined,
     };
     executions.push(execution);
-    run(execution, { motoUrl, trinoUrl, region, switches }).catch((error: unknown) => {
+    run(execution, { motoUrl, trinoUrl, region, switches, onTrino }).catch((error: unknown) => {
       finish(execution, 'FAILED', `GENERIC_INTERNAL_ERROR: ${String(error)}`, { errorType: 200, isRetryable: true });
     });
     return { QueryExecutionId: id };
@@ -240,13 +246,20 @@ function takeThrottle({ throttle }: Switches, operation: string): void {
 
 async function run(
   execution: Execution,
-  { motoUrl, trinoUrl, region, switches }: { motoUrl: string; trinoUrl: string; region: string; switches: Switches },
+  {
+    motoUrl,
+    trinoUrl,
+    region,
+    switches,
+    onTrino,
+  }: { motoUrl: string; trinoUrl: string; region: string; switches: Switches; onTrino: Set<string> },
 ): Promise<void> {
   const { kind, sql } = execution;
   const isOver = (): boolean => execution.completedAt !== undefined;
   if (switches.queue?.match.test(sql)) {
     for (const until = Date.now() + switches.queue.ms; Date.now() < until && !isOver(); ) await sleep(20);
   }
+  while (onTrino.size >= TRINO_AT_ONCE && !isOver()) await sleep(20);
   if (isOver()) return;
   execution.state = 'RUNNING';
   if (/\bexternal_location\b/i.test(sql) && kind.isTableAsSelect && execution.isEnforced) {
@@ -258,6 +271,7 @@ async function run(
     );
   }
   const started = Date.now();
+  onTrino.add(execution.id);
   const end = await runOnTrino(
     trinoUrl,
     toTrino(sql, kind, execution.parameters, execution.output),
@@ -266,8 +280,8 @@ async function run(
       execution.scannedBytes = progress.scannedBytes;
       return !isOver() && (execution.cutoff === undefined || progress.scannedBytes <= execution.cutoff);
     },
-  );
-  while (!isOver() && Date.now() - started < switches.runMs) await sleep(20);
+  ).finally(() => onTrino.delete(execution.id));
+  while (!isOver() && (Date.now() - started < switches.runMs || switches.hold?.test(sql))) await sleep(20);
   if (isOver()) return;
   if (execution.cutoff !== undefined && execution.scannedBytes > execution.cutoff) {
     return finish(execution, 'CANCELLED', 'Bytes scanned limit was exceeded');
