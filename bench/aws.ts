@@ -113,8 +113,10 @@ interface WithCount {
   count: Counted;
   /** Requests to S3 and Glue that the engine behind Athena made. */
   engineRequests: number;
-  /** Seconds that its queries were queued and running on Athena's side. */
+  /** Seconds in which at least one of its queries was queued or running on Athena's side. */
   engineSeconds: number;
+  /** How many there were in these seconds, on average. */
+  queriesAtOnce: number;
 }
 
 async function counted(aws: LocalAws, action: () => Promise<number>): Promise<WithCount> {
@@ -127,11 +129,17 @@ async function counted(aws: LocalAws, action: () => Promise<number>): Promise<Wi
   const executions = aws.athena!.executions.slice(from);
   const calls = [...own, ...engines];
   const count = (kind: Kind): number => calls.filter((call) => kindOf(call) === kind).length;
+  let [coveredTo, coveredMs, queryMs] = [0, 0, 0];
+  for (const { submittedAt, completedAt = 0 } of executions.toSorted((a, b) => a.submittedAt - b.submittedAt)) {
+    queryMs += completedAt - submittedAt;
+    coveredMs += Math.max(0, completedAt - Math.max(coveredTo, submittedAt));
+    coveredTo = Math.max(coveredTo, completedAt);
+  }
   return {
     value,
     engineRequests: engines.length,
-    engineSeconds:
-      executions.reduce((sum, { submittedAt, completedAt = 0 }) => sum + (completedAt - submittedAt), 0) / 1e3,
+    engineSeconds: coveredMs / 1e3,
+    queriesAtOnce: queryMs / coveredMs,
     count: {
       scannedBytes: executions.map(({ scannedBytes }) => scannedBytes),
       writeRequests: count('write'),
@@ -154,12 +162,12 @@ function kindOf({ operation, headers }: Call): Kind {
   return /^(DeleteObject|AbortMultipartUpload)$/.test(operation) ? 'free' : 'write';
 }
 
-/** Where the time of a run on S3 goes: it asks one question after the other, and waits for each. */
-function reportTime({ value, engineSeconds, engineRequests, count }: WithCount): void {
+/** Where the time of a run on S3 goes: most of it waits for queries. */
+function reportTime({ value, engineSeconds, queriesAtOnce, engineRequests, count }: WithCount): void {
   const share = (100 * engineSeconds) / value;
   const { scannedBytes, writeRequests, readRequests, glueRequests } = count;
   say(
-    `       of its time ${share.toFixed(0)} % is ${scannedBytes.length} queries on Athena's side, one after the other; beside them ${writeRequests} writes and lists and ${readRequests} reads of S3 and ${glueRequests} requests of Glue, ${engineRequests} of all of them by the engine`,
+    `       of its time ${share.toFixed(0)} % is ${scannedBytes.length} queries on Athena's side, ${queriesAtOnce.toFixed(1)} at once; beside them ${writeRequests} writes and lists and ${readRequests} reads of S3 and ${glueRequests} requests of Glue, ${engineRequests} of all of them by the engine`,
   );
 }
 

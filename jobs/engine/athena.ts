@@ -74,7 +74,7 @@ interface Parts extends Places {
  * The engine on Athena and Glue, over a lake on S3. Databases, workgroups and the tables of bronze and silver are made by `terraform/`.
  *
  * What differs from the engine in the process: silver is read where it lies, so a session fails (`object_damaged`) when a partition is
- * replaced under it; tables are published one after the other, each of them at once; a table of gold may be several objects, its
+ * replaced under it; tables are published a few at a time, each of them in one step; a table of gold may be several objects, its
  * `OutputFile` then has their prefix as key, the sum of their bytes, and as hash the one of the lines `<name> <bytes> <version>`.
  */
 export function openAthenaEngine(options: AthenaOptions): SqlEngine {
