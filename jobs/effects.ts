@@ -7,7 +7,7 @@ import type { SqlEngine } from './engine/index.ts';
 import { openEngine } from './engine/open.ts';
 import { JobError } from './errors.ts';
 import { makeScratch, openFolderLake, sweepStaging } from './lake/folder.ts';
-import { acquireLease } from './lake/lease.ts';
+import { acquireLease, type Lease } from './lake/lease.ts';
 import type { LakeStore } from './lake/store.ts';
 import { createLog, type Log } from './log.ts';
 import { type Progress, silentProgress, terminalProgress } from './progress.ts';
@@ -55,10 +55,12 @@ export async function withEffects<T>(
   const log = createLog(config.logLevel, config.secrets);
   const place = await openPlace(config);
   const { store } = place;
-  const lease = options.isWriter ? await acquireLease(store, 'writer', options.job, now, log) : undefined;
+  // Before the lease is taken: whoever is stopped just then gives it back.
   const stop = stopOnSignals();
+  let lease: Lease | undefined;
   let scratch: string | undefined;
   try {
+    if (options.isWriter) lease = await acquireLease(store, 'writer', options.job, now, log);
     if (lease !== undefined && options.isSweeper !== true) await place.sweep(now());
     scratch = await place.makeScratch();
     await mkdir(config.cacheDir, { recursive: true, mode: 0o700 });
