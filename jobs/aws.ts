@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { JobError } from './errors.ts';
+import { JobError, stopped } from './errors.ts';
 
 /** Where AWS is. What is left out comes from where the SDK looks: environment, profile, the machine's role. */
 export interface AwsOptions {
@@ -227,12 +227,6 @@ function isNetwork(error: unknown): boolean {
 
 function regionOf(error: AwsError): string | undefined {
   return error.Region ?? error.$response?.headers?.['x-amz-bucket-region'];
-}
-
-function stopped(): JobError {
-  return new JobError('stopped', 'tempfail', 'stopped by a signal', {
-    hint: 'what was committed is whole; run it again to go on',
-  });
 }
 
 function firstLine(text: string): string {

@@ -18,3 +18,8 @@ if (process.pid === 1) {
 
 const { main } = await import('./commands/index.ts');
 process.exitCode = await main(process.argv.slice(2), process.env);
+
+// All is done and said, and whoever reads it has it. What a failed job has left under way (a download whose turn never came) would hold the
+// process for as long as its time-outs are.
+await Promise.all([process.stdout, process.stderr].map((stream) => new Promise((done) => stream.write('', done))));
+setTimeout(() => process.exit(), 1_000).unref();

@@ -3,9 +3,10 @@ import { mkdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Config } from './config.ts';
+import { interruptStatements } from './engine/embedded.ts';
 import type { SqlEngine } from './engine/index.ts';
 import { openEngine } from './engine/open.ts';
-import { JobError } from './errors.ts';
+import { JobError, stopped } from './errors.ts';
 import { makeScratch, openFolderLake, sweepStaging } from './lake/folder.ts';
 import { acquireLease, type Lease } from './lake/lease.ts';
 import type { LakeStore } from './lake/store.ts';
@@ -76,9 +77,13 @@ export async function withEffects<T>(
       await engine.close();
     }
   } finally {
-    stop.dispose();
-    if (scratch !== undefined) await rm(scratch, { recursive: true, force: true });
-    await lease?.release();
+    try {
+      if (scratch !== undefined) await rm(scratch, { recursive: true, force: true });
+      await lease?.release();
+    } finally {
+      // Last: giving back a lease on a store that does not answer takes minutes, and belongs to the grace.
+      stop.dispose();
+    }
   }
 }
 
@@ -115,11 +120,7 @@ async function openPlace({ lakeUri, aws }: Config): Promise<Place> {
 
 /** Throws where the command has been asked to stop. Called between units of work, so that none is left half done. */
 export function stopIfAsked(signal: AbortSignal): void {
-  if (signal.aborted) {
-    throw new JobError('stopped', 'tempfail', 'stopped by a signal', {
-      hint: 'what was committed is whole; run it again to go on',
-    });
-  }
+  if (signal.aborted) throw stopped();
 }
 
 /** Sorts by time and is unique: `20261121t065400-3f9a`. */
@@ -132,10 +133,13 @@ function stopOnSignals(): { signal: AbortSignal; dispose: () => void } {
   const controller = new AbortController();
   let timer: NodeJS.Timeout | undefined;
   const onSignal = (name: NodeJS.Signals): void => {
-    const code = name === 'SIGINT' ? 130 : 143;
-    if (controller.signal.aborted) process.exit(code);
+    const end = (): void => {
+      interruptStatements();
+      process.exit(name === 'SIGINT' ? 130 : 143);
+    };
+    if (controller.signal.aborted) end();
     controller.abort();
-    timer = setTimeout(() => process.exit(code), GRACE_MS);
+    timer = setTimeout(end, GRACE_MS);
     timer.unref();
   };
   process.on('SIGTERM', onSignal);

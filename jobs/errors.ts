@@ -65,6 +65,13 @@ export class JobError extends Error {
   }
 }
 
+/** What a job that was asked to stop ends with, once the unit at hand is whole. */
+export function stopped(): JobError {
+  return new JobError('stopped', 'tempfail', 'stopped by a signal', {
+    hint: 'what was committed is whole; run it again to go on',
+  });
+}
+
 /** True for a file-system error with one of these codes (`ENOENT`, `EEXIST`, ...). */
 export function isErrno(error: unknown, ...codes: string[]): error is NodeJS.ErrnoException {
   // Not `instanceof`: an error of Node's own modules may come from another realm (as it does under Jest).

@@ -3,6 +3,7 @@ import { readdirSync } from 'node:fs';
 import { mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { finished, listenlake, ROOT, start } from './command-line.ts';
 
 let folder: string;
@@ -63,6 +64,8 @@ describe('usage', () => {
     [['transform', '--rebuild', '--stage'], '--stage and --rebuild exclude each other'],
     [['transform', '--max-tasks', '4'], '--max-tasks goes with --plan'],
     [['transform', '--plan', '--max-tasks', '0'], '--max-tasks 0 is not from 1 to 1000'],
+    [['transform', '--min-rows', '4'], '--min-rows goes with --plan'],
+    [['transform', '--plan', '--min-rows', '0'], '--min-rows 0 is not from 1 to 1000000000'],
     [['transform', '--plan', '--max-tasks', 'many'], '--max-tasks "many" is not a whole number'],
     [['transform', '--stage', '--from', '2026-01'], '--from "2026-01" is not a date'],
     [['doctor', '--user', 'a', '--user', 'b'], '--user is given more than once'],
@@ -154,9 +157,32 @@ describe('sql', () => {
     const run = await finished(child);
     expect([run.code, run.stderr]).toEqual([0, '']);
   });
+
+  it.each(['SIGINT', 'SIGTERM'] as const)('F38: %s ends a question that would take hours', async (signal) => {
+    const endless = 'select sum(hash(a.range * b.range)) from range(3000000) as a, range(3000000) as b';
+    const child = start(['sql', '--lake', lake, endless]);
+    const done = finished(child);
+    // It listens once it has a folder of its own.
+    const isAtWork = (): boolean =>
+      readdirSync(join(lake, '.staging')).some((name) => name.startsWith(`${child.pid}-`));
+    while (!isAtWork() && child.exitCode === null) await sleep(20);
+    child.kill(signal);
+    const run = await done;
+    expect([run.code, run.stdout]).toEqual([75, '']);
+    expect(run.stderr).toMatch(/^listenlake: stopped by a signal \(.*\)\n$/);
+    expect(readdirSync(join(lake, '.staging'))).toEqual([]);
+  });
 });
 
 describe('the program', () => {
+  it('ends when all is said, whatever is still under way', async () => {
+    const underWay = `--import=data:text/javascript,${encodeURIComponent('setInterval(() => {}, 1_000)')}`;
+    const run = await listenlake(['doctor', '--lake', join(folder, 'empty')], { NODE_OPTIONS: underWay });
+    expect([run.code, run.stderr]).toEqual([0, '']);
+    const refused = await listenlake(['sql', '--lake', lake, 'selec 1'], { NODE_OPTIONS: underWay });
+    expect([refused.code, refused.stdout]).toEqual([64, '']);
+  });
+
   it('starts through a symlink, from another folder', async () => {
     const link = join(folder, 'listenlake');
     await symlink(join(ROOT, 'listenlake'), link);

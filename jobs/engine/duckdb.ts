@@ -5,13 +5,13 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
-import { isErrno, JobError } from '../errors.ts';
+import { isErrno, JobError, stopped } from '../errors.ts';
 import { CATALOG_KEY, goldKey, PREFIX } from '../lake/keys.ts';
 import { EMPTY_STATE, type LakeState, latestManifest, type OutputFile } from '../lake/manifest.ts';
 import type { LakeStore } from '../lake/store.ts';
 import { type CatalogTable, catalogTables, fingerprintOf, unreadableSelect } from './duckdb-catalog.ts';
 import { describeSelect, runSelect, translateSqlError, unknownTableOf } from './duckdb-select.ts';
-import { literalPath, messageOf, openEmbedded, quoteName, quoteText } from './embedded.ts';
+import { connectTo, disconnect, literalPath, messageOf, openEmbedded, quoteName, quoteText } from './embedded.ts';
 import type {
   BuildRequest,
   EngineSession,
@@ -33,10 +33,14 @@ export interface DuckDbOptions {
   /** In MiB, for each of the catalog and a session. */
   memoryMb: number;
   threads: number;
+  /** Aborted: a query that is at work, which changes nothing, ends at once; a session is left to its owner. */
+  signal?: AbortSignal | undefined;
 }
 
 /** Objects are hashed this many at a time. */
 const HASHES_AT_ONCE = 8;
+/** How often a query that is to end is told so. */
+const INTERRUPT_MS = 100;
 const SCHEMAS = ['bronze', 'silver', 'gold_dev', 'gold_prod'] as const;
 
 /** An open catalog: one version of it, whatever is renamed over it meanwhile. */
@@ -51,7 +55,7 @@ interface Reader {
 
 /** The engine in this process over a lake in a folder. @throws `lake_path_invalid` (78) for a folder whose name DuckDB cannot open */
 export async function openDuckDbEngine(options: DuckDbOptions): Promise<SqlEngine> {
-  const { store, root, scratch } = options;
+  const { store, root, scratch, signal } = options;
   if (root.includes('?')) {
     throw new JobError('lake_path_invalid', 'config', `a lake cannot lie in ${root}: its path has a question mark`, {
       hint: 'use another folder',
@@ -130,15 +134,26 @@ export async function openDuckDbEngine(options: DuckDbOptions): Promise<SqlEngin
       const used = await inTurn(currentReader);
       // A connection for each query: a second statement would cut off the rows of the first.
       let connection: DuckDBConnection | undefined;
+      let asking: NodeJS.Timeout | undefined;
+      const interrupt = (): void => {
+        connection?.interrupt();
+        // Between two statements there is none to hear it.
+        asking ??= setInterval(interrupt, INTERRUPT_MS);
+      };
+      signal?.addEventListener('abort', interrupt);
       try {
-        connection = await used.instance.connect();
+        connection = await connectTo(used.instance);
+        if (signal?.aborted) throw stopped();
         await connection.run(`use ${target === 'prod' ? 'gold_prod' : 'gold_dev'}`);
         return await runSelect(connection, sql, parameters, maxRows);
       } catch (error) {
+        if (signal?.aborted) throw stopped();
         const unknown = unknownTableOf(error);
         throw unknown === undefined ? error : await withNearNames(connection!, error as JobError, unknown);
       } finally {
-        connection?.closeSync();
+        signal?.removeEventListener('abort', interrupt);
+        clearInterval(asking);
+        if (connection !== undefined) disconnect(connection);
         used.queries -= 1;
         closeUnused(used);
       }

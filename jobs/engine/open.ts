@@ -11,7 +11,7 @@ import type { SqlEngine } from './index.ts';
 /**
  * The engine that fits the lake: for a folder, the one in this process; for one on S3, the account's.
  *
- * @param signal aborted: a query that runs elsewhere is cancelled
+ * @param signal aborted: a query is cancelled
  */
 export async function openEngine(
   store: LakeStore,
@@ -33,6 +33,7 @@ export async function openEngine(
     scratch,
     memoryMb: config.memoryMb,
     threads: config.threads,
+    signal,
   });
 }
 

@@ -73,7 +73,8 @@ export async function startEndpoint(
       outgoing.writeHead(fault.status, { 'content-type': contentTypeOf(fault.body), ...fault.headers });
       return void outgoing.end(fault.body);
     }
-    if (fault?.kind === 'delay') await sleep(fault.ms);
+    // A test may end before it.
+    if (fault?.kind === 'delay') await sleep(fault.ms, undefined, { ref: false });
     const handler = athena(call.operation);
     const good = handler === undefined ? await pass(upstream, call) : await handled(handler, call);
     if (fault?.kind === 'lose-answer') return void incoming.socket.destroy();
