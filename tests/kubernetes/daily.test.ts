@@ -2,8 +2,9 @@
  * The daily DAG on a real cluster: Airflow with no more rights than airflow/kubernetes/ gives it starts the project's image as pods, on S3,
  * Glue and Athena of this machine. What it publishes must be what the same files give in a folder.
  */
+import { createHash } from 'node:crypto';
 import { mkdtempSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
+import { readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -14,8 +15,9 @@ import { openEngine } from '../../jobs/engine/open.ts';
 import { readProject } from '../../jobs/engine/project.ts';
 import { generateIntoFolder } from '../../jobs/extract-events.ts';
 import { openFolderLake } from '../../jobs/lake/folder.ts';
-import { REPORT_KEY } from '../../jobs/lake/keys.ts';
+import { landingKey, REPORT_KEY } from '../../jobs/lake/keys.ts';
 import { openS3Lake } from '../../jobs/lake/s3.ts';
+import type { LakeStore } from '../../jobs/lake/store.ts';
 import { REGION } from '../aws/local.ts';
 import { listenlake } from '../command-line.ts';
 import { tableDifferences } from '../table-difference.ts';
@@ -29,6 +31,17 @@ const SOURCE = {
   tracks: 300,
   end: '2026-11-01',
   exportPlays: 1_000,
+  exportYears: 1,
+  faults: true,
+};
+/** What the job of dags/outcomes.py that is killed makes. */
+const KILLED_SOURCE = {
+  seed: 2,
+  users: 1,
+  days: 1,
+  tracks: 20,
+  end: '2026-11-01',
+  exportPlays: 50,
   exportYears: 1,
   faults: true,
 };
@@ -58,6 +71,11 @@ if (ground === undefined) {
   const models = modelGraph(project, { dialect: 'athena', target: 'prod', asOf: '2026-11-01T00:00:00.000Z' })
     .filter(({ materialized }) => materialized !== 'ephemeral')
     .map(({ name }) => name);
+  const place = { endpoint: local.endpoint.url, region: REGION };
+  const openStore = (): Promise<LakeStore> => {
+    Object.assign(process.env, { AWS_ACCESS_KEY_ID: 'test', AWS_SECRET_ACCESS_KEY: 'test' });
+    return openS3Lake(lake.uri, { ...place, isPathStyle: true, scratch: join(work, 'scratch') });
+  };
   let airflow: Airflow;
 
   beforeAll(async () => {
@@ -79,7 +97,7 @@ if (ground === undefined) {
     expect([sent.code, sent.stderr]).toEqual([0, '']);
     airflow = await startAirflowOn(ground, work, {
       folders: ['airflow/dags', 'tests/kubernetes/dags'],
-      dags: ['listenlake_daily', 'outcomes'],
+      dags: ['listenlake_daily', 'outcomes', 'killed_deferred'],
     });
   }, RUN_TIMEOUT_MS);
   afterAll(() => airflow?.stop(), 120_000);
@@ -109,9 +127,7 @@ if (ground === undefined) {
   );
 
   it('gold_prod is what the same files give in a folder', async () => {
-    Object.assign(process.env, { AWS_ACCESS_KEY_ID: 'test', AWS_SECRET_ACCESS_KEY: 'test' });
-    const place = { endpoint: local.endpoint.url, region: REGION };
-    const store = await openS3Lake(lake.uri, { ...place, isPathStyle: true, scratch: join(work, 'scratch') });
+    const store = await openStore();
     const aws = openAthenaEngine({ ...place, store, name: lake.environment.LISTENLAKE_AWS_NAME! });
     const config = { memoryMb: 256, threads: 2, aws: { name: 'unused', workGroup: undefined, isPathStyle: true } };
     const duck = await openEngine(await openFolderLake(folder), { config, scratch: join(folder, '.staging') });
@@ -179,6 +195,45 @@ if (ground === undefined) {
       for (const task of ['load_wrong', 'load_wrong_deferred'])
         expect(await logOfLastTry(task)).toMatch(/exit 64, wrong arguments/);
       expect(JSON.stringify(await airflow.call('GET', `${path}/load_unreachable/logs/1`))).toMatch(/exit 69/);
+    },
+    RUN_TIMEOUT_MS,
+  );
+
+  it(
+    'a deferred task whose pod is killed at its work is tried again, and succeeds',
+    async () => {
+      const { calls, rules } = local.endpoint;
+      const run = '/dags/killed_deferred/dagRuns/once';
+      const task = async (): Promise<TaskInstance> =>
+        (await airflow.call('GET', `${run}/taskInstances/extract_killed`)) as TaskInstance;
+      // One of its files gets through; the next is held back for as long as it takes to kill it.
+      rules.push({ operation: 'PutObject', fault: { kind: 'delay', ms: 20_000 }, after: 1, times: 1_000 });
+      const seen = calls.length;
+      const puts = (): number => calls.slice(seen).filter(({ operation }) => operation === 'PutObject').length;
+      await airflow.call('POST', '/dags/killed_deferred/dagRuns', { dag_run_id: 'once', logical_date: null });
+      await until('the job to be in the middle of its files', async () => puts() > 1, RUN_TIMEOUT_MS);
+      await until('the task to be deferred', async () => (await task()).state === 'deferred', RUN_TIMEOUT_MS);
+      const pod = await cluster.kubectl(['get', 'pods', '-l', 'task_id=extract_killed', '-o', 'name']);
+      await cluster.kubectl(['delete', pod.trim(), '--force', '--grace-period=0']);
+      rules.length = 0;
+      expect(await finished(airflow, 'killed_deferred', 'once')).toEqual([
+        expect.objectContaining({ state: 'success' }),
+      ]);
+      const { try_number } = await task();
+      expect(try_number).toBeGreaterThan(1);
+      const first = JSON.stringify(await airflow.call('GET', `${run}/taskInstances/extract_killed/logs/1`));
+      expect(first).toContain('Pausing task as DEFERRED');
+      // All its files are there, whole: the same seed gives the same bytes.
+      const made = join(work, 'killed');
+      await generateIntoFolder(KILLED_SOURCE, made);
+      const files = (await readdir(made, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile());
+      expect(files.length).toBeGreaterThan(2);
+      const store = await openStore();
+      for (const { parentPath, name } of files) {
+        const bytes = await readFile(join(parentPath, name));
+        const key = landingKey(createHash('sha256').update(bytes).digest('hex'), name);
+        expect([name, (await store.head(key))?.bytes]).toEqual([name, bytes.length]);
+      }
     },
     RUN_TIMEOUT_MS,
   );

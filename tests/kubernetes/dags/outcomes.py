@@ -18,3 +18,6 @@ with flow("outcomes", doc=__doc__, deadline=timedelta(hours=1)):
         job("load", "--no-such-flag", task_id="load_wrong", trigger_rule="all_done"),
         job("load", "--no-such-flag", task_id="load_wrong_deferred", trigger_rule="all_done", deferrable=True),
     )
+
+with flow("killed_deferred", doc="A job that waits deferred while its pod is taken away.", deadline=timedelta(hours=1)):
+    job("extract", "events", *SMALL, "--seed=2", task_id="extract_killed", deferrable=True)
