@@ -15,7 +15,7 @@ from datetime import timedelta
 from airflow.sdk import Asset, Param, chain
 
 from include.flow import flow
-from include.job import job, stage_arguments
+from include.job import PLAN, job, stage_arguments
 
 PARAMS = {
     "tracks_csv": Param("", type="string", title="File of the inbox", description="Empty: everything in the inbox."),
@@ -39,7 +39,7 @@ ASIDE = {"pool": "default_pool"}
 NO_BACKFILL = "{{ dag_run.run_type != 'backfill' }}"
 
 with flow("listenlake_daily", cron="0 4 * * *", doc=__doc__, deadline=timedelta(hours=3), params=PARAMS):
-    plan = job("transform", "--plan", task_id="transform_plan", result_field="partitions", only_if=NO_BACKFILL, **ASIDE)
+    plan = job("transform", *PLAN, task_id="transform_plan", result_field="partitions", only_if=NO_BACKFILL, **ASIDE)
     chain(
         job("extract", "/inbox/{{ params.tracks_csv }}", needs=["inbox"]),
         job(

@@ -21,6 +21,7 @@ in outcome.py. The settings are environment variables of Airflow's (of every com
     LISTENLAKE_JOB_INBOX       a folder (docker) or a volume claim (kubernetes) with files to take in; none: only landing is loaded
     LISTENLAKE_JOB_LOGIN       the same with what `listenlake login` left, for the jobs that ask Spotify
     LISTENLAKE_JOB_POOL        a pool with one slot, so that writers queue instead of coming back later; it must exist
+    LISTENLAKE_JOB_STAGE_ROWS  from how many rows of bronze a task transform is shared; none: the job's own default
     LISTENLAKE_JOB_NAMESPACE   kubernetes: where the pods run; default listenlake
     LISTENLAKE_JOB_USER        docker: uid:gid of the jobs. A folder lake belongs to the one who writes it: give its owner
     LISTENLAKE_JOB_ROLES       docker: a folder of the Docker host with one folder for each job: `credentials`, an AWS credentials file
@@ -46,6 +47,8 @@ INBOX = os.environ.get("LISTENLAKE_JOB_INBOX", "")
 LOGIN = os.environ.get("LISTENLAKE_JOB_LOGIN", "")
 ROLES = os.environ.get("LISTENLAKE_JOB_ROLES", "")
 POOL = os.environ.get("LISTENLAKE_JOB_POOL", "default_pool")
+
+STAGE_ROWS = os.environ.get("LISTENLAKE_JOB_STAGE_ROWS", "")
 
 # A killed job holds the writer's lease for up to a minute: sooner, a retry would only find it held.
 RETRY_DELAY = timedelta(seconds=int(os.environ.get("LISTENLAKE_JOB_RETRY_SECONDS", "90")))
@@ -117,6 +120,10 @@ def _partial(command: str, *, task_id: str | None = None, needs: Sequence[str] =
 
 
 job.partial = _partial
+
+
+PLAN = ("--plan", f"--min-rows={STAGE_ROWS}" if STAGE_ROWS else "")
+"""How transform is asked into what intervals it may be shared."""
 
 
 def stage_arguments(partition: dict[str, Any]) -> list[str]:

@@ -35,6 +35,11 @@ export const TRANSFORM: Command = {
       requiresArg: true,
       describe: 'With --plan: at most so many intervals (default: 16)',
     },
+    'min-rows': {
+      type: 'string',
+      requiresArg: true,
+      describe: 'With --plan: it pays where each interval has so many rows of bronze (default: 250000)',
+    },
     stage: {
       type: 'boolean',
       default: false,
@@ -55,20 +60,17 @@ export const TRANSFORM: Command = {
           hint: 'give one',
         });
     }
-    if (isGiven(args, 'max-tasks') && !isGiven(args, 'plan'))
-      throw new JobError('usage_invalid', 'usage', '--max-tasks goes with --plan', { hint: 'leave it out' });
+    for (const flag of ['max-tasks', 'min-rows'])
+      if (isGiven(args, flag) && !isGiven(args, 'plan'))
+        throw new JobError('usage_invalid', 'usage', `--${flag} goes with --plan`, { hint: 'leave it out' });
     return undefined;
   },
   async run(args, effects, runId) {
     if (args.plan === true) {
-      const { planTransform, TASKS_MAX } = await import('../silver/plan.ts');
-      const tasks = optional(args['max-tasks']);
-      const tasksMax = tasks === undefined ? TASKS_MAX : whole('--max-tasks', tasks);
-      if (tasksMax < 1 || tasksMax > 1000)
-        throw new JobError('usage_invalid', 'usage', `--max-tasks ${tasks} is not from 1 to 1000`, {
-          hint: 'see --help',
-        });
-      const plan = await planTransform({ tasksMax }, effects);
+      const { planTransform, TASKS_MAX, TASK_ROWS_MIN } = await import('../silver/plan.ts');
+      const tasksMax = between(args, 'max-tasks', TASKS_MAX, 1_000);
+      const taskRowsMin = between(args, 'min-rows', TASK_ROWS_MIN, 1_000_000_000);
+      const plan = await planTransform({ tasksMax, taskRowsMin }, effects);
       return { text: planText(plan), json: { ...plan } };
     }
     const { from, to } = parseInterval(optional(args.from), optional(args.to));
@@ -90,11 +92,21 @@ export const TRANSFORM: Command = {
     const json = {
       status: result.status,
       accounts: result.accounts,
+      taken: result.taken,
       partitions: result.tables.reduce((sum, table) => sum + table.written, 0),
     };
     return { text: transformText(result), json, exit: refusedExit(args, result.accounts.quarantined) };
   },
 };
+
+/** A flag from 1 to `most`. @throws `usage_invalid` (64) */
+function between(args: Arguments, flag: string, byDefault: number, most: number): number {
+  const given = optional(args[flag]);
+  const value = given === undefined ? byDefault : whole(`--${flag}`, given);
+  if (value < 1 || value > most)
+    throw new JobError('usage_invalid', 'usage', `--${flag} ${given} is not from 1 to ${most}`, { hint: 'see --help' });
+  return value;
+}
 
 function isGiven(args: Arguments, flag: string): boolean {
   return args[flag] === true || optional(args[flag]) !== undefined;
