@@ -685,3 +685,26 @@ describe('charts', () => {
     expect(await lake.rows('chart_entries', 'rank')).toEqual([{ rank: 1 }, { rank: 2 }]);
   });
 });
+
+test('a large file of answers is read in parts: each answer once, as if each had a file of its own', async () => {
+  const at = (n: number): string => `2024-05-01T${String(n + 5).padStart(2, '0')}:00:00Z`;
+  const polls = Array.from({ length: 12 }, (_, n) => ({
+    kind: 'recently_played',
+    observed_at: at(n),
+    body: { items: [playedItem(at(n - 1)), playedItem(at(n - 2))], padding: 'x'.repeat(700_000) },
+  }));
+  const told = async () => [
+    await lake.rows('capture_polls', 'polled_at, items, new_items, oldest_at, newest_at, is_overflow'),
+    await lake.rows('plays', 'ended_at, copies'),
+    await lake.rows('tracks', 'track_id, track_name'),
+  ];
+  await lake.add(pages(...polls));
+  expect((await lake.transform()).accounts).toEqual({ read: 24, new: 13, duplicate: 11, quarantined: 0 });
+  const together = await told();
+  expect(together.map((rows) => rows.length)).toEqual([12, 13, 1]);
+  await lake.close();
+  lake = await makeTestLake();
+  for (const poll of polls) await lake.add(pages(poll));
+  await lake.transform();
+  expect(await told()).toEqual(together);
+});

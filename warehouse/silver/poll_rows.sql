@@ -9,7 +9,14 @@ pages as (
         bronze.source_key,
         bronze.row_number as source_row,
         parse_instant(bronze.observed_at) as polled_at,
-        json_extract(bronze.body, '$.items[*]') as elements
+        -- only what is looked at: whole elements of all answers would have to be held at once
+        coalesce(
+            json_transform(
+                json_extract(bronze.body, '$.items'),
+                '[{"played_at": "VARCHAR", "track": {"uri": "VARCHAR", "id": "VARCHAR"}}]'
+            ),
+            []
+        ) as elements
 
     from bronze_api_pages as bronze
     inner join source_files as files on bronze.source_key = files.source_key
@@ -34,8 +41,8 @@ items as (
         user_id,
         polled_at,
         look,
-        coalesce(element ->> '$.track.uri', 'spotify:track:' || (element ->> '$.track.id'), '') as uri,
-        parse_instant(element ->> '$.played_at') as played_at
+        coalesce(element.track.uri, 'spotify:track:' || element.track.id, '') as uri,
+        parse_instant(element.played_at) as played_at
 
     from (select user_id, polled_at, look, unnest(elements) as element from polls)
 
