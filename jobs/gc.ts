@@ -44,13 +44,14 @@ const DELETES_BETWEEN_LOOKS = 50;
  * It decides by what it sees and keeps no notes: killed anywhere, the next run goes on.
  *
  * @throws `commit_conflict` (75; retry helps) when another run commits while it deletes: its lease was lost; `object_missing`,
- *   `manifest_invalid` (65) where the newest commit is not whole, before anything is deleted; what the store and the engine throw
+ *   `manifest_invalid` (65) where the newest commit is not whole, `commits_missing` (65) where there is bronze and none, before anything is deleted; what the store and the engine throw
  */
 export async function gc(input: GcInput, effects: Effects): Promise<GcResult> {
   const { store, engine, progress } = effects;
   const now = effects.now();
   const manifests = await listManifests(store);
   const newest = await latestManifest(store);
+  if (newest === undefined) await refuseLostCommits(store, now - GRACE_MS);
   const seen = seenSince(manifests, newest, now - input.keepDays * DAY_MS);
   const older = seen.filter((sequence) => sequence !== newest?.sequence);
   const named = await namedObjects(store, newest, older);
@@ -86,6 +87,17 @@ export async function gc(input: GcInput, effects: Effects): Promise<GcResult> {
   if (hasFound) result.status = input.dryRun ? 'dry_run' : 'collected';
   progress.end(`${count} objects that no kept commit names`);
   return result;
+}
+
+/** Without any commit all of bronze looks like left-overs, also where only the commits were lost: nothing else has what is in it. */
+async function refuseLostCommits(store: LakeStore, before: number): Promise<void> {
+  for await (const { key, modifiedAt } of ownObjects(store, 'bronze', () => {})) {
+    if (modifiedAt >= before) continue;
+    throw new JobError('commits_missing', 'data', 'bronze has objects, but there is no commit; nothing was deleted', {
+      place: { file: key },
+      hint: 'bring manifests/ and state/ back; where the very first run was killed, run it again',
+    });
+  }
 }
 
 /** Sequences of the commits that were the newest at any moment since then (Unix ms), oldest first. */

@@ -223,6 +223,15 @@ export function gcContract(name: string, open: () => Promise<LakeStore>): void {
       expect(await listKeys(store, '')).toEqual(before);
     });
 
+    it('deletes nothing where all commits are gone and bronze is there', async () => {
+      await fill();
+      for await (const { key } of store.list('manifests/')) await store.delete(key);
+      const before = await listKeys(store, '');
+      expect(await collect(1)).toMatchObject({ status: 'nothing_new' });
+      await expect(collect(25)).rejects.toMatchObject({ code: 'commits_missing', exit: 'data' });
+      expect(await listKeys(store, '')).toEqual(before);
+    });
+
     it('of an empty lake there is nothing to collect', async () => {
       expect(await collect(100 * 24)).toMatchObject({ status: 'nothing_new', commits: 0 });
     });
