@@ -41,7 +41,7 @@ docs: install ## Write the generated references again (commands, data dictionary
 picture: install ## Take the README's picture of the demo's report (needs Chromium)
 	$(NODE) tests/docs/picture.ts
 
-airflow-pictures: image ## Take the pictures of docs/airflow.md (needs Docker, Chromium)
+airflow-pictures: install image ## Take the pictures of docs/airflow.md (needs Docker, Python 3.12, Chromium)
 	$(NODE) tests/docs/airflow-pictures.ts
 
 # BASE_IMAGE: another image with Node 24. BUILD_CA: certificate authority of a proxy between the build and the npm registry.

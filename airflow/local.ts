@@ -10,7 +10,7 @@ import { once } from 'node:events';
 import { existsSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { homedir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join, relative, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
@@ -95,13 +95,16 @@ function findPython(): string | undefined {
   });
 }
 
-/** The environment of Airflow's components, and of `airflow` commands beside them. */
-export function airflowEnvironment(bin: string, options: AirflowOptions & { port: number }): Record<string, string> {
-  const { home, lake, inbox, image, port } = options;
+/** The settings of Airflow's components, and of `airflow` commands beside them. */
+function airflowSettings({
+  home,
+  lake,
+  inbox,
+  image,
+  port,
+}: AirflowOptions & { port: number }): Record<string, string> {
   const owner = statSync(lake);
   return {
-    ...(process.env as Record<string, string>),
-    PATH: `${bin}:${process.env.PATH ?? ''}`,
     // The DAGs import `include`, as on Astro, where the project's folder is on the path.
     PYTHONPATH: HERE,
     PYTHONDONTWRITEBYTECODE: '1',
@@ -130,8 +133,18 @@ export function airflowEnvironment(bin: string, options: AirflowOptions & { port
     // A lake in a folder belongs to whoever writes it.
     LISTENLAKE_JOB_USER: `${owner.uid}:${owner.gid}`,
     LISTENLAKE_LAKE: lake,
-    ...options.env,
   };
+}
+
+/** The command `airflow` with the settings of this Airflow, for a person in another shell. It holds no secret but Airflow's own keys. */
+function writeCommand(bin: string, home: string, settings: Record<string, string>): void {
+  const quoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
+  const lines = Object.entries(settings).map(([name, value]) => `export ${name}=${quoted(value)}`);
+  const file = join(home, 'airflow');
+  rmSync(file, { force: true });
+  writeFileSync(file, ['#!/bin/sh', ...lines, `exec ${quoted(join(bin, 'airflow'))} "$@"`, ''].join('\n'), {
+    mode: 0o700,
+  });
 }
 
 /** A random key of this Airflow, the same at every start. */
@@ -149,7 +162,14 @@ export async function startAirflow(bin: string, options: AirflowOptions): Promis
   const { home, lake } = options;
   for (const folder of [home, lake, options.inbox]) mkdirSync(folder, { recursive: true, mode: 0o700 });
   const port = options.port ?? (await freePort());
-  const env = airflowEnvironment(bin, { ...options, port });
+  const settings = airflowSettings({ ...options, port });
+  writeCommand(bin, home, settings);
+  const env = {
+    ...(process.env as Record<string, string>),
+    PATH: `${bin}:${process.env.PATH ?? ''}`,
+    ...settings,
+    ...options.env,
+  };
   const user = 'admin';
   const password = kept(home, 'password').slice(0, 16);
   writeFileSync(join(home, 'passwords.json'), JSON.stringify({ [user]: password }), { mode: 0o600 });
@@ -270,6 +290,12 @@ async function freePort(): Promise<number> {
   }
 }
 
+/** A path as a person in this folder types it. */
+function shown(path: string): string {
+  const near = relative(process.cwd(), path);
+  return near.startsWith('..') ? path : near;
+}
+
 async function main(): Promise<void> {
   if (spawnSync('docker', ['version'], { stdio: 'ignore' }).status !== 0) {
     process.stderr.write(
@@ -283,20 +309,25 @@ async function main(): Promise<void> {
     process.stderr.write(`airflow: ${opened.missing}\n`);
     process.exit(69);
   }
+  const home = resolve('.airflow');
   const lake = resolve(process.env.LISTENLAKE_LAKE || 'lake');
   const inbox = resolve(process.env.LISTENLAKE_JOB_INBOX || 'inbox');
   const airflow = await startAirflow(opened.bin, {
-    home: resolve('.airflow'),
+    home,
     lake,
     inbox,
     image: process.env.LISTENLAKE_JOB_IMAGE || 'listenlake:local',
     port: Number(process.env.AIRFLOW_PORT || 8080),
   });
   await airflow.call('PATCH', '/dags/listenlake_daily', { is_paused: false });
+  const command = shown(join(home, 'airflow'));
   process.stdout.write(
     `\n  ${airflow.url}   user ${airflow.user}, password ${airflow.password}\n\n` +
       `  lake    ${lake}\n  inbox   ${inbox}: put your export here\n\n` +
-      'Trigger listenlake_daily there (with generate_events: on synthetic listening). Ctrl-C ends it all.\n',
+      'Trigger listenlake_daily there, or in another shell; without an export of yours on synthetic listening:\n\n' +
+      `  ${command} dags trigger listenlake_daily\n` +
+      `  ${command} dags trigger listenlake_daily --conf '{"generate_events": true}'\n\n` +
+      `The report will be ${shown(join(lake, 'report/report.html'))}. Ctrl-C ends it all.\n`,
   );
   await new Promise<void>((done) => {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => done());

@@ -13,7 +13,13 @@ import { generateIntoFolder } from '../../jobs/extract-events.ts';
 
 const IMAGES = fileURLToPath(new URL('../../docs/images/', import.meta.url));
 const DAG = 'listenlake_daily';
-const SIZE = { width: 1200, height: 620 };
+/** Wide enough for both runs beside the details, and for the names of all tasks in a row. */
+const SIZE = { grid: { width: 1500, height: 620 }, graph: { width: 1500, height: 420 } };
+
+interface Run {
+  dag_run_id: string;
+  state: string;
+}
 
 const opened = openAirflow();
 if ('missing' in opened) throw new Error(opened.missing);
@@ -32,18 +38,23 @@ const airflow = await startAirflow(opened.bin, {
 });
 try {
   await airflow.call('PATCH', `/dags/${DAG}`, { is_paused: false });
-  const { dag_run_id: run } = (await airflow.call('POST', `/dags/${DAG}/dagRuns`, { logical_date: null })) as {
-    dag_run_id: string;
-  };
-  for (let state = ''; state !== 'success'; await sleep(2_000)) {
-    const runs = (await airflow.call('GET', `/dags/${DAG}/dagRuns`)) as { dag_runs: { state: string }[] };
-    if (runs.dag_runs.some((each) => each.state === 'failed')) throw new Error(`${DAG} failed`);
-    state = runs.dag_runs.every((each) => each.state === 'success') ? 'success' : '';
+  await airflow.call('POST', `/dags/${DAG}/dagRuns`, { logical_date: null });
+  let runs: Run[] = [];
+  while (runs.length < 2 || !runs.every(({ state }) => state === 'success')) {
+    await sleep(2_000);
+    ({ dag_runs: runs } = (await airflow.call('GET', `/dags/${DAG}/dagRuns`)) as { dag_runs: Run[] });
+    if (runs.some(({ state }) => state === 'failed')) throw new Error(`${DAG} failed`);
   }
-  await take(run);
+  // Either may have been the first.
+  for (const { dag_run_id: run } of runs) if (await hasBuilt(run)) await take(run);
 } finally {
   await airflow.stop();
   rmSync(folder, { recursive: true, force: true });
+}
+
+async function hasBuilt(run: string): Promise<boolean> {
+  const path = `/dags/${DAG}/dagRuns/${encodeURIComponent(run)}/taskInstances/promote`;
+  return ((await airflow.call('GET', path)) as { state: string }).state === 'success';
 }
 
 async function take(run: string): Promise<void> {
@@ -57,8 +68,8 @@ async function take(run: string): Promise<void> {
   ];
   const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args });
   try {
-    for (const view of ['grid', 'graph']) {
-      const page = await browser.newPage({ viewport: SIZE });
+    for (const view of ['grid', 'graph'] as const) {
+      const page = await browser.newPage({ viewport: SIZE[view] });
       // Which of the two a DAG's page shows at first.
       await page.addInitScript((shown) => localStorage.setItem('default_dag_view', JSON.stringify(shown)), view);
       await page.goto(`${airflow.url}/auth/login/`);
@@ -69,6 +80,11 @@ async function take(run: string): Promise<void> {
       await page.goto(`${airflow.url}/dags/${DAG}/runs/${encodeURIComponent(run)}`);
       await page.getByText('check_silver').first().waitFor();
       await sleep(3_000); // The graph moves into place.
+      if (view === 'graph') {
+        await page.getByRole('button', { name: 'Collapse Details Panel' }).click();
+        await page.getByRole('button', { name: 'Fit View' }).click();
+        await sleep(2_000);
+      }
       await page.screenshot({ path: join(IMAGES, `airflow-${view}.png`) });
       await page.close();
     }
