@@ -164,7 +164,7 @@ describe('sql', () => {
     const done = finished(child);
     // It listens once it has a folder of its own.
     const isAtWork = (): boolean =>
-      readdirSync(join(lake, '.staging')).some((name) => name.startsWith(`${child.pid}-`));
+      readdirSync(join(lake, '.staging')).some((name) => name.startsWith(`${child.pid}-`) && name.endsWith('.scratch'));
     while (!isAtWork() && child.exitCode === null) await sleep(20);
     child.kill(signal);
     const run = await done;
