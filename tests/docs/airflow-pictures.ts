@@ -83,6 +83,7 @@ async function take(run: string): Promise<void> {
       if (view === 'graph') {
         await page.getByRole('button', { name: 'Collapse Details Panel' }).click();
         await page.getByRole('button', { name: 'Fit View' }).click();
+        await page.addStyleTag({ content: '.react-flow__minimap { display: none }' }); // it lies over the last tasks
         await sleep(2_000);
       }
       await page.screenshot({ path: join(IMAGES, `airflow-${view}.png`) });
