@@ -5,14 +5,13 @@
  * SQLite and LocalExecutor are enough for one person. For others: compose.yaml beside this, and docs/airflow.md.
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { createHash, randomBytes, randomInt } from 'node:crypto';
-import { once } from 'node:events';
+import { createHash, randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { homedir } from 'node:os';
 import { join, relative, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { freePort } from './free-port.ts';
 
 const HERE = fileURLToPath(new URL('.', import.meta.url));
 const REQUIREMENTS = [join(HERE, 'requirements.txt'), join(HERE, 'tests', 'requirements.txt')];
@@ -273,21 +272,6 @@ async function stopAll(processes: ChildProcess[], lake: string): Promise<void> {
   });
   const left = (listed.stdout ?? '').split('\n').filter(Boolean);
   if (left.length > 0) spawnSync('docker', ['rm', '--force', '--volumes', ...left]);
-}
-
-/** Below the ports that systems give away by themselves: no connection that is made while it starts takes it. */
-async function freePort(): Promise<number> {
-  for (let tries = 1; ; tries += 1) {
-    const port = randomInt(15_000, 29_000);
-    const server = createServer();
-    try {
-      await once(server.listen(port, '127.0.0.1'), 'listening');
-      await new Promise((closed) => server.close(closed));
-      return port;
-    } catch (error) {
-      if (tries >= 50) throw error;
-    }
-  }
 }
 
 /** A path as a person in this folder types it. */

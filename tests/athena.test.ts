@@ -9,7 +9,6 @@ import { GetTableCommand, UpdateTableCommand } from '@aws-sdk/client-glue';
 import type { Effects } from '../jobs/effects.ts';
 import type { AthenaOptions } from '../jobs/engine/athena.ts';
 import { goldTable } from '../jobs/engine/athena-catalog.ts';
-import type { JobError } from '../jobs/errors.ts';
 import { gc } from '../jobs/gc.ts';
 import type { GoldVersion, LakeState, OutputFile } from '../jobs/lake/manifest.ts';
 import { silentProgress } from '../jobs/progress.ts';
@@ -17,6 +16,7 @@ import { jsonError, type Rule } from './aws/endpoint.ts';
 import { type AwsLake, openAwsLake } from './aws/lake.ts';
 import { REGION, startLocalAwsOrSkip } from './aws/local.ts';
 import { engineContract } from './engine.contract.ts';
+import { failureOf } from './failure.ts';
 import { listKeys } from './lake.contract.ts';
 
 const local = await startLocalAwsOrSkip('Athena', { isTrinoNeeded: true });
@@ -475,13 +475,4 @@ if (local?.athena === undefined) {
       });
     });
   });
-}
-
-async function failureOf(action: Promise<unknown>): Promise<JobError> {
-  try {
-    await action;
-  } catch (error) {
-    return error as JobError;
-  }
-  throw new Error('it did not fail');
 }

@@ -9,7 +9,6 @@ import type { AthenaOptions } from '../jobs/engine/athena.ts';
 import { inspectCatalog } from '../jobs/engine/athena-inspect.ts';
 import { goldTests, silverTests } from '../jobs/engine/data-tests.ts';
 import { enrich } from '../jobs/enrich.ts';
-import type { JobError } from '../jobs/errors.ts';
 import { createLog } from '../jobs/log.ts';
 import { silentProgress } from '../jobs/progress.ts';
 import { promote } from '../jobs/promote.ts';
@@ -18,6 +17,7 @@ import { jsonError, s3Error } from './aws/endpoint.ts';
 import { type AwsLake, openAwsLake } from './aws/lake.ts';
 import { environmentOf, REGION, startLocalAwsOrSkip } from './aws/local.ts';
 import { finished, listenlake, start } from './command-line.ts';
+import { failureOf } from './failure.ts';
 import { projectOf, type Row } from './lake-fixture.ts';
 
 /** A run is dozens of statements. */
@@ -536,13 +536,4 @@ ${['a', 'b', 'c'].map((name) => `  - name: one_${name}\n    columns: [{name: n, 
     for await (const { key } of lake.store.list(prefix)) keys.push(key);
     return keys;
   }
-}
-
-async function failureOf(action: Promise<unknown>): Promise<JobError> {
-  try {
-    await action;
-  } catch (error) {
-    return error as JobError;
-  }
-  throw new Error('it did not fail');
 }

@@ -1,8 +1,6 @@
 /** Starts the real program, unbuilt, as a user does. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -48,21 +46,4 @@ export async function finished(child: ChildProcess): Promise<Finished> {
     stderr: Buffer.concat(err).toString('utf8'),
     json: last.startsWith('{') ? JSON.parse(last) : {},
   };
-}
-
-/**
- * A port of loopback on which nobody listens now. Below those that systems give away by themselves, so that no connection made meanwhile takes it.
- */
-export async function freePort(): Promise<number> {
-  for (let tries = 1; ; tries += 1) {
-    const port = randomInt(15_000, 29_000);
-    const server = createServer();
-    try {
-      await once(server.listen(port, '127.0.0.1'), 'listening');
-      await new Promise((resolve) => server.close(resolve));
-      return port;
-    } catch (error) {
-      if (tries >= 50) throw error;
-    }
-  }
 }

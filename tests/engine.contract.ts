@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import type { EngineSession, SqlEngine } from '../jobs/engine/index.ts';
-import type { JobError } from '../jobs/errors.ts';
 import { type GoldVersion, type LakeState, putState } from '../jobs/lake/manifest.ts';
+import { failureOf } from './failure.ts';
 import type { LakeFixture, Row } from './lake-fixture.ts';
 
 /** What the suite needs of a lake with an engine over it. */
@@ -386,13 +386,4 @@ export function engineContract(name: string, open: () => Promise<EngineUnderTest
       });
     });
   });
-}
-
-async function failureOf(action: Promise<unknown>): Promise<JobError> {
-  try {
-    await action;
-  } catch (error) {
-    return error as JobError;
-  }
-  throw new Error('it did not fail');
 }

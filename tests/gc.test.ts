@@ -24,14 +24,14 @@ it('of the catalog it takes tables of runs alone: what people have made is their
     { Name: name, StorageDescriptor: { Location: location }, CreateTime: new Date(0) },
   ];
   const tables = new Map([
-    at('fct_plays__killed', 's3://lake/root/gold/dev/killed/fct_plays/1/'),
-    at('fct_plays', 's3://lake/root/gold/dev/kept/fct_plays/1/'),
-    at('fct_plays__kept', 's3://lake/root/gold/dev/kept/fct_plays/1/'),
+    at('fct_plays__killed', 's3://bucket/lake/gold/dev/killed/fct_plays/1/'),
+    at('fct_plays', 's3://bucket/lake/gold/dev/kept/fct_plays/1/'),
+    at('fct_plays__kept', 's3://bucket/lake/gold/dev/kept/fct_plays/1/'),
     at('my__notes', 's3://elsewhere/notes/'),
     at('my__view', ''),
   ]);
   const places = {
-    lakeUri: 's3://lake/root',
+    lakeUri: 's3://bucket/lake',
     databaseOf: (layer: string) => `lake_${layer}`,
     catalog: { all: async (database: string) => (database === 'lake_gold_dev' ? tables : new Map()) },
   } as unknown as Places;

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
+import { atMost } from '../at-most.ts';
 import { isErrno, JobError, stopped } from '../errors.ts';
 import { CATALOG_KEY, goldKey, PREFIX } from '../lake/keys.ts';
 import { EMPTY_STATE, type LakeState, latestManifest, type OutputFile } from '../lake/manifest.ts';
@@ -120,12 +121,7 @@ export async function openDuckDbEngine(options: DuckDbOptions): Promise<SqlEngin
   }
 
   async function verify(files: readonly OutputFile[]): Promise<void> {
-    const waiting = [...files];
-    const worker = async (): Promise<void> => {
-      for (let file = waiting.pop(); file !== undefined; file = waiting.pop())
-        await verifyObject(store, file, verified);
-    };
-    await Promise.all(Array.from({ length: HASHES_AT_ONCE }, worker));
+    await atMost(HASHES_AT_ONCE, files, (file) => verifyObject(store, file, verified));
   }
 
   return {

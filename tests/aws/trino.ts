@@ -8,7 +8,7 @@ import { delimiter, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { freePort } from '../command-line.ts';
+import { freePort } from '../../airflow/free-port.ts';
 import { cacheDir, end, runTool, type Service, Unavailable } from './moto.ts';
 
 const HERE = fileURLToPath(new URL('./trino/', import.meta.url));
