@@ -11,6 +11,7 @@ import {
   putState,
   type SilverFile,
 } from './lake/manifest.ts';
+import { silentProgress } from './progress.ts';
 import { accountFiles, addAccounts, type FileAccounts } from './silver/accounts.ts';
 import { type Build, type Built, LIMITS, type Limits, type TimeTable } from './silver/build.ts';
 import { buildCatalogue } from './silver/catalogue.ts';
@@ -85,6 +86,26 @@ export async function transform(
       if (there.index.some((file) => refused.has(file.key) && !there.isNew(file))) asked = { ...input, rebuild: true };
       there = withRefusals(there, refused);
     }
+  }
+}
+
+/**
+ * Builds aside what the next transform would build, and throws it away.
+ *
+ * @returns what it fails with; undefined where it does not
+ * @throws `stopped` (75)
+ */
+export async function rehearseTransform(effects: Effects): Promise<unknown | undefined> {
+  const there = await readCommitted(effects);
+  const build = await openBuild({ ...effects, progress: silentProgress }, there);
+  try {
+    await buildSilver(build, '1970-01-01', [], undefined);
+    return undefined;
+  } catch (error) {
+    stopIfAsked(effects.signal);
+    return error;
+  } finally {
+    build.db.close();
   }
 }
 

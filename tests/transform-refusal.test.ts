@@ -1,6 +1,7 @@
 /** A file on which a statement of transform fails: found, refused, and no reason for anything else to stay out. */
 import { createHash } from 'node:crypto';
 import { buffer } from 'node:stream/consumers';
+import { lookAtTransform } from '../jobs/doctor-transform.ts';
 import {
   type BronzeFile,
   commitManifest,
@@ -13,6 +14,7 @@ import {
 } from '../jobs/lake/manifest.ts';
 import { planTransform } from '../jobs/silver/plan.ts';
 import { stageTransform } from '../jobs/silver/stage.ts';
+import { transform } from '../jobs/transform.ts';
 import { extended, makeTestLake, pages, playedItem, type TestFile, type TestLake } from './transform.lake.ts';
 
 let lake: TestLake;
@@ -147,6 +149,61 @@ describe('a file on which a statement fails', () => {
     expect(await refusals()).toEqual([refusal]);
     expect((await quarantined()).map(({ file_name }) => file_name)).toEqual(['day-2.json']);
     expect(await days()).toEqual([1, 3]);
+  });
+
+  it('doctor finds it before the transform does, and lists it afterwards with what to do', async () => {
+    await lake.add(play(1));
+    await lake.transform();
+    expect(await lookAtTransform(lake.effects, true)).toEqual([]);
+    await lake.add(play(2, { damage: damaged }));
+    expect(await lookAtTransform(lake.effects, false)).toEqual([]);
+    expect(await lookAtTransform(lake.effects, true)).toEqual([
+      {
+        name: 'transform',
+        verdict: 'warn',
+        text: expect.stringMatching(/^a statement fails .*Invalid Error: .*run `listenlake run`/),
+      },
+    ]);
+    await lake.transform();
+    const listed = {
+      name: 'refused',
+      verdict: 'warn',
+      text: expect.stringMatching(/^"day-2.json": .*Invalid Error: .*newer listenlake/),
+    };
+    expect(await lookAtTransform(lake.effects, true)).toEqual([listed]);
+  });
+
+  it('doctor finds bronze that cannot be transformed at all, where no file is to be refused', async () => {
+    await lake.add(play(1));
+    const [file] = await index();
+    await lake.effects.store.put(file!.key, 'cut');
+    await expect(lake.transform()).rejects.toMatchObject({ code: 'object_damaged' });
+    expect(await lookAtTransform(lake.effects, true)).toEqual([
+      {
+        name: 'transform',
+        verdict: 'fail',
+        text: expect.stringMatching(/cannot be transformed: bronze\/.*load "day-1.json" again/),
+      },
+    ]);
+  });
+
+  it('F69: of which the engine runs out of memory alone is refused, and comes in once there is enough', async () => {
+    const name = 'x'.repeat(10_000_000);
+    const rows = Array.from({ length: 4 }, (_, n) => ({
+      ts: `2024-05-02T10:00:0${n}Z`,
+      master_metadata_track_name: name,
+    }));
+    await lake.add(play(1), { ...extended(...rows), name: 'large.json' }, play(3));
+    const effects = (memoryMb: number) => ({ ...lake.effects, config: { ...lake.effects.config, memoryMb } });
+    const small = await transform({ runId: 'small', loadedOn: '2026-11-21' }, effects(64));
+    expect(small.quarantined).toEqual({ transform_memory: 1 });
+    expect((await quarantined())[0]?.reason).toContain('raise LISTENLAKE_MEMORY_MB');
+    expect(await days()).toEqual([1, 3]);
+    const same = await transform({ runId: 'same', loadedOn: '2026-11-21' }, effects(64));
+    expect(same.status).toBe('nothing_new');
+    const more = await transform({ runId: 'more', loadedOn: '2026-11-21' }, effects(1024));
+    expect(more.accounts).toEqual({ read: 4, new: 4, duplicate: 0, quarantined: 0 });
+    expect(await quarantined()).toEqual([]);
   });
 
   it('does not stop a plan or a share of the work: the transform finds it', async () => {

@@ -62,7 +62,7 @@ export async function makeTestLake(from?: string): Promise<TestLake> {
   const folder = await mkdtemp(join(tmpdir(), 'listenlake-transform-'));
   if (from !== undefined) await cp(join(from, 'lake'), join(folder, 'lake'), { recursive: true });
   const store = await openFolderLake(join(folder, 'lake'));
-  const writer = await openEmbedded({ memoryMb: 128, threads: 1, tempDir: join(folder, 'spill'), folders: [folder] });
+  const writer = await openEmbedded({ memoryMb: 512, threads: 1, tempDir: join(folder, 'spill'), folders: [folder] });
   const effects: Effects = {
     config: readConfig({ LISTENLAKE_MEMORY_MB: '256', LISTENLAKE_THREADS: '2' }),
     store,
