@@ -77,6 +77,14 @@ create or replace macro track_id_of(uri) as
         when starts_with(uri, 'spotify:local:') then uri
     end;
 
+-- "Unknown Track" by "Unknown Artist" is Spotify's word for a play that it can tell nothing about.
+create or replace macro is_nothing(track_name, artist_name) as
+    coalesce(
+        normalised(track_name) = 'unknown track'
+        and coalesce(normalised(artist_name), 'unknown artist') = 'unknown artist',
+        false
+    );
+
 -- What makes two rows of one user the same content: the URI, else the names.
 create or replace macro content_key(content_uri, artist_name, track_name) as
     case

@@ -33,7 +33,9 @@ final as (
                     '|',
                     epoch_ms(typed.ended_at) // 1000,
                     '|',
-                    typed.played_ms
+                    typed.played_ms,
+                    -- the second of two equal plays of account data, which tells no seconds
+                    case when marks.occurrence > 1 then '|' || marks.occurrence else '' end
                 )
             ),
             20

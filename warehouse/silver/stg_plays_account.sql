@@ -6,7 +6,10 @@ source as (
     select
         files.file_no,
         files.user_id,
-        bronze.*,
+        bronze.* replace (
+            case when not is_nothing(bronze.track_name, bronze.artist_name) then bronze.track_name end as track_name,
+            case when not is_nothing(bronze.track_name, bronze.artist_name) then bronze.artist_name end as artist_name
+        ),
         parse_instant(bronze.end_time) as given_at,
         parse_length(bronze.ms_played) as given_ms,
         coalesce(bronze.chapter_name, bronze.audiobook_name) is not null as is_chapter,

@@ -10,7 +10,13 @@ source as (
         files.file_no,
         files.user_id,
         files.is_video,
-        bronze.*,
+        bronze.* exclude (
+            master_metadata_track_name, master_metadata_album_artist_name, master_metadata_album_album_name
+        ),
+        is_nothing(bronze.master_metadata_track_name, bronze.master_metadata_album_artist_name) as is_nothing,
+        case when not is_nothing then bronze.master_metadata_track_name end as master_metadata_track_name,
+        case when not is_nothing then bronze.master_metadata_album_artist_name end as master_metadata_album_artist_name,
+        case when not is_nothing then bronze.master_metadata_album_album_name end as master_metadata_album_album_name,
         parse_instant(bronze.ts) as given_at,
         parse_length(bronze.ms_played) as given_ms,
         case

@@ -229,6 +229,7 @@ final as (
         cast(heard.user_id as varchar) as user_id,
         cast(heard.source as varchar) as source,
         cast(identity.track_id as varchar) as track_id,
+        cast(tracks.song_key as varchar) as song_key,
         cast(tracks.artist_id as varchar) as artist_id,
         cast(tracks.album_id as varchar) as album_id,
         cast(heard.session_id as varchar) as session_id,
