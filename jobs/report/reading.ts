@@ -36,7 +36,7 @@ export interface Totals extends Record<string, string | number | boolean | null>
   plays_without_length: number;
   plays_without_track: number;
   users: number;
-  tracks: number;
+  songs: number;
   artists: number;
   days: number;
   skipped: number;

@@ -1,5 +1,5 @@
 -- Rows of one source that are one play. One row per row that goes, with the row that stays as `winner_*`: the fullest, then the first
--- by file hash and row (file_no is in the order of the hashes). `occurrence` above 1 marks rows that stay beside equal ones.
+-- by time, file hash and row (file_no is in the order of the hashes). `occurrence` above 1 marks rows that stay beside equal ones.
 --
 -- Exports: same user, second of the end and length. Web API: within 2 seconds of the item before. Of those, rows with one URI or one
 -- name are the same play, and a row with neither is the fullest of them. Account data gives minutes only, so equal rows of one file
@@ -146,7 +146,8 @@ ranked as (
     window same_play as (
         -- The hash finds candidates, the columns decide.
         partition by same_hash, source_rank, user_hash, moment, played_ms, label, occurrence
-        order by fullness desc, file_no, source_row
+        -- The first of two items: the second is later than the play.
+        order by fullness desc, case when source_rank = 3 then ended_at end, file_no, source_row
     )
 
 ),
