@@ -9,7 +9,7 @@ first_plays as (
         min(played_date) as first_date,
         count(*) as plays
     from fct_plays
-    where song_key is not null and not is_incognito
+    where song_key is not null and not is_incognito and not is_implausible
     group by user_id, song_key
 ),
 

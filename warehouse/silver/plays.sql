@@ -40,7 +40,7 @@ final as (
             ),
             20
         ) as play_id,
-        typed.* exclude (file_no, problem, given_time, given_length),
+        typed.* exclude (file_no, problem, given_time, given_length, given_flag),
         coalesce(marks.copies, 1) as copies
 
     from typed

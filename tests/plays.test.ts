@@ -179,6 +179,56 @@ describe('files with every seam', () => {
   });
 });
 
+describe('what a row says of itself', () => {
+  let lake: TestLake;
+  beforeEach(async () => {
+    lake = await makeTestLake();
+  });
+  afterEach(() => lake.close());
+
+  test.each([
+    ['true', true],
+    ['True', true],
+    ['1', true],
+    ['1.0', true],
+    ['false', false],
+    ['0', false],
+    ['0.0', false],
+    ['', null],
+    [null, null],
+  ])('a flag of %p is %p', async (text, value) => {
+    await lake.add(extended({ incognito_mode: text, skipped: text, shuffle: text, offline: text }));
+    await lake.transform();
+    expect(await lake.rows('plays', 'is_incognito, is_skipped, is_shuffle, is_offline')).toEqual([
+      { is_incognito: value, is_skipped: value, is_shuffle: value, is_offline: value },
+    ]);
+  });
+
+  test.each(['incognito_mode', 'skipped', 'shuffle', 'offline'])('%s that says neither yes nor no', async (flag) => {
+    await lake.add(extended({ [flag]: 'maybe' }, { ts: '2024-05-01T10:09:00Z' }));
+    const { quarantined } = await lake.transform();
+    expect(quarantined).toEqual({ flag_invalid: 1 });
+    expect(await lake.rows('quarantine', 'row_number, reason')).toEqual([
+      { row_number: 1, reason: 'neither true nor false: "maybe"' },
+    ]);
+    expect(await lake.rows('plays', 'play_id')).toHaveLength(1);
+  });
+});
+
+describe('a time after the day of the load', () => {
+  test('is refused; one within a day of it is a clock in another zone', async () => {
+    const lake = await openLoadFixture();
+    const at = (hours: number): string => new Date(lake.effects.now() + hours * 3_600_000).toISOString();
+    const row = (ts: string) => ({ ts, ms_played: 60_000, spotify_track_uri: 'spotify:track:1', platform: 'ios' });
+    await lake.give({ 'Streaming_History_Audio_2026_0.json': JSON.stringify([row(at(23)), row(at(25))]) });
+    await lake.load();
+    const { quarantined, accounts } = await transform({ runId: 'future', loadedOn: '2026-11-21' }, lake.effects);
+    expect(quarantined).toEqual({ time_future: 1 });
+    expect(accounts).toEqual({ read: 2, new: 1, duplicate: 0, quarantined: 1 });
+    await lake.close();
+  });
+});
+
 const EXPECTED: Record<string, [source: string, track: string | null, plays: number, rows: number][]> = {
   '04-account-loop': [['export_account', 'White Noise 30s', 10, 10]],
   '05-account-loop-both': [['export_extended', 'White Noise 30s', 10, 20]],
