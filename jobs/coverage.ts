@@ -4,7 +4,13 @@ import type { Target } from './lake/keys.ts';
 import { latestManifest } from './lake/manifest.ts';
 
 /** Why a stretch of time is not covered: the values of `why` in listening_coverage. */
-export type Cause = 'before_first_source' | 'between_exports' | 'not_polled' | 'overflow' | 'after_last_source';
+export type Cause =
+  | 'before_first_source'
+  | 'between_exports'
+  | 'long_silence'
+  | 'not_polled'
+  | 'overflow'
+  | 'after_last_source';
 
 /** Days in a row of one user that lack something for the same cause. */
 export interface Gap {
@@ -59,7 +65,7 @@ from listening_coverage`;
  * covered up to some hour may just not be over.
  */
 export const IS_OPEN = `(
-    why like '%between_exports%' or why like '%not_polled%' or why like '%overflow%'
+    why like '%between_exports%' or why like '%long_silence%' or why like '%not_polled%' or why like '%overflow%'
     or (why like '%after_last_source%' and covered_hours = 0e0)
 )`;
 
@@ -118,6 +124,7 @@ where layer = 'silver' and table_name in ('capture_polls', 'export_files')`;
 export const REMEDIES: Readonly<Record<Cause, string>> = Object.freeze({
   before_first_source: 'request the extended streaming history: it goes back to the first play',
   between_exports: 'load the other files of the export, or request a new account export',
+  long_silence: 'nothing to do where nothing was played; else load an older export, or request a new one',
   not_polled: 'request an account export; from now on poll every half hour',
   overflow: 'request an account export; poll every half hour, at least',
   after_last_source: 'poll again (listenlake extract recently-played), or request an account export',
@@ -127,6 +134,7 @@ export const REMEDIES: Readonly<Record<Cause, string>> = Object.freeze({
 export const CAUSE_TEXTS: Readonly<Record<Cause, string>> = Object.freeze({
   before_first_source: 'before the first export or poll',
   between_exports: 'between two exports',
+  long_silence: 'an export without a play for months',
   not_polled: 'nobody polled',
   overflow: 'more than 50 plays between two polls',
   after_last_source: 'after the last export or poll',

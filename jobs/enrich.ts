@@ -52,7 +52,9 @@ export async function enrich(input: EnrichInput, effects: Effects): Promise<Enri
   const base = await latestManifest(effects.store);
   const state = base?.state ?? EMPTY_STATE;
   const asOf =
-    input.asOf === undefined ? await newestMidnight(effects, state, input) : parseInterval(undefined, input.asOf).to!;
+    input.asOf === undefined
+      ? await newestMidnight(effects, state, project, input)
+      : parseInterval(undefined, input.asOf).to!;
   const published = state.gold[input.target];
   if (
     input.rebuild !== true &&
@@ -172,10 +174,17 @@ function resultOf(target: Target, status: EnrichResult['status'], version: GoldV
 }
 
 /** Where listening ends; where there is none, where snapshots and charts end; else the epoch. Never now. */
-async function newestMidnight(effects: Effects, state: LakeState, { target, runId }: EnrichInput): Promise<string> {
+async function newestMidnight(
+  effects: Effects,
+  state: LakeState,
+  project: Project,
+  { target, runId }: EnrichInput,
+): Promise<string> {
+  const longest = Number(project.vars.implausible_play_ms);
   const session = await effects.engine.session({ state, target, runId });
   try {
-    const listening = await newestDay(session, { plays: 'ended_at', listening_events: 'occurred_at' });
+    const listened = { plays: 'ended_at', listening_events: 'occurred_at' };
+    const listening = await newestDay(session, listened, `coalesce(played_ms, 0) <= ${longest}`);
     const snapshots = { playlist_items: 'snapshot_date', saved_tracks: 'snapshot_date', top_items: 'snapshot_date' };
     const day = listening ?? (await newestDay(session, { ...snapshots, chart_entries: 'period_end' }));
     return `${day ?? '1970-01-01'}T00:00:00.000Z`;
@@ -184,13 +193,20 @@ async function newestMidnight(effects: Effects, state: LakeState, { target, runI
   }
 }
 
-/** Newest date in the columns, plus a day (a period's end is exclusive already): `YYYY-MM-DD`. */
-async function newestDay(session: EngineSession, columns: Record<string, string>): Promise<string | undefined> {
+/** Newest date in the columns of rows that meet the condition, plus a day (a period's end is exclusive already): `YYYY-MM-DD`. */
+async function newestDay(
+  session: EngineSession,
+  columns: Record<string, string>,
+  condition = '1 = 1',
+): Promise<string | undefined> {
   const selects: SingleRow[] = [];
   for (const [table, column] of Object.entries(columns)) {
     const relation = await session.relation('silver', table);
     const ends = column === 'period_end' ? column : `cast(cast(${column} as date) + interval '1' day as date)`;
-    selects.push({ sql: `select cast(max(${ends}) as varchar) as newest from ${relation}`, columns: 1 });
+    selects.push({
+      sql: `select cast(max(${ends}) as varchar) as newest from ${relation} where ${condition}`,
+      columns: 1,
+    });
   }
   const days = (await session.singleRows(selects)).flat().filter((day) => typeof day === 'string');
   return days.sort().at(-1);

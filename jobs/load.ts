@@ -314,7 +314,8 @@ async function commit(
     const fresh = drafts.filter(({ table, sourceKey }) => !there.has(`${table === 'refused'}/${sourceKey}`));
     if (fresh.length === 0) return base;
     const sequence = (base?.sequence ?? 0) + 1;
-    const added = fresh.map((file) => ({ ...file, sequence }));
+    const loadedAt = new Date(startedAt).toISOString();
+    const added = fresh.map((file) => ({ ...file, sequence, loadedAt }));
     const manifest: Manifest = {
       format: 1,
       sequence,

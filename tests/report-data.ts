@@ -150,6 +150,8 @@ export function sources(): { export_files: Row[]; capture_polls: Row[] } {
     user_id: 'me',
     source: 'export_extended',
     file_number: number,
+    export_key: 'export',
+    stretch: 1,
     is_music: true,
     plays: 100,
     first_at: `${first}T00:00:00.000Z`,

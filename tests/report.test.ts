@@ -141,7 +141,7 @@ describe('the report of a person and some users', () => {
 
   it('shows the headline numbers that SQL gives', async () => {
     const [row] = await made.ask(`
-      select count(*), cast(round(sum(played_ms) / 3600000e0) as integer), count(distinct track_id), count(distinct artist_id), count(distinct local_date),
+      select count(*), cast(round(sum(played_ms) / 3600000e0) as integer), count(distinct song_key), count(distinct artist_id), count(distinct local_date),
         round(100e0 * count(case when verdict = 'skipped' then 1 end) / count(case when verdict in ('skipped', 'finished') then 1 end), 1)
       from fct_plays where not is_incognito`);
     const tiles = [...made.html.matchAll(/<div class="tile"><dt>(.*?)<\/dt><dd><b>(.*?)<\/b>/g)].map(
@@ -151,7 +151,7 @@ describe('the report of a person and some users', () => {
     expect(tiles).toEqual([
       `Plays ${plays}`,
       `Listening time ${hours} h`,
-      `Tracks ${tracks}`,
+      `Songs ${tracks}`,
       `Artists ${artists}`,
       `Days with plays ${days}`,
       `Skip rate ${Number(rate).toFixed(1)}%`,
@@ -181,7 +181,7 @@ describe('the report of a person and some users', () => {
 
   it('shows the tables of users, devices, rankings, skips and active users as gold has them', async () => {
     expect(columnsOf(made, 'users', 0, 1, 2, 3, 4)).toEqual(
-      await made.ask(`select user_id, count(*), sum(played_ms) / 60000e0, count(distinct track_id), count(distinct local_date) from fct_plays
+      await made.ask(`select user_id, count(*), sum(played_ms) / 60000e0, count(distinct song_key), count(distinct local_date) from fct_plays
         where not is_incognito group by user_id order by sum(played_ms) desc`),
     );
     expect(columnsOf(made, 'devices', 1, 2)).toEqual(

@@ -41,7 +41,7 @@ const LAYERS: Layer[] = [
     name: 'jobs',
     about: 'each job on real folders and the real engine',
     tests: [
-      'tests/(gc|forget|retention|load|extract|transform|parquet|engine|enrich|check|promote|sql|report|doctor)[^/]*\\.test',
+      'tests/(gc|forget|retention|load|extract|transform|plays|parquet|engine|enrich|check|promote|sql|report|doctor)[^/]*\\.test',
     ],
   },
   {

@@ -56,6 +56,8 @@ export interface BronzeFile extends OutputFile {
   readRows: number;
   /** Sequence of the manifest that committed it. */
   sequence: number;
+  /** When it was loaded, ISO, UTC: nothing in it can have happened much later. Absent where an older version loaded it. */
+  loadedAt?: string;
   /** Partitions (e.g. `2026-11`, `2026-11-03`) that its rows may touch, before any correction of times; empty when the table has none. */
   periods: string[];
 }

@@ -38,7 +38,7 @@ counted as (
         count(case when played_ms is null then 1 end) as plays_without_length,
         count(case when track_id is null then 1 end) as plays_without_track,
         count(distinct user_id) as users,
-        count(distinct track_id) as tracks,
+        count(distinct song_key) as songs,
         count(distinct artist_id) as artists,
         count(distinct local_date) as days,
         count(case when is_qualified then 1 end) as qualified_plays,
@@ -160,7 +160,7 @@ function headlines({ totals, definitions, isTimed }: Reading): Headline[] {
           detail: `${formatCount(totals.played_ms / 86_400_000, 1)} days on end`,
         }
       : { label: 'Listening time', value: 'unknown', detail: 'an account export says it' },
-    { label: 'Tracks', value: formatCount(totals.tracks), detail: 'distinct' },
+    { label: 'Songs', value: formatCount(totals.songs), detail: 'distinct' },
     { label: 'Artists', value: formatCount(totals.artists), detail: 'distinct' },
     { label: 'Days with plays', value: formatCount(totals.days), detail: `of ${formatCount(span)}` },
     verdicts > 0

@@ -36,7 +36,7 @@ export interface Totals extends Record<string, string | number | boolean | null>
   plays_without_length: number;
   plays_without_track: number;
   users: number;
-  tracks: number;
+  songs: number;
   artists: number;
   days: number;
   skipped: number;
@@ -69,7 +69,9 @@ export function readDefinitions(): Definitions {
 
 /** How questions reach gold of one target. Counts stay far below 2^53, where numbers are exact. */
 export function reader(engine: SqlEngine, target: Target, definitions: Definitions): Reading['rows'] {
-  const condition = definitions.isIncognitoIncluded ? '1 = 1' : 'not is_incognito';
+  const condition = definitions.isIncognitoIncluded
+    ? 'not is_implausible'
+    : '(not is_incognito and not is_implausible)';
   return async <T extends Record<string, string | number | boolean | null>>(
     sql: string,
     parameters: readonly SqlValue[] = [],

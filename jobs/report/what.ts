@@ -113,11 +113,11 @@ export async function whatSection(reading: Reading, asOf: string): Promise<Secti
 async function topTracks(reading: Reading, asOf: string): Promise<Figure> {
   const rows = await reading.rows<TrackRow>(TOP_TRACKS, [SHOWN_RANKS]);
   const first = rows.find((row) => row.period === 'all');
-  if (first === undefined) return noTracks('top-tracks', 'Top tracks');
+  if (first === undefined) return noTracks('top-tracks', 'Top songs');
   return {
     name: 'top-tracks',
-    title: 'Top tracks',
-    takeaway: `Most played of all: “${nameInText(first.track_name ?? 'a track without a name', 80)}”${first.artist_name ? ` by ${nameInText(first.artist_name, 60)}` : ''}, ${formatPlural(first.plays, 'play')}.`,
+    title: 'Top songs',
+    takeaway: `Most played of all: “${nameInText(first.track_name ?? 'a song without a name', 80)}”${first.artist_name ? ` by ${nameInText(first.artist_name, 60)}` : ''}, ${formatPlural(first.plays, 'play')}.`,
     chart: (layout) =>
       rankedLists(
         panelsOf(rows, (row) => ({
@@ -132,7 +132,7 @@ async function topTracks(reading: Reading, asOf: string): Promise<Figure> {
       columns: [
         { label: 'Period', kind: 'text' },
         { label: 'Rank', kind: 'number' },
-        { label: 'Track', kind: 'text' },
+        { label: 'Song', kind: 'text' },
         { label: 'Artist', kind: 'text' },
         { label: 'Plays', kind: 'number' },
         { label: 'Minutes', kind: 'number', format: (value) => formatCount(value, 1) },

@@ -16,7 +16,7 @@ final as (
         user_id,
         count(*) as plays,
         cast(coalesce(sum(played_ms), 0) as bigint) as played_ms,
-        count(distinct track_id) as tracks,
+        count(distinct song_key) as songs,
         count(distinct local_date) as days
     from plays
     group by user_id
@@ -51,7 +51,7 @@ export async function whoSection(reading: Reading): Promise<Section> {
 }
 
 async function users(reading: Reading): Promise<Figure> {
-  const rows = await reading.rows<{ user_id: string; plays: number; played_ms: number; tracks: number; days: number }>(
+  const rows = await reading.rows<{ user_id: string; plays: number; played_ms: number; songs: number; days: number }>(
     PLAYS_BY_USER,
   );
   const shown = rows.reduce((sum, row) => sum + amountOf(reading, row), 0);
@@ -72,7 +72,7 @@ async function users(reading: Reading): Promise<Figure> {
             title: '',
             rows: rows.map((row) => ({
               label: row.user_id,
-              detail: `${formatPlural(row.days, 'day')}, ${formatPlural(row.tracks, 'track')}`,
+              detail: `${formatPlural(row.days, 'day')}, ${formatPlural(row.songs, 'song')}`,
               ...amount(reading, row),
             })),
           },
@@ -84,14 +84,14 @@ async function users(reading: Reading): Promise<Figure> {
         { label: 'User', kind: 'text' },
         { label: 'Plays', kind: 'number' },
         { label: 'Minutes', kind: 'number', format: (value) => formatCount(value, 1) },
-        { label: 'Distinct tracks', kind: 'number' },
+        { label: 'Distinct songs', kind: 'number' },
         { label: 'Days with plays', kind: 'number' },
       ],
       rows: rows.map((row) => [
         row.user_id,
         row.plays,
         reading.isTimed ? row.played_ms / 60_000 : null,
-        row.tracks,
+        row.songs,
         row.days,
       ]),
       ...(rest > 0 ? { remark: `${formatPlural(rest, 'more user')} below these.` } : {}),

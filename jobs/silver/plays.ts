@@ -189,7 +189,7 @@ async function buildChunk(
        or reported_at >= ${sqlTimestamp(fromMs - MARGIN_MS)} and reported_at < ${sqlTimestamp(reportedToMs)}`,
   );
   const touched = await touchedMonths(build, months);
-  await createResult(db, 'play_copies');
+  await resolveCopies(db, hasOthers);
   await resolveSources(build, hasOthers, months);
   await createResult(db, 'play_marks');
   await db.run(
@@ -213,6 +213,7 @@ async function buildChunk(
   });
   for (const table of [
     'play_rows',
+    'play_repeats',
     'play_copies',
     'play_names',
     'play_account_matches',
@@ -288,10 +289,20 @@ async function touchedMonths({ db, ...build }: Build, months: readonly Month[]):
   );
 }
 
-/** Tables `play_names`, `play_account_matches`, `play_api_matches`: empty where there is only one source. */
+/**
+ * Tables `play_repeats`, `play_names` and `play_copies`. Names are read only where something is compared by name: where there is more
+ * than one source, or where rows of one moment and length hold different content.
+ */
+async function resolveCopies(db: Embedded, hasOthers: boolean): Promise<void> {
+  await createResult(db, 'play_repeats');
+  const [mixed] = await db.rows<{ n: bigint }>('select count(*) as n from play_repeats where is_mixed');
+  await createResult(db, 'play_names', hasOthers || (mixed?.n ?? 0n) > 0n ? '' : 'limit 0');
+  await createResult(db, 'play_copies');
+}
+
+/** Tables `play_account_matches` and `play_api_matches`: empty where there is only one source. */
 async function resolveSources({ db }: Build, hasOthers: boolean, months: readonly Month[]): Promise<void> {
   const only = hasOthers ? '' : 'limit 0';
-  await createResult(db, 'play_names', only);
   await createResult(db, 'play_account_matches', only);
   await db.run(
     `create or replace table play_api_matches (file_no integer, source_row bigint, winner_file_no integer, winner_row bigint,
@@ -308,7 +319,8 @@ async function resolveSources({ db }: Build, hasOthers: boolean, months: readonl
   }>(
     `select file_no, source_row, winner_file_no, winner_row, epoch_ms(played_at) as played_ms, epoch_ms(winner_ended_at) as winner_ended_ms
      from (${silverSelect('play_api_candidates')})
-     order by user_hash, played_at, file_no, source_row, winner_ended_at, winner_file_no, winner_row`,
+     order by user_hash, played_at, file_no, source_row, abs(epoch_ms(winner_ended_at) - epoch_ms(played_at)),
+       winner_ended_at, winner_file_no, winner_row`,
   );
   const pairs: PlayPair[] = candidates.map((row) => ({
     item: `${row.file_no}:${row.source_row}`,

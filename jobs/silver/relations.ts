@@ -5,6 +5,7 @@ import { type Contract, type ContractColumn, contractOf, WAREHOUSE_DIR } from '.
 import type { BronzeFile } from '../lake/manifest.ts';
 import type { LakeStore } from '../lake/store.ts';
 import type { PlacedRows } from './build.ts';
+import { sqlTimestamp } from './months.ts';
 import { sha256Of } from './partition.ts';
 
 /** One select of `warehouse/silver/`, by its file's name. */
@@ -151,7 +152,7 @@ export async function createSourceFiles(
   const sorted = [...files].sort((a, b) => (a.sourceKey < b.sourceKey ? -1 : a.sourceKey > b.sourceKey ? 1 : 0));
   await db.run(
     `create or replace table source_files (file_no integer, source_key varchar, user_id varchar, kind varchar, file_name varchar,
-      is_video boolean, is_new boolean, is_judged boolean, sequence bigint, read_rows bigint)`,
+      is_video boolean, is_new boolean, is_judged boolean, sequence bigint, read_rows bigint, loaded_at timestamp)`,
   );
   const rows = sorted.map((file, index) =>
     [
@@ -165,6 +166,7 @@ export async function createSourceFiles(
       isJudged(file),
       file.sequence,
       file.readRows,
+      file.loadedAt === undefined ? 'null' : sqlTimestamp(Date.parse(file.loadedAt)),
     ].join(', '),
   );
   for (let start = 0; start < rows.length; start += 1000) {

@@ -150,10 +150,24 @@ function fingerprints(build: Build, code: string): (part: TimePart) => string {
   const inputs = new WeakMap<readonly BronzeFile[], string>();
   const parts = new WeakMap<TimePart, string>();
   const hashFile = (file: BronzeFile): string => {
-    const { table, sourceKey, key, sha256, rows, bytes, fileName, kind, userId, readRows, sequence, periods } = file;
+    const {
+      table,
+      sourceKey,
+      key,
+      sha256,
+      rows,
+      bytes,
+      fileName,
+      kind,
+      userId,
+      readRows,
+      sequence,
+      loadedAt,
+      periods,
+    } = file;
     const isNew = build.isNew(file);
     return hashOf([
-      ...[table, sourceKey, key, sha256, rows, bytes, fileName, kind, userId, readRows, sequence, isNew],
+      ...[table, sourceKey, key, sha256, rows, bytes, fileName, kind, userId, readRows, sequence, loadedAt, isNew],
       ...periods,
     ]);
   };

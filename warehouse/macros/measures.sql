@@ -1,6 +1,11 @@
-{#- Condition: the play counts in reports, by the variable include_incognito. -#}
+{#- Condition: nobody listens for so long at a stretch; the player's counter went on. -#}
+{% macro is_implausible() -%}
+(coalesce(played_ms, 0) > {{ var('implausible_play_ms') }})
+{%- endmacro %}
+
+{#- Condition: the play counts in reports: it is plausible, and the variable include_incognito lets it in. -#}
 {% macro in_reports() -%}
-({{ var('include_incognito') }} or not is_incognito)
+(({{ var('include_incognito') }} or not is_incognito) and not {{ is_implausible() }})
 {%- endmacro %}
 
 {#- Sum of a bigint column as bigint (DuckDB sums into 128 bits), 0 of nothing. -#}

@@ -9,6 +9,6 @@ select
 from fct_plays
 left join dim_countries
     on fct_plays.country = dim_countries.country
-where not fct_plays.is_incognito
+where not fct_plays.is_incognito and not fct_plays.is_implausible
 group by dim_countries.country_name, fct_plays.device
 order by plays desc, dim_countries.country_name, fct_plays.device

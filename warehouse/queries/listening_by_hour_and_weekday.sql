@@ -6,6 +6,6 @@ select
     count(*) as plays,
     cast(coalesce(sum(played_ms), 0) as double) / 60000e0 as minutes
 from fct_plays
-where not is_incognito
+where not is_incognito and not is_implausible
 group by local_weekday, local_hour
 order by local_weekday, local_hour

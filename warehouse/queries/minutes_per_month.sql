@@ -9,6 +9,6 @@ select
 from fct_plays
 inner join dim_dates
     on fct_plays.played_date = dim_dates.date_day
-where not fct_plays.is_incognito
+where not fct_plays.is_incognito and not fct_plays.is_implausible
 group by dim_dates.month_start
 order by dim_dates.month_start

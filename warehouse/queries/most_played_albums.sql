@@ -9,7 +9,7 @@ select
 from fct_plays
 inner join dim_albums
     on fct_plays.album_id = dim_albums.album_id
-where not fct_plays.is_incognito
+where not fct_plays.is_incognito and not fct_plays.is_implausible
 group by
     dim_albums.album_id,
     dim_albums.album_name,

@@ -85,7 +85,19 @@ create or replace macro readable_json(text) as
     end;
 
 create or replace macro parse_flag(text) as
-    case lower(text) when 'true' then true when 'false' then false end;
+    case
+        when lower(trim(text)) = 'true' or try_cast(text as double) = 1 then true
+        when lower(trim(text)) = 'false' or try_cast(text as double) = 0 then false
+    end;
+
+-- The first of some flags that is there and says neither yes nor no; null where there is none.
+create or replace macro unread_flag(a, b, c, d) as
+    coalesce(
+        case when trim(a) <> '' and parse_flag(a) is null then a end,
+        case when trim(b) <> '' and parse_flag(b) is null then b end,
+        case when trim(c) <> '' and parse_flag(c) is null then c end,
+        case when trim(d) <> '' and parse_flag(d) is null then d end
+    );
 
 -- The form in which names are compared across sources.
 create or replace macro normalised(name) as
@@ -122,6 +134,14 @@ create or replace macro track_id_of(uri) as
         when starts_with(uri, 'spotify:local:') then uri
     end;
 
+-- "Unknown Track" by "Unknown Artist" is Spotify's word for a play that it can tell nothing about.
+create or replace macro is_nothing(track_name, artist_name) as
+    coalesce(
+        normalised(track_name) = 'unknown track'
+        and coalesce(normalised(artist_name), 'unknown artist') = 'unknown artist',
+        false
+    );
+
 -- What makes two rows of one user the same content: the URI, else the names.
 create or replace macro content_key(content_uri, artist_name, track_name) as
     case
@@ -147,7 +167,7 @@ create or replace macro release_precision_of(text) as
 -- Whether offline_timestamp is the start of this play.
 create or replace macro is_offline_start(offline, offline_at, reported_at, played_ms) as
     coalesce(
-        offline = 'true'
+        parse_flag(offline)
         and is_possible(offline_at)
         and offline_at <= reported_at
         and offline_at >= reported_at - interval 45 day

@@ -1,6 +1,8 @@
--- Which plays of an export a recently-played item may be: same user, same URI or same names, and its time within a minute of the
--- end or the start (of the minute that holds it, in account data). One row per pair, in the order in which `transform` pairs them off:
--- one item at most to one play.
+-- Which plays of an export a recently-played item may be: same user, same URI or same names, and its time in the play's window. The
+-- window begins with the end of the person's previous exported play, at most six hours back, and ends with the play (with the minute
+-- that holds the end, in account data), two seconds more on either side: a paused play lasts longer than what was heard of it.
+--
+-- One row per pair, in the order in which `transform` pairs them off: the nearest end first, one item at most to one play.
 with
 
 kept as (
@@ -13,21 +15,16 @@ kept as (
     left join play_names
         on play_rows.file_no = play_names.file_no
         and play_rows.source_row = play_names.source_row
-    anti join play_copies
-        on play_rows.file_no = play_copies.file_no
-        and play_rows.source_row = play_copies.source_row
+    anti join (select file_no, source_row from play_copies where is_going) as going
+        on play_rows.file_no = going.file_no
+        and play_rows.source_row = going.source_row
     where play_rows.problem is null
 
 ),
 
 exported as (
 
-    select
-        kept.*,
-        case when source_rank = 2 then 119999 else 60000 end as reach_ms,
-        -- A "play" of more than a day is a paused one: its start says nothing.
-        played_ms < 86400000 as has_start
-
+    select kept.*
     from kept
     anti join play_account_matches
         on kept.file_no = play_account_matches.file_no
@@ -36,52 +33,73 @@ exported as (
 
 ),
 
+ends as (
+
+    select user_hash, ended_at, lag(ended_at) over (partition by user_hash order by ended_at) as previous_end
+    from (select distinct user_hash, ended_at from exported)
+
+),
+
+windows as (
+
+    select
+        exported.*,
+        greatest(
+            coalesce(ends.previous_end, exported.ended_at - interval 6 hour),
+            exported.ended_at - interval 6 hour
+        ) - interval 2 second as opens_at,
+        exported.ended_at + case when source_rank = 2 then interval 62 second else interval 2 second end as closes_at
+
+    from exported
+    inner join ends
+        on exported.user_hash = ends.user_hash
+        and exported.ended_at = ends.ended_at
+
+),
+
 api as (
 
     select
         kept.*,
-        cast(floor(epoch(ended_at) / 60) as bigint) as minute
+        cast(floor(epoch(ended_at) / 3600) as bigint) as hour
     from kept
     where source_rank = 3
 
 ),
 
-moments as (
+hourly as (
 
-    select *, cast(floor(epoch(ended_at) / 60) as bigint) as minute, ended_at as moment from exported
-    union all
-    select *, cast(floor(epoch(started_at) / 60) as bigint) as minute, started_at as moment from exported where has_start
+    -- The hours make it an equality join: a song on repeat would otherwise be compared with all its plays.
+    select
+        *,
+        unnest(range(
+            cast(floor(epoch(opens_at) / 3600) as bigint),
+            cast(floor(epoch(closes_at) / 3600) as bigint) + 1
+        )) as hour
 
-),
-
-near as (
-
-    -- The nearby minutes make it an equality join: a song on repeat would otherwise be compared with all its plays.
-    select *, unnest([minute - 1, minute, minute + 1, minute + 2]) as near_minute from moments
+    from windows
 
 ),
 
 pairs as (
 
-    select api.file_no, api.source_row, near.file_no as winner_file_no, near.source_row as winner_row,
-        api.user_hash, api.ended_at as played_at, near.ended_at as winner_ended_at, near.source_rank,
-        api.content_hash, near.moment, near.reach_ms
+    select api.file_no, api.source_row, hourly.file_no as winner_file_no, hourly.source_row as winner_row,
+        api.user_hash, api.ended_at as played_at, hourly.ended_at as winner_ended_at, hourly.opens_at, hourly.closes_at
     from api
-    inner join near
-        on api.user_hash = near.user_hash
-        and api.minute = near.near_minute
-        and api.content_hash = near.content_hash
+    inner join hourly
+        on api.user_hash = hourly.user_hash
+        and api.hour = hourly.hour
+        and api.content_hash = hourly.content_hash
 
     union all
 
-    select api.file_no, api.source_row, near.file_no as winner_file_no, near.source_row as winner_row,
-        api.user_hash, api.ended_at as played_at, near.ended_at as winner_ended_at, near.source_rank,
-        api.content_hash, near.moment, near.reach_ms
+    select api.file_no, api.source_row, hourly.file_no as winner_file_no, hourly.source_row as winner_row,
+        api.user_hash, api.ended_at as played_at, hourly.ended_at as winner_ended_at, hourly.opens_at, hourly.closes_at
     from api
-    inner join near
-        on api.user_hash = near.user_hash
-        and api.minute = near.near_minute
-        and api.name_hash = near.name_hash
+    inner join hourly
+        on api.user_hash = hourly.user_hash
+        and api.hour = hourly.hour
+        and api.name_hash = hourly.name_hash
 
 ),
 
@@ -97,9 +115,17 @@ final as (
         winner_ended_at
 
     from pairs
-    where epoch_ms(played_at) - epoch_ms(moment) between -60000 and reach_ms
+    where played_at >= opens_at and played_at <= closes_at
 
 )
 
 select * from final
-order by user_hash, played_at, file_no, source_row, winner_ended_at, winner_file_no, winner_row
+order by
+    user_hash,
+    played_at,
+    file_no,
+    source_row,
+    abs(epoch_ms(winner_ended_at) - epoch_ms(played_at)),
+    winner_ended_at,
+    winner_file_no,
+    winner_row

@@ -1,10 +1,13 @@
 -- What happened to the rows that share a play with others. One row per row that goes (`is_kept` false) and per row that stays for
--- several (`copies` of them). Copies of a copy belong to the row that stays in the end; there are at most two steps.
+-- several (`copies` of them), or beside equal rows of its file (`occurrence` above 1). Copies of a copy belong to the row that stays in
+-- the end; there are at most two steps.
 with
 
 direct as (
 
-    select file_no, source_row, winner_file_no, winner_row, true as is_of_item, true as is_of_winner from play_copies
+    select file_no, source_row, winner_file_no, winner_row, true as is_of_item, true as is_of_winner
+    from play_copies
+    where is_going
     union all
     select file_no, source_row, winner_file_no, winner_row, true as is_of_item, true as is_of_winner from play_account_matches
     union all
@@ -46,14 +49,38 @@ counted as (
 
 ),
 
+repeated as (
+
+    select file_no, source_row, occurrence
+    from play_copies
+    where not is_going
+
+),
+
+staying as (
+
+    select
+        coalesce(counted.file_no, repeated.file_no) as file_no,
+        coalesce(counted.source_row, repeated.source_row) as source_row,
+        coalesce(counted.copies, 1) as copies,
+        coalesce(repeated.occurrence, 1) as occurrence
+
+    from counted
+    full join repeated
+        on counted.file_no = repeated.file_no
+        and counted.source_row = repeated.source_row
+
+),
+
 marked as (
 
-    select file_no, source_row, winner_file_no, winner_row, false as is_kept, 1 as copies from going
+    select file_no, source_row, winner_file_no, winner_row, false as is_kept, 1 as copies, 1 as occurrence from going
     union all
-    select file_no, source_row, file_no as winner_file_no, source_row as winner_row, true as is_kept, copies from counted
+    select file_no, source_row, file_no as winner_file_no, source_row as winner_row, true as is_kept, copies, occurrence
+    from staying
     -- A play whose copy lies in two places keeps its first verdict: it goes.
     where not exists (
-        select 1 from going where going.file_no = counted.file_no and going.source_row = counted.source_row
+        select 1 from going where going.file_no = staying.file_no and going.source_row = staying.source_row
     )
 
 ),
@@ -67,6 +94,7 @@ final as (
         marked.winner_row,
         marked.is_kept,
         cast(marked.copies as integer) as copies,
+        cast(marked.occurrence as integer) as occurrence,
         play_rows.ended_at
 
     from marked

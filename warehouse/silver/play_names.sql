@@ -1,4 +1,5 @@
--- Names of the extended plays that lie near a play of another source: only those are compared by name.
+-- Names of the extended plays that are compared by name, and of no others: those that lie near a play of another source, that end in
+-- the six hours after a Web API item, or that share their moment and length with a row of other content.
 with
 
 others as (
@@ -21,6 +22,20 @@ minutes as (
         union all
         select user_hash, unnest([started_minute - 1, started_minute, started_minute + 1]) as minute from others
     )
+
+),
+
+item_hours as (
+
+    select distinct
+        user_hash,
+        unnest(range(
+            cast(floor((epoch(ended_at) - 2) / 3600) as bigint),
+            cast(floor((epoch(ended_at) + 6 * 3600) / 3600) as bigint) + 1
+        )) as hour
+
+    from play_rows
+    where source_rank = 3 and problem is null
 
 ),
 
@@ -49,6 +64,22 @@ near as (
     semi join minutes
         on play_rows.user_hash = minutes.user_hash
         and cast(floor(epoch(play_rows.reported_at) / 60) as bigint) = minutes.minute
+    where play_rows.source_rank = 1 and play_rows.problem is null
+
+    union
+
+    select play_rows.file_no, play_rows.source_row
+    from play_rows
+    semi join item_hours
+        on play_rows.user_hash = item_hours.user_hash
+        and cast(floor(epoch(play_rows.ended_at) / 3600) as bigint) = item_hours.hour
+    where play_rows.source_rank = 1 and play_rows.problem is null
+
+    union
+
+    select play_rows.file_no, play_rows.source_row
+    from play_rows
+    semi join (select same_hash from play_repeats where is_mixed) as mixed on play_rows.same_hash = mixed.same_hash
     where play_rows.source_rank = 1 and play_rows.problem is null
 
 ),

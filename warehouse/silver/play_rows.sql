@@ -1,4 +1,6 @@
 -- What is needed to tell which rows are the same play. One row per bronze row of the files at hand.
+--
+-- `same_hash` is of person, source, second of the end and length: rows of one source that differ in it are different plays.
 with
 
 extended as (
@@ -7,6 +9,8 @@ extended as (
         file_no, source_row, user_id, 1 as source_rank, started_at, ended_at, reported_at, played_ms, problem,
         hash(content_key(content_uri, artist_name, track_name)) as content_hash,
         cast(null as ubigint) as name_hash,
+        content_uri is not null as has_uri,
+        track_name is not null as has_name,
         facts_of(track_name, album_name, platform, country, reason_start, reason_end, is_skipped, offline_at) as facts
 
     from stg_plays_extended
@@ -19,6 +23,8 @@ account as (
         file_no, source_row, user_id, 2 as source_rank, started_at, ended_at, reported_at, played_ms, problem,
         hash(content_key(content_uri, artist_name, track_name)) as content_hash,
         name_hash(case when content_type = 'chapter' then album_name else artist_name end, track_name) as name_hash,
+        content_uri is not null as has_uri,
+        track_name is not null as has_name,
         facts_of(track_name, album_name, platform, country, reason_start, reason_end, is_skipped, offline_at) as facts
 
     from stg_plays_account
@@ -31,6 +37,8 @@ api as (
         file_no, source_row, user_id, 3 as source_rank, started_at, ended_at, reported_at, played_ms, problem,
         hash(content_key(content_uri, artist_name, track_name)) as content_hash,
         name_hash(artist_name, track_name) as name_hash,
+        content_uri is not null as has_uri,
+        track_name is not null as has_name,
         facts_of(track_name, album_name, context_uri, country, reason_start, reason_end, is_skipped, duration_ms) as facts
 
     from stg_plays_api
@@ -59,6 +67,9 @@ select
     cast(problem as varchar) as problem,
     cast(content_hash as ubigint) as content_hash,
     cast(name_hash as ubigint) as name_hash,
-    cast(facts as tinyint) as facts,
-    cast(hash(source_rank, user_id, content_hash, epoch_ms(ended_at) // 1000, played_ms) as ubigint) as same_hash
+    cast(has_uri as boolean) as has_uri,
+    cast(has_name as boolean) as has_name,
+    -- The URI and the name count more than all other facts together.
+    cast(facts + 9 * (cast(has_uri as integer) + cast(has_name as integer)) as tinyint) as fullness,
+    cast(hash(source_rank, user_id, epoch_ms(ended_at) // 1000, played_ms) as ubigint) as same_hash
 from final

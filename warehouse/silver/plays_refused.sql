@@ -22,6 +22,8 @@ final as (
         typed.problem as code,
         case typed.problem
             when 'time_invalid' then 'not a time from 2006 to 2040: ' || shown(typed.given_time)
+            when 'time_future' then 'later than the day on which it was loaded: ' || shown(typed.given_time)
+            when 'flag_invalid' then 'neither true nor false: ' || shown(typed.given_flag)
             else 'not a whole number of milliseconds from 0 to 10^10: ' || shown(typed.given_length)
         end as reason,
         left(

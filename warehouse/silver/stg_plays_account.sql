@@ -6,7 +6,11 @@ source as (
     select
         files.file_no,
         files.user_id,
-        bronze.*,
+        files.loaded_at,
+        bronze.* replace (
+            case when not is_nothing(bronze.track_name, bronze.artist_name) then bronze.track_name end as track_name,
+            case when not is_nothing(bronze.track_name, bronze.artist_name) then bronze.artist_name end as artist_name
+        ),
         parse_instant(bronze.end_time) as given_at,
         parse_length(bronze.ms_played) as given_ms,
         coalesce(bronze.chapter_name, bronze.audiobook_name) is not null as is_chapter,
@@ -59,10 +63,12 @@ final as (
 
         case
             when not coalesce(is_possible(given_at), false) then 'time_invalid'
+            when given_at > loaded_at + interval 1 day then 'time_future'
             when given_ms is null then 'length_invalid'
         end as problem,
         end_time as given_time,
-        ms_played as given_length
+        ms_played as given_length,
+        cast(null as varchar) as given_flag
 
     from source
 

@@ -92,7 +92,8 @@ final as (
             when is_beyond(item.track.duration_ms, most_length_ms()) then 'length_invalid'
         end as problem,
         item.played_at as given_time,
-        item.track.duration_ms as given_length
+        item.track.duration_ms as given_length,
+        cast(null as varchar) as given_flag
 
     from typed
 

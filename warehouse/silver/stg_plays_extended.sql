@@ -10,7 +10,14 @@ source as (
         files.file_no,
         files.user_id,
         files.is_video,
-        bronze.*,
+        files.loaded_at,
+        bronze.* exclude (
+            master_metadata_track_name, master_metadata_album_artist_name, master_metadata_album_album_name
+        ),
+        is_nothing(bronze.master_metadata_track_name, bronze.master_metadata_album_artist_name) as is_nothing,
+        case when not is_nothing then bronze.master_metadata_track_name end as master_metadata_track_name,
+        case when not is_nothing then bronze.master_metadata_album_artist_name end as master_metadata_album_artist_name,
+        case when not is_nothing then bronze.master_metadata_album_album_name end as master_metadata_album_album_name,
         parse_instant(bronze.ts) as given_at,
         parse_length(bronze.ms_played) as given_ms,
         case
@@ -100,17 +107,20 @@ final as (
         parse_flag(incognito_mode) as is_incognito,
         case
             when is_offline_start then 'offline'
-            when offline = 'true' then 'sync'
+            when parse_flag(offline) then 'sync'
             else 'exact'
         end as time_quality,
         cast(null as varchar) as context_uri,
 
         case
             when not coalesce(is_possible(given_at), false) then 'time_invalid'
+            when given_at > loaded_at + interval 1 day then 'time_future'
             when given_ms is null then 'length_invalid'
+            when unread_flag(incognito_mode, skipped, offline, shuffle) is not null then 'flag_invalid'
         end as problem,
         ts as given_time,
-        ms_played as given_length
+        ms_played as given_length,
+        unread_flag(incognito_mode, skipped, offline, shuffle) as given_flag
 
     from timed
 

@@ -1,3 +1,4 @@
+-- An album that is known by its names only is a row where a track is on it.
 with
 
 albums as (select * from {{ source('silver', 'albums') }}),
@@ -7,6 +8,15 @@ identity as (select * from {{ ref('int_album_identity') }}),
 artist_identity as (select * from {{ ref('int_artist_identity') }}),
 
 artists as (select * from {{ ref('dim_artists') }}),
+
+track_facts as (select * from {{ ref('int_track_facts') }}),
+
+used as (
+    select distinct identity.album_id
+    from identity
+    inner join track_facts
+        on identity.source_album_id = track_facts.source_album_id
+),
 
 names as (
     select
@@ -59,7 +69,11 @@ joined as (
         on names.album_id = descriptions.album_id and descriptions.choice = 1
     left join artist_identity
         on descriptions.primary_artist_id = artist_identity.source_artist_id
-    where names.choice = 1
+    left join used
+        on names.album_id = used.album_id
+    where
+        names.choice = 1
+        and (used.album_id is not null or not starts_with(names.album_id, 'name:'))
 ),
 
 final as (

@@ -118,11 +118,19 @@ all_plays as (
     select * from event_plays
 ),
 
--- The latest end so far, not the last play's: a short play inside a long one ends nothing.
+marked as (
+    select
+        *,
+        {{ is_implausible() }} as is_implausible
+    from all_plays
+),
+
+-- The latest end so far, not the last play's: a short play inside a long one ends nothing. An
+-- implausible play says nothing of when somebody listened, so it is in no session.
 in_order as (
     select
         *,
-        max(ended_at) over (
+        max(case when not is_implausible then ended_at end) over (
             partition by user_id
             order by started_at, ended_at, play_id
             rows between unbounded preceding and 1 preceding
@@ -130,11 +138,12 @@ in_order as (
         max(ended_at) over (
             partition by
                 user_id,
+                is_implausible,
                 case when given_session_id is null then 0 else 1 end
             order by started_at, ended_at, play_id
             rows between unbounded preceding and 1 preceding
         ) as session_until
-    from all_plays
+    from marked
 ),
 
 numbered as (
@@ -151,6 +160,7 @@ numbered as (
         ) over (
             partition by
                 user_id,
+                is_implausible,
                 case when given_session_id is null then 0 else 1 end
             order by started_at, ended_at, play_id
             rows between unbounded preceding and current row
@@ -164,6 +174,7 @@ with_start as (
         min(started_at) over (
             partition by
                 user_id,
+                is_implausible,
                 case when given_session_id is null then 0 else 1 end,
                 session_number
         ) as session_start
@@ -229,9 +240,12 @@ final as (
         cast(heard.user_id as varchar) as user_id,
         cast(heard.source as varchar) as source,
         cast(identity.track_id as varchar) as track_id,
+        cast(tracks.song_key as varchar) as song_key,
         cast(tracks.artist_id as varchar) as artist_id,
         cast(tracks.album_id as varchar) as album_id,
-        cast(heard.session_id as varchar) as session_id,
+        cast(
+            case when not heard.is_implausible then heard.session_id end as varchar
+        ) as session_id,
         cast(heard.started_at as timestamp(3)) as started_at,
         cast(heard.ended_at as timestamp(3)) as ended_at,
         cast(heard.ended_at as date) as played_date,
@@ -252,8 +266,10 @@ final as (
         cast(heard.is_offline as boolean) as is_offline,
         cast(heard.is_incognito as boolean) as is_incognito,
         cast(
-            coalesce(heard.started_at < heard.busy_until, false) as boolean
-        ) as is_overlap
+            not heard.is_implausible
+            and coalesce(heard.started_at < heard.busy_until, false) as boolean
+        ) as is_overlap,
+        cast(heard.is_implausible as boolean) as is_implausible
     from with_local_time as heard
     left join identity
         on heard.source_track_id = identity.source_track_id

@@ -8,6 +8,8 @@ events as (select * from {{ source('silver', 'listening_events') }}),
 
 chart_entries as (select * from {{ source('silver', 'chart_entries') }}),
 
+chart_artists as (select * from {{ ref('int_chart_artists') }}),
+
 playlist_items as (select * from {{ source('silver', 'playlist_items') }}),
 
 saved_tracks as (select * from {{ source('silver', 'saved_tracks') }}),
@@ -45,15 +47,17 @@ mentions as (
     union all
 
     select
-        track_id,
-        track_name,
-        artist_name,
+        chart_entries.track_id,
+        chart_entries.track_name,
+        coalesce(chart_artists.artist_name, chart_entries.artist_name) as artist_name,
         cast(null as varchar) as album_name,
-        duration_ms,
-        popularity,
-        cast(period_start as timestamp(3)) as seen_at,
+        chart_entries.duration_ms,
+        chart_entries.popularity,
+        cast(chart_entries.period_start as timestamp(3)) as seen_at,
         0 as plays
     from chart_entries
+    left join chart_artists
+        on chart_entries.artist_name = chart_artists.chart_artist_name
 
     union all
 

@@ -1,4 +1,4 @@
--- Each period ends before as_of and is compared with the equally long one before it. `all` is
+-- Ranks count songs and show the recording that is played most (dim_songs). Each period ends before as_of and is compared with the equally long one before it. `all` is
 -- everything before as_of and has nothing to be compared with.
 with
 
@@ -11,7 +11,7 @@ plays as (
         and played_date < {{ as_of_date() }}
 ),
 
-tracks as (select * from {{ ref('dim_tracks') }}),
+songs as (select * from {{ ref('dim_songs') }}),
 
 periods (period, days) as (
     values ('7 days', 7), ('28 days', 28), ('year', 365), ('all', null)
@@ -27,13 +27,13 @@ bounds as (
 
 by_date as (
     select
-        track_id,
+        song_key,
         user_id,
         played_date,
         count(*) as plays,
         {{ total('played_ms') }} as played_ms
     from plays
-    group by track_id, user_id, played_date
+    group by song_key, user_id, played_date
 ),
 
 counted as (
@@ -46,7 +46,7 @@ counted as (
                 or by_date.played_date >= bounds.period_start then 1
             else 0
         end as is_current,
-        by_date.track_id,
+        by_date.song_key,
         {{ total('by_date.plays') }} as plays,
         {{ total('by_date.played_ms') }} as played_ms,
         count(distinct by_date.user_id) as listeners
@@ -63,7 +63,7 @@ ranked as (
         *,
         row_number() over (
             partition by period, is_current
-            order by plays desc, played_ms desc, track_id
+            order by plays desc, played_ms desc, song_key
         ) as place
     from counted
 ),
@@ -72,9 +72,10 @@ final as (
     select
         cast(ranked.period as varchar) as period,
         cast(ranked.place as integer) as rank,
-        cast(ranked.track_id as varchar) as track_id,
-        cast(tracks.track_name as varchar) as track_name,
-        cast(tracks.artist_name as varchar) as artist_name,
+        cast(ranked.song_key as varchar) as song_key,
+        cast(songs.track_id as varchar) as track_id,
+        cast(songs.song_name as varchar) as track_name,
+        cast(songs.artist_name as varchar) as artist_name,
         cast(ranked.plays as bigint) as plays,
         cast({{ minutes('ranked.played_ms') }} as double) as minutes,
         cast(ranked.listeners as bigint) as listeners,
@@ -85,10 +86,10 @@ final as (
     left join ranked as previous
         on
             ranked.period = previous.period
-            and ranked.track_id = previous.track_id
+            and ranked.song_key = previous.song_key
             and previous.is_current = 0
-    left join tracks
-        on ranked.track_id = tracks.track_id
+    left join songs
+        on ranked.song_key = songs.song_key
     where
         ranked.is_current = 1
         and ranked.place <= {{ var('top_tracks_max_rank') }}

@@ -7,6 +7,9 @@ export_files as (
         user_id,
         source,
         file_number,
+        export_key,
+        stretch,
+        source_key,
         {{ epoch_ms('first_at') }} as first_ms,
         {{ epoch_ms('last_at') }} as last_ms
     from {{ source('silver', 'export_files') }}
@@ -23,8 +26,44 @@ polls as (
     from {{ source('silver', 'capture_polls') }}
 ),
 
--- Nothing was played where one file of an export ends and its next one begins.
+-- Of one export: a stretch of a file and the next one, and a file and the one that has the next number.
+neighbours as (
+    select
+        files.user_id,
+        files.last_ms as from_ms,
+        next_files.first_ms as to_ms
+    from export_files as files
+    inner join export_files as next_files
+        on
+            files.user_id = next_files.user_id
+            and files.source = next_files.source
+            and files.last_ms <= next_files.first_ms
+            and (
+                (
+                    files.source_key = next_files.source_key
+                    and files.stretch + 1 = next_files.stretch
+                )
+                or (
+                    files.source_key <> next_files.source_key
+                    and files.export_key = next_files.export_key
+                    and files.file_number + 1 = next_files.file_number
+                )
+            )
+),
+
+-- Nothing was played where one of them ends and the next begins, unless that lasts for months: then
+-- the export may be the one that lacks something.
 seams as (
+    select
+        user_id,
+        from_ms,
+        min(to_ms) as to_ms
+    from neighbours
+    where to_ms <= from_ms + cast({{ var('export_silence_days') }} as bigint) * 86400000
+    group by user_id, from_ms
+
+    union all
+
     select
         files.user_id,
         files.last_ms as from_ms,
@@ -35,11 +74,17 @@ seams as (
             files.user_id = next_files.user_id
             and files.source = next_files.source
             and files.last_ms <= next_files.first_ms
-            and (
-                files.file_number + 1 = next_files.file_number
-                or next_files.first_ms <= files.last_ms + {{ var('export_seam_hours') }} * 3600000
-            )
+            and next_files.first_ms <= files.last_ms + {{ var('export_seam_hours') }} * 3600000
     group by files.user_id, files.source, files.last_ms
+),
+
+silences as (
+    select
+        user_id,
+        from_ms,
+        to_ms
+    from neighbours
+    where to_ms > from_ms + cast({{ var('export_silence_days') }} as bigint) * 86400000
 ),
 
 -- Polls without an overflow between them: each reaches back to what the one before knew.
@@ -234,6 +279,7 @@ causes as (
         case
             when max(overflows.from_ms) is not null then 'overflow'
             when max(poll_islands.from_ms) is not null then 'not_polled'
+            when max(silences.from_ms) is not null then 'long_silence'
             else 'between_exports'
         end as cause
     from uncovered
@@ -250,6 +296,11 @@ causes as (
                 uncovered.from_ms = poll_islands.to_ms
                 or uncovered.to_ms = poll_islands.from_ms
             )
+    left join silences
+        on
+            uncovered.user_id = silences.user_id
+            and uncovered.from_ms < silences.to_ms
+            and uncovered.to_ms > silences.from_ms
     where uncovered.to_ms is not null
     group by uncovered.user_id, uncovered.from_ms, uncovered.to_ms
 ),
@@ -342,6 +393,7 @@ missing as (
         count(*) as gaps,
         max(case when gaps.cause = 'before_first_source' then gaps.cause end) as before_first_source,
         max(case when gaps.cause = 'between_exports' then gaps.cause end) as between_exports,
+        max(case when gaps.cause = 'long_silence' then gaps.cause end) as long_silence,
         max(case when gaps.cause = 'not_polled' then gaps.cause end) as not_polled,
         max(case when gaps.cause = 'overflow' then gaps.cause end) as overflow,
         max(case when gaps.cause = 'after_last_source' then gaps.cause end) as after_last_source
@@ -368,6 +420,7 @@ final as (
                 substr(
                     coalesce(', ' || missing.before_first_source, '')
                     || coalesce(', ' || missing.between_exports, '')
+                    || coalesce(', ' || missing.long_silence, '')
                     || coalesce(', ' || missing.not_polled, '')
                     || coalesce(', ' || missing.overflow, '')
                     || coalesce(', ' || missing.after_last_source, ''),
