@@ -3,31 +3,25 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { isErrno, JobError } from '../errors.ts';
 import { ACCOUNT_EXPORT, EXTENDED_EXPORT } from './account-export.ts';
 import { CHARTS_SHAPES } from './charts-csv.ts';
-import { type ChartPlace, type CsvEncoding, type CsvShape, recogniseCsv } from './csv.ts';
+import { type ChartPlace, type CsvEncoding, type CsvHeader, type CsvShape, recogniseCsv, shownColumns } from './csv.ts';
 import { inputDenied } from './input-files.ts';
 import { type RowSource, rowSourceOf } from './json-rows.ts';
 import { createJsonScanner, JSON_ROW_BYTES_MAX, type JsonScan } from './json-scanner.ts';
 import { LISTENING_EVENTS } from './listening-events.ts';
+import { PLAYS_SHAPES } from './plays-csv.ts';
 import { hasUtf8Mark, isUtf16 } from './text-encoding.ts';
 import { TRACKS_SHAPES } from './tracks-csv.ts';
 
 const READ_BYTES = 1024 ** 2;
 const ROW_SOURCES: readonly RowSource[] = [EXTENDED_EXPORT, ACCOUNT_EXPORT, LISTENING_EVENTS];
-const CSV_SHAPES: readonly CsvShape[] = [...TRACKS_SHAPES, ...CHARTS_SHAPES];
+const CSV_SHAPES: readonly CsvShape[] = [...TRACKS_SHAPES, ...CHARTS_SHAPES, ...PLAYS_SHAPES];
 
 /** What a file is, and how to read it. */
 export type Recognised =
   | { form: 'rows'; source: RowSource; scan: JsonScan }
   /** Web API: one response, or one a line; which kind is known when each is read. */
   | { form: 'api'; scan: JsonScan }
-  | {
-      form: 'csv';
-      shape: CsvShape;
-      encoding: CsvEncoding;
-      header: string[];
-      headerLine: number;
-      place: ChartPlace | undefined;
-    };
+  | { form: 'csv'; header: CsvHeader; encoding: CsvEncoding; place: ChartPlace | undefined };
 
 /** `refusal` and `ignored` are verdicts on the whole file; the hash is of all its bytes in every case. */
 export type Examined = { sha256: string; bytes: number } & (
@@ -144,9 +138,9 @@ async function recognise(
     if (scan.form === 'array' && !isAnswer) throw unknownKind();
     return { verdict: 'recognised', recognised: { form: 'api', scan } };
   }
-  const found = encoding === undefined ? undefined : await recogniseCsv(path, encoding, CSV_SHAPES);
-  if (found === undefined || encoding === undefined) throw unknownKind();
-  return { verdict: 'recognised', recognised: { form: 'csv', ...found, encoding, place: found.shape.place?.(name) } };
+  if (encoding === undefined) throw unknownKind();
+  const header = await recogniseCsv(path, encoding, CSV_SHAPES);
+  return { verdict: 'recognised', recognised: { form: 'csv', header, encoding, place: header.shape.place?.(name) } };
 }
 
 function unknownKind(): JobError {
