@@ -19,7 +19,12 @@ const LABEL_CHARS = 12;
 export function runText(result: RunResult, effects: Pick<Effects, 'config'>): string {
   const { load, transform, promote } = result;
   const lines = ['', ...heading(result, effects), ''];
-  lines.push(...cameIn(load), ...accountLines(transform), ...refusedLines(load.files, transform));
+  lines.push(
+    ...cameIn(load),
+    ...passedOver(load.files),
+    ...accountLines(transform),
+    ...refusedLines(load.files, transform),
+  );
   const failed = result.checks.filter((each) => each.verdict === 'failed');
   if (failed.length > 0) {
     lines.push(
@@ -73,6 +78,12 @@ function cameIn(load: LoadResult): string[] {
     ...(by('changed').length > 0 ? [`${by('changed').length} changing while read: run it again`] : []),
   ];
   return [row('came in', parts.join(', ')), ...capped(details)];
+}
+
+/** Files that were not read although nothing is wrong with them, and that a person may have meant. */
+function passedOver(files: readonly LoadedFile[]): string[] {
+  const named = files.filter(({ status, code }) => status === 'ignored' && code !== undefined);
+  return capped(named.map((file, index) => row(index === 0 ? 'passed over' : '', `${file.fileName}: ${file.reason}`)));
 }
 
 function accountLines({ accounts }: TransformResult): string[] {
@@ -152,6 +163,7 @@ export function loadText(result: LoadResult): string {
   const refused = result.files.filter((file) => file.status === 'refused' || file.status === 'changed');
   const lines = [
     ...cameIn(result),
+    ...passedOver(result.files),
     ...capped(refused.map((file) => row('', `${file.fileName}: ${file.reason ?? file.code}`))),
   ];
   return [...lines, row('next', 'listenlake transform')].join('\n');

@@ -62,7 +62,7 @@ export async function openArchive(path: string): Promise<Archive> {
     for (const entry of found) names.set(nameOf(entry), (names.get(nameOf(entry)) ?? 0) + 1);
     const files = found.filter((entry) => {
       const name = nameOf(entry);
-      return !name.endsWith('/') && (isUnsafe(name) || !name.split('/').some(isLitter));
+      return !name.endsWith('/') && !isLitter(lastPart(name)) && (isUnsafe(name) || !name.split('/').some(isLitter));
     });
     return {
       entries: files.map((entry) => ({
@@ -162,6 +162,10 @@ function nameOf(entry: Entry): string {
   return raw.toString((entry.generalPurposeBitFlag & 0x800) !== 0 || isPlain(raw) ? 'utf8' : 'latin1');
 }
 
+function lastPart(name: string): string {
+  return name.slice(name.lastIndexOf('/') + 1);
+}
+
 function isPlain(raw: Buffer): boolean {
   return raw.every((byte) => byte < 128);
 }
@@ -183,6 +187,10 @@ function refusalOf(entry: Entry, copies: number): JobError | undefined {
   const mode = (entry.externalFileAttributes >>> 16) & 0o170000;
   const refuse = (code: string, message: string, hint: string) => new JobError(code, 'data', message, { hint });
   if (isUnsafe(name)) {
+    // Written by Windows itself: nothing is wrong with what is in it.
+    if (!isUnsafe(name.replaceAll('\\', '/'))) {
+      return refuse('zip_name', 'its name has backslashes where folders are', 'unpack it and give the folder');
+    }
     return refuse(
       'zip_name',
       'its name leads out of the archive or cannot be a file name',
