@@ -42,7 +42,7 @@ export interface LoadedFile {
    * written while it was read; run it again.
    */
   status: 'loaded' | 'known' | 'refused' | 'ignored' | 'changed';
-  /** Refused, and for the same content was refused before. */
+  /** Refused, and the same content was refused before, in another run or in this one under another name. */
   isRepeated?: boolean;
   /** One line for a person; for refused, ignored and changed files. */
   reason?: string;

@@ -19,6 +19,9 @@ const FILE_MODE = 0o600;
 /** Control characters, and what turns the direction of a line of text. */
 const UNPRINTABLE = /[\p{Cc}\p{Zl}\p{Zp}\u202a-\u202e\u2066-\u2069]/u;
 
+/** Litter of macOS, with a character that no other name may have. */
+const FOLDER_ICON = '/Icon\r';
+
 /** One file inside an archive: either it can be unpacked, or `refusal` says why not. */
 export interface ArchiveEntry {
   /** As in the archive, made printable. */
@@ -62,7 +65,7 @@ export async function openArchive(path: string): Promise<Archive> {
     for (const entry of found) names.set(nameOf(entry), (names.get(nameOf(entry)) ?? 0) + 1);
     const files = found.filter((entry) => {
       const name = nameOf(entry);
-      return !name.endsWith('/') && !isLitter(lastPart(name)) && (isUnsafe(name) || !name.split('/').some(isLitter));
+      return !name.endsWith('/') && !name.endsWith(FOLDER_ICON) && (isUnsafe(name) || !name.split('/').some(isLitter));
     });
     return {
       entries: files.map((entry) => ({
@@ -160,10 +163,6 @@ function invalid(error: Error): JobError {
 function nameOf(entry: Entry): string {
   const raw = entry.fileName as unknown as Buffer;
   return raw.toString((entry.generalPurposeBitFlag & 0x800) !== 0 || isPlain(raw) ? 'utf8' : 'latin1');
-}
-
-function lastPart(name: string): string {
-  return name.slice(name.lastIndexOf('/') + 1);
 }
 
 function isPlain(raw: Buffer): boolean {
