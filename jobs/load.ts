@@ -17,7 +17,7 @@ import { reasonToIgnore } from './sources/account-export.ts';
 import { type Archive, openArchive, unpackGzip } from './sources/archive.ts';
 import { examine, readHead } from './sources/examine.ts';
 import { type FileStamp, openFingerprints, stampOf } from './sources/fingerprints.ts';
-import { INPUT_IS_LINK, type InputFile, inputDenied, walkInputs } from './sources/input-files.ts';
+import { type InputFile, inputDenied, walkInputs } from './sources/input-files.ts';
 import { type Loading, openLoading } from './sources/loading.ts';
 
 export interface LoadInput {
@@ -42,11 +42,11 @@ export interface LoadedFile {
    * written while it was read; run it again.
    */
   status: 'loaded' | 'known' | 'refused' | 'ignored' | 'changed';
-  /** Refused, and the same content was refused before, in another run or in this one under another name. */
+  /** Refused, and for the same content was refused before. */
   isRepeated?: boolean;
   /** One line for a person; for refused, ignored and changed files. */
   reason?: string;
-  /** The error's code; for refused and changed files, and for ignored ones that a person should hear of. */
+  /** The error's code; for refused and changed files. */
   code?: string;
 }
 
@@ -161,10 +161,6 @@ async function loadInput(
   loading: Loading,
   fingerprints: Awaited<ReturnType<typeof openFingerprints>>,
 ): Promise<LoadedFile[]> {
-  if (input.error?.code === INPUT_IS_LINK) {
-    const { message, hint, code } = input.error;
-    return [{ ...loading.ignored(input.name, `${message} (${hint})`), code }];
-  }
   if (input.error !== undefined) return [loading.unreadable(input.name, input.error)];
   if (input.sha256 !== undefined && loading.isKnown(input.sha256)) return [loading.known(input.name, input.sha256)];
   try {

@@ -21,7 +21,7 @@ export function runText(result: RunResult, effects: Pick<Effects, 'config'>): st
   const lines = ['', ...heading(result, effects), ''];
   lines.push(
     ...cameIn(load),
-    ...passedOver(load.files),
+
     ...accountLines(transform),
     ...refusedLines(load.files, transform),
   );
@@ -81,12 +81,6 @@ function cameIn(load: LoadResult): string[] {
     ...(by('changed').length > 0 ? [`${by('changed').length} changing while read: run it again`] : []),
   ];
   return [row('came in', parts.join(', ')), ...capped(details)];
-}
-
-/** Files that were not read although nothing is wrong with them, and that a person may have meant. */
-function passedOver(files: readonly LoadedFile[]): string[] {
-  const named = files.filter(({ status, code }) => status === 'ignored' && code !== undefined);
-  return capped(named.map((file, index) => row(index === 0 ? 'passed over' : '', `${file.fileName}: ${file.reason}`)));
 }
 
 function accountLines({ accounts }: TransformResult): string[] {
@@ -166,7 +160,6 @@ export function loadText(result: LoadResult): string {
   const refused = result.files.filter((file) => file.status === 'refused' || file.status === 'changed');
   const lines = [
     ...cameIn(result),
-    ...passedOver(result.files),
     ...capped(refused.map((file) => row('', `${file.fileName}: ${file.reason ?? file.code}`))),
   ];
   return [...lines, row('next', 'listenlake transform')].join('\n');

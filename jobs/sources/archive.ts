@@ -19,9 +19,6 @@ const FILE_MODE = 0o600;
 /** Control characters, and what turns the direction of a line of text. */
 const UNPRINTABLE = /[\p{Cc}\p{Zl}\p{Zp}\u202a-\u202e\u2066-\u2069]/u;
 
-/** Litter of macOS, with a character that no other name may have. */
-const FOLDER_ICON = '/Icon\r';
-
 /** One file inside an archive: either it can be unpacked, or `refusal` says why not. */
 export interface ArchiveEntry {
   /** As in the archive, made printable. */
@@ -65,7 +62,7 @@ export async function openArchive(path: string): Promise<Archive> {
     for (const entry of found) names.set(nameOf(entry), (names.get(nameOf(entry)) ?? 0) + 1);
     const files = found.filter((entry) => {
       const name = nameOf(entry);
-      return !name.endsWith('/') && !name.endsWith(FOLDER_ICON) && (isUnsafe(name) || !name.split('/').some(isLitter));
+      return !name.endsWith('/') && (isUnsafe(name) || !name.split('/').some(isLitter));
     });
     return {
       entries: files.map((entry) => ({
@@ -186,10 +183,6 @@ function refusalOf(entry: Entry, copies: number): JobError | undefined {
   const mode = (entry.externalFileAttributes >>> 16) & 0o170000;
   const refuse = (code: string, message: string, hint: string) => new JobError(code, 'data', message, { hint });
   if (isUnsafe(name)) {
-    // Written by Windows itself: nothing is wrong with what is in it.
-    if (!isUnsafe(name.replaceAll('\\', '/'))) {
-      return refuse('zip_name', 'its name has backslashes where folders are', 'unpack it and give the folder');
-    }
     return refuse(
       'zip_name',
       'its name leads out of the archive or cannot be a file name',

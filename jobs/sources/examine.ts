@@ -8,6 +8,7 @@ import { inputDenied } from './input-files.ts';
 import { type RowSource, rowSourceOf } from './json-rows.ts';
 import { createJsonScanner, JSON_ROW_BYTES_MAX, type JsonScan } from './json-scanner.ts';
 import { LISTENING_EVENTS } from './listening-events.ts';
+import { foreignForm, foreignKeys, isTechnicalLog } from './other-files.ts';
 import { PLAYS_SHAPES } from './plays-csv.ts';
 import { hasUtf8Mark, isUtf16 } from './text-encoding.ts';
 import { TRACKS_SHAPES } from './tracks-csv.ts';
@@ -135,12 +136,9 @@ async function recognise(
     if (scan.form === 'array' && scan.rows === 0) return { verdict: 'ignored', reason: 'an empty list' };
     // The Web API answers "contains" and "follows" with a list of true and false.
     const isAnswer = scan.firstOtherRow !== undefined && scan.bytes <= JSON_ROW_BYTES_MAX;
-    if (isListenBrainz(scan)) {
-      throw new JobError('kind_unsupported', 'data', 'listens of ListenBrainz, which no table is made of', {
-        hint: 'load the export of Spotify itself',
-      });
-    }
     if (isTechnicalLog(scan)) return { verdict: 'ignored', reason: 'a technical log without listening' };
+    const foreign = foreignKeys(scan);
+    if (foreign !== undefined) throw foreign;
     if (scan.form === 'array' && !isAnswer) throw unknownKind(`; its keys: ${shownColumns(scan.keys.keys())}`);
     return { verdict: 'recognised', recognised: { form: 'api', scan } };
   }
@@ -149,44 +147,10 @@ async function recognise(
   return { verdict: 'recognised', recognised: { form: 'csv', header, encoding, place: header.shape.place?.(name) } };
 }
 
-/** What Spotify sends as "technical log information": events whose keys all say that they are of the event or of its message. */
-function isTechnicalLog({ form, keys }: JsonScan): boolean {
-  return (
-    form === 'array' &&
-    keys.size > 0 &&
-    [...keys.keys()].every((key) => /^(context|message)_|^timestamp_utc$/.test(key))
-  );
-}
-
-/** https://listenbrainz.readthedocs.io/en/latest/users/json.html */
-function isListenBrainz({ keys }: JsonScan): boolean {
-  return keys.has('listened_at') && keys.has('track_metadata');
-}
-
 function unknownKind(seen = ''): JobError {
   return new JobError('kind_unknown', 'data', `none of the kinds of files that are known${seen}`, {
     hint: 'see docs/your-data.md for what can be loaded',
   });
-}
-
-/** What is neither JSON nor text in rows, where its first bytes say what it is: people take these for what they hold. */
-function foreignForm(head: Buffer): JobError | undefined {
-  const refuse = (code: string, what: string, hint: string) => new JobError(code, 'data', what, { hint });
-  if (/^\s*<(!doctype html|html|head|body)\b/i.test(head.toString('latin1', hasUtf8Mark(head) ? 3 : 0, 512))) {
-    return refuse(
-      'html_page',
-      'a web page, whatever its name says',
-      'log in where it comes from, and download it again',
-    );
-  }
-  const magic = (text: string, at = 0): boolean => head.toString('latin1', at, at + text.length) === text;
-  if (magic('ustar', 257)) return refuse('archive_unsupported', 'a tar archive', 'unpack it and give the folder');
-  if (['7z\xbc\xaf', 'Rar!', '\xfd7zXZ', 'BZh', '\x28\xb5\x2f\xfd'].some((text) => magic(text)))
-    return refuse('archive_unsupported', 'an archive that is no zip', 'unpack it and give the folder');
-  if (magic('\xd0\xcf\x11\xe0')) return refuse('spreadsheet', 'a spreadsheet', 'save it as CSV (UTF-8)');
-  if (magic('PAR1')) return refuse('kind_unknown', 'a Parquet file', 'write it as CSV or JSON lines');
-  if (magic('SQLite format 3')) return refuse('kind_unknown', 'a SQLite database', 'write its tables as CSV');
-  return undefined;
 }
 
 async function openInput(path: string, name: string): Promise<FileHandle> {

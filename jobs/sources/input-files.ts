@@ -16,15 +16,12 @@ export interface UnreadableInput {
   error: JobError;
 }
 
-/** Code of a link in a folder: named, and nothing is wrong. */
-export const INPUT_IS_LINK = 'input_is_link';
-
 /** Bounds of one walk: far above an export (about 60 files), far below a whole disk given by mistake. */
 const FILES_MAX = 100_000;
 const FOLDER_DEPTH_MAX = 32;
 
-/** Left by desktop systems in folders and archives; never somebody's data. macOS ends the name of a folder's icon with a carriage return. */
-const LITTER = /^(\..*|__MACOSX|Thumbs\.db|desktop\.ini|Icon\r)$/i;
+/** Left by desktop systems in folders and archives; never somebody's data. */
+const LITTER = /^(\..*|__MACOSX|Thumbs\.db|desktop\.ini)$/i;
 
 /** True for hidden files and for what desktop systems leave behind. */
 export function isLitter(name: string): boolean {
@@ -33,7 +30,7 @@ export function isLitter(name: string): boolean {
 
 /**
  * Every file under the given files and folders, in name order. Hidden files and desktop litter are passed over; a symbolic link is
- * followed only where it was given itself, so that a walk cannot loop: elsewhere it is named.
+ * followed only where it was given itself, so that a walk cannot loop.
  *
  * @throws `input_missing` (64) for a given path that is not there, `input_too_many` (64) beyond 100,000 files
  */
@@ -101,8 +98,7 @@ async function* walkFolder(
         });
       }
       yield child;
-    } else if (entry.isSymbolicLink()) yield { name: child.name, error: linkInFolder() };
-    else yield { name: child.name, error: notAFile(child.name) };
+    }
   }
 }
 
@@ -119,13 +115,6 @@ export function inputDenied(name: string, cause: unknown): JobError {
   }
   const message = `it cannot be read (${String(cause.code)})`;
   return new JobError('input_denied', 'data', message, { hint: 'check its rights', place, cause });
-}
-
-/** Not an error of the input: what it leads to may be in the folder as well, or anywhere. */
-function linkInFolder(): JobError {
-  return new JobError(INPUT_IS_LINK, 'data', 'a symbolic link, which is not followed inside a folder', {
-    hint: 'give the file that it leads to, if you want it read',
-  });
 }
 
 function notAFile(name: string): JobError {

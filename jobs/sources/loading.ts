@@ -113,9 +113,8 @@ export async function openLoading(options: {
       reason,
       sample: null,
     };
-    // Quarantine holds content once, whatever names it has.
-    const isRepeated = refusedBefore.has(sha256) || drafts.has(`refused/${sha256}`);
-    if (!isRepeated) {
+    const isRepeated = refusedBefore.has(sha256);
+    if (!isRepeated && !drafts.has(`refused/${sha256}`)) {
       const key = bronzeKey('refused', sha256, 'json');
       const body = `${JSON.stringify(row)}\n`;
       await store.put(key, body, { ifAbsent: true });
