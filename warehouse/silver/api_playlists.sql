@@ -5,11 +5,11 @@ pages as (
 
     select
         files.file_no,
-        parse_instant(bronze.observed_at) as seen_at,
+        parse_possible_instant(bronze.observed_at) as seen_at,
         json_transform(
-            cast(bronze.body as json),
+            readable_json(bronze.body),
             '{"id": "VARCHAR", "name": "VARCHAR", "snapshot_id": "VARCHAR", "owner": {"id": "VARCHAR"},
-              "tracks": {"total": "DOUBLE"}, "items": {"total": "DOUBLE"}, "external_urls": {"spotify": "VARCHAR"}}'
+              "tracks": {"total": "VARCHAR"}, "items": {"total": "VARCHAR"}, "external_urls": {"spotify": "VARCHAR"}}'
         ) as playlist
 
     from bronze_api_pages as bronze
@@ -43,7 +43,7 @@ final as (
         playlist.snapshot_id as snapshot_id,
         playlist.name as playlist_name,
         playlist.owner.id as owner_id,
-        try_cast(coalesce(playlist.items.total, playlist.tracks.total) as integer) as item_count,
+        try_cast(parse_up_to(coalesce(playlist.items.total, playlist.tracks.total), most_items()) as integer) as item_count,
         playlist.external_urls.spotify as url
 
     from both_kinds

@@ -30,6 +30,7 @@ judged as (
     select
         *,
         case
+            when number_beyond is not null then 'number_invalid'
             when table_name in ('playlist_items', 'saved_tracks', 'top_items') and not coalesce(is_possible(observed_at), false)
                 then 'snapshot_time_missing'
             when table_name = 'playlist_items' and playlist_id is null then 'playlist_unknown'

@@ -14,7 +14,7 @@ source as (
         bronze.period_start,
         bronze.period_end,
         -- Not a struct: its fields would not tell `Artist` and `artist` apart.
-        try_cast(cast(bronze.record as json) as map(varchar, varchar)) as record
+        try_cast(try_cast(bronze.record as json) as map(varchar, varchar)) as record
 
     from bronze_charts_csv as bronze
     inner join source_files as files on bronze.source_key = files.source_key
@@ -95,11 +95,11 @@ typed as (
                 case when regexp_full_match(texts.place_text, '[a-z]{2}') then texts.place_text end
             )
         end as place,
-        try_cast(texts.start_text as date) as starts_on,
-        parse_chart_number(texts.rank_text) as rank_number,
-        parse_chart_number(texts.streams_text) as streams_number,
-        parse_chart_number(texts.popularity_text) as popularity_number,
-        parse_chart_number(texts.duration_text) as duration_number,
+        parse_date(texts.start_text) as starts_on,
+        parse_chart_number(texts.rank_text, most_items()) as rank_number,
+        parse_chart_number(texts.streams_text, most_streams()) as streams_number,
+        parse_chart_number(texts.popularity_text, most_items()) as popularity_number,
+        parse_chart_number(texts.duration_text, most_length_ms()) as duration_number,
         nullif(regexp_extract(texts.link, 'track[:/]([0-9A-Za-z]{22})', 1), '') as track_id,
         case when trim(texts.track_text) <> '' then texts.track_text end as track_name,
         case when trim(texts.artist_text) <> '' then texts.artist_text end as artist_name
@@ -120,7 +120,7 @@ final as (
         place as region,
         starts_on as period_start,
         case
-            when period_end is not null then try_cast(period_end as date)
+            when period_end is not null then parse_date(period_end)
             when shape = 'top10s' then cast(starts_on + interval 1 year as date)
             else cast(starts_on + interval 1 day as date)
         end as period_end,
@@ -131,14 +131,14 @@ final as (
         artist_name,
         streams_number as streams,
         case
-            when parse_chart_number(record['previous_rank']) > 0
-                then try_cast(parse_chart_number(record['previous_rank']) as integer)
+            when parse_chart_number(record['previous_rank'], most_items()) > 0
+                then try_cast(parse_chart_number(record['previous_rank'], most_items()) as integer)
         end as previous_rank,
         try_cast(popularity_number as integer) as popularity,
         duration_number as duration_ms,
         coalesce(
-            try_cast(release_text as date),
-            try_cast(try_strptime(record['Release Date'], '%m/%d/%Y') as date)
+            parse_date(release_text),
+            parse_date(left(cast(try_strptime(record['Release Date'], '%m/%d/%Y') as varchar), 10))
         ) as release_date,
         text_or_null(genre_text) as genre,
         -- What has the rank: the same in every file that names it.

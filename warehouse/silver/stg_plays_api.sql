@@ -10,7 +10,7 @@ pages as (
         files.user_id,
         bronze.source_key,
         bronze.row_number,
-        json_extract(bronze.body, '$.items[*]') as items
+        json_extract(readable_json(bronze.body), '$.items[*]') as items
 
     from bronze_api_pages as bronze
     inner join source_files as files on bronze.source_key = files.source_key
@@ -43,7 +43,7 @@ typed as (
             item,
             '{"played_at": "VARCHAR",
               "context": {"uri": "VARCHAR"},
-              "track": {"id": "VARCHAR", "uri": "VARCHAR", "name": "VARCHAR", "duration_ms": "DOUBLE",
+              "track": {"id": "VARCHAR", "uri": "VARCHAR", "name": "VARCHAR", "duration_ms": "VARCHAR",
                         "artists": [{"name": "VARCHAR"}],
                         "album": {"name": "VARCHAR", "artists": [{"name": "VARCHAR"}]}}}'
         ) as item
@@ -73,7 +73,7 @@ final as (
         parse_instant(item.played_at) as reported_at,
         cast(null as timestamp) as offline_at,
         cast(null as bigint) as played_ms,
-        cast(item.track.duration_ms as bigint) as duration_ms,
+        parse_up_to(item.track.duration_ms, most_length_ms()) as duration_ms,
 
         cast(null as varchar) as device,
         cast(null as varchar) as platform,
@@ -87,9 +87,12 @@ final as (
         'api' as time_quality,
         item.context.uri as context_uri,
 
-        case when not coalesce(is_possible(parse_instant(item.played_at)), false) then 'time_invalid' end as problem,
+        case
+            when not coalesce(is_possible(parse_instant(item.played_at)), false) then 'time_invalid'
+            when is_beyond(item.track.duration_ms, most_length_ms()) then 'length_invalid'
+        end as problem,
         item.played_at as given_time,
-        cast(null as varchar) as given_length
+        item.track.duration_ms as given_length
 
     from typed
 

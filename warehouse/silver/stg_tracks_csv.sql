@@ -10,7 +10,7 @@ source as (
         bronze.row_number as source_row,
         bronze.shape,
         json_transform(
-            cast(bronze.record as json),
+            try_cast(bronze.record as json),
             '{"track_id": "VARCHAR", "id": "VARCHAR", "track_name": "VARCHAR", "name": "VARCHAR",
               "artists": "VARCHAR", "id_artists": "VARCHAR", "artist_ids": "VARCHAR", "track_artist": "VARCHAR",
               "artist_name": "VARCHAR", "album_name": "VARCHAR", "track_album_name": "VARCHAR", "album": "VARCHAR",
