@@ -8,6 +8,8 @@ const EXTENDED_COLUMNS = [
   ...['platform', 'conn_country', 'reason_start', 'reason_end', 'shuffle', 'skipped', 'offline', 'offline_timestamp'],
   ...['incognito_mode', 'username', 'episode_name', 'episode_show_name', 'spotify_episode_uri', 'spotify_track_uri'],
 ];
+/** Columns of events besides; names of people are dropped as everywhere. */
+const EVENT_COLUMNS = ['country', 'username'];
 /** What events are called in CSV files, and in the contract. */
 const EVENT_KEYS = [
   ['ms_played', 'played_ms'],
@@ -73,7 +75,7 @@ export const PLAYS_SHAPES: readonly CsvShape[] = [
     what: 'listening events',
     table: 'listening_events',
     columns: ['event_id', 'user_id', 'action', 'occurred_at'],
-    optional: ['country', 'session_id'],
+    optional: [...EVENT_COLUMNS, 'session_id'],
     rows: { source: LISTENING_EVENTS, keyOf: new Map() },
   },
   ...TIME_COLUMNS.map(
@@ -82,7 +84,7 @@ export const PLAYS_SHAPES: readonly CsvShape[] = [
       what: 'listening events',
       table: 'listening_events',
       columns: ['user_id', 'track_id', time],
-      optional: ['country'],
+      optional: EVENT_COLUMNS,
       rows: { source: NAMELESS_EVENTS, keyOf: new Map([...EVENT_KEYS, [time, 'occurred_at']]) },
     }),
   ),
