@@ -19,7 +19,12 @@ const LABEL_CHARS = 12;
 export function runText(result: RunResult, effects: Pick<Effects, 'config'>): string {
   const { load, transform, promote } = result;
   const lines = ['', ...heading(result, effects), ''];
-  lines.push(...cameIn(load), ...accountLines(transform), ...refusedLines(load.files, transform));
+  lines.push(
+    ...cameIn(load),
+
+    ...accountLines(transform),
+    ...refusedLines(load.files, transform),
+  );
   const failed = result.checks.filter((each) => each.verdict === 'failed');
   if (failed.length > 0) {
     lines.push(
@@ -64,12 +69,15 @@ function cameIn(load: LoadResult): string[] {
     .map(([kind, sum]) =>
       row('', `${kind.replaceAll('_', ' ')}: ${count(sum.files, 'file')}, ${count(sum.rows, 'row')}`),
     );
+  const refused = by('refused').filter(({ isRepeated }) => !isRepeated);
+  const repeated = by('refused').length - refused.length;
   const parts = [
     count(load.files.length, 'file'),
     ...(by('loaded').length > 0 ? [`${by('loaded').length} new`] : []),
     ...(by('known').length > 0 ? [`${by('known').length} loaded before`] : []),
     ...(by('ignored').length > 0 ? [`${by('ignored').length} without listening in it`] : []),
-    ...(by('refused').length > 0 ? [`${by('refused').length} refused`] : []),
+    ...(refused.length > 0 ? [`${refused.length} refused`] : []),
+    ...(repeated > 0 ? [`${repeated} like one that was refused before`] : []),
     ...(by('changed').length > 0 ? [`${by('changed').length} changing while read: run it again`] : []),
   ];
   return [row('came in', parts.join(', ')), ...capped(details)];

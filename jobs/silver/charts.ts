@@ -68,6 +68,7 @@ async function buildMonths(
     'charts_csv',
     local.map(({ path }) => path),
   );
+  await createStage(db, 'region_names');
   await createStage(db, 'stg_charts');
   await db.run(
     `create or replace table chart_rows as
@@ -80,7 +81,7 @@ async function buildMonths(
   }
   await db.run(
     `create or replace table placed_rows as
-     select file_no, source_row, concat_ws('|', chart, region, period_start, rank) as key, ${MONTH} as part
+     select file_no, source_row, concat_ws('|', chart, region, period_start, rank, entry) as key, ${MONTH} as part
      from chart_rows where problem is null`,
   );
   await db.run('create or replace table known_keys (key varchar)');

@@ -161,7 +161,7 @@ export async function createSourceFiles(
       file.userId === null ? 'null' : quoteText(file.userId),
       quoteText(file.kind),
       quoteText(file.fileName.replaceAll('\0', '')),
-      /video/i.test(file.fileName) || /video/i.test(file.kind),
+      isVideo(file.fileName),
       isNew(file),
       isJudged(file),
       file.sequence,
@@ -174,6 +174,11 @@ export async function createSourceFiles(
     await db.run(`insert into source_files values ${values.join(', ')}`);
   }
   return sorted;
+}
+
+/** By the file's own name: the folder it lay in says nothing of what it holds. */
+function isVideo(fileName: string): boolean {
+  return /(streaming_?history_|end)video/i.test(fileName.slice(fileName.lastIndexOf('/') + 1));
 }
 
 /** True where a silver file can be read to its end. Its hash does not tell: a run that was killed may have put a newer one. */

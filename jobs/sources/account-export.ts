@@ -49,11 +49,24 @@ export const ACCOUNT_EXPORT: RowSource = {
  */
 export function reasonToIgnore(name: string): string | undefined {
   const own = name.slice(name.lastIndexOf('/') + 1);
-  if (ACCOUNT_FILES.test(own)) return 'account data without listening';
-  if (DOCUMENTS.test(own)) return 'a document, not data';
+  if (isAccountFile(own)) return 'account data without listening';
+  if (DOCUMENTS.test(own) && !DATA_AS_TEXT.test(own)) return 'a document, not data';
   return undefined;
 }
 
+function isAccountFile(name: string): boolean {
+  const original = name.replace(COPY, '$1');
+  return ACCOUNT_FILES.test(original) || PERSONAL_FILES.test(original);
+}
+
+/** What browsers and desktops put before the ending of a second copy: `(1)`, ` (2)`, ` copy`, ` - Copy`. */
+const COPY = /(?:[ _]?\(\d{1,3}\)| - Copy(?: \(\d{1,3}\))?| copy(?: \d{1,3})?)(\.[^.]+)$/i;
+/** Spelt as Spotify spells them: in small letters some are what people call their captures of the Web API. */
 const ACCOUNT_FILES =
-  /^(Userdata|UserAddress|UserPrompts|Playlist\d*|YourLibrary\d*|Follow|Payments|Identifiers|Identity|Inferences|Marquee|SearchQueries|YourSoundCapsule|DuoNewFamily|FamilyPlan|MessageData|Wrapped\d*|Podcast[A-Z][A-Za-z]*|DataSources|Home|Account_?Data|Voice.*|Technical.*)\.json$/;
+  /^(Playlist\d*|YourLibrary\d*|Follow|Inferences|Marquee|DuoNewFamily|FamilyPlan|MessageData|Comments|Wrapped\d*|SpotifyWrapped\d*|Podcast[A-Z][A-Za-z]*|DataSources|Home|Account_?Data|Voice.*|Technical.*)\.json$/;
+/** Names of nothing else, in whatever letters. */
+const PERSONAL_FILES =
+  /^(Userdata|UserAddress|UserPrompts|UserAttributes|Payments|Identifiers|Identity|SearchQueries|YourSoundCapsule|AccountActivity|KnownDevices)\.json$/i;
 const DOCUMENTS = /(\.(pdf|md|txt|rtf|docx?|html?|png|jpe?g|gif|svg|webp)|^(README|LICENSE|NOTICE|CHANGELOG)[^.]*)$/i;
+/** Data to which a mail program or a browser has added an ending. */
+const DATA_AS_TEXT = /\.(json|jsonl|ndjson|csv)\.(txt|md|html?)$/i;

@@ -3,9 +3,10 @@ import { createReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { type Embedded, literalPath, quoteText } from '../engine/embedded.ts';
 import { JobError } from '../errors.ts';
-import { readCsv } from './csv.ts';
+import { duplicateColumn, readCsv } from './csv.ts';
 import type { Recognised } from './examine.ts';
 import { periodsOfRows, writeRows } from './json-rows.ts';
+import type { JsonScan } from './json-scanner.ts';
 import type { ApiReader } from './spotify-api.ts';
 import { hasUtf8Mark } from './text-encoding.ts';
 
@@ -41,7 +42,11 @@ export async function writeBronze(
   pseudonymSql: (column: string) => string,
 ): Promise<BronzeDraft> {
   if (recognised.form === 'api') return writeApiPages(api, recognised.scan.form === 'lines', source, output);
-  if (recognised.form === 'csv') return writeCsv(engine, recognised, source, output, scratch);
+  if (recognised.form === 'csv') {
+    return recognised.header.shape.rows === undefined
+      ? writeCsv(engine, recognised, source, output, scratch)
+      : writeCsvRows(engine, recognised, source, output, scratch, pseudonymSql);
+  }
   const { source: kind, scan } = recognised;
   const rows = await writeRows(engine, kind, scan, source.file, source.sha256, output, pseudonymSql).catch(
     (error: unknown) => {
@@ -109,15 +114,16 @@ async function writeApiPages(
 
 async function writeCsv(
   engine: Embedded,
-  { shape, encoding, header, headerLine, place }: Extract<Recognised, { form: 'csv' }>,
+  { encoding, header, place }: Extract<Recognised, { form: 'csv' }>,
   source: { file: string; sha256: string },
   output: string,
   scratch: string,
 ): Promise<BronzeDraft> {
+  const { shape } = header;
   const periods = new Set<string>(place?.periodStart ? [place.periodStart.slice(0, 7)] : []);
   let rows = 0;
   await writeLines(scratch, async function* () {
-    for await (const record of readCsv(source.file, encoding, header, headerLine)) {
+    for await (const record of readCsv(source.file, encoding, header)) {
       rows += 1;
       const period = shape.periodOf?.(record);
       if (period !== undefined) periods.add(period);
@@ -146,6 +152,41 @@ async function writeCsv(
     readRows: rows,
     periods: [...periods].sort(),
   };
+}
+
+/** Records that are rows of a JSON source as well: its keys, and nothing for an empty cell. */
+async function writeCsvRows(
+  engine: Embedded,
+  { encoding, header }: Extract<Recognised, { form: 'csv' }>,
+  source: { file: string; sha256: string },
+  output: string,
+  scratch: string,
+  pseudonymSql: (column: string) => string,
+): Promise<BronzeDraft> {
+  const { source: kind, keyOf, cellOf } = header.shape.rows!;
+  const keys = header.names.map((name) => keyOf.get(name) ?? name);
+  if (new Set(keys).size !== keys.length) throw duplicateColumn();
+  let rows = 0;
+  await writeLines(scratch, async function* () {
+    for await (const record of readCsv(source.file, encoding, header)) {
+      rows += 1;
+      const cells = header.names.flatMap((name, index) => {
+        const text = record[name] ?? '';
+        return text === '' ? [] : [[keys[index]!, cellOf?.(keys[index]!, text) ?? text]];
+      });
+      yield JSON.stringify(Object.fromEntries(cells));
+    }
+  });
+  const scan: JsonScan = {
+    form: 'lines',
+    rows,
+    keys: new Map(keys.map((key) => [key, rows])),
+    firstOtherRow: undefined,
+    ...{ hasBreakInValue: false, hasLongNumber: false, hasBom: false, bytes: 0 },
+  };
+  await writeRows(engine, kind, scan, scratch, source.sha256, output, pseudonymSql);
+  const periods = await periodsOfRows(engine, kind, output);
+  return { table: kind.table, kind: kind.kind, format: 'parquet', rows, readRows: rows, periods };
 }
 
 /** SHA-256 (hex) of a local file. */

@@ -3,31 +3,26 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { isErrno, JobError } from '../errors.ts';
 import { ACCOUNT_EXPORT, EXTENDED_EXPORT } from './account-export.ts';
 import { CHARTS_SHAPES } from './charts-csv.ts';
-import { type ChartPlace, type CsvEncoding, type CsvShape, recogniseCsv } from './csv.ts';
+import { type ChartPlace, type CsvEncoding, type CsvHeader, type CsvShape, recogniseCsv, shownColumns } from './csv.ts';
 import { inputDenied } from './input-files.ts';
 import { type RowSource, rowSourceOf } from './json-rows.ts';
 import { createJsonScanner, JSON_ROW_BYTES_MAX, type JsonScan } from './json-scanner.ts';
 import { LISTENING_EVENTS } from './listening-events.ts';
+import { foreignForm, foreignKeys, isTechnicalLog } from './other-files.ts';
+import { PLAYS_SHAPES } from './plays-csv.ts';
 import { hasUtf8Mark, isUtf16 } from './text-encoding.ts';
 import { TRACKS_SHAPES } from './tracks-csv.ts';
 
 const READ_BYTES = 1024 ** 2;
 const ROW_SOURCES: readonly RowSource[] = [EXTENDED_EXPORT, ACCOUNT_EXPORT, LISTENING_EVENTS];
-const CSV_SHAPES: readonly CsvShape[] = [...TRACKS_SHAPES, ...CHARTS_SHAPES];
+const CSV_SHAPES: readonly CsvShape[] = [...TRACKS_SHAPES, ...CHARTS_SHAPES, ...PLAYS_SHAPES];
 
 /** What a file is, and how to read it. */
 export type Recognised =
   | { form: 'rows'; source: RowSource; scan: JsonScan }
   /** Web API: one response, or one a line; which kind is known when each is read. */
   | { form: 'api'; scan: JsonScan }
-  | {
-      form: 'csv';
-      shape: CsvShape;
-      encoding: CsvEncoding;
-      header: string[];
-      headerLine: number;
-      place: ChartPlace | undefined;
-    };
+  | { form: 'csv'; header: CsvHeader; encoding: CsvEncoding; place: ChartPlace | undefined };
 
 /** `refusal` and `ignored` are verdicts on the whole file; the hash is of all its bytes in every case. */
 export type Examined = { sha256: string; bytes: number } & (
@@ -94,7 +89,7 @@ async function checkBytes(handle: FileHandle, name: string, see: (chunk: Buffer)
     if (result.bytes === 0) {
       family = familyOf(chunk, name);
       if (family === 'text') [decoder, result.encoding] = [new TextDecoder('utf-8', { fatal: true }), 'utf-8'];
-      if (family === undefined) result.refusal = unknownKind();
+      result.refusal = foreignForm(chunk) ?? (family === undefined ? unknownKind() : undefined);
     }
     if (result.refusal === undefined && family === 'json') {
       try {
@@ -141,16 +136,19 @@ async function recognise(
     if (scan.form === 'array' && scan.rows === 0) return { verdict: 'ignored', reason: 'an empty list' };
     // The Web API answers "contains" and "follows" with a list of true and false.
     const isAnswer = scan.firstOtherRow !== undefined && scan.bytes <= JSON_ROW_BYTES_MAX;
-    if (scan.form === 'array' && !isAnswer) throw unknownKind();
+    if (isTechnicalLog(scan)) return { verdict: 'ignored', reason: 'a technical log without listening' };
+    const foreign = foreignKeys(scan);
+    if (foreign !== undefined) throw foreign;
+    if (scan.form === 'array' && !isAnswer) throw unknownKind(`; its keys: ${shownColumns(scan.keys.keys())}`);
     return { verdict: 'recognised', recognised: { form: 'api', scan } };
   }
-  const found = encoding === undefined ? undefined : await recogniseCsv(path, encoding, CSV_SHAPES);
-  if (found === undefined || encoding === undefined) throw unknownKind();
-  return { verdict: 'recognised', recognised: { form: 'csv', ...found, encoding, place: found.shape.place?.(name) } };
+  if (encoding === undefined) throw unknownKind();
+  const header = await recogniseCsv(path, encoding, CSV_SHAPES);
+  return { verdict: 'recognised', recognised: { form: 'csv', header, encoding, place: header.shape.place?.(name) } };
 }
 
-function unknownKind(): JobError {
-  return new JobError('kind_unknown', 'data', 'none of the kinds of files that are known', {
+function unknownKind(seen = ''): JobError {
+  return new JobError('kind_unknown', 'data', `none of the kinds of files that are known${seen}`, {
     hint: 'see docs/your-data.md for what can be loaded',
   });
 }

@@ -23,6 +23,8 @@ export interface RowSource {
   daysSql: string;
   /** Columns that name people as somebody else's system does: an address among them is replaced by its pseudonym. */
   people?: readonly string[];
+  /** Columns that are made of others, as SQL over the keys of the file; `pseudonymSql` see `createPseudonymSql`. */
+  derived?: Readonly<Record<string, (pseudonymSql: (column: string) => string) => string>>;
   /** How the silver table is partitioned. */
   period: 'month' | 'day';
 }
@@ -104,6 +106,8 @@ export async function writeRows(
     if (name === 'source_key') return `${quoteText(sourceKey)} as source_key`;
     if (name === 'row_number') return 'row_number() over () as row_number';
     if (name === 'extra') return `${extraSql(unknown)} as extra`;
+    const derived = source.derived?.[name];
+    if (derived !== undefined) return `${derived(pseudonymSql)} as ${quoteName(name)}`;
     const value = quoteName(source.keyOf(name));
     return `${source.people?.includes(name) ? pseudonymSql(value) : value} as ${quoteName(name)}`;
   });

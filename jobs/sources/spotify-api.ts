@@ -1,4 +1,5 @@
 import { JobError } from '../errors.ts';
+import { shownColumns } from './csv.ts';
 import { monthsAround } from './periods.ts';
 import { isPersonalKey, isPersonalValue } from './personal-fields.ts';
 
@@ -74,7 +75,9 @@ export function createApiReader(pseudonym: (id: string) => string): ApiReader {
         items: items.length,
         observedAt,
         timeRange:
-          /(?:short|medium|long)_term/.exec(href)?.[0] ?? /(?:short|medium|long)_term/.exec(fileName)?.[0] ?? null,
+          /(?:short|medium|long)_term/.exec(href)?.[0] ??
+          /(?:short|medium|long)_term/.exec(fileName.slice(fileName.lastIndexOf('/') + 1))?.[0] ??
+          null,
         playlistId:
           kind === 'playlist_items'
             ? (/\/playlists\/([A-Za-z0-9]{1,64})\/(?:tracks|items)/.exec(href)?.[1] ?? null)
@@ -132,7 +135,8 @@ function classify(body: Json): { kind: ApiKind; items: Json[] } {
   }
   if ('genres' in body || 'icons' in body || 'media_type' in body)
     throw unsupported('categories, genre seeds or shows');
-  throw new JobError('kind_unknown', 'data', 'none of the kinds of files that are known', {
+  const keys = shownColumns(Object.keys(body));
+  throw new JobError('kind_unknown', 'data', `none of the kinds of files that are known; its keys: ${keys}`, {
     hint: 'see docs/your-data.md for what can be loaded',
   });
 }

@@ -8,7 +8,10 @@ select
     chart_rows.problem as code,
     case chart_rows.problem
         when 'time_invalid' then 'not a date from 2006 to 2040: '
+        when 'chart_unknown' then 'neither top200 nor viral50: '
+        when 'region_unknown' then 'neither global nor the name or code of a country: '
         when 'track_name_missing' then 'no track name: '
+        when 'artist_name_missing' then 'no artist name: '
         else 'not a whole number: '
     end || shown(chart_rows.problem_value) as reason,
     left(

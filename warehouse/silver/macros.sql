@@ -215,3 +215,36 @@ create or replace macro name_id(name) as 'name:' || normalised(name);
 -- An audio feature: no NaN, no infinity, nothing of which a deviation or a sum leaves what a double holds.
 create or replace macro parse_feature(text) as
     case when try_cast(text as double) between -most_feature() and most_feature() then try_cast(text as double) end;
+
+-- A number's text, unless it is what spreadsheets and Python write for "nothing".
+create or replace macro number_or_null(text) as
+    case when upper(trim(text)) not in ('NAN', 'NONE', '-') then text_or_null(text) end;
+
+-- With a point where a spreadsheet has put a comma.
+create or replace macro plain_number(text) as
+    case when regexp_full_match(trim(text), '[+-]?\d*,\d+([eE][+-]?\d+)?') then replace(trim(text), ',', '.') else trim(text) end;
+
+-- An audio feature, with a decimal point or a decimal comma.
+create or replace macro feature_number(text) as parse_feature(plain_number(text));
+
+-- A whole number between two others (inclusive).
+create or replace macro whole_between(text, low, high) as
+    case when parse_whole(plain_number(text)) between low and high then try_cast(parse_whole(plain_number(text)) as integer) end;
+
+-- 0 for C to 11 for B, -1 for "unknown"; also from the name of the note.
+create or replace macro pitch_class(text) as
+    coalesce(
+        whole_between(text, -1, 11),
+        nullif(list_position(['C', 'C#', 'D', 'D#', 'E', 'F', 'F#', 'G', 'G#', 'A', 'A#', 'B'], upper(trim(text))), 0) - 1
+    );
+
+-- The texts of a list as Python writes it: ['One', "Two's"]. Another text is the only one.
+create or replace macro python_list(text) as
+    case
+        when regexp_full_match(trim(text), '(?s)\[.*\]')
+            then list_transform(
+                regexp_extract_all(text, '(?s)''(?:[^''\\]|\\.)*''|"(?:[^"\\]|\\.)*"'),
+                lambda quoted: regexp_replace(substr(quoted, 2, length(quoted) - 2), '\\(.)', '\1', 'g')
+            )
+        when text is not null then [text]
+    end;

@@ -1,4 +1,5 @@
 -- Chart rows of all shapes, typed. One row per bronze row; `problem` says why a row is refused, `problem_value` for which value.
+-- No two shapes give a column of one name two meanings, so a value is what any of its names holds.
 with
 
 source as (
@@ -12,7 +13,8 @@ source as (
         bronze.region,
         bronze.period_start,
         bronze.period_end,
-        try_cast(bronze.record as json) as record
+        -- Not a struct: its fields would not tell `Artist` and `artist` apart.
+        try_cast(try_cast(bronze.record as json) as map(varchar, varchar)) as record
 
     from bronze_charts_csv as bronze
     inner join source_files as files on bronze.source_key = files.source_key
@@ -23,61 +25,59 @@ texts as (
 
     select
         *,
-        case shape
-            when 'charts_daily' then record ->> '$.Position'
-            when 'charts_weekly' then record ->> '$.rank'
-            when 'charts_top50_daily' then record ->> '$.Position'
-            when 'top10s' then cast(row_number() over (partition by file_no, shape, record ->> '$.year' order by source_row) as varchar)
-            else cast(source_row as varchar)
+        case
+            when shape = 'top10s'
+                then cast(row_number() over (partition by file_no, shape, record['year'] order by source_row) as varchar)
+            when shape = 'top50_by_country'
+                then cast(row_number() over (partition by file_no, shape, record['country'] order by source_row) as varchar)
+            when shape in ('spotify_2023', 'top50_2019') then cast(source_row as varchar)
+            else coalesce(record['Position'], record['rank'], record['daily_rank'], record['All Time Rank'])
         end as rank_text,
         case shape
-            when 'charts_daily' then record ->> '$."Track Name"'
-            when 'charts_top50_daily' then record ->> '$.Song'
-            when 'top50_2019' then coalesce(record ->> '$.TrackName', record ->> '$."Track.Name"')
-            when 'top10s' then record ->> '$.title'
-            else record ->> '$.track_name'
-        end as track_text,
+            when 'charts_by_region' then case trim(record['chart'])
+                when 'top200' then 'top200_daily'
+                when 'viral50' then 'viral50_daily'
+            end
+            when 'spotify_2023' then 'most_streamed_2023'
+            when 'top10s' then 'top_songs_by_year'
+            else chart
+        end as chart_name,
+        case
+            when shape in ('charts_by_region', 'charts_daily_regions', 'charts_top50_countries', 'top50_by_country')
+                then lower(trim(coalesce(record['region'], record['Region'], record['country'])))
+            else region
+        end as place_text,
+        coalesce(
+            record['track_name'], record['Track Name'], record['Song'], record['TrackName'], record['Track.Name'],
+            record['title'], record['name'], record['Track']
+        ) as track_text,
+        coalesce(
+            record['artist_names'], record['artist_name'], record['Artist'], record['ArtistName'], record['Artist.Name'],
+            record['artist'], record['artists'], record['artist(s)_name']
+        ) as artist_text,
+        coalesce(record['streams'], record['Streams'], record['Spotify Streams']) as streams_text,
+        coalesce(record['Popularity'], record['popularity'], record['pop']) as popularity_text,
+        coalesce(
+            record['Duration_MS'],
+            record['duration_ms'],
+            text_or_null(coalesce(record['Length'], record['Length.'], record['dur'])) || '000'
+        ) as duration_text,
         case shape
-            when 'charts_daily' then record ->> '$.Artist'
-            when 'charts_weekly' then record ->> '$.artist_names'
-            when 'charts_top50_daily' then record ->> '$.Artist'
-            when 'top50_2019' then coalesce(record ->> '$.ArtistName', record ->> '$."Artist.Name"')
-            when 'top10s' then record ->> '$.artist'
-            else record ->> '$."artist(s)_name"'
-        end as artist_text,
-        case shape
-            when 'charts_daily' then record ->> '$.Streams'
-            else record ->> '$.streams'
-        end as streams_text,
-        case shape
-            when 'charts_top50_daily' then record ->> '$.Popularity'
-            when 'top50_2019' then record ->> '$.Popularity'
-            when 'top10s' then record ->> '$.pop'
-        end as popularity_text,
-        case shape
-            when 'charts_top50_daily' then record ->> '$.Duration_MS'
-            when 'top50_2019' then text_or_null(coalesce(record ->> '$.Length', record ->> '$."Length."')) || '000'
-            when 'top10s' then text_or_null(record ->> '$.dur') || '000'
-        end as duration_text,
-        case shape
-            when 'charts_top50_daily' then record ->> '$.Release_Date'
             when 'spotify_2023' then printf(
                 '%04d-%02d-%02d',
-                coalesce(parse_whole(record ->> '$.released_year'), 0),
-                coalesce(parse_whole(record ->> '$.released_month'), 0),
-                coalesce(parse_whole(record ->> '$.released_day'), 0)
+                coalesce(parse_whole(record['released_year']), 0),
+                coalesce(parse_whole(record['released_month']), 0),
+                coalesce(parse_whole(record['released_day']), 0)
             )
+            else coalesce(record['Release_Date'], record['album_release_date'])
         end as release_text,
-        case shape
-            when 'top50_2019' then record ->> '$.Genre'
-            when 'top10s' then record ->> '$."top genre"'
-        end as genre_text,
-        case shape
-            when 'charts_top50_daily' then record ->> '$.Date'
-            when 'top10s' then (record ->> '$.year') || '-01-01'
-            else period_start
-        end as start_text,
-        coalesce(record ->> '$.uri', record ->> '$.URL') as link
+        coalesce(record['Genre'], record['top genre']) as genre_text,
+        coalesce(
+            period_start,
+            left(coalesce(record['Date'], record['date'], record['snapshot_date']), 10),
+            record['year'] || '-01-01'
+        ) as start_text,
+        coalesce(record['uri'], record['URL'], record['url'], 'track:' || record['spotify_id']) as link
 
     from source
 
@@ -86,14 +86,26 @@ texts as (
 typed as (
 
     select
-        *,
-        parse_date(start_text) as starts_on,
-        parse_chart_number(rank_text, most_items()) as rank_number,
-        parse_chart_number(streams_text, most_streams()) as streams_number,
-        parse_chart_number(popularity_text, most_items()) as popularity_number,
-        parse_chart_number(duration_text, most_length_ms()) as duration_number
+        texts.*,
+        case
+            when texts.place_text in ('', 'global') then 'global'
+            when texts.place_text like 'city:%' then texts.place_text
+            else coalesce(
+                region_names.code,
+                case when regexp_full_match(texts.place_text, '[a-z]{2}') then texts.place_text end
+            )
+        end as place,
+        parse_date(texts.start_text) as starts_on,
+        parse_chart_number(texts.rank_text, most_items()) as rank_number,
+        parse_chart_number(texts.streams_text, most_streams()) as streams_number,
+        parse_chart_number(texts.popularity_text, most_items()) as popularity_number,
+        parse_chart_number(texts.duration_text, most_length_ms()) as duration_number,
+        nullif(regexp_extract(texts.link, 'track[:/]([0-9A-Za-z]{22})', 1), '') as track_id,
+        case when trim(texts.track_text) <> '' then texts.track_text end as track_name,
+        case when trim(texts.artist_text) <> '' then texts.artist_text end as artist_name
 
     from texts
+    left join region_names on texts.place_text = region_names.name
 
 ),
 
@@ -104,45 +116,55 @@ final as (
         source_key,
         source_row,
 
-        case
-            when shape = 'spotify_2023' then 'most_streamed_2023'
-            when shape = 'top10s' then 'top_songs_by_year'
-            else chart
-        end as chart,
-        region,
+        chart_name as chart,
+        place as region,
         starts_on as period_start,
         case
-            when shape = 'charts_top50_daily' then cast(starts_on + interval 1 day as date)
+            when period_end is not null then parse_date(period_end)
             when shape = 'top10s' then cast(starts_on + interval 1 year as date)
-            else parse_date(period_end)
+            else cast(starts_on + interval 1 day as date)
         end as period_end,
         try_cast(rank_number as integer) as rank,
 
-        nullif(regexp_extract(link, 'track[:/]([0-9A-Za-z]{22})', 1), '') as track_id,
-        text_or_null(track_text) as track_name,
-        text_or_null(artist_text) as artist_name,
+        track_id,
+        track_name,
+        artist_name,
         streams_number as streams,
         case
-            when parse_chart_number(record ->> '$.previous_rank', most_items()) > 0
-                then try_cast(parse_chart_number(record ->> '$.previous_rank', most_items()) as integer)
+            when parse_chart_number(record['previous_rank'], most_items()) > 0
+                then try_cast(parse_chart_number(record['previous_rank'], most_items()) as integer)
         end as previous_rank,
         try_cast(popularity_number as integer) as popularity,
         duration_number as duration_ms,
-        parse_date(release_text) as release_date,
+        coalesce(
+            parse_date(release_text),
+            parse_date(left(cast(try_strptime(record['Release Date'], '%m/%d/%Y') as varchar), 10))
+        ) as release_date,
         text_or_null(genre_text) as genre,
+        -- What has the rank: the same in every file that names it.
+        coalesce(
+            track_id,
+            concat_ws('|', normalised(coalesce(track_name, '')), normalised(coalesce(artist_name, '')))
+        ) as entry,
 
         case
             when starts_on is null or not is_possible(starts_on) then 'time_invalid'
+            when chart_name is null then 'chart_unknown'
+            when place is null then 'region_unknown'
             when coalesce(rank_number, 0) not between 1 and 1000000 then 'rank_invalid'
-            when text_or_null(track_text) is null then 'track_name_missing'
+            when shape = 'charts_artists' and artist_name is null then 'artist_name_missing'
+            when shape <> 'charts_artists' and track_name is null then 'track_name_missing'
             when streams_number is null and text_or_null(streams_text) is not null then 'streams_invalid'
             when popularity_number is null and text_or_null(popularity_text) is not null then 'popularity_invalid'
             when duration_number is null and text_or_null(duration_text) is not null then 'duration_invalid'
         end as problem,
         case
             when starts_on is null or not is_possible(starts_on) then start_text
+            when chart_name is null then record['chart']
+            when place is null then place_text
             when coalesce(rank_number, 0) not between 1 and 1000000 then rank_text
-            when text_or_null(track_text) is null then track_text
+            when shape = 'charts_artists' and artist_name is null then artist_text
+            when shape <> 'charts_artists' and track_name is null then track_text
             when streams_number is null and text_or_null(streams_text) is not null then streams_text
             when popularity_number is null and text_or_null(popularity_text) is not null then popularity_text
             else duration_text

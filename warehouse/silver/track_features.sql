@@ -1,4 +1,4 @@
--- silver.track_features: all features of a track from one record (Kaggle before tidytuesday, then the first by file hash and row), never
+-- silver.track_features: all features of a track from one record (Kaggle's data set before all others, then the first by file hash and row), never
 -- mixed; popularity is the highest that any record gives.
 with
 

@@ -6,7 +6,10 @@ select
     csv_tracks.source_row as row_number,
     cast(null as bigint) as byte_offset,
     csv_tracks.problem as code,
-    'no track_id' as reason,
+    case csv_tracks.problem
+        when 'track_id_missing' then 'no track_id'
+        else 'not understood: ' || csv_tracks.problem_value
+    end as reason,
     left(to_json({'track': csv_tracks.track_name, 'album': csv_tracks.album_name}), 500) as sample
 from csv_tracks
 inner join source_files on csv_tracks.file_no = source_files.file_no
