@@ -28,7 +28,7 @@ const FOLDER_TRIES_MAX = 20;
  */
 export async function openFolderLake(path: string): Promise<LakeStore> {
   const root = resolve(path);
-  await translated(root, () => mkdir(join(root, STAGING_FOLDER), { recursive: true, mode: FOLDER_MODE }));
+  await translated(root, () => makeFolder(join(root, STAGING_FOLDER)));
 
   async function put(key: string, body: ObjectBody, condition: PutCondition = {}): Promise<PutResult> {
     const target = join(root, key);
@@ -146,11 +146,21 @@ async function stage(root: string, body: ObjectBody): Promise<string> {
 async function inFolder(target: string, action: () => Promise<void>): Promise<void> {
   for (let tries = 1; ; tries += 1) {
     try {
-      await mkdir(dirname(target), { recursive: true, mode: FOLDER_MODE });
+      await makeFolder(dirname(target));
       return await action();
     } catch (error) {
       if (!isErrno(error, 'ENOENT') || tries >= FOLDER_TRIES_MAX) throw error;
     }
+  }
+}
+
+/** Makes a folder with its parents. Each one that is new is an entry of its own parent: unflushed, a power cut would take all below it. */
+async function makeFolder(path: string): Promise<void> {
+  const first = await mkdir(path, { recursive: true, mode: FOLDER_MODE });
+  if (first === undefined) return;
+  for (let made = path; ; made = dirname(made)) {
+    await flushFolder(dirname(made));
+    if (made === first) return;
   }
 }
 
