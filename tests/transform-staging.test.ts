@@ -22,6 +22,7 @@ async function makeBase(): Promise<TestLake> {
     ...world().slice(5, 7),
     ...world().slice(8),
     extended({ ts: '2024-06-10T00:00:00Z' }, { ts: 'never' }),
+    extended({ ts: '2021-06-10T00:00:00Z' }),
   );
   await lake.add(
     // A copy of an event that silver has, at a date that the index of the new file does not name; it is fuller and wins.
@@ -341,7 +342,11 @@ test('a rebuild takes nothing', () =>
   }));
 
 describe('plan', () => {
-  const part = (month: number, rows: number, table = 'plays') => ({
+  const year = (number: number, rows: number) => ({
+    ...{ table: 'plays', number, partition: { year: number }, inputs: [], rows },
+    ...{ fromMs: Date.UTC(number, 0, 1), toMs: Date.UTC(number + 1, 0, 1) },
+  });
+  const part = (month: number, rows: number, table = 'chart_entries') => ({
     ...{ table, number: month, partition: {}, inputs: [], rows },
     ...{ fromMs: Date.UTC(2024, month, 1), toMs: Date.UTC(2024, month + 1, 1) },
   });
@@ -378,6 +383,16 @@ describe('plan', () => {
       { from: '2024-01-01', to: '2024-02-01', rows: 150 },
       { from: '2024-02-01', to: '2024-03-01', rows: 150 },
     ]);
+  });
+
+  test('a year is not cut, and takes the days and months in it along', () => {
+    const parts = [part(-6, 40), part(5, 50), year(2024, 100), part(11, 50), year(2026, 150), part(25, 10)];
+    expect(divide(parts, 3, 10)).toEqual([
+      { from: '2023-07-01', to: '2023-08-01', rows: 40 },
+      { from: '2024-01-01', to: '2025-01-01', rows: 200 },
+      { from: '2026-01-01', to: '2027-01-01', rows: 160 },
+    ]);
+    expect(divide([year(2024, 100), part(3, 900)], 16, 10)).toEqual([]);
   });
 
   test('a plan changes nothing; its shares stage all there is', () =>
