@@ -10,8 +10,10 @@ import { world } from './transform-world.ts';
 
 const MINUTES = 60_000;
 const ALL = { fromMs: Number.NEGATIVE_INFINITY, toMs: Number.POSITIVE_INFINITY };
-/** Every month that the world's files may touch. */
+/** The months that most of the world's files touch. */
 const MONTHS = [-2, -1, 0, 1, 2, 3, 4, 5, 6].map((n) => Date.UTC(2024, n, 1));
+/** With the ends of the years, which plays are built by. */
+const CUTS = [Date.UTC(2021, 0, 1), Date.UTC(2022, 0, 1), ...MONTHS, Date.UTC(2025, 0, 1)];
 
 /** A lake with some of the world in silver, and the rest new in bronze: copies of known rows, late rows, refused rows. */
 async function makeBase(): Promise<TestLake> {
@@ -110,7 +112,7 @@ beforeAll(async () => {
   const whole = await base.copy();
   parts = (await stage(whole)).partitions;
   await whole.close();
-  expect(parts).toBeGreaterThan(8);
+  expect(parts).toBeGreaterThan(5);
 }, MINUTES);
 afterAll(() => base.close());
 
@@ -144,7 +146,7 @@ test(
   'any intervals, in any order, at once or not, some of them twice, some left out: the same',
   async () => {
     const intervals = fc
-      .subarray(MONTHS, { minLength: 2 })
+      .subarray(CUTS, { minLength: 2 })
       .chain((cuts) => fc.shuffledSubarray(cuts.slice(1).map((toMs, n) => ({ fromMs: cuts[n]!, toMs }))));
     const limits = fc.constantFrom(LIMITS, { passRows: 3, groupRows: 2, rereadRows: 4 });
     await fc.assert(
