@@ -1,10 +1,11 @@
+import { refuseOvertaken } from './commit.ts';
 import { type Effects, stopIfAsked } from './effects.ts';
 import type { Embedded } from './engine/embedded.ts';
 import { JobError } from './errors.ts';
-import { PREFIX } from './lake/keys.ts';
 import {
   type Accounts,
   commitManifest,
+  LAKE_FORMAT,
   type LakeState,
   type Manifest,
   NO_ACCOUNTS,
@@ -18,8 +19,8 @@ import { buildCatalogue } from './silver/catalogue.ts';
 import { changeOf, inPartitionOrder, isChange, listOf, type TableChange } from './silver/changes.ts';
 import { buildExportFiles } from './silver/export-files.ts';
 import { buildLookUps, isLookUpChange } from './silver/look-ups.ts';
-import { type Committed, openBuild, planTimeTables, readCommitted } from './silver/open.ts';
-import type { StagedPartition } from './silver/partition.ts';
+import { type Committed, isOldLayout, openBuild, planTimeTables, readCommitted } from './silver/open.ts';
+import { type StagedPartition, sha256Of } from './silver/partition.ts';
 import { buildQuarantine, countRefused } from './silver/quarantine.ts';
 import { putRefusals } from './silver/refusals.ts';
 import { searchRefusals, withRefusals } from './silver/search.ts';
@@ -49,6 +50,8 @@ export interface TransformResult {
   quarantined: Record<string, number>;
   /** Time partitions that were taken as `transform --stage` had built them. */
   taken: number;
+  /** Silver was of an older layout, and was made anew from bronze. */
+  isUpgrade: boolean;
 }
 
 /** A build of what a search has left may fail on files that it could not see before; more often it is no file's fault. */
@@ -58,14 +61,16 @@ const SEARCHES_MAX = 3;
  * Bronze to silver. Silver is a function of bronze: the order of loading, the number of runs and kills do not show in it (but for
  * `loaded_on` in quarantine and `rows_before` in table_stats, which are about runs).
  *
- * Only partitions that new bronze touches are built, each from all bronze rows that may fall into it, written aside, and put where
- * their content differs from what is there; one manifest commits all of them. Killed before the commit, the next run does it again.
- * Partitions that were staged from the same bronze are taken instead of built; a rebuild trusts nothing but bronze.
+ * Only partitions that new bronze touches are built, each from all bronze rows that may fall into it. Those whose content differs from
+ * what is there are put as new objects beside the old ones; one manifest commits all of them. Killed before the commit, readers keep the
+ * old version and the next run does it again. `gc` collects what was replaced.
+ * Partitions that were staged from the same bronze are taken instead of built; a rebuild trusts nothing but bronze. A lake whose silver
+ * is of an older layout is rebuilt.
  *
  * A file on which a statement fails is found and refused whole, and everything is built without it.
  *
  * @param limits how much is held at once; another value gives the same tables
- * @throws `commit_conflict` (75; retry helps) when another run has committed meanwhile; `accounts_broken` (70) when rows of a file are
+ * @throws `commit_conflict`, `lease_lost` (75; retry helps) when another run has committed or begun meanwhile; `accounts_broken` (70) when rows of a file are
  *   not accounted for; `object_damaged`, `object_missing` (65) for bronze that is not whole; `disk_full`, `memory_full` (74)
  */
 export async function transform(
@@ -119,8 +124,9 @@ async function transformCommitted(
   const startedAt = effects.now();
   const { base, index, tables, silver: committed, isNew } = there;
   const { refusals: _, ...state } = there.state;
+  const isUpgrade = isOldLayout(there);
   // Where something was removed from bronze, no one knows from bronze what silver has of it.
-  const rebuild = rebuildInterval(state.removal === 'silver' ? { ...input, rebuild: true } : input);
+  const rebuild = rebuildInterval(state.removal === 'silver' || isUpgrade ? { ...input, rebuild: true } : input);
   if (!index.some(isNew) && rebuild === undefined) return nothingNew(there);
 
   const known = await knownPaths(effects, committed.get('quarantine') ?? [], rebuild !== undefined);
@@ -138,13 +144,15 @@ async function transformCommitted(
     const lookUps =
       isLookUpChange(lists) || rebuild !== undefined ? await buildLookUps(db, lists, localPath) : undefined;
     if (isChange(stats, committed)) changes.push(stats);
-    // A rebuild also mends objects that no longer are what was committed: what is the same is put again.
+    await refuseOvertaken(effects, base);
+    // A rebuild also mends objects that no longer are what was committed: what is the same is looked at again.
     if (rebuild !== undefined)
       await putChanges(
         effects,
         [...staged, stats].filter((part) => part.rows > 0 && !changes.includes(part)),
       );
-    if (changes.length === 0 && files.length === 0 && state.removal !== 'silver') return nothingNew(there);
+    if (changes.length === 0 && files.length === 0 && state.removal !== 'silver' && !isUpgrade)
+      return nothingNew(there);
     lists.push(listOf('table_stats', committed.get('table_stats') ?? [], changes));
 
     await putChanges(effects, changes);
@@ -160,7 +168,7 @@ async function transformCommitted(
       ...(await putRefusals(store, there.refusals)),
     };
     const manifest: Manifest = {
-      format: 1,
+      format: LAKE_FORMAT,
       sequence,
       job: 'transform',
       runId: input.runId,
@@ -176,18 +184,13 @@ async function transformCommitted(
       details: { files, quarantined: refusedByCode },
       state: next,
     };
+    await refuseOvertaken(effects, base);
     if (!(await commitManifest(store, manifest))) {
-      throw new JobError(
-        'commit_conflict',
-        'tempfail',
-        'another run has committed meanwhile; silver was not changed for readers',
-        {
-          hint: 'run it again',
-        },
-      );
+      throw new JobError('commit_conflict', 'tempfail', 'another run has committed meanwhile; silver was not changed', {
+        hint: 'run it again',
+      });
     }
     await effects.engine.publish(manifest.state);
-    await sweep(effects, lists);
     await clear(effects, staging);
     return {
       status: 'transformed',
@@ -197,6 +200,7 @@ async function transformCommitted(
       tables: lists.filter(({ table }) => table !== 'table_stats').map((list) => changeOf(list, changes)),
       quarantined: refusedByCode,
       taken: work.taken,
+      isUpgrade,
     };
   } finally {
     db.close();
@@ -307,12 +311,19 @@ async function stageStatistics(
   });
 }
 
-/** Puts what changed, one atomic replacement for each partition. Partitions without rows are deleted after the commit. */
+/**
+ * Puts objects beside those that readers see: the commit makes them tables. One that is there already is left alone, unless its bytes
+ * are not the ones that its key says: then it is mended.
+ */
 async function putChanges({ store, progress, signal }: Effects, changes: readonly StagedPartition[]): Promise<void> {
   progress.start('put', changes.length);
-  for (const [done, { key, path }] of changes.entries()) {
+  for (const [done, { key, path, sha256 }] of changes.entries()) {
     stopIfAsked(signal);
-    if (path !== undefined) await store.put(key, { file: path });
+    if (path !== undefined) {
+      const { status } = await store.put(key, { file: path }, { ifAbsent: true });
+      if (status === 'conflict' && (await sha256Of(await store.localFile(key))) !== sha256)
+        await store.put(key, { file: path });
+    }
     progress.update(done + 1);
   }
   progress.end(`${changes.length} objects`);
@@ -324,17 +335,6 @@ async function putLists({ store }: Effects, lists: readonly TableLists[]): Promi
     if (after.length > 0 || before.length > 0) keys[table] = await putState(store, 'silver', after);
   }
   return keys;
-}
-
-/** Deletes partitions that the commit does not name: emptied ones, and those that a killed run put but never committed. */
-async function sweep({ store }: Effects, lists: readonly TableLists[]): Promise<void> {
-  for (const { table, after } of lists) {
-    const named = new Set(after.map(({ key }) => key));
-    const own = new RegExp(`^${PREFIX.silver}${table}/(?:[a-z_]+=[0-9A-Za-z_-]+/)*part-0\\.parquet$`);
-    for await (const { key } of store.list(`${PREFIX.silver}${table}/`)) {
-      if (!named.has(key) && own.test(key)) await store.delete(key);
-    }
-  }
 }
 
 /** Removes what was staged. What stays is never used, and collected some day: no reason to fail after the commit. */
@@ -358,5 +358,6 @@ function nothingNew({ base, tables, silver }: Committed): TransformResult {
     ),
     quarantined: {},
     taken: 0,
+    isUpgrade: false,
   };
 }

@@ -8,12 +8,13 @@ import { type Embedded, openEmbedded, quoteText } from '../jobs/engine/embedded.
 import type { SqlEngine } from '../jobs/engine/index.ts';
 import { contractOf, readContracts } from '../jobs/lake/contracts.ts';
 import { makeScratch, openFolderLake } from '../jobs/lake/folder.ts';
-import { bronzeKey } from '../jobs/lake/keys.ts';
+import { bronzeKey, silverPartitionPrefix } from '../jobs/lake/keys.ts';
 import {
   appendBronze,
   type BronzeFile,
   commitManifest,
   EMPTY_STATE,
+  LAKE_FORMAT,
   latestManifest,
   NO_ACCOUNTS,
   readSilverFiles,
@@ -22,6 +23,7 @@ import type { LakeStore } from '../jobs/lake/store.ts';
 import { createLog } from '../jobs/log.ts';
 import { silentProgress } from '../jobs/progress.ts';
 import { LIMITS, type Limits } from '../jobs/silver/build.ts';
+import { sha256Of } from '../jobs/silver/partition.ts';
 import { type TransformInput, type TransformResult, transform } from '../jobs/transform.ts';
 
 /** A bronze file to be: rows as `load` would write them, before they have a hash. */
@@ -49,6 +51,7 @@ export interface TestLake {
   rows(table: string, columns?: string): Promise<Record<string, unknown>[]>;
   /** Table to what identifies its content: file hashes (`bytes`), or its rows without the columns that tell about runs. */
   content(): Promise<Record<string, unknown>>;
+  /** What readers see, by partition: the hash of the bytes that lie there. */
   hashes(): Promise<Record<string, string>>;
   /** A lake of its own with the same content. */
   copy(): Promise<TestLake>;
@@ -101,7 +104,7 @@ export async function makeTestLake(from?: string): Promise<TestLake> {
         added.push(await putBronze(writer, store, join(folder, `bronze-${(files += 1)}`), file, sequence));
       await commitManifest(store, {
         ...{
-          format: 1,
+          format: base?.format ?? LAKE_FORMAT,
           sequence,
           job: 'load',
           runId: `load-${sequence}`,
@@ -135,7 +138,8 @@ export async function makeTestLake(from?: string): Promise<TestLake> {
       const state = (await latestManifest(store))?.state ?? EMPTY_STATE;
       const hashes: Record<string, string> = {};
       for (const table of Object.keys(state.silver).filter((name) => name !== 'table_stats')) {
-        for (const { key, sha256 } of await readSilverFiles(store, state, table)) hashes[key] = sha256;
+        for (const { key, partition } of await readSilverFiles(store, state, table))
+          hashes[silverPartitionPrefix(table, partition)] = await sha256Of(await store.localFile(key));
       }
       return hashes;
     },

@@ -3,10 +3,11 @@ import { join } from 'node:path';
 import type { Effects } from '../effects.ts';
 import { openEmbedded } from '../engine/embedded.ts';
 import { readContracts } from '../lake/contracts.ts';
-import { PREFIX } from '../lake/keys.ts';
+import { isImmutableSilverKey, PREFIX } from '../lake/keys.ts';
 import {
   type BronzeFile,
   EMPTY_STATE,
+  LAKE_FORMAT,
   type LakeState,
   latestManifest,
   type Manifest,
@@ -36,6 +37,12 @@ export interface Committed {
   refusals: Refusals;
   /** Not in silver yet, or to be tried again. */
   isNew(file: BronzeFile): boolean;
+}
+
+/** True where silver is laid out as older versions did it: it must be made anew from bronze before anything is added to it. */
+export function isOldLayout({ base, silver }: Pick<Committed, 'base' | 'silver'>): boolean {
+  if (base === undefined) return false;
+  return base.format < LAKE_FORMAT || [...silver.values()].flat().some(({ key }) => !isImmutableSilverKey(key));
 }
 
 /** @throws `object_missing`, `manifest_invalid` (65), `manifest_too_new` (78) */
