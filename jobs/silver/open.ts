@@ -19,7 +19,7 @@ import { planCharts } from './charts.ts';
 import { planListeningEvents } from './listening-events.ts';
 import { planPlays } from './plays.ts';
 import { createRefusedRows } from './quarantine.ts';
-import { createMacros } from './relations.ts';
+import { asRead, createMacros } from './relations.ts';
 
 /** What is committed: the bronze there is, and what silver was made of it. */
 export interface Committed {
@@ -77,7 +77,7 @@ export async function openBuild(
     db.close();
     throw error;
   }
-  return { db, effects, index, rebuild, committed: silver, isNew, limits };
+  return { db, effects, index: index.map(asRead), rebuild, committed: silver, isNew, limits };
 }
 
 /** The tables that are built by time, in the order in which `transform` builds them. */

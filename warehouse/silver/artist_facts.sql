@@ -6,44 +6,44 @@ full_artists as (
 
     select
         file_no,
-        observed_at as seen_at,
+        seen_at,
         2 as source_rank,
         artist.id as artist_id,
         nullif(artist.name, '') as artist_name,
         nullif(list_sort(list_distinct(list_transform(artist.genres, lambda genre: lower(genre)))), []) as genres,
         artist.external_urls.spotify as url,
-        cast(artist.followers.total as bigint) as followers,
+        try_cast(artist.followers.total as bigint) as followers,
         case when artist.popularity between 0 and 100 then cast(artist.popularity as integer) end as popularity
 
-    from api_items
+    from api_things
     where artist is not null and artist.id is not null
 
 ),
 
 mentions as (
 
-    select file_no, observed_at as seen_at, unnest(track.artists) as artist
-    from api_items
+    select file_no, seen_at, unnest(track.artists) as artist
+    from api_things
     where track is not null and lower(coalesce(track.type, 'track')) = 'track'
 
     union all
 
-    select file_no, observed_at as seen_at, unnest(track.album.artists) as artist
-    from api_items
+    select file_no, seen_at, unnest(track.album.artists) as artist
+    from api_things
     where track is not null and lower(coalesce(track.type, 'track')) = 'track'
 
     union all
 
-    select file_no, observed_at as seen_at, unnest(album.artists) as artist
-    from api_items
+    select file_no, seen_at, unnest(album.artists) as artist
+    from api_things
     where album is not null
 
     union all
 
     select file_no, seen_at, unnest(track.artists) as artist
     from (
-        select file_no, observed_at as seen_at, unnest(album.tracks.items) as track
-        from api_items
+        select file_no, seen_at, unnest(album.tracks.items) as track
+        from api_things
         where album is not null
     )
 
