@@ -288,7 +288,7 @@ export async function withBronze<T>(
 /** Makes `bronze_<table>`, in which every item has its description, also those whose description stands in an earlier row. */
 async function createAnswers(db: Embedded, table: string): Promise<void> {
   await db.run(
-    `create or replace temp view answers as from bronze_api_answers;
+    `alter view bronze_api_answers rename to answers;
      create or replace temp view bronze_${table} as
      select answers.* replace (coalesce(answers.content, described.content) as content)
      from answers
