@@ -42,7 +42,7 @@ from_api as (
         lower(nullif(album_type, '')) as album_type,
         coalesce(artists[1].id, name_id(nullif(artists[1].name, ''))) as primary_artist_id,
         release_text,
-        try_cast(total_tracks as integer) as total_tracks,
+        try_cast(parse_up_to(total_tracks, most_items()) as integer) as total_tracks,
         url
 
     from (

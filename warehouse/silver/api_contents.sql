@@ -11,7 +11,7 @@ described as (
         bronze.row_number,
         bronze.content_key,
         bronze.content_bytes,
-        parse_instant(bronze.observed_at) as observed_at
+        parse_possible_instant(bronze.observed_at) as observed_at
 
     from bronze_api_answers as bronze
     inner join source_files as files on bronze.source_key = files.source_key
@@ -23,6 +23,7 @@ placed as (
 
     -- In a file that was known before, where there is one: what it describes is no news then.
     select
+        content_key,
         max(observed_at) as seen_at,
         min(observed_at) as first_at,
         arg_min(
@@ -40,6 +41,7 @@ final as (
     select
         place.file_no as file_no,
         place.row_number as row_number,
+        content_key,
         seen_at,
         first_at,
         cast(sum(place.bytes) over (order by place.file_no, place.row_number) as bigint) // 1000000 as batch

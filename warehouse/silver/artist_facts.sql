@@ -12,8 +12,8 @@ full_artists as (
         nullif(artist.name, '') as artist_name,
         nullif(list_sort(list_distinct(list_transform(artist.genres, lambda genre: lower(genre)))), []) as genres,
         artist.external_urls.spotify as url,
-        try_cast(artist.followers.total as bigint) as followers,
-        case when artist.popularity between 0 and 100 then cast(artist.popularity as integer) end as popularity
+        parse_up_to(artist.followers.total, most_followers()) as followers,
+        try_cast(parse_up_to(artist.popularity, 100) as integer) as popularity
 
     from api_things
     where artist is not null and artist.id is not null

@@ -1,20 +1,35 @@
 -- Readings of single values, shared by every select of this folder. All give null for what they cannot read; none depends on the
--- time zone of the session.
+-- time zone of the session, and none throws: the engine may evaluate a branch for rows that do not take it, so every cast is a
+-- `try_cast`, and arithmetic that can overflow stands in `try`.
 
--- Seconds, milliseconds or microseconds since 1970, told apart by magnitude.
+-- Bounds: a number beyond them is a broken counter, not a large value. They also keep every sum of a billion rows within 64 bits.
+
+-- Milliseconds of one play or one track: 115 days.
+create or replace macro most_length_ms() as 10000000000;
+-- Followers of an artist: ten times the people on Earth.
+create or replace macro most_followers() as 100000000000;
+-- Tracks of an album, items of a list, places in one.
+create or replace macro most_items() as 10000000;
+-- Streams of a track in one period of a chart.
+create or replace macro most_streams() as 1000000000000;
+-- An audio feature, of either sign: loudness in dB and tempo in beats per minute are the largest, some hundreds.
+create or replace macro most_feature() as 1000000;
+
+-- Seconds, milliseconds or microseconds since 1970, told apart by magnitude: up to the year 5138.
 create or replace macro instant_of_epoch(number) as
     case
-        when number < 100000000000 then make_timestamp(number * 1000000)
-        when number < 100000000000000 then make_timestamp(number * 1000)
-        when number < 100000000000000000 then make_timestamp(number // 1000 * 1000)
+        when number < 0 then null
+        when number < 100000000000 then try(make_timestamp(number * 1000000))
+        when number < 100000000000000 then try(make_timestamp(number * 1000))
+        when number < 100000000000000000 then try(make_timestamp(number // 1000 * 1000))
     end;
 
 -- A moment in UTC from what sources write: `2024-05-01T10:00:00Z`, with or without seconds, fraction, zone or `T`, or an epoch number.
--- Without a zone it is UTC. `try_cast` throughout: the engine may evaluate a branch for rows that do not take it. A plain cast would
--- drop an offset, and a cast with zone would read a zoneless text in the session's zone.
+-- Without a zone it is UTC. A plain cast would drop an offset, and a cast with zone would read a zoneless text in the session's zone.
+-- Years have four digits, so a length or a window of days can be added or taken away without leaving what the type holds.
 create or replace macro parse_instant(text) as
     case
-        when strlen(text) = 20 and ends_with(text, 'Z') then try_cast(text as timestamp)
+        when strlen(text) = 20 and ends_with(text, 'Z') and text[5] = '-' then try_cast(text as timestamp)
         when regexp_full_match(text, '\d{9,17}') then instant_of_epoch(try_cast(text as bigint))
         when regexp_full_match(text, '\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?Z?')
             then date_trunc('millisecond', try_cast(rtrim(text, 'Z') as timestamp))
@@ -26,18 +41,48 @@ create or replace macro parse_instant(text) as
 create or replace macro is_possible(moment) as
     moment >= timestamp '2006-01-01' and moment < timestamp '2041-01-01';
 
--- A whole number, also when written as 3.0 or 3e2; null for fractions, texts, NaN.
+-- The same, and nothing for a mistake.
+create or replace macro parse_possible_instant(text) as case when is_possible(parse_instant(text)) then parse_instant(text) end;
+
+-- When something was added to a list: Spotify writes 1970 where it does not know.
+create or replace macro parse_added_at(text) as
+    case
+        when parse_instant(text) >= timestamp '1970-01-01' and parse_instant(text) < timestamp '2041-01-01' then parse_instant(text)
+    end;
+
+-- A date from the year 1000 to 2999. The engine's dates reach to the year 5,881,580, where it cannot make a timestamp of them.
+create or replace macro parse_date(text) as
+    case
+        when try_cast(text as date) between date '1000-01-01' and date '2999-12-31' then try_cast(text as date)
+    end;
+
+-- A whole number up to 2^53, also when written as 3.0 or 3e2; null for fractions, texts, NaN.
 create or replace macro parse_whole(text) as
     case
         when try_cast(text as double) between -9007199254740992 and 9007199254740992
             and floor(try_cast(text as double)) = try_cast(text as double)
             and strpos(text, '_') = 0
-            then cast(try_cast(text as double) as bigint)
+            then try_cast(try_cast(text as double) as bigint)
     end;
 
--- A length in milliseconds: whole, 0 or more, at most 10^10 (115 days; more is a broken counter).
+-- A length in milliseconds: whole, 0 or more, at most `most_length_ms()`.
 create or replace macro parse_length(text) as
-    case when parse_whole(text) between 0 and 10000000000 then parse_whole(text) end;
+    case when parse_whole(text) between 0 and most_length_ms() then parse_whole(text) end;
+
+-- A number from 0 to `most` as answers write it, rounded; null for everything else.
+create or replace macro parse_up_to(text, most) as
+    case when try_cast(text as double) between 0 and most then try_cast(try_cast(text as double) as bigint) end;
+
+-- Whether a text is a number that `parse_up_to` does not take: its row is refused. What is no number at all is a missing one.
+create or replace macro is_beyond(text, most) as coalesce(not try_cast(text as double) between 0 and most, false);
+
+-- JSON as the engine can read it, from bronze. Half of a surrogate pair is legal JSON and no text: it becomes U+FFFD. Bronze writes whole
+-- pairs as they are, so an escaped half stands alone.
+create or replace macro readable_json(text) as
+    case
+        when json_valid(text) then text
+        else regexp_replace(text, '([^\\](?:\\\\)*)(?:\\u[dD][89a-fA-F][0-9a-fA-F]{2})+', '\1' || chr(65533), 'g')
+    end;
 
 create or replace macro parse_flag(text) as
     case lower(text) when 'true' then true when 'false' then false end;
@@ -92,11 +137,7 @@ create or replace macro name_hash(artist_name, track_name) as
 
 -- A date of which only year or year and month may be known.
 create or replace macro parse_release_date(text) as
-    case length(text)
-        when 4 then try_cast(text || '-01-01' as date)
-        when 7 then try_cast(text || '-01' as date)
-        else try_cast(left(text, 10) as date)
-    end;
+    parse_date(case length(text) when 4 then text || '-01-01' when 7 then text || '-01' else left(text, 10) end);
 
 create or replace macro release_precision_of(text) as
     case when parse_release_date(text) is not null
@@ -127,13 +168,16 @@ create or replace macro shown(text) as coalesce('"' || left(text, 60) || '"', 'n
 create or replace macro text_or_null(text) as
     case when text is not null and trim(text) <> '' and upper(trim(text)) not in ('NA', 'N/A', 'NULL') then text end;
 
--- A whole number of 0 or more, also with thousands separators.
-create or replace macro parse_chart_number(text) as
+create or replace macro chart_number_of(text) as
     case
-        when regexp_full_match(trim(text), '\d{1,15}') then cast(trim(text) as bigint)
-        when regexp_full_match(trim(text), '\d{1,3}([,. ]\d{3})+') then cast(regexp_replace(trim(text), '[,. ]', '', 'g') as bigint)
-        when regexp_full_match(trim(text), '\d{1,15}\.0+') then cast(split_part(trim(text), '.', 1) as bigint)
+        when regexp_full_match(trim(text), '\d{1,15}') then try_cast(trim(text) as bigint)
+        when regexp_full_match(trim(text), '\d{1,3}([,. ]\d{3})+') then try_cast(regexp_replace(trim(text), '[,. ]', '', 'g') as bigint)
+        when regexp_full_match(trim(text), '\d{1,15}\.0+') then try_cast(split_part(trim(text), '.', 1) as bigint)
     end;
+
+-- A whole number from 0 to `most`, also with thousands separators.
+create or replace macro parse_chart_number(text, most) as
+    case when chart_number_of(text) <= most then chart_number_of(text) end;
 
 -- The value that was seen last; with equal times the one of the better source, then the greatest, so that order never matters.
 create or replace macro newest(seen_at, source_rank, value) as
@@ -145,6 +189,6 @@ create or replace macro newest(seen_at, source_rank, value) as
 -- Key of what is known by name only.
 create or replace macro name_id(name) as 'name:' || normalised(name);
 
--- A number that is one: no NaN, no infinity.
-create or replace macro parse_number(text) as
-    case when isfinite(try_cast(text as double)) then try_cast(text as double) end;
+-- An audio feature: no NaN, no infinity, nothing of which a deviation or a sum leaves what a double holds.
+create or replace macro parse_feature(text) as
+    case when try_cast(text as double) between -most_feature() and most_feature() then try_cast(text as double) end;

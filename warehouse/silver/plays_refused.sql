@@ -26,7 +26,7 @@ final as (
         end as reason,
         left(
             to_json({
-                'time': typed.given_time, 'played_ms': typed.given_length,
+                'time': typed.given_time, 'played_ms': case when typed.source <> 'api' then typed.given_length end,
                 'uri': typed.content_uri, 'track': typed.track_name, 'artist': typed.artist_name
             }),
             500

@@ -2,6 +2,12 @@
 -- the table they feed. One row per element that is not a play. `problem` says why one is refused.
 with
 
+beyond as (
+
+    select content_key, number_beyond from api_things where number_beyond is not null
+
+),
+
 items as (
 
     select
@@ -10,18 +16,19 @@ items as (
         bronze.row_number as source_row,
         bronze.kind,
         bronze.playlist_id,
-        coalesce(try_cast(bronze.page_offset as bigint), 0) + bronze.position as position,
-        try_cast(try_cast(bronze.page_total as double) as bigint) as page_total,
-        parse_instant(bronze.observed_at) as observed_at,
-        parse_instant(bronze.added_at) as added_at,
+        coalesce(parse_up_to(bronze.page_offset, most_items()), 0) + bronze.position as position,
+        parse_up_to(bronze.page_total, most_items()) as page_total,
+        parse_possible_instant(bronze.observed_at) as observed_at,
+        parse_added_at(bronze.added_at) as added_at,
         bronze.thing,
         bronze.id,
         bronze.uri,
         bronze.name,
         bronze.type,
+        beyond.number_beyond,
         coalesce(parse_flag(bronze.is_local), false) as is_local,
         case when bronze.thing = 'track' then coalesce(bronze.id, bronze.uri) end as track_id,
-        strftime(parse_instant(bronze.observed_at), '%Y-%m-%d') as snapshot_date,
+        strftime(parse_possible_instant(bronze.observed_at), '%Y-%m-%d') as snapshot_date,
         coalesce(files.user_id, 'unknown') as owner_label,
         coalesce(bronze.time_range, 'unknown') as range_label,
         case bronze.kind
@@ -36,6 +43,7 @@ items as (
 
     from bronze_api_answers as bronze
     inner join source_files as files on bronze.source_key = files.source_key
+    left join beyond on bronze.content_key = beyond.content_key
     where bronze.kind <> 'recently_played' and bronze.position > 0
 
 ),
@@ -45,6 +53,7 @@ judged as (
     select
         *,
         case
+            when number_beyond is not null then 'number_invalid'
             when table_name in ('playlist_items', 'saved_tracks', 'top_items') and not coalesce(is_possible(observed_at), false)
                 then 'snapshot_time_missing'
             when table_name = 'playlist_items' and playlist_id is null then 'playlist_unknown'

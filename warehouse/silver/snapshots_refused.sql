@@ -9,6 +9,7 @@ select
     case snapshot_rows.problem
         when 'snapshot_time_missing' then 'the response does not say when it was received: keep it as {"polled_at": ..., "body": ...}'
         when 'playlist_unknown' then 'the page does not say of which playlist it is (no href)'
+        when 'number_invalid' then 'a number that is out of reach: ' || shown(snapshot_rows.number_beyond)
         else 'an element without id'
     end as reason,
     cast(null as varchar) as sample

@@ -12,7 +12,7 @@ source as (
         bronze.region,
         bronze.period_start,
         bronze.period_end,
-        cast(bronze.record as json) as record
+        try_cast(bronze.record as json) as record
 
     from bronze_charts_csv as bronze
     inner join source_files as files on bronze.source_key = files.source_key
@@ -87,11 +87,11 @@ typed as (
 
     select
         *,
-        try_cast(start_text as date) as starts_on,
-        parse_chart_number(rank_text) as rank_number,
-        parse_chart_number(streams_text) as streams_number,
-        parse_chart_number(popularity_text) as popularity_number,
-        parse_chart_number(duration_text) as duration_number
+        parse_date(start_text) as starts_on,
+        parse_chart_number(rank_text, most_items()) as rank_number,
+        parse_chart_number(streams_text, most_streams()) as streams_number,
+        parse_chart_number(popularity_text, most_items()) as popularity_number,
+        parse_chart_number(duration_text, most_length_ms()) as duration_number
 
     from texts
 
@@ -114,7 +114,7 @@ final as (
         case
             when shape = 'charts_top50_daily' then cast(starts_on + interval 1 day as date)
             when shape = 'top10s' then cast(starts_on + interval 1 year as date)
-            else try_cast(period_end as date)
+            else parse_date(period_end)
         end as period_end,
         try_cast(rank_number as integer) as rank,
 
@@ -123,12 +123,12 @@ final as (
         text_or_null(artist_text) as artist_name,
         streams_number as streams,
         case
-            when parse_chart_number(record ->> '$.previous_rank') > 0
-                then try_cast(parse_chart_number(record ->> '$.previous_rank') as integer)
+            when parse_chart_number(record ->> '$.previous_rank', most_items()) > 0
+                then try_cast(parse_chart_number(record ->> '$.previous_rank', most_items()) as integer)
         end as previous_rank,
         try_cast(popularity_number as integer) as popularity,
         duration_number as duration_ms,
-        try_cast(release_text as date) as release_date,
+        parse_date(release_text) as release_date,
         text_or_null(genre_text) as genre,
 
         case

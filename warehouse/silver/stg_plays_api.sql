@@ -37,7 +37,7 @@ final as (
         parse_instant(played_at) as reported_at,
         cast(null as timestamp) as offline_at,
         cast(null as bigint) as played_ms,
-        try_cast(try_cast(duration_ms as double) as bigint) as duration_ms,
+        parse_up_to(items.duration_ms, most_length_ms()) as duration_ms,
 
         cast(null as varchar) as device,
         cast(null as varchar) as platform,
@@ -51,9 +51,12 @@ final as (
         'api' as time_quality,
         context_uri,
 
-        case when not coalesce(is_possible(parse_instant(played_at)), false) then 'time_invalid' end as problem,
+        case
+            when not coalesce(is_possible(parse_instant(played_at)), false) then 'time_invalid'
+            when is_beyond(items.duration_ms, most_length_ms()) then 'length_invalid'
+        end as problem,
         played_at as given_time,
-        cast(null as varchar) as given_length
+        items.duration_ms as given_length
 
     from items
 

@@ -9,7 +9,7 @@ source as (
         bronze.row_number as source_row,
         bronze.shape,
         json_transform(
-            cast(bronze.record as json),
+            try_cast(bronze.record as json),
             '{"track_id": "VARCHAR", "track_name": "VARCHAR", "artists": "VARCHAR", "track_artist": "VARCHAR",
               "album_name": "VARCHAR", "track_album_name": "VARCHAR", "track_album_id": "VARCHAR",
               "track_album_release_date": "VARCHAR", "popularity": "VARCHAR", "track_popularity": "VARCHAR",
@@ -68,23 +68,23 @@ final as (
         parse_flag(record.explicit) as is_explicit,
         case
             when parse_whole(coalesce(record.popularity, record.track_popularity)) between 0 and 100
-                then cast(parse_whole(coalesce(record.popularity, record.track_popularity)) as integer)
+                then try_cast(parse_whole(coalesce(record.popularity, record.track_popularity)) as integer)
         end as popularity,
         lower(nullif(trim(coalesce(record.track_genre, record.playlist_genre)), '')) as genre,
         {
-            'danceability': parse_number(record.danceability),
-            'energy': parse_number(record.energy),
-            'key': case when parse_whole(record.key) between 0 and 11 then cast(parse_whole(record.key) as integer) end,
-            'loudness_db': parse_number(record.loudness),
-            'mode': case when parse_whole(record.mode) between 0 and 1 then cast(parse_whole(record.mode) as integer) end,
-            'speechiness': parse_number(record.speechiness),
-            'acousticness': parse_number(record.acousticness),
-            'instrumentalness': parse_number(record.instrumentalness),
-            'liveness': parse_number(record.liveness),
-            'valence': parse_number(record.valence),
-            'tempo_bpm': nullif(parse_number(record.tempo), 0),
+            'danceability': parse_feature(record.danceability),
+            'energy': parse_feature(record.energy),
+            'key': case when parse_whole(record.key) between 0 and 11 then try_cast(parse_whole(record.key) as integer) end,
+            'loudness_db': parse_feature(record.loudness),
+            'mode': case when parse_whole(record.mode) between 0 and 1 then try_cast(parse_whole(record.mode) as integer) end,
+            'speechiness': parse_feature(record.speechiness),
+            'acousticness': parse_feature(record.acousticness),
+            'instrumentalness': parse_feature(record.instrumentalness),
+            'liveness': parse_feature(record.liveness),
+            'valence': parse_feature(record.valence),
+            'tempo_bpm': nullif(parse_feature(record.tempo), 0),
             'time_signature': case
-                when parse_whole(record.time_signature) between 1 and 64 then cast(parse_whole(record.time_signature) as integer)
+                when parse_whole(record.time_signature) between 1 and 64 then try_cast(parse_whole(record.time_signature) as integer)
             end
         } as features
 

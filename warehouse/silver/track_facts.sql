@@ -74,12 +74,12 @@ from_api as (
             ),
             lambda artist: artist.id is not null
         ) as artists,
-        case when duration_ms >= 0 then try_cast(duration_ms as bigint) end as duration_ms,
+        parse_up_to(duration_ms, most_length_ms()) as duration_ms,
         explicit as is_explicit,
-        case when popularity between 0 and 100 then cast(popularity as integer) end as popularity,
+        try_cast(parse_up_to(popularity, 100) as integer) as popularity,
         upper(nullif(external_ids.isrc, '')) as isrc,
         external_urls.spotify as url,
-        try_cast(track_number as integer) as track_number,
+        try_cast(parse_up_to(track_number, most_items()) as integer) as track_number,
         is_local
 
     from api_tracks
