@@ -50,9 +50,9 @@ export async function planRemoval(rule: RemovalRule, effects: Effects): Promise<
     const candidates = index.filter((file) => file.table === table && file.rows > 0 && !rule.isRemoved(file));
     const counts = await countRows(effects, table, candidates, condition);
     for (const file of candidates) {
-      const rows = counts.get(file.sourceKey) ?? 0;
-      if (rows === file.rows) files.push(file);
-      else if (rows > 0) parts.push({ file, condition, rows });
+      const { gone, all } = counts.get(file.sourceKey) ?? { gone: 0, all: 0 };
+      if (gone > 0 && gone === all) files.push(file);
+      else if (gone > 0) parts.push({ file, condition, rows: gone });
     }
   }
   const ledger = await readLedger(store);
@@ -244,13 +244,13 @@ async function countRows(
   table: string,
   files: readonly BronzeFile[],
   condition: string,
-): Promise<Map<string, number>> {
+): Promise<Map<string, { gone: number; all: number }>> {
   if (files.length === 0) return new Map();
   return withBronze(effects, table, files, async (db) => {
-    const rows = await db.rows<{ source_key: string; n: bigint }>(
-      `select source_key, count(*) as n from bronze_${table} where ${condition} group by source_key`,
+    const rows = await db.rows<{ source_key: string; gone: bigint; n: bigint }>(
+      `select source_key, count(*) filter (where ${condition}) as gone, count(*) as n from bronze_${table} group by source_key`,
     );
-    return new Map(rows.map(({ source_key, n }) => [source_key, Number(n)]));
+    return new Map(rows.map(({ source_key, gone, n }) => [source_key, { gone: Number(gone), all: Number(n) }]));
   });
 }
 
@@ -310,7 +310,7 @@ async function rewrite(effects: Effects, file: BronzeFile, condition: string): P
       const rest = `select * from bronze_${file.table} where not coalesce(${condition}, false)`;
       await db.run(
         `copy (${table === 'api_answers' ? answersLeft(rest) : rest} order by row_number)
-         to ${quoteText(output)} (format parquet, compression zstd, row_group_size 2048)`,
+         to ${quoteText(output)} (format parquet, compression zstd${table === 'api_answers' ? ', row_group_size 2048' : ''})`,
       );
       const isItem = table === 'api_answers' ? 'position > 0' : 'true';
       const [left] = await db.rows<{ n: bigint; items: bigint }>(
