@@ -5,6 +5,7 @@ import { totalmem } from 'node:os';
 import { join, resolve } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { isElsewhere } from './commands/command.ts';
+import { lookAtTransform } from './doctor-transform.ts';
 import type { Effects } from './effects.ts';
 import { type Embedded, literalPath, openEmbedded, quoteText } from './engine/embedded.ts';
 import { inspectAccount } from './engine/open.ts';
@@ -40,7 +41,8 @@ const ORPHANS_SHOWN = 3;
  * Looks at the machine, the configuration and the lake; changes nothing.
  *
  * @param input.aws also compares contracts and models with the account that holds the lake; a folder has none (`lake_not_on_aws`, 78)
- * @param input.verify also reads every committed object: hash, rows, accounts, and objects that no manifest names (as long as the lake is large)
+ * @param input.verify also reads every committed object: hash, rows, accounts, and objects that no manifest names, and builds aside what the next
+ *   `transform` would build (as long as the lake is large)
  * @returns one finding a line; any `fail` means exit 65
  */
 export async function doctor(input: { verify: boolean; aws: boolean }, effects: Effects): Promise<Finding[]> {
@@ -67,6 +69,7 @@ export async function doctor(input: { verify: boolean; aws: boolean }, effects: 
   const bronze = await readBronzeIndex(effects.store, manifest.state);
   const isWaiting = bronze.some(({ sequence }) => sequence > manifest.state.transformedThrough);
   findings.push(...lookAtVersions(manifest.state, isWaiting));
+  findings.push(...(await lookAtTransform(effects, input.verify)));
   if (input.verify) findings.push(...(await verify(effects, files, manifest.sequence)));
   return findings;
 }

@@ -11,6 +11,7 @@ import {
   putState,
   type SilverFile,
 } from './lake/manifest.ts';
+import { silentProgress } from './progress.ts';
 import { accountFiles, addAccounts, type FileAccounts } from './silver/accounts.ts';
 import { type Build, type Built, LIMITS, type Limits, type TimeTable } from './silver/build.ts';
 import { buildCatalogue } from './silver/catalogue.ts';
@@ -20,6 +21,8 @@ import { buildLookUps, isLookUpChange } from './silver/look-ups.ts';
 import { type Committed, openBuild, planTimeTables, readCommitted } from './silver/open.ts';
 import type { StagedPartition } from './silver/partition.ts';
 import { buildQuarantine, countRefused } from './silver/quarantine.ts';
+import { putRefusals } from './silver/refusals.ts';
+import { searchRefusals, withRefusals } from './silver/search.ts';
 import { openStaging, type Staging } from './silver/staging.ts';
 import { buildStatistics, type TableLists } from './silver/statistics.ts';
 
@@ -48,6 +51,9 @@ export interface TransformResult {
   taken: number;
 }
 
+/** A build of what a search has left may fail on files that it could not see before; more often it is no file's fault. */
+const SEARCHES_MAX = 3;
+
 /**
  * Bronze to silver. Silver is a function of bronze: the order of loading, the number of runs and kills do not show in it (but for
  * `loaded_on` in quarantine and `rows_before` in table_stats, which are about runs).
@@ -55,6 +61,8 @@ export interface TransformResult {
  * Only partitions that new bronze touches are built, each from all bronze rows that may fall into it, written aside, and put where
  * their content differs from what is there; one manifest commits all of them. Killed before the commit, the next run does it again.
  * Partitions that were staged from the same bronze are taken instead of built; a rebuild trusts nothing but bronze.
+ *
+ * A file on which a statement fails is found and refused whole, and everything is built without it.
  *
  * @param limits how much is held at once; another value gives the same tables
  * @throws `commit_conflict` (75; retry helps) when another run has committed meanwhile; `accounts_broken` (70) when rows of a file are
@@ -65,10 +73,52 @@ export async function transform(
   effects: Effects,
   limits: Limits = LIMITS,
 ): Promise<TransformResult> {
+  let there = await readCommitted(effects);
+  let asked = input;
+  const buildAll = (build: Build): Promise<unknown> => buildSilver(build, input.loadedOn, [], undefined);
+  for (let searches = 0; ; searches += 1) {
+    try {
+      return await transformCommitted(asked, effects, limits, there);
+    } catch (error) {
+      if (searches === SEARCHES_MAX) throw error;
+      const refused = await searchRefusals(error, { effects, limits, there, buildAll });
+      // A file that was in silver already may have rows in any partition.
+      if (there.index.some((file) => refused.has(file.key) && !there.isNew(file))) asked = { ...input, rebuild: true };
+      there = withRefusals(there, refused);
+    }
+  }
+}
+
+/**
+ * Builds aside what the next transform would build, and throws it away.
+ *
+ * @returns what it fails with; undefined where it does not
+ * @throws `stopped` (75)
+ */
+export async function rehearseTransform(effects: Effects): Promise<unknown | undefined> {
+  const there = await readCommitted(effects);
+  const build = await openBuild({ ...effects, progress: silentProgress }, there);
+  try {
+    await buildSilver(build, '1970-01-01', [], undefined);
+    return undefined;
+  } catch (error) {
+    stopIfAsked(effects.signal);
+    return error;
+  } finally {
+    build.db.close();
+  }
+}
+
+async function transformCommitted(
+  input: TransformInput,
+  effects: Effects,
+  limits: Limits,
+  there: Committed,
+): Promise<TransformResult> {
   const { store } = effects;
   const startedAt = effects.now();
-  const there = await readCommitted(effects);
-  const { base, state, index, tables, silver: committed, isNew } = there;
+  const { base, index, tables, silver: committed, isNew } = there;
+  const { refusals: _, ...state } = there.state;
   // Where something was removed from bronze, no one knows from bronze what silver has of it.
   const rebuild = rebuildInterval(state.removal === 'silver' ? { ...input, rebuild: true } : input);
   if (!index.some(isNew) && rebuild === undefined) return nothingNew(there);
@@ -107,6 +157,7 @@ export async function transform(
       silverSequence: changes.length > 0 ? sequence : state.silverSequence,
       silver: { ...state.silver, ...(await putLists(effects, lists)) },
       ...(lookUps && { lookUps: await putState(store, 'look_ups', lookUps) }),
+      ...(await putRefusals(store, there.refusals)),
     };
     const manifest: Manifest = {
       format: 1,

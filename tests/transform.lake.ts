@@ -33,6 +33,8 @@ export interface TestFile {
   userId?: string | null;
   /** What the index counts; default the rows (of responses: their items). */
   readRows?: number;
+  /** Makes the committed bytes of those that `load` would write: what is whole by its hash and cannot be read. */
+  damage?: (bytes: Buffer) => Buffer;
   /** What the index says of its times; default what `load` would note. */
   periods?: string[];
 }
@@ -60,7 +62,7 @@ export async function makeTestLake(from?: string): Promise<TestLake> {
   const folder = await mkdtemp(join(tmpdir(), 'listenlake-transform-'));
   if (from !== undefined) await cp(join(from, 'lake'), join(folder, 'lake'), { recursive: true });
   const store = await openFolderLake(join(folder, 'lake'));
-  const writer = await openEmbedded({ memoryMb: 128, threads: 1, tempDir: join(folder, 'spill'), folders: [folder] });
+  const writer = await openEmbedded({ memoryMb: 512, threads: 1, tempDir: join(folder, 'spill'), folders: [folder] });
   const effects: Effects = {
     config: readConfig({ LISTENLAKE_MEMORY_MB: '256', LISTENLAKE_THREADS: '2' }),
     store,
@@ -251,7 +253,8 @@ async function putBronze(
        to ${quoteText(`${path}.parquet`)} (format parquet, compression zstd)`,
     );
   }
-  const bytes = await readFile(format === 'parquet' ? `${path}.parquet` : `${path}.ndjson`);
+  const written = await readFile(format === 'parquet' ? `${path}.parquet` : `${path}.ndjson`);
+  const bytes = file.damage?.(written) ?? written;
   const key = bronzeKey(table, sourceKey, format);
   await store.put(key, bytes, { ifAbsent: true });
   const hasUsers = table !== 'listening_events' && !table.endsWith('_csv') && table !== 'refused';

@@ -1,4 +1,4 @@
-import { type DuckDBConnection, DuckDBInstance, type DuckDBValue } from '@duckdb/node-api';
+import { type DuckDBConnection, DuckDBInstance, type DuckDBValue, version } from '@duckdb/node-api';
 import { JobError } from '../errors.ts';
 
 export interface EmbeddedOptions {
@@ -127,6 +127,22 @@ export async function translateDiskError<T>(action: () => Promise<T>): Promise<T
     throw error;
   }
 }
+
+/** Version of the engine in this process. */
+export function engineVersion(): string {
+  return version();
+}
+
+/**
+ * True for what the engine says of the values it reads: a cast, an overflow, a page that cannot be decoded, a column that a file lacks, its
+ * own assertions. False for the machine's faults (disk, rights, a signal) and for mistakes in the text of a statement.
+ */
+export function isDataError(error: unknown): boolean {
+  return !(error instanceof JobError) && DATA_ERROR.test(messageOf(error));
+}
+
+const DATA_ERROR =
+  /^(Conversion|Invalid|Invalid Input|Invalid type|Unknown Type|Out of Range|Decimal|Mismatch Type|Divide by Zero|Object Size|Serialization|Not implemented|Binder|INTERNAL|FATAL) Error: /;
 
 /** What a thrown value says. Errors of native modules may be of another realm, where `instanceof Error` does not hold. */
 export function messageOf(error: unknown): string {

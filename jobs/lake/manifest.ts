@@ -97,11 +97,28 @@ export interface LakeState {
   spotify?: string;
   /** Key of the `LookUps`; absent before the first `transform`. */
   lookUps?: string;
+  /** Key of a JSON array of `Refusal`; absent where silver is made of all bronze. */
+  refusals?: string;
   /**
    * Something is being removed for good (removal.ts), and a killed run has left it unfinished. `silver`: bronze is without it, silver and gold are
    * not yet; `purge`: silver is, too, but old versions are still there. Absent: nothing is open.
    */
   removal?: 'silver' | 'purge';
+}
+
+/** A loaded file that silver is made without, because a statement fails on it (decision 21). Grain: bronze object. */
+export interface Refusal {
+  /** Key and hash of the bronze object: one that was rewritten since is another file. */
+  key: string;
+  sha256: string;
+  /** `transform_failed`, or `transform_memory` where the file alone does not fit into the engine's memory. */
+  code: string;
+  /** The engine's words, one line. */
+  reason: string;
+  /** Hash of the code that failed: other code tries again. */
+  codeHash: string;
+  /** The engine's memory then, in MiB: where it was too little, more of it tries again. */
+  memoryMb: number;
 }
 
 /** What the Web API describes one by one. */

@@ -36,6 +36,7 @@ export async function namedObjects(
     for (const { key } of Object.values(state.checks)) keys.add(key);
     await addList<{ lookedUp?: string[] }>(state.spotify, (ledger) => ledger.lookedUp ?? []);
     if (state.lookUps !== undefined) keys.add(state.lookUps);
+    if (state.refusals !== undefined) keys.add(state.refusals);
   }
 
   if (newest !== undefined) await add(newest.state);

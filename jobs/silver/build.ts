@@ -1,7 +1,7 @@
 import type { Effects } from '../effects.ts';
 import type { Embedded } from '../engine/embedded.ts';
 import type { PartitionValues } from '../lake/keys.ts';
-import type { BronzeFile, SilverFile } from '../lake/manifest.ts';
+import type { BronzeFile, Refusal, SilverFile } from '../lake/manifest.ts';
 import type { StagedPartition } from './partition.ts';
 
 /** How much is held at once. What comes out does not depend on it. */
@@ -17,12 +17,22 @@ export interface Limits {
 /** Measured with a million plays in one file: 420 MiB at the peak; with passes of a million and groups of 80,000 it was 510, no faster. */
 export const LIMITS: Limits = Object.freeze({ passRows: 600_000, groupRows: 40_000, rereadRows: 250_000 });
 
+/** Bronze that `transform` refuses whole: a statement fails on it, so silver is made without. */
+export interface Refusals {
+  /** By bronze key. */
+  readonly byKey: ReadonlyMap<string, Refusal>;
+  /** Keys of bronze that was refused by other code or with less memory: it counts as new. */
+  readonly triedAgain: ReadonlySet<string>;
+}
+
 /** What every builder of silver tables works with. */
 export interface Build {
   readonly db: Embedded;
   readonly effects: Effects;
-  /** Every loaded file. */
+  /** Every loaded file; one that is refused whole, by `load` or by `transform`, is of the table `refused`. */
   readonly index: readonly BronzeFile[];
+  /** What `transform` refuses. */
+  readonly refusals: Refusals;
   /** Partitions to rebuild although no new bronze touches them: half-open, UTC, Unix ms. */
   readonly rebuild: { fromMs: number; toMs: number } | undefined;
   /** The files of each table as they were committed. */

@@ -14,11 +14,12 @@ import {
   readSilverFiles,
   type SilverFile,
 } from '../lake/manifest.ts';
-import { type Build, LIMITS, type Limits, type TimeTable } from './build.ts';
+import { type Build, LIMITS, type Limits, type Refusals, type TimeTable } from './build.ts';
 import { planCharts } from './charts.ts';
 import { planListeningEvents } from './listening-events.ts';
 import { planPlays } from './plays.ts';
 import { createRefusedRows } from './quarantine.ts';
+import { readRefusals, withoutRefused } from './refusals.ts';
 import { asRead, createMacros } from './relations.ts';
 
 /** What is committed: the bronze there is, and what silver was made of it. */
@@ -31,12 +32,14 @@ export interface Committed {
   tables: readonly string[];
   /** The files of each of them, and of table_stats. */
   silver: ReadonlyMap<string, readonly SilverFile[]>;
-  /** Not in silver yet. */
+  /** Files that silver is made without. */
+  refusals: Refusals;
+  /** Not in silver yet, or to be tried again. */
   isNew(file: BronzeFile): boolean;
 }
 
 /** @throws `object_missing`, `manifest_invalid` (65), `manifest_too_new` (78) */
-export async function readCommitted({ store }: Pick<Effects, 'store'>): Promise<Committed> {
+export async function readCommitted({ store, config }: Pick<Effects, 'store' | 'config'>): Promise<Committed> {
   const base = await latestManifest(store);
   const state = base?.state ?? EMPTY_STATE;
   const tables = readContracts()
@@ -44,10 +47,11 @@ export async function readCommitted({ store }: Pick<Effects, 'store'>): Promise<
     .map(({ table }) => table);
   const silver = new Map<string, SilverFile[]>();
   for (const table of [...tables, 'table_stats']) silver.set(table, await readSilverFiles(store, state, table));
+  const index = await readBronzeIndex(store, state);
+  const refusals = await readRefusals(store, state, index, config.memoryMb);
   return {
-    ...{ base, state, tables, silver },
-    index: await readBronzeIndex(store, state),
-    isNew: (file) => file.sequence > state.transformedThrough,
+    ...{ base, state, index, tables, silver, refusals },
+    isNew: (file) => file.sequence > state.transformedThrough || refusals.triedAgain.has(file.key),
   };
 }
 
@@ -57,7 +61,7 @@ export async function readCommitted({ store }: Pick<Effects, 'store'>): Promise<
  */
 export async function openBuild(
   effects: Effects,
-  { index, silver, isNew }: Committed,
+  { index, silver, refusals, isNew }: Committed,
   rebuild: Build['rebuild'] = undefined,
   limits: Limits = LIMITS,
 ): Promise<Build> {
@@ -77,7 +81,8 @@ export async function openBuild(
     db.close();
     throw error;
   }
-  return { db, effects, index: index.map(asRead), rebuild, committed: silver, isNew, limits };
+  const read = withoutRefused(index, refusals).map(asRead);
+  return { db, effects, index: read, refusals, rebuild, committed: silver, isNew, limits };
 }
 
 /** The tables that are built by time, in the order in which `transform` builds them. */

@@ -3,6 +3,7 @@ import { JobError } from '../errors.ts';
 import { contractOf } from '../lake/contracts.ts';
 import { type Build, isWholeRebuild } from './build.ts';
 import { type StagedPartition, stagePartitions } from './partition.ts';
+import { addRefusals, dropLifted } from './refusals.ts';
 import { createResult, isReadable, localBronze, sqlType } from './relations.ts';
 
 const TABLE = 'quarantine';
@@ -33,7 +34,7 @@ export async function buildQuarantine(
   const isJudged = (file: (typeof index)[number]): boolean => build.isNew(file) || isWholeRebuild(build);
   const refusedFiles = await localBronze(
     effects.store,
-    index.filter((file) => file.table === 'refused' && isJudged(file)),
+    index.filter((file) => file.table === 'refused' && isJudged(file) && !build.refusals.byKey.has(file.key)),
   );
   const names = contractOf('silver', TABLE).columns.map(({ name }) => name);
   if (refusedFiles.length > 0) {
@@ -43,8 +44,9 @@ export async function buildQuarantine(
        from read_json([${list}], format = 'newline_delimited', columns = {${columns().join(', ')}})`,
     );
   }
+  await addRefusals(build, index.filter(isJudged));
   const [found] = await db.rows<{ n: bigint }>('select count(*) as n from refused_rows');
-  if ((found?.n ?? 0n) === 0n && !isWholeRebuild(build)) return [];
+  if ((found?.n ?? 0n) === 0n && !isWholeRebuild(build) && build.refusals.triedAgain.size === 0) return [];
 
   const readable: (typeof knownPaths)[number][] = [];
   for (const each of knownPaths) {
@@ -69,6 +71,7 @@ export async function buildQuarantine(
   for (let start = 0; start < judged.length; start += 1000) {
     await db.run(`insert into judged_files values ${judged.slice(start, start + 1000).join(', ')}`);
   }
+  await dropLifted(build);
   // All files are judged: what is known of another one was removed from bronze, and goes with it.
   if (isWholeRebuild(build))
     await db.run('delete from known_quarantine where source_key not in (select source_key from judged_files)');

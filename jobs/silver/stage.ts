@@ -1,6 +1,8 @@
 import { type Effects, stopIfAsked } from '../effects.ts';
+import { messageOf } from '../engine/embedded.ts';
 import { LIMITS, type Limits } from './build.ts';
 import { openBuild, planTimeTables, readCommitted } from './open.ts';
+import { isOfData } from './search.ts';
 import { openStaging } from './staging.ts';
 
 export interface StageResult {
@@ -17,9 +19,11 @@ export interface StageResult {
  * same bronze takes them. It commits nothing and needs no lease, so several may run at once, also on the same interval; killed, it is
  * run again. Tables that are not partitioned by time are left to the transform.
  *
+ * Where a statement fails on data, what is staged by then stays, and the rest is left to the transform, which finds the file.
+ *
  * @param fromMs inclusive, `toMs` exclusive, UTC, Unix ms; partitions that lie in it in part are left out
  * @param limits how much is held at once; another value gives the same partitions
- * @throws `object_damaged`, `object_missing` (65) for bronze that is not whole; `disk_full`, `memory_full` (74)
+ * @throws `object_damaged`, `object_missing` (65) for bronze that is not whole; `disk_full` (74)
  */
 export async function stageTransform(
   { fromMs, toMs }: { fromMs: number; toMs: number },
@@ -29,25 +33,29 @@ export async function stageTransform(
   const committed = await readCommitted(effects);
   if (!committed.index.some(committed.isNew)) return { status: 'nothing_new', partitions: 0, built: 0 };
   const build = await openBuild(effects, committed, undefined, limits);
+  let [partitions, built] = [0, 0];
   try {
     const staging = await openStaging(build);
-    let [partitions, built] = [0, 0];
     for (const table of await planTimeTables(build)) {
       stopIfAsked(effects.signal);
       const own = table.parts.filter((part) => part.fromMs >= fromMs && part.toMs <= toMs);
       const there = await staging.staged(own);
       const wanted = own.filter(({ number }) => !there.has(number));
-      partitions += own.length;
-      built += wanted.length;
+      partitions += there.size;
       if (wanted.length === 0) continue;
       const work = await table.build(
         wanted.map(({ number }) => number),
         undefined,
       );
       await staging.put(wanted, work);
+      partitions += wanted.length;
+      built += wanted.length;
     }
-    return { status: 'staged', partitions, built };
+  } catch (error) {
+    if (!isOfData(error)) throw error;
+    effects.log.warn({ reason: messageOf(error) }, 'a statement fails on a file: the transform will find it');
   } finally {
     build.db.close();
   }
+  return { status: 'staged', partitions, built };
 }

@@ -6,7 +6,7 @@ import { buffer } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
-import { quoteText } from '../engine/embedded.ts';
+import { engineVersion, quoteText } from '../engine/embedded.ts';
 import { isErrno, JobError } from '../errors.ts';
 import { contractOf, WAREHOUSE_DIR } from '../lake/contracts.ts';
 import { STAGED_PREFIX, silverKey, stagedObjectKey, stagedPartKey } from '../lake/keys.ts';
@@ -63,7 +63,7 @@ export async function openStaging(build: Build): Promise<Staging> {
   const { log, scratch, store } = effects;
   const there = new Set<string>();
   for await (const { key } of store.list(STAGED_PREFIX)) there.add(key);
-  const fingerprintOf = fingerprints(build, await codeHash(build));
+  const fingerprintOf = fingerprints(build, codeHash());
   const keyOf = (part: TimePart): string => stagedPartKey(part.table, fingerprintOf(part));
   // Many parts name the same object.
   const refusedPaths = new Map<string, Promise<string>>();
@@ -174,7 +174,14 @@ function fingerprints(build: Build, code: string): (part: TimePart) => string {
 }
 
 /** Of everything that rows go through on the way to a partition's bytes: selects, contracts, builders, engine. */
-async function codeHash({ db }: Build): Promise<string> {
+export function codeHash(): string {
+  known ??= hashCode();
+  return known;
+}
+
+let known: string | undefined;
+
+function hashCode(): string {
   const jobs = fileURLToPath(new URL('../', import.meta.url));
   const files = [`${WAREHOUSE_DIR}contracts/`, `${WAREHOUSE_DIR}silver/`, `${jobs}silver/`, `${jobs}engine/`].flatMap(
     (folder) =>
@@ -186,8 +193,7 @@ async function codeHash({ db }: Build): Promise<string> {
           readFileSync(folder + name, 'utf8'),
         ]),
   );
-  const [engine] = await db.rows<{ version: string }>('select version() as version');
-  return hashOf([engine?.version, process.arch, ...files.flat()]);
+  return hashOf([engineVersion(), process.arch, ...files.flat()]);
 }
 
 function hashOf(value: unknown): string {
