@@ -20,7 +20,7 @@ import {
 import { cpus, homedir, totalmem } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { generateExport } from '../jobs/sources/synthetic/index.ts';
+import { type FileSink, generateExport, generatePolls } from '../jobs/sources/synthetic/index.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const CACHE = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'listenlake');
@@ -92,6 +92,17 @@ ratio(
   512,
 );
 
+const polls = await makePolls(31_610);
+const pollsMb = folderBytes(polls) / 1024 ** 2;
+const pollsRun = await importFresh(polls);
+ratio(
+  `31,610 recorded polls (${pollsMb.toFixed(0)} MiB in ${pollsRun.seconds.toFixed(0)} s) against the same bytes of an export`,
+  pollsRun.seconds / pollsMb / (ours.seconds / sourceMb),
+  'at most',
+  3,
+);
+ratio('peak memory on them, in MiB', pollsRun.peakMb, 'at most', 512);
+
 if (isGrowthWanted) {
   say('\ngrowth (import to silver)');
   for (const size of [100_000, 1_000_000, 5_000_000]) {
@@ -123,22 +134,6 @@ async function makeExport(name: string, seed: number, count: number): Promise<st
   const inner = join(folder, 'export', 'Spotify Extended Streaming History');
   if (existsSync(join(folder, 'done'))) return inner;
   rmSync(folder, { recursive: true, force: true });
-  const sink = {
-    async open(file: string) {
-      const path = join(folder, file);
-      mkdirSync(dirname(path), { recursive: true });
-      const stream = createWriteStream(path);
-      return {
-        async write(chunk: string) {
-          if (!stream.write(chunk)) await once(stream, 'drain');
-        },
-        async close() {
-          stream.end();
-          await once(stream, 'finish');
-        },
-      };
-    },
-  };
   await generateExport(
     {
       seed,
@@ -148,13 +143,43 @@ async function makeExport(name: string, seed: number, count: number): Promise<st
       exportYears: name === 'addition' ? 1 : 6,
       faults: false,
     },
-    sink,
+    sinkInto(folder),
   );
   rmSync(join(folder, 'export', 'Spotify Account Data'), { recursive: true, force: true });
   // The addition is one file, as a next export's last one is.
   if (name === 'addition') for (const extra of readdirSync(inner).sort().slice(1)) rmSync(join(inner, extra));
   writeFileSync(join(folder, 'done'), '');
   return inner;
+}
+
+/** Somebody's recorded polls of recently played, one every ten minutes. */
+async function makePolls(count: number): Promise<string> {
+  const folder = join(WORK, `polls-${count}`);
+  if (!existsSync(`${folder}.done`)) {
+    rmSync(folder, { recursive: true, force: true });
+    await generatePolls({ seed: 1, tracks: 5_000, end: '2026-11-01', polls: count }, sinkInto(folder));
+    writeFileSync(`${folder}.done`, '');
+  }
+  return folder;
+}
+
+function sinkInto(folder: string): FileSink {
+  return {
+    async open(file) {
+      const path = join(folder, file);
+      mkdirSync(dirname(path), { recursive: true });
+      const stream = createWriteStream(path);
+      return {
+        async write(chunk) {
+          if (!stream.write(chunk)) await once(stream, 'drain');
+        },
+        async close() {
+          stream.end();
+          await once(stream, 'finish');
+        },
+      };
+    },
+  };
 }
 
 /** Every row of the base export, repeated with other times, in one array of at least `bytes`. */

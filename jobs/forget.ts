@@ -17,6 +17,7 @@ import {
   removeForGood,
   rowsOf,
 } from './removal.ts';
+import { asRead } from './silver/relations.ts';
 import { openFingerprints } from './sources/fingerprints.ts';
 import { type LandingFile, landingFiles } from './sources/landing-owners.ts';
 import { createPseudonyms, isPersonalValue } from './sources/personal-fields.ts';
@@ -118,7 +119,7 @@ function ruleOf(
   const isOwn = (file: BronzeFile): boolean =>
     file.userId === userId || (file.table === 'refused' && file.userId === null && isAlone && index.length > 0);
   return {
-    isRemoved: (file) => isOwn(file) && (only === undefined || file.table === 'api_pages'),
+    isRemoved: (file) => isOwn(file) && (only === undefined || asRead(file).table === 'api_answers'),
     rows: only === undefined ? { [SHARED_TABLE]: `user_id in (${names.map(quoteText).join(', ')})` } : {},
     changeLedger(ledger) {
       const isKnown = userId in ledger.polls || Object.keys(ledger.lists).some((key) => key.startsWith(`${userId}/`));

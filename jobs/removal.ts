@@ -1,4 +1,4 @@
-import { mkdir, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { check } from './check.ts';
 import { commitWork, refuseOvertaken } from './commit.ts';
@@ -7,14 +7,14 @@ import { type Embedded, openEmbedded, quoteText } from './engine/embedded.ts';
 import { readProject } from './engine/project.ts';
 import { buildVersion, commitProd, enrich } from './enrich.ts';
 import { deleter, ownObjects } from './gc.ts';
+import { contractOf } from './lake/contracts.ts';
 import { bronzeKey, LAYERS, type Layer, manifestKey, PREFIX } from './lake/keys.ts';
 import { type BronzeFile, EMPTY_STATE, latestManifest, putState, readBronzeIndex } from './lake/manifest.ts';
 import { namedObjects } from './lake/named.ts';
 import { report } from './report.ts';
-import { createBronze, localBronze } from './silver/relations.ts';
-import { hashFile, linesOf } from './sources/bronze-files.ts';
+import { asRead, createBronze, readableBronze } from './silver/relations.ts';
+import { hashFile } from './sources/bronze-files.ts';
 import { type Ledger, readLedger, readLookedUp } from './sources/spotify-api/ledger.ts';
-import { createApiReader } from './sources/spotify-api.ts';
 import { transform } from './transform.ts';
 
 /** What is to go, told by bronze alone: everything downstream is a function of it. */
@@ -50,9 +50,9 @@ export async function planRemoval(rule: RemovalRule, effects: Effects): Promise<
     const candidates = index.filter((file) => file.table === table && file.rows > 0 && !rule.isRemoved(file));
     const counts = await countRows(effects, table, candidates, condition);
     for (const file of candidates) {
-      const rows = counts.get(file.sourceKey) ?? 0;
-      if (rows === file.rows) files.push(file);
-      else if (rows > 0) parts.push({ file, condition, rows });
+      const { gone, all } = counts.get(file.sourceKey) ?? { gone: 0, all: 0 };
+      if (gone > 0 && gone === all) files.push(file);
+      else if (gone > 0) parts.push({ file, condition, rows: gone });
     }
   }
   const ledger = await readLedger(store);
@@ -192,13 +192,12 @@ async function removeFromBronze(
   const state = base?.state ?? EMPTY_STATE;
   const removed = new Set(plan.files);
   const rewritten = new Map<BronzeFile, BronzeFile>();
-  const forgotten: ApiPageRow[] = [];
-  for (const file of plan.files) forgotten.push(...(await apiRows(effects, file, () => true)));
+  const forgotten: Answered[] = [];
+  for (const file of plan.files) forgotten.push(...(await answered(effects, file, 'true')));
   for (const { file, condition } of plan.parts) {
     stopIfAsked(effects.signal);
-    const { rest, gone } = await rewrite(effects, file, condition);
-    rewritten.set(file, rest);
-    forgotten.push(...gone);
+    forgotten.push(...(await answered(effects, file, condition)));
+    rewritten.set(file, await rewrite(effects, file, condition));
   }
   const left = plan.index.filter((file) => !removed.has(file)).map((file) => rewritten.get(file) ?? file);
   await commitWork(effects, {
@@ -246,17 +245,17 @@ async function countRows(
   table: string,
   files: readonly BronzeFile[],
   condition: string,
-): Promise<Map<string, number>> {
+): Promise<Map<string, { gone: number; all: number }>> {
   if (files.length === 0) return new Map();
   return withBronze(effects, table, files, async (db) => {
-    const rows = await db.rows<{ source_key: string; n: bigint }>(
-      `select source_key, count(*) as n from bronze_${table} where ${condition} group by source_key`,
+    const rows = await db.rows<{ source_key: string; gone: bigint; n: bigint }>(
+      `select source_key, count(*) filter (where ${condition}) as gone, count(*) as n from bronze_${table} group by source_key`,
     );
-    return new Map(rows.map(({ source_key, n }) => [source_key, Number(n)]));
+    return new Map(rows.map(({ source_key, gone, n }) => [source_key, { gone: Number(gone), all: Number(n) }]));
   });
 }
 
-/** Runs it with a database in which `bronze_<table>` has the rows of these files. */
+/** Runs it with a database in which `bronze_<table>` has the rows of these files; Web API answers in the columns of `bronze.api_answers`. */
 export async function withBronze<T>(
   effects: Effects,
   table: string,
@@ -264,116 +263,113 @@ export async function withBronze<T>(
   action: (db: Embedded, folder: string) => Promise<T>,
 ): Promise<T> {
   const { config, scratch, store } = effects;
-  const local = await localBronze(store, files);
   const folder = join(scratch, 'removal');
   await mkdir(folder, { recursive: true });
   const db = await openEmbedded({
     memoryMb: config.memoryMb,
     threads: config.threads,
     tempDir: join(scratch, 'spill'),
-    folders: [folder, ...new Set(local.map(({ path }) => join(path, '..')))],
+    folders: [scratch, store.localFolder(PREFIX.bronze)],
   });
   try {
+    const local = await readableBronze(db, effects, files);
+    const read = local[0] === undefined ? table : asRead(local[0].file).table;
     await createBronze(
       db,
-      table,
+      read,
       local.map(({ path }) => path),
     );
+    if (read === 'api_answers') await createAnswers(db, table);
     return await action(db, folder);
   } finally {
     db.close();
   }
 }
 
-/** The part of an answer's bronze row that is looked at here. */
-interface ApiPageRow {
-  row_number: number;
-  kind: string;
-  observed_at: string | null;
-  playlist_id: string | null;
-  body: string;
+/** Makes `bronze_<table>`, in which every item has its description, also those whose description stands in an earlier row. */
+async function createAnswers(db: Embedded, table: string): Promise<void> {
+  await db.run(
+    `alter view bronze_api_answers rename to answers;
+     create or replace temp view bronze_${table} as
+     select answers.* replace (coalesce(answers.content, described.content) as content)
+     from answers
+     left join (
+         select source_key, content_key, any_value(content) as content
+         from answers where content is not null group by source_key, content_key
+     ) as described
+         on answers.source_key = described.source_key and answers.content_key = described.content_key`,
+  );
 }
 
 /** Writes what is left of a file as an object of its own; the entry keeps the file's hash, so that loading the same file again brings nothing back. */
-async function rewrite(
-  effects: Effects,
-  file: BronzeFile,
-  condition: string,
-): Promise<{ rest: BronzeFile; gone: ApiPageRow[] }> {
+async function rewrite(effects: Effects, file: BronzeFile, condition: string): Promise<BronzeFile> {
   const { store } = effects;
+  const { table } = asRead(file);
   return withBronze(effects, file.table, [file], async (db, folder) => {
     const output = join(folder, 'rest');
     try {
-      let [readRows, gone, periods] = [0, [] as ApiPageRow[], file.periods];
-      if (file.table === 'api_pages') {
-        const numbers = await db.rows<{ n: bigint }>(
-          `select row_number as n from bronze_${file.table} where ${condition}`,
-        );
-        const isGone = new Set(numbers.map(({ n }) => Number(n)));
-        gone = await apiRows(effects, file, ({ row_number }) => isGone.has(row_number));
-        const rest = await apiRows(effects, file, ({ row_number }) => !isGone.has(row_number));
-        const reader = createApiReader((id) => id);
-        const pages = rest.map(({ observed_at, body }) =>
-          reader.read(observed_at === null ? body : `{"polled_at":${JSON.stringify(observed_at)},"body":${body}}`, ''),
-        );
-        readRows = pages.reduce((sum, { items }) => sum + items, 0);
-        periods = [...new Set(pages.flatMap((page) => page.periods))].sort();
-        await writeFile(output, rest.map((row) => `${JSON.stringify(row)}\n`).join(''), { mode: 0o600 });
-      } else {
-        await db.run(
-          `copy (select * from bronze_${file.table} where not coalesce(${condition}, false) order by row_number)
-           to ${quoteText(output)} (format parquet, compression zstd)`,
-        );
-      }
-      const [left] = await db.rows<{ n: bigint }>(
-        `select count(*) as n from bronze_${file.table} where not coalesce(${condition}, false)`,
+      const rest = `select * from bronze_${file.table} where not coalesce(${condition}, false)`;
+      await db.run(
+        `copy (${table === 'api_answers' ? answersLeft(rest) : rest} order by row_number)
+         to ${quoteText(output)} (format parquet, compression zstd${table === 'api_answers' ? ', row_group_size 2048' : ''})`,
       );
-      const rows = Number(left?.n);
+      const isItem = table === 'api_answers' ? 'position > 0' : 'true';
+      const [left] = await db.rows<{ n: bigint; items: bigint }>(
+        `select count(*) as n, count(*) filter (where ${isItem}) as items from (${rest})`,
+      );
       const sha256 = await hashFile(output);
-      const key = bronzeKey(file.table, sha256, file.table === 'api_pages' ? 'json' : 'parquet');
+      const key = bronzeKey(table, sha256, 'parquet');
       const bytes = (await stat(output)).size;
       await store.put(key, { file: output }, { ifAbsent: true });
-      const isCounted = file.table === 'api_pages';
-      return { rest: { ...file, key, rows, bytes, sha256, readRows: isCounted ? readRows : rows, periods }, gone };
+      return { ...file, table, key, rows: Number(left?.n), bytes, sha256, readRows: Number(left?.items) };
     } finally {
       await rm(output, { force: true });
     }
   });
 }
 
-/** Rows of a file of Web API answers, as they stand in it; none of other tables. */
-async function apiRows(
-  { store }: Effects,
-  file: BronzeFile,
-  isWanted: (row: ApiPageRow) => boolean,
-): Promise<ApiPageRow[]> {
-  if (file.table !== 'api_pages') return [];
-  const rows: ApiPageRow[] = [];
-  const path = await store.localFile(file.key);
-  for await (const line of linesOf(path)) {
-    if (line === '') continue;
-    const row = JSON.parse(line) as ApiPageRow;
-    if (isWanted(row)) rows.push(row);
-  }
-  return rows;
+/** The rows that stay, in the contract's columns: the first of a description has it, as `load` writes it. */
+function answersLeft(rest: string): string {
+  const columns = contractOf('bronze', 'api_answers').columns.map(({ name }) =>
+    name === 'content' || name === 'content_bytes'
+      ? `case when row_number = first_row then ${name === 'content' ? name : 'strlen(content)'} end as ${name}`
+      : name,
+  );
+  return `select ${columns.join(', ')}
+    from (${rest}) as rest
+    left join (select content_key, min(row_number) as first_row from (${rest}) group by content_key) as firsts using (content_key)`;
+}
+
+/** What was answered: looked-up things and playlists. */
+interface Answered extends Record<string, unknown> {
+  kind: string;
+  playlist_id: string | null;
+  id: string | null;
+}
+
+/** What the rows of a file of Web API answers are about; nothing for other tables. */
+async function answered(effects: Effects, file: BronzeFile, condition: string): Promise<Answered[]> {
+  if (asRead(file).table !== 'api_answers') return [];
+  return withBronze(effects, file.table, [file], (db) =>
+    db.rows<Answered>(
+      `select distinct kind, playlist_id, case when kind in ('tracks', 'albums', 'artists') then id end as id
+       from bronze_${file.table} where ${condition}`,
+    ),
+  );
 }
 
 /** The ledger without what says that the removed answers are here: it would never ask for them again. @returns its key */
 async function changedLedger(
   rule: RemovalRule,
-  removed: readonly ApiPageRow[],
+  removed: readonly Answered[],
   { store }: Pick<Effects, 'store'>,
 ): Promise<string> {
   const ledger = await readLedger(store);
   rule.changeLedger?.(ledger);
   const names = new Set<string>();
-  for (const { kind, playlist_id, body } of removed) {
+  for (const { kind, playlist_id, id } of removed) {
     if (playlist_id !== null) delete ledger.playlists[playlist_id];
-    const content = JSON.parse(body) as Record<string, unknown> & { id?: unknown };
-    if (kind === 'playlist') delete ledger.playlists[String(content.id)];
-    if (kind !== 'tracks' && kind !== 'albums' && kind !== 'artists') continue;
-    const items = Array.isArray(content[kind]) ? (content[kind] as { id?: unknown }[]) : [content];
-    for (const item of items) names.add(`${kind}/${item?.id}`);
+    if (id !== null) names.add(`${kind}/${id}`);
   }
   if (names.size > 0) {
     const left = [...(await readLookedUp(store, ledger))].filter((name) => !names.has(name)).sort();

@@ -2,7 +2,7 @@ import { refuseLostLease } from './commit.ts';
 import { type Effects, stopIfAsked } from './effects.ts';
 import { quoteText } from './engine/embedded.ts';
 import { parseInstant } from './interval.ts';
-import { EMPTY_STATE, latestManifest, readBronzeIndex } from './lake/manifest.ts';
+import { type BronzeFile, EMPTY_STATE, latestManifest, readBronzeIndex } from './lake/manifest.ts';
 import { collectTraces, type Proof, prove } from './proof.ts';
 import {
   closeRemoval,
@@ -13,9 +13,9 @@ import {
   purge,
   type RemovalRule,
   removeForGood,
-  rowsOf,
   withBronze,
 } from './removal.ts';
+import { asRead } from './silver/relations.ts';
 import { landingFiles } from './sources/landing-owners.ts';
 
 export interface RetentionInput {
@@ -60,15 +60,14 @@ export async function retention(input: RetentionInput, effects: Effects): Promis
   const before = input.days === 0 || to === null ? null : new Date(Date.parse(to) - input.days * DAY_MS).toISOString();
   const rule: RemovalRule = {
     isRemoved: () => false,
-    rows:
-      before === null ? {} : { api_pages: `try_cast(observed_at as timestamptz) < timestamptz ${quoteText(before)}` },
+    rows: before === null ? {} : { api_answers: olderThan(before), api_pages: olderThan(before) },
   };
   const plan = await planRemoval(rule, effects);
   const kept = (isNothing(plan) ? [] : await landingFiles(plan.index, effects)).filter(({ known }) =>
     isRemovedFrom(known, plan),
   );
   const found = {
-    ...{ before, files: plan.files.length + plan.parts.length, rows: rowsOf(plan) },
+    ...{ before, files: plan.files.length + plan.parts.length, rows: await answersBefore(before, effects) },
     ...{ landing: kept.length, undated: answers.undated },
   };
   if (isNothing(plan)) return input.days === 0 ? { ...none, status: 'kept' } : { ...found, status: 'nothing_new' };
@@ -89,18 +88,39 @@ export async function retention(input: RetentionInput, effects: Effects): Promis
 
 /** When the newest answer in bronze was received (ISO, UTC; null: there is none), and how many do not say. Never now. */
 async function answersOf(effects: Effects): Promise<{ newest: string | null; undated: number }> {
-  const state = (await latestManifest(effects.store))?.state ?? EMPTY_STATE;
-  const files = (await readBronzeIndex(effects.store, state)).filter(({ table }) => table === 'api_pages');
+  const files = await answerFiles(effects);
   if (files.length === 0) return { newest: null, undated: 0 };
-  return withBronze(effects, 'api_pages', files, async (db) => {
+  return withBronze(effects, 'api_answers', files, async (db) => {
     const [row] = await db.rows<{ ms: bigint | null; undated: bigint }>(
       `select epoch_ms(max(try_cast(observed_at as timestamptz))) as ms,
          count(*) filter (where try_cast(observed_at as timestamptz) is null) as undated
-       from bronze_api_pages`,
+       from bronze_api_answers where position = 0`,
     );
     return {
       newest: row?.ms == null ? null : new Date(Number(row.ms)).toISOString(),
       undated: Number(row?.undated ?? 0),
     };
   });
+}
+
+/** How many answers were received before the moment. */
+async function answersBefore(before: string | null, effects: Effects): Promise<number> {
+  const files = await answerFiles(effects);
+  if (before === null || files.length === 0) return 0;
+  return withBronze(effects, 'api_answers', files, async (db) => {
+    const [row] = await db.rows<{ n: bigint }>(
+      `select count(*) as n from bronze_api_answers where position = 0 and ${olderThan(before)}`,
+    );
+    return Number(row?.n);
+  });
+}
+
+async function answerFiles({ store }: Effects): Promise<BronzeFile[]> {
+  const state = (await latestManifest(store))?.state ?? EMPTY_STATE;
+  return (await readBronzeIndex(store, state)).filter((file) => asRead(file).table === 'api_answers');
+}
+
+/** A condition over rows of answers. */
+function olderThan(before: string): string {
+  return `try_cast(observed_at as timestamptz) < timestamptz ${quoteText(before)}`;
 }

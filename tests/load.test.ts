@@ -228,7 +228,7 @@ describe('values go through as they are', () => {
       [pseudonym('192.0.2.222')],
       ['u_0001'],
     ]);
-    const tables = ['export_extended', 'api_pages', 'listening_events', 'refused'];
+    const tables = ['export_extended', 'api_answers', 'listening_events', 'refused'];
     const texts = await Promise.all(
       tables.map(async (table) =>
         JSON.stringify(await lake.query(`select * from bronze.${table}`), (_, v) =>

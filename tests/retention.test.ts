@@ -38,8 +38,8 @@ it('removes old answers from every layer, rewrites the file that also has newer 
   // Of the older answer one play was in no export; the two that were come from the export as before.
   expect([await playsOf(lake, 'api'), await playsOf(lake, 'export_extended')]).toEqual([2, 30]);
   const state = (await latestManifest(lake.effects.store))?.state ?? EMPTY_STATE;
-  const [file] = (await readBronzeIndex(lake.effects.store, state)).filter(({ table }) => table === 'api_pages');
-  expect(file).toMatchObject({ rows: 1, readRows: 2, fileName: expect.stringContaining('recently-played-anna') });
+  const [file] = (await readBronzeIndex(lake.effects.store, state)).filter(({ table }) => table === 'api_answers');
+  expect(file).toMatchObject({ rows: 3, readRows: 2, fileName: expect.stringContaining('recently-played-anna') });
   expect(readFileSync(join(lake.root, file!.key), 'utf8')).not.toContain('2026-10-02T16:00:00');
   expect(await filesWith(lake.root, /2026-10-02T16:00:00\.000Z/)).toEqual([]);
   expect(state.removal).toBeUndefined();

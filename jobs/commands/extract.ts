@@ -12,6 +12,12 @@ const EVENTS_OPTIONS = {
   tracks: { type: 'string', default: '5000', describe: 'events: tracks in the catalogue' },
   'export-plays': { type: 'string', default: '40000', describe: "events: plays in the person's own export" },
   'export-years': { type: 'string', default: '6', describe: "events: years that the person's export covers" },
+  polls: {
+    type: 'string',
+    default: '0',
+    describe:
+      'events: recorded polls of recently played, one every ten minutes before --end; 0: two weeks of short ones',
+  },
   end: { type: 'string', default: '2026-11-01', describe: 'events: exclusive end, a date (UTC)' },
   faults: { type: 'boolean', default: true, describe: 'events: plant the faults that real files have' },
   out: { type: 'string', requiresArg: true, describe: 'events: write into this folder instead of landing' },
@@ -87,6 +93,7 @@ function eventsOptions(args: Arguments): SyntheticOptions {
     tracks: number('tracks'),
     exportPlays: number('export-plays'),
     exportYears: number('export-years'),
+    polls: number('polls'),
     end: String(args.end),
     faults: args.faults === true,
   };

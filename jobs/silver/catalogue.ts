@@ -6,11 +6,12 @@ import { monthOf, monthPartition } from './months.ts';
 import { stagePartitions } from './partition.ts';
 import {
   createBronze,
+  createBronzeSlices,
   createResult,
   createSourceFiles,
   createStage,
-  localBronze,
   placedRows,
+  readableBronze,
   refuse,
   silverSelect,
 } from './relations.ts';
@@ -25,19 +26,18 @@ const SNAPSHOT_TABLES = ['playlist_items', 'saved_tracks', 'top_items'];
  */
 export async function buildCatalogue(build: Build): Promise<Built> {
   const { db, effects } = build;
-  const files = build.index.filter((file) => file.table === 'api_pages' || file.table === 'tracks_csv');
+  const files = build.index.filter((file) => file.table === 'api_answers' || file.table === 'tracks_csv');
   if (!files.some((file) => build.isNew(file)) && build.rebuild === undefined) return NOTHING_BUILT;
   const tables = [...WHOLE_TABLES, ...SNAPSHOT_TABLES, 'capture_polls'];
   if (files.length === 0 && !tables.some((table) => build.committed.get(table)?.length)) return NOTHING_BUILT;
   effects.progress.start('catalogue');
-  await createSourceFiles(
+  const sorted = await createSourceFiles(
     db,
     files,
     (file) => build.isNew(file),
     (file) => build.isNew(file) || isWholeRebuild(build),
   );
-  await read(build, files);
-  await createItems(db);
+  await createThings(db, await read(build, sorted));
   await createResult(db, 'api_playlists');
   await createStage(db, 'stg_tracks_csv');
   await db.run('create or replace table csv_tracks as select * from stg_tracks_csv');
@@ -57,7 +57,7 @@ export async function buildCatalogue(build: Build): Promise<Built> {
       stagePartitions(connection, table, silverSelect(table), wanted, effects.scratch),
   );
   for (const name of [
-    'api_items',
+    'api_things',
     'api_playlists',
     'csv_tracks',
     'track_facts',
@@ -73,30 +73,42 @@ export async function buildCatalogue(build: Build): Promise<Built> {
   return { staged: staged.flat(), placed };
 }
 
-async function read({ db, effects }: Build, files: readonly BronzeFile[]): Promise<void> {
-  const local = await localBronze(effects.store, files);
-  for (const table of ['api_pages', 'tracks_csv']) {
-    await createBronze(
-      db,
-      table,
-      local.filter(({ file }) => file.table === table).map(({ path }) => path),
-    );
-  }
+/** Makes the bronze relations. @returns paths of answers in `file_no` order; undefined for other files */
+async function read({ db, effects }: Build, sorted: readonly BronzeFile[]): Promise<(string | undefined)[]> {
+  const local = await readableBronze(db, effects, sorted);
+  const pathsOf = (table: string): string[] => local.filter(({ file }) => file.table === table).map(({ path }) => path);
+  for (const table of ['api_answers', 'tracks_csv']) await createBronze(db, table, pathsOf(table));
+  return local.map(({ file, path }) => (file.table === 'api_answers' ? path : undefined));
 }
 
-/** `api_items`, batch by batch: memory grows with a batch, not with what was ever captured. */
-async function createItems(db: Embedded): Promise<void> {
-  await createResult(db, 'api_pages');
-  const batches = await db.rows<{ batch: bigint }>(
-    'select distinct cast(batch as bigint) as batch from api_pages order by batch',
+/** Makes `api_things`, batch by batch: memory grows with what is described, not with how often it was captured. */
+async function createThings(db: Embedded, paths: readonly (string | undefined)[]): Promise<void> {
+  await createResult(db, 'api_contents');
+  await db.run('create or replace table batch_contents as select * from api_contents where false');
+  await createResult(db, 'api_things', 'limit 0');
+  const slices = await db.rows<{ batch: bigint; file_no: number; first_row: bigint; last_row: bigint }>(
+    `select batch, file_no, min(row_number) as first_row, max(row_number) as last_row
+     from api_contents group by all order by batch, file_no`,
   );
-  await db.run('create or replace table api_batch as select * from api_pages where false');
-  await db.run(`create or replace table api_items as select * from (${silverSelect('api_items')}\n)`);
-  for (const { batch } of batches) {
-    await db.run(`create or replace table api_batch as select * from api_pages where batch = ${batch}`);
-    await db.run(`insert into api_items select * from (${silverSelect('api_items')}\n)`);
+  const connection = await db.connect();
+  try {
+    for (const [batch, own] of Map.groupBy(slices, ({ batch }) => batch)) {
+      await db.run(`create or replace table batch_contents as select * from api_contents where batch = ${batch}`);
+      await createBronzeSlices(
+        connection,
+        'api_answers',
+        own.map(({ file_no, first_row, last_row }) => ({
+          path: paths[file_no] ?? '',
+          firstRow: Number(first_row),
+          lastRow: Number(last_row),
+        })),
+      );
+      await connection.run(`insert into api_things select * from (${silverSelect('api_things')}\n)`);
+    }
+  } finally {
+    connection.close();
   }
-  for (const name of ['api_batch', 'api_pages']) await db.run(`drop table ${name}`);
+  for (const name of ['batch_contents', 'api_contents']) await db.run(`drop table ${name}`);
 }
 
 /** New and known rows by the key of the table that they feed; a track (album, artist) is known, too, where an old play mentions it. */

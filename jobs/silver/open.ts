@@ -21,7 +21,7 @@ import { planListeningEvents } from './listening-events.ts';
 import { planPlays } from './plays.ts';
 import { createRefusedRows } from './quarantine.ts';
 import { readRefusals, withoutRefused } from './refusals.ts';
-import { createMacros } from './relations.ts';
+import { asRead, createMacros } from './relations.ts';
 
 /** What is committed: the bronze there is, and what silver was made of it. */
 export interface Committed {
@@ -88,7 +88,8 @@ export async function openBuild(
     db.close();
     throw error;
   }
-  return { db, effects, index: withoutRefused(index, refusals), refusals, rebuild, committed: silver, isNew, limits };
+  const read = withoutRefused(index, refusals).map(asRead);
+  return { db, effects, index: read, refusals, rebuild, committed: silver, isNew, limits };
 }
 
 /** The tables that are built by time, in the order in which `transform` builds them. */

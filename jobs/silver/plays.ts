@@ -18,8 +18,8 @@ import {
   createSourceFiles,
   createStage,
   type LocalBronze,
-  localBronze,
   placedRows,
+  readableBronze,
   refuse,
   silverSelect,
 } from './relations.ts';
@@ -34,7 +34,7 @@ const MARGIN_MS = 2 * DAY_MS;
 const STAGES = {
   export_extended: 'stg_plays_extended',
   export_account: 'stg_plays_account',
-  api_pages: 'stg_plays_api',
+  api_answers: 'stg_plays_api',
 } as const;
 const TABLES = Object.keys(STAGES);
 
@@ -44,7 +44,7 @@ export function feedsPlays(file: BronzeFile): boolean {
     file.table === 'export_extended' ||
     file.table === 'export_account' ||
     // A file of Web API responses can hold several kinds.
-    (file.table === 'api_pages' && (file.kind === 'recently_played' || file.kind === 'api_mixed'))
+    (file.table === 'api_answers' && (file.kind === 'recently_played' || file.kind === 'api_mixed'))
   );
 }
 
@@ -104,7 +104,7 @@ function reaching(
 async function reportedIn(build: Build, file: BronzeFile): Promise<[number, number][]> {
   if (file.periods.length > 0) return file.periods.map(periodBounds);
   if (file.rows === 0) return [];
-  await readFiles(build, [file], await localBronze(build.effects.store, [file]), build.db);
+  await readFiles(build, [file], await readableBronze(build.db, build.effects, [file]), build.db);
   const rows = await build.db.rows<{ ms: bigint }>(
     `select distinct epoch_ms(date_trunc('month', reported_at)) as ms from (${silverSelect('play_rows')}) where problem is null`,
   );
@@ -122,7 +122,7 @@ function yearsToBuild(
   const years = new Set<number>();
   for (const file of fresh) {
     for (const [from, to] of known.get(file) ?? []) {
-      const reach = file.table === 'api_pages' ? 0 : OFFLINE_REACH_MS;
+      const reach = file.table === 'api_answers' ? 0 : OFFLINE_REACH_MS;
       addYears(years, from - MARGIN_MS - reach, to + MARGIN_MS);
     }
   }
@@ -172,7 +172,7 @@ async function buildChunk(
   const fromMs = yearStart(years[0]!);
   const toMs = yearStart(years.at(-1)! + 1);
   const near = reaching(files, known, fromMs, toMs);
-  const local = await localBronze(effects.store, near);
+  const local = await readableBronze(db, effects, near);
   const sorted = await readFiles(build, near, local, db);
   const hasOthers = sorted.some((file) => file.table !== 'export_extended');
   // A play of account data finds the play of the extended export by the time of the report: all that were reported with it must be seen.

@@ -1,9 +1,14 @@
-import { readFileSync, statSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
+import { mkdir, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Effects } from '../effects.ts';
 import { type Embedded, quoteName, quoteText } from '../engine/embedded.ts';
 import { JobError } from '../errors.ts';
 import { type Contract, type ContractColumn, contractOf, WAREHOUSE_DIR } from '../lake/contracts.ts';
 import type { BronzeFile } from '../lake/manifest.ts';
 import type { LakeStore } from '../lake/store.ts';
+import { answersOfPages, writeAnswers } from '../sources/api-answers.ts';
+import type { Json } from '../sources/spotify-api.ts';
 import type { PlacedRows } from './build.ts';
 import { sqlTimestamp } from './months.ts';
 import { sha256Of } from './partition.ts';
@@ -70,14 +75,6 @@ export async function createBronzeSlices(db: Embedded, table: string, slices: re
   await db.run(`create or replace temp view bronze_${table} as ${parts.join('\nunion all\n')}`);
 }
 
-/** One response can be as large as the row that `load` accepts; the reader needs a buffer of that size. */
-const JSON_OBJECT_BYTES_MAX = 16 * 1024 * 1024;
-/**
- * The engine's JSON functions hold every document of a step in memory at once, some ten times its size, and a step is up to 2,048 rows of one
- * file. So a larger file is read in parts. Measured with 307 answers in 68 MiB: out of memory in 256 MiB before.
- */
-const JSON_PART_BYTES = 4 * 1024 * 1024;
-
 function bronzeSelect(contract: Contract, paths: readonly string[]): string {
   const columns = contract.columns;
   if (paths.length === 0) {
@@ -88,20 +85,7 @@ function bronzeSelect(contract: Contract, paths: readonly string[]): string {
   const names = columns.map((column) => quoteName(column.name)).join(', ');
   if (contract.format === 'parquet') return `select ${names} from read_parquet(${list})`;
   const types = columns.map((column) => `${quoteText(column.name)}: ${quoteText(sqlType(column))}`);
-  const select = (from: string): string =>
-    `select ${names} from read_json(${from}, format = 'newline_delimited', columns = {${types.join(', ')}}, maximum_object_size = ${JSON_OBJECT_BYTES_MAX})`;
-  const large = paths.flatMap((path) => {
-    const { size } = statSync(path);
-    return size > JSON_PART_BYTES ? [{ path, parts: Math.ceil(size / JSON_PART_BYTES) }] : [];
-  });
-  if (large.length === 0) return select(list);
-  const small = paths.filter((path) => !large.some((each) => each.path === path));
-  return [
-    ...(small.length > 0 ? [select(`[${small.map(quoteText).join(', ')}]`)] : []),
-    ...large.flatMap(({ path, parts }) =>
-      Array.from({ length: parts }, (_, part) => `${select(quoteText(path))} where row_number % ${parts} = ${part}`),
-    ),
-  ].join('\nunion all\n');
+  return `select ${names} from read_json(${list}, format = 'newline_delimited', columns = {${types.join(', ')}})`;
 }
 
 /** The engine's name of a contract's type. */
@@ -131,6 +115,46 @@ export async function localBronze(store: LakeStore, files: readonly BronzeFile[]
     local.push({ file, path });
   }
   return local;
+}
+
+/** The file as the selects know it: what an older `load` wrote of the Web API has the columns of today (see `readableBronze`). */
+export function asRead(file: BronzeFile): BronzeFile {
+  return file.table === 'api_pages' ? { ...file, table: 'api_answers' } : file;
+}
+
+/**
+ * `localBronze`, and objects of `bronze.api_pages` written anew as the answers of today, in scratch: once in a run.
+ *
+ * @throws `object_missing`, `object_damaged` (65)
+ */
+export async function readableBronze(
+  db: Embedded,
+  { store, scratch }: Pick<Effects, 'store' | 'scratch'>,
+  files: readonly BronzeFile[],
+): Promise<LocalBronze[]> {
+  const local: LocalBronze[] = [];
+  for (const each of await localBronze(store, files)) {
+    local.push(isOldAnswers(each.file) ? { ...each, path: await writtenAnew(db, each, scratch) } : each);
+  }
+  return local;
+}
+
+function isOldAnswers({ table, key }: BronzeFile): boolean {
+  return (table === 'api_answers' || table === 'api_pages') && key.endsWith('.json');
+}
+
+async function writtenAnew(db: Embedded, { file, path }: LocalBronze, scratch: string): Promise<string> {
+  const folder = join(scratch, 'answers');
+  const output = join(folder, `${file.sha256}.parquet`);
+  if (existsSync(output)) return output;
+  await mkdir(folder, { recursive: true });
+  const [lines, part] = [`${output}.lines`, `${output}.part`];
+  for (const left of [lines, part]) await rm(left, { force: true });
+  const reader = { withoutPeople: (value: Json) => value };
+  await writeAnswers(db, reader, answersOfPages(path), file.sourceKey, part, lines);
+  await rm(lines, { force: true });
+  await rename(part, output);
+  return output;
 }
 
 /** Files that were hashed by this process: bronze does not change. */

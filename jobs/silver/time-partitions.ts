@@ -125,10 +125,8 @@ async function groupParts(
     own.set(file.table, slices);
   }
   for (const group of groups) {
-    for (const [table, slices] of group.slices) {
-      // Of responses whole files are read, and few rows.
-      if (table !== 'api_pages') for (const { firstRow, lastRow } of slices) group.scanned += lastRow - firstRow + 1;
-    }
+    for (const slices of group.slices.values())
+      for (const { firstRow, lastRow } of slices) group.scanned += lastRow - firstRow + 1;
   }
   return groups;
 }
@@ -138,10 +136,7 @@ function isReread(groups: readonly Group[]): boolean {
   return sum('scanned') > sum('held') * REREAD_MAX;
 }
 
-/**
- * Writes the bronze rows aside in the order of their groups, by bronze table: the answer to one file with ten years in any order.
- * Responses are not: an answer holds plays of several partitions.
- */
+/** Writes the bronze rows aside in the order of their groups, by bronze table: the answer to one file with ten years in any order. */
 async function presort(
   { db, effects }: Build,
   { stages, rows, table }: TimePartitions,
@@ -152,7 +147,7 @@ async function presort(
     `create or replace table partition_groups as select * from (values ${values.join(', ')}) as g(number, group_no)`,
   );
   const sorted = new Map<string, string>();
-  for (const name of Object.keys(stages).filter((each) => each !== 'api_pages')) {
+  for (const name of Object.keys(stages)) {
     const path = join(effects.scratch, `presorted-${table}-${name}.parquet`);
     await db.run(
       `copy (

@@ -1,14 +1,14 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { open } from 'node:fs/promises';
 import { type Embedded, literalPath, quoteText } from '../engine/embedded.ts';
 import { JobError } from '../errors.ts';
+import { writeAnswers } from './api-answers.ts';
 import { duplicateColumn, readCsv } from './csv.ts';
 import type { Recognised } from './examine.ts';
 import { periodsOfRows, writeRows } from './json-rows.ts';
 import type { JsonScan } from './json-scanner.ts';
-import type { ApiReader } from './spotify-api.ts';
-import { hasUtf8Mark } from './text-encoding.ts';
+import { linesOf, wholeOf, writeLines } from './lines.ts';
+import type { ApiAnswer, ApiReader } from './spotify-api.ts';
 
 /** A bronze object that is written but not yet in the lake. */
 export interface BronzeDraft {
@@ -21,9 +21,6 @@ export interface BronzeDraft {
   readRows: number;
   periods: string[];
 }
-
-/** Text that gathers before one write. */
-const WRITE_CHARS = 256 * 1024;
 
 /**
  * Writes a recognised file as its bronze object to `output`, in the columns of the bronze contract.
@@ -41,7 +38,8 @@ export async function writeBronze(
   scratch: string,
   pseudonymSql: (column: string) => string,
 ): Promise<BronzeDraft> {
-  if (recognised.form === 'api') return writeApiPages(api, recognised.scan.form === 'lines', source, output);
+  if (recognised.form === 'api')
+    return writeApi(engine, api, recognised.scan.form === 'lines', source, output, scratch);
   if (recognised.form === 'csv') {
     return recognised.header.shape.rows === undefined
       ? writeCsv(engine, recognised, source, output, scratch)
@@ -78,38 +76,30 @@ export async function writeBronze(
   };
 }
 
-async function writeApiPages(
+async function writeApi(
+  engine: Embedded,
   api: ApiReader,
   isLines: boolean,
   source: { file: string; name: string; sha256: string },
   output: string,
+  scratch: string,
 ): Promise<BronzeDraft> {
-  const kinds = new Map<string, number>();
+  const kinds = new Set<string>();
   const periods = new Set<string>();
-  let [rows, items, line] = [0, 0, 0];
-  await writeLines(output, async function* () {
+  async function* answers(): AsyncGenerator<ApiAnswer> {
+    let line = 0;
     for await (const text of isLines ? linesOf(source.file) : wholeOf(source.file)) {
       line += 1;
       if (text.trim() === '') continue;
-      const page = inRow(isLines ? line : undefined, () => api.read(text, source.name));
-      rows += 1;
-      items += page.items;
-      kinds.set(page.kind, (kinds.get(page.kind) ?? 0) + 1);
-      for (const period of page.periods) periods.add(period);
-      const { kind, observedAt, timeRange, playlistId, body } = page;
-      yield JSON.stringify({
-        source_key: source.sha256,
-        row_number: rows,
-        kind,
-        observed_at: observedAt,
-        time_range: timeRange,
-        playlist_id: playlistId,
-        body,
-      });
+      const answer = inRow(isLines ? line : undefined, () => api.read(text, source.name));
+      kinds.add(answer.kind);
+      for (const period of answer.periods) periods.add(period);
+      yield answer;
     }
-  });
-  const kind = kinds.size === 1 ? [...kinds.keys()][0]! : 'api_mixed';
-  return { table: 'api_pages', kind, format: 'json', rows, readRows: items, periods: [...periods].sort() };
+  }
+  const { rows, items } = await writeAnswers(engine, api, answers(), source.sha256, output, scratch);
+  const kind = kinds.size === 1 ? [...kinds][0]! : 'api_mixed';
+  return { table: 'api_answers', kind, format: 'parquet', rows, readRows: items, periods: [...periods].sort() };
 }
 
 async function writeCsv(
@@ -122,14 +112,15 @@ async function writeCsv(
   const { shape } = header;
   const periods = new Set<string>(place?.periodStart ? [place.periodStart.slice(0, 7)] : []);
   let rows = 0;
-  await writeLines(scratch, async function* () {
+  async function* lines(): AsyncGenerator<string> {
     for await (const record of readCsv(source.file, encoding, header)) {
       rows += 1;
       const period = shape.periodOf?.(record);
       if (period !== undefined) periods.add(period);
       yield JSON.stringify({ row_number: rows, record: JSON.stringify(record) });
     }
-  });
+  }
+  await writeLines(scratch, lines());
   const text = (value: string | null | undefined): string => (value ? quoteText(value) : 'cast(null as varchar)');
   await engine.run(`
     copy (
@@ -167,7 +158,7 @@ async function writeCsvRows(
   const keys = header.names.map((name) => keyOf.get(name) ?? name);
   if (new Set(keys).size !== keys.length) throw duplicateColumn();
   let rows = 0;
-  await writeLines(scratch, async function* () {
+  async function* lines(): AsyncGenerator<string> {
     for await (const record of readCsv(source.file, encoding, header)) {
       rows += 1;
       const cells = header.names.flatMap((name, index) => {
@@ -176,7 +167,8 @@ async function writeCsvRows(
       });
       yield JSON.stringify(Object.fromEntries(cells));
     }
-  });
+  }
+  await writeLines(scratch, lines());
   const scan: JsonScan = {
     form: 'lines',
     rows,
@@ -194,52 +186,6 @@ export async function hashFile(path: string): Promise<string> {
   const hash = createHash('sha256');
   for await (const chunk of createReadStream(path, { highWaterMark: 1024 ** 2 })) hash.update(chunk as Buffer);
   return hash.digest('hex');
-}
-
-async function writeLines(path: string, lines: () => AsyncGenerator<string>): Promise<void> {
-  const handle = await open(path, 'wx', 0o600);
-  try {
-    let parts: string[] = [];
-    let chars = 0;
-    for await (const line of lines()) {
-      parts.push(line, '\n');
-      chars += line.length;
-      if (chars > WRITE_CHARS) {
-        await handle.write(parts.join(''));
-        [parts, chars] = [[], 0];
-      }
-    }
-    await handle.write(parts.join(''));
-  } finally {
-    await handle.close();
-  }
-}
-
-async function* wholeOf(path: string): AsyncGenerator<string> {
-  const parts: Buffer[] = [];
-  for await (const chunk of createReadStream(path)) parts.push(chunk as Buffer);
-  yield withoutMark(Buffer.concat(parts));
-}
-
-/** Lines by the line feed only: other line separators may stand inside JSON texts. The scanner has bounded their length. */
-export async function* linesOf(path: string): AsyncGenerator<string> {
-  let rest: Buffer[] = [];
-  let isFirst = true;
-  for await (const chunk of createReadStream(path, { highWaterMark: 1024 ** 2 })) {
-    let from = 0;
-    for (let at = (chunk as Buffer).indexOf(10); at >= 0; at = (chunk as Buffer).indexOf(10, from)) {
-      const line = Buffer.concat([...rest, (chunk as Buffer).subarray(from, at)]);
-      yield isFirst ? withoutMark(line) : line.toString('utf8');
-      [rest, from, isFirst] = [[], at + 1, false];
-    }
-    rest.push((chunk as Buffer).subarray(from));
-  }
-  const last = Buffer.concat(rest);
-  yield isFirst ? withoutMark(last) : last.toString('utf8');
-}
-
-function withoutMark(bytes: Buffer): string {
-  return (hasUtf8Mark(bytes) ? bytes.subarray(3) : bytes).toString('utf8');
 }
 
 function inRow<T>(row: number | undefined, read: () => T): T {

@@ -17,27 +17,31 @@ export type ApiKind =
   | 'albums'
   | 'artists';
 
-/** One row of `bronze.api_pages` and what load must know of it. */
-export interface ApiPage {
+/** A response and what load must know of it. */
+export interface ApiAnswer {
   kind: ApiKind;
-  /** Things in it that must be accounted for: plays, playlist items, tracks, ... */
-  items: number;
   observedAt: string | null;
   timeRange: string | null;
   playlistId: string | null;
-  /** The response without personal fields, JSON. */
-  body: string;
+  /** The response as received, personal fields included: see `withoutPeople`. */
+  body: Json;
+  /** Where in the body its list stands; undefined: it is a single thing. */
+  listAt: readonly string[] | undefined;
+  /** Things in it that must be accounted for: plays, playlist items, tracks, ... */
+  items: readonly Json[];
   /** `YYYY-MM` (recently played) or `YYYY-MM-DD` (snapshots) of the times it holds. */
   periods: string[];
 }
 
 export interface ApiReader {
   /** Reads one line of a file, or the whole file. @throws `kind_unsupported`, `kind_unknown`, `envelope_invalid` (65) */
-  read(text: string, fileName: string): ApiPage;
+  read(text: string, fileName: string): ApiAnswer;
+  /** A response or a part of one, without what is personal. */
+  withoutPeople(value: Json): Json;
 }
 
-type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
-type JsonObject = { [key: string]: Json };
+export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
+export type JsonObject = { [key: string]: Json };
 
 /** Numbers as they were written; TypeScript's library does not know these two yet. */
 const rawJson = JSON as unknown as { rawJSON(text: string): unknown; isRawJSON(value: unknown): boolean };
@@ -57,8 +61,7 @@ const [FIRST_MS, END_MS] = [Date.UTC(2006, 0, 1), Date.UTC(2041, 0, 1)];
 export function createApiReader(pseudonym: (id: string) => string): ApiReader {
   return {
     read(text, fileName) {
-      // Numbers beyond 2^53 keep their digits: raw JSON is written back as it was read.
-      const value = JSON.parse(text, keepDigits) as Json;
+      const value = parseJson(text);
       const isEnvelope = isObject(value) && 'polled_at' in value && 'body' in value;
       if (isEnvelope && !(typeof value.polled_at === 'string' && INSTANT.test(value.polled_at))) {
         throw new JobError('envelope_invalid', 'data', 'polled_at is not a UTC instant', {
@@ -67,12 +70,10 @@ export function createApiReader(pseudonym: (id: string) => string): ApiReader {
       }
       const body = isEnvelope ? (value.body ?? null) : value;
       const { kind, items } = classify(body);
-      const found = newestTime(items);
-      const observedAt = isEnvelope ? (value.polled_at as string) : found;
+      const observedAt = isEnvelope ? (value.polled_at as string) : newestTime(items);
       const href = isObject(body) && typeof body.href === 'string' ? body.href : '';
       return {
         kind,
-        items: items.length,
         observedAt,
         timeRange:
           /(?:short|medium|long)_term/.exec(href)?.[0] ??
@@ -82,11 +83,39 @@ export function createApiReader(pseudonym: (id: string) => string): ApiReader {
           kind === 'playlist_items'
             ? (/\/playlists\/([A-Za-z0-9]{1,64})\/(?:tracks|items)/.exec(href)?.[1] ?? null)
             : null,
-        body: JSON.stringify(withoutPeople(body, pseudonym, '')),
+        body,
+        ...listOf(kind, body),
         periods: periodsOf(kind, items, observedAt),
       };
     },
+    withoutPeople: (value) => withoutPeople(value, pseudonym, ''),
   };
+}
+
+/** JSON whose numbers beyond 2^53 keep their digits: they are written back as they were read. */
+export function parseJson(text: string): Json {
+  // Looking at every value costs five times as much as parsing, and few answers have such a number.
+  return JSON.parse(text, /\d{16}/.test(text) ? keepDigits : undefined) as Json;
+}
+
+/** Where the list of a response of this kind stands, and what is in it; a single thing is its own only item. */
+export function listOf(kind: string, body: Json): Pick<ApiAnswer, 'listAt' | 'items'> {
+  const listAt = listAtOf(kind, body);
+  if (listAt === undefined) return { listAt, items: [body] };
+  const list = listAt.reduce<Json | undefined>(
+    (value, key) => (isObject(value ?? null) ? (value as JsonObject)[key] : undefined),
+    body,
+  );
+  return { listAt, items: Array.isArray(list) ? list : [] };
+}
+
+function listAtOf(kind: string, body: Json): readonly string[] | undefined {
+  const parts = isObject(body) ? body : {};
+  if (kind === 'playlist') return pageOf(parts.items) === undefined ? ['tracks', 'items'] : ['items', 'items'];
+  if (kind !== 'tracks' && kind !== 'albums' && kind !== 'artists') return ['items'];
+  // Followed artists stand one level deeper.
+  if (kind === 'artists' && pageOf(parts.artists) !== undefined) return ['artists', 'items'];
+  return Array.isArray(parts[kind]) ? [kind] : undefined;
 }
 
 /** The kind of a response and its items. */
@@ -184,7 +213,7 @@ function pageOf(value: Json | undefined): Json[] | undefined {
   return value !== undefined && isObject(value) && Array.isArray(value.items) ? value.items : undefined;
 }
 
-function isObject(value: Json): value is JsonObject {
+export function isObject(value: Json): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value) && !rawJson.isRawJSON(value);
 }
 

@@ -6,6 +6,8 @@ const pseudonym = createPseudonyms('a key for tests only');
 const api = createApiReader(pseudonym);
 const read = (body: unknown, name = 'page.json') =>
   api.read(typeof body === 'string' ? body : JSON.stringify(body), name);
+/** What is kept of a response. */
+const textKept = (body: unknown): string => JSON.stringify(api.withoutPeople(read(body).body));
 
 function codeOf(body: unknown): string {
   try {
@@ -63,7 +65,7 @@ describe('responses of the Web API', () => {
     };
     expect(read({ polled_at: '2026-11-01T12:00:00Z', body })).toMatchObject({
       observedAt: '2026-11-01T12:00:00Z',
-      items: 2,
+      items: body.items,
       periods: ['2026-10', '2026-11'],
     });
     expect(read(body)).toMatchObject({ observedAt: '2026-10-31T10:05:00Z' });
@@ -95,7 +97,7 @@ describe('responses of the Web API', () => {
       href: 'https://api.spotify.com/v1/users/canary.user',
       images: [{ url: 'https://example.com/canary' }],
     };
-    const { body } = read({
+    const body = textKept({
       ...{ type: 'playlist', id: 'p', name: 'Mine', description: 'mail canary@example.com', owner: user },
       external_urls: { spotify: 'https://open.spotify.com/user/canary.user/playlist/p' },
       ...{
@@ -124,12 +126,12 @@ describe('responses of the Web API', () => {
 
   it('F31: names stay byte by byte what they are, even those that look like addresses', () => {
     const names = ['\u0000', '</script>', 'me@example.com', '192.0.2.1', '\u202eabc', "'; drop table", '🎧\u200d'];
-    const { body } = read({ tracks: names.map((name) => ({ ...track, name })) });
+    const body = textKept({ tracks: names.map((name) => ({ ...track, name })) });
     expect(JSON.parse(body).tracks.map((each: { name: string }) => each.name)).toEqual(names);
   });
 
   it('F21: a key called __proto__ is a key, and integers beyond 2^53 keep their digits', () => {
-    const { body } = read('{"type":"track","id":"t","__proto__":{"x":1},"streams":9007199254740993}');
+    const body = textKept('{"type":"track","id":"t","__proto__":{"x":1},"streams":9007199254740993}');
     expect(body).toContain('"__proto__":{"x":1}');
     expect(body).toContain('9007199254740993');
   });

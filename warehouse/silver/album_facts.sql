@@ -3,8 +3,8 @@ with
 
 of_tracks as (
 
-    select file_no, observed_at as seen_at, track.album as album
-    from api_items
+    select file_no, seen_at, track.album as album
+    from api_things
     where track is not null and track.album.id is not null and lower(coalesce(track.type, 'track')) = 'track'
 
 ),
@@ -22,11 +22,11 @@ from_tracks as (
 from_albums as (
 
     select
-        file_no, observed_at as seen_at, 2 as source_rank, album.id as album_id, nullif(album.name, '') as album_name,
+        file_no, seen_at, 2 as source_rank, album.id as album_id, nullif(album.name, '') as album_name,
         album.album_type, album.artists, album.release_date as release_text, album.total_tracks,
         album.external_urls.spotify as url
 
-    from api_items
+    from api_things
     where album is not null and album.id is not null
 
 ),

@@ -6,7 +6,7 @@ full_artists as (
 
     select
         file_no,
-        observed_at as seen_at,
+        seen_at,
         2 as source_rank,
         artist.id as artist_id,
         nullif(artist.name, '') as artist_name,
@@ -15,35 +15,35 @@ full_artists as (
         parse_up_to(artist.followers.total, most_followers()) as followers,
         try_cast(parse_up_to(artist.popularity, 100) as integer) as popularity
 
-    from api_items
+    from api_things
     where artist is not null and artist.id is not null
 
 ),
 
 mentions as (
 
-    select file_no, observed_at as seen_at, unnest(track.artists) as artist
-    from api_items
+    select file_no, seen_at, unnest(track.artists) as artist
+    from api_things
     where track is not null and lower(coalesce(track.type, 'track')) = 'track'
 
     union all
 
-    select file_no, observed_at as seen_at, unnest(track.album.artists) as artist
-    from api_items
+    select file_no, seen_at, unnest(track.album.artists) as artist
+    from api_things
     where track is not null and lower(coalesce(track.type, 'track')) = 'track'
 
     union all
 
-    select file_no, observed_at as seen_at, unnest(album.artists) as artist
-    from api_items
+    select file_no, seen_at, unnest(album.artists) as artist
+    from api_things
     where album is not null
 
     union all
 
     select file_no, seen_at, unnest(track.artists) as artist
     from (
-        select file_no, observed_at as seen_at, unnest(album.tracks.items) as track
-        from api_items
+        select file_no, seen_at, unnest(album.tracks.items) as track
+        from api_things
         where album is not null
     )
 

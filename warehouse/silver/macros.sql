@@ -206,9 +206,6 @@ create or replace macro newest(seen_at, source_rank, value) as
         filter (where value is not null)
     ).value;
 
--- An object, or null for anything else (JSON null, text, list).
-create or replace macro json_object_or_null(value) as case when json_type(value) = 'OBJECT' then value end;
-
 -- Key of what is known by name only.
 create or replace macro name_id(name) as 'name:' || normalised(name);
 

@@ -26,15 +26,15 @@ final as (
         snapshot_date,
         playlist_id,
         position,
-        track.uri as item_uri,
+        uri as item_uri,
         case
-            when track is null then 'unavailable'
-            when coalesce(track.is_local, is_local_item, false) then 'local'
-            when lower(track.type) = 'episode' then 'episode'
+            when thing is null then 'unavailable'
+            when is_local then 'local'
+            when lower(type) = 'episode' then 'episode'
             else 'track'
         end as item_type,
-        case when lower(coalesce(track.type, 'track')) <> 'episode' then track_id end as track_id,
-        track.name as item_name,
+        case when lower(coalesce(type, 'track')) <> 'episode' then track_id end as track_id,
+        name as item_name,
         added_at
 
     from ranked

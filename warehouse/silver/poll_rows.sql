@@ -1,7 +1,7 @@
 -- Polls of recently played, with what each one brought that no earlier one had. One row per user and moment of a poll.
 with
 
-pages as (
+answers as (
 
     select
         files.file_no,
@@ -9,18 +9,11 @@ pages as (
         bronze.source_key,
         bronze.row_number as source_row,
         parse_instant(bronze.observed_at) as polled_at,
-        -- only what is looked at: whole elements of all answers would have to be held at once
-        coalesce(
-            json_transform(
-                json_extract(readable_json(bronze.body), '$.items'),
-                '[{"played_at": "VARCHAR", "track": {"uri": "VARCHAR", "id": "VARCHAR"}}]'
-            ),
-            []
-        ) as elements
+        bronze.items
 
-    from bronze_api_pages as bronze
+    from bronze_api_answers as bronze
     inner join source_files as files on bronze.source_key = files.source_key
-    where bronze.kind = 'recently_played'
+    where bronze.kind = 'recently_played' and bronze.position = 0
 
 ),
 
@@ -28,9 +21,9 @@ polls as (
 
     select
         *,
-        row_number() over (partition by user_id, polled_at order by len(elements) desc, file_no, source_row) as look
+        row_number() over (partition by user_id, polled_at order by items desc, file_no, source_row) as look
 
-    from pages
+    from answers
     where is_possible(polled_at)
 
 ),
@@ -38,13 +31,17 @@ polls as (
 items as (
 
     select
-        user_id,
-        polled_at,
-        look,
-        coalesce(element.track.uri, 'spotify:track:' || element.track.id, '') as uri,
-        parse_instant(element.played_at) as played_at
+        polls.user_id,
+        polls.polled_at,
+        polls.look,
+        coalesce(bronze.uri, 'spotify:track:' || bronze.id, '') as uri,
+        parse_instant(bronze.played_at) as played_at
 
-    from (select user_id, polled_at, look, unnest(elements) as element from polls)
+    from bronze_api_answers as bronze
+    inner join polls
+        on bronze.source_key = polls.source_key
+        and bronze.answer_row = polls.source_row
+    where bronze.position > 0
 
 ),
 
@@ -79,7 +76,7 @@ joined as (
     select
         polls.user_id,
         polls.polled_at,
-        len(polls.elements) as items,
+        polls.items,
         coalesce(new_items.new_items, 0) as new_items,
         spans.oldest_at,
         spans.newest_at,

@@ -21,7 +21,7 @@ final as (
         snapshot_date,
         owner_label as user_id,
         track_id,
-        track.name as track_name,
+        name as track_name,
         added_at
 
     from ranked

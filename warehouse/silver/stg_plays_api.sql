@@ -1,54 +1,18 @@
--- Plays of recently-played answers, typed. One row per item of an answer, empty items included; `source_row` counts them over the file.
+-- Plays of recently-played answers, typed. One row per item of an answer, empty items included.
 --
 -- `played_at` is sometimes the start and sometimes the end, so both are it, and the length is unknown.
 with
 
-pages as (
+items as (
 
     select
         files.file_no,
         files.user_id,
-        bronze.source_key,
-        bronze.row_number,
-        json_extract(readable_json(bronze.body), '$.items[*]') as items
+        bronze.*
 
-    from bronze_api_pages as bronze
+    from bronze_api_answers as bronze
     inner join source_files as files on bronze.source_key = files.source_key
-    where bronze.kind = 'recently_played'
-
-),
-
-items as (
-
-    select
-        file_no,
-        user_id,
-        source_key,
-        row_number,
-        unnest(range(1, len(items) + 1)) as position,
-        unnest(items) as item
-
-    from pages
-
-),
-
-typed as (
-
-    select
-        file_no,
-        user_id,
-        source_key,
-        row_number() over (partition by file_no order by row_number, position) as source_row,
-        json_transform(
-            item,
-            '{"played_at": "VARCHAR",
-              "context": {"uri": "VARCHAR"},
-              "track": {"id": "VARCHAR", "uri": "VARCHAR", "name": "VARCHAR", "duration_ms": "VARCHAR",
-                        "artists": [{"name": "VARCHAR"}],
-                        "album": {"name": "VARCHAR", "artists": [{"name": "VARCHAR"}]}}}'
-        ) as item
-
-    from items
+    where bronze.kind = 'recently_played' and bronze.position > 0
 
 ),
 
@@ -57,23 +21,23 @@ final as (
     select
         file_no,
         source_key,
-        source_row,
+        row_number as source_row,
         user_id,
         'api' as source,
 
-        case when coalesce(item.track.uri, item.track.id, item.track.name) is null then 'unknown' else 'track' end as content_type,
-        coalesce(item.track.uri, 'spotify:track:' || item.track.id) as content_uri,
-        coalesce(item.track.id, track_id_of(item.track.uri), item.track.uri) as track_id,
-        item.track.name as track_name,
-        coalesce(item.track.album.artists[1].name, item.track.artists[1].name) as artist_name,
-        item.track.album.name as album_name,
+        case when coalesce(uri, id, name) is null then 'unknown' else 'track' end as content_type,
+        coalesce(uri, 'spotify:track:' || id) as content_uri,
+        coalesce(id, track_id_of(uri), uri) as track_id,
+        name as track_name,
+        coalesce(album_artist_name, artist_name) as artist_name,
+        album_name,
 
-        parse_instant(item.played_at) as started_at,
-        parse_instant(item.played_at) as ended_at,
-        parse_instant(item.played_at) as reported_at,
+        parse_instant(played_at) as started_at,
+        parse_instant(played_at) as ended_at,
+        parse_instant(played_at) as reported_at,
         cast(null as timestamp) as offline_at,
         cast(null as bigint) as played_ms,
-        parse_up_to(item.track.duration_ms, most_length_ms()) as duration_ms,
+        parse_up_to(items.duration_ms, most_length_ms()) as duration_ms,
 
         cast(null as varchar) as device,
         cast(null as varchar) as platform,
@@ -85,17 +49,17 @@ final as (
         cast(null as boolean) as is_offline,
         cast(null as boolean) as is_incognito,
         'api' as time_quality,
-        item.context.uri as context_uri,
+        context_uri,
 
         case
-            when not coalesce(is_possible(parse_instant(item.played_at)), false) then 'time_invalid'
-            when is_beyond(item.track.duration_ms, most_length_ms()) then 'length_invalid'
+            when not coalesce(is_possible(parse_instant(played_at)), false) then 'time_invalid'
+            when is_beyond(items.duration_ms, most_length_ms()) then 'length_invalid'
         end as problem,
-        item.played_at as given_time,
-        item.track.duration_ms as given_length,
+        played_at as given_time,
+        items.duration_ms as given_length,
         cast(null as varchar) as given_flag
 
-    from typed
+    from items
 
 )
 

@@ -23,8 +23,8 @@ final as (
         case kind when 'top_tracks' then 'track' else 'artist' end as item_type,
         range_label as time_range,
         position as rank,
-        case kind when 'top_tracks' then track_id else artist.id end as item_id,
-        case kind when 'top_tracks' then track.name else artist.name end as item_name
+        case kind when 'top_tracks' then track_id else id end as item_id,
+        name as item_name
 
     from ranked
     where look = 1

@@ -1,16 +1,17 @@
--- What each source says of a track at a time. One row per observation; `source_rank` 2 is the API, 1 a tracks file.
+-- What each source says of a track, and when it did so first and last. One row per description; `source_rank` 2 is the API, 1 a tracks file.
 with
 
 full_tracks as (
 
     select
         file_no,
-        observed_at as seen_at,
+        seen_at,
+        first_at,
         track,
         track.album.id as album_id,
         track.album.name as album_name
 
-    from api_items
+    from api_things
     where track is not null and lower(coalesce(track.type, 'track')) = 'track'
 
 ),
@@ -20,12 +21,13 @@ album_lists as (
 
     select
         file_no,
-        observed_at,
+        seen_at,
+        first_at,
         album.id as album_id,
         album.name as album_name,
         unnest(album.tracks.items) as track
 
-    from api_items
+    from api_things
     where album is not null
 
 ),
@@ -33,7 +35,7 @@ album_lists as (
 api_tracks as (
 
     select
-        file_no, seen_at, album_id, album_name,
+        file_no, seen_at, first_at, album_id, album_name,
         track.id, track.uri, track.name, track.duration_ms, track.explicit, track.popularity, track.track_number, track.is_local,
         track.external_ids, track.external_urls, track.artists
 
@@ -42,7 +44,7 @@ api_tracks as (
     union all
 
     select
-        file_no, observed_at, album_id, album_name,
+        file_no, seen_at, first_at, album_id, album_name,
         track.id, track.uri, track.name, track.duration_ms, track.explicit, track.popularity, track.track_number, track.is_local,
         track.external_ids, track.external_urls, track.artists
 
@@ -55,6 +57,7 @@ from_api as (
     select
         file_no,
         seen_at,
+        first_at,
         2 as source_rank,
         coalesce(id, uri) as track_id,
         nullif(name, '') as track_name,
@@ -89,6 +92,7 @@ from_csv as (
     select
         file_no,
         cast(null as timestamp) as seen_at,
+        cast(null as timestamp) as first_at,
         1 as source_rank,
         track_id,
         track_name,

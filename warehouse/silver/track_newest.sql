@@ -12,7 +12,7 @@ select
     newest(seen_at, source_rank, url) as url,
     newest(seen_at, source_rank, track_number) as track_number,
     newest(seen_at, source_rank, is_local) as is_local,
-    min(seen_at) as first_seen_at,
+    min(first_at) as first_seen_at,
     max(seen_at) as last_seen_at,
     case max(source_rank) when 2 then 'api' else 'tracks_csv' end as source
 from track_facts

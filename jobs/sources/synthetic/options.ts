@@ -17,6 +17,8 @@ export interface SyntheticOptions {
   exportPlays: number;
   /** Years of the export before `end`; a fraction is fine. */
   exportYears: number;
+  /** Recorded polls of recently played before `end`, one every ten minutes, in full; 0 = two weeks of short ones. */
+  polls?: number;
   /** Plant what is known to be wrong with real files. */
   faults: boolean;
 }
@@ -25,6 +27,8 @@ export type ExportOptions = Pick<
   SyntheticOptions,
   'seed' | 'tracks' | 'end' | 'exportPlays' | 'exportYears' | 'faults'
 >;
+
+export type PollOptions = Pick<SyntheticOptions, 'seed' | 'tracks' | 'end'> & { polls: number };
 
 /** No listening can be older than the service itself. */
 const FIRST_DAY = '2008-10-07';
@@ -39,6 +43,7 @@ export function endOfDataset(options: ExportOptions & Partial<SyntheticOptions>)
   whole('users', options.users ?? 0, 0, 1_000_000);
   whole('days', options.days ?? 0, 0, 3_660);
   whole('tracks', options.tracks, 1, 1_000_000);
+  whole('polls', options.polls ?? 0, 0, 1_000_000);
   whole('exportPlays', options.exportPlays, 0, 20_000_000);
 
   const endMs = /^\d{4}-\d{2}-\d{2}$/.test(options.end) ? Date.parse(`${options.end}T00:00:00Z`) : Number.NaN;

@@ -1,81 +1,32 @@
--- Things that Web API responses hold, typed. One row per element of a response, null elements included; `source_row` counts them over
--- the file. Field names of before and after February 2026 (`track`/`item`). `api_batch` is a part of `api_pages`.
+-- Descriptions of tracks, albums, artists and playlists, typed; each row is one of the four, or none
+-- where `number_beyond` says which of its numbers is a broken counter. One row per description of a batch.
 with
 
-lists as (
+described as (
 
     select
-        * exclude (observed_at, playlist_id, body),
-        parse_possible_instant(observed_at) as observed_at,
-        coalesce(playlist_id, case when kind = 'playlist' then body ->> '$.id' end) as playlist_id,
-        coalesce(parse_up_to(json_extract_string(body, page_path || '.offset'), most_items()), 0) as page_offset,
-        parse_up_to(json_extract_string(body, page_path || '.total'), most_items()) as page_total,
-        -- a path that is no constant gives JSON, one that is `[*]` a list of it
-        case
-            when list_path is null then [try_cast(body as json)]
-            else try_cast(json_extract(body, list_path) as json[])
-        end as list
+        contents.file_no,
+        contents.seen_at,
+        contents.first_at,
+        contents.content_key,
+        bronze.position = 0 as is_answer,
+        bronze.thing,
+        readable_json(bronze.content) as content
 
-    from api_batch
-
-),
-
-elements as (
-
-    select
-        * exclude (list),
-        unnest(range(1, len(list) + 1)) as position,
-        unnest(list) as element
-
-    from lists
-
-),
-
-parts as (
-
-    select
-        * exclude (element),
-        rows_before + position as source_row,
-        json_type(element) = 'OBJECT' as is_object,
-        element ->> '$.added_at' as added_text,
-        case
-            when kind in ('recently_played', 'playlist', 'playlist_items', 'saved_tracks')
-                then coalesce(
-                    json_object_or_null(json_extract(element, '$.track')),
-                    json_object_or_null(json_extract(element, '$.item'))
-                )
-            when kind in ('tracks', 'top_tracks') then json_object_or_null(element)
-        end as track,
-        case
-            when kind = 'saved_albums' then json_object_or_null(json_extract(element, '$.album'))
-            when kind = 'albums' then json_object_or_null(element)
-        end as album,
-        case when kind in ('artists', 'top_artists') then json_object_or_null(element) end as artist,
-        case when kind = 'playlists' then json_object_or_null(element) end as playlist,
-        json_extract(element, '$.is_local') = 'true' as is_local_item
-
-    from elements
+    from bronze_api_answers as bronze
+    inner join source_files as files on bronze.source_key = files.source_key
+    inner join batch_contents as contents
+        on files.file_no = contents.file_no
+        and bronze.row_number = contents.row_number
 
 ),
 
 typed as (
 
     select
-        file_no,
-        source_key,
-        source_row,
-        user_id,
-        kind,
-        observed_at,
-        time_range,
-        playlist_id,
-        page_total,
-        page_offset + position as position,
-        is_object,
-        is_local_item,
-        parse_added_at(added_text) as added_at,
+        * exclude (thing, content),
         json_transform(
-            track,
+            case when thing = 'track' then content end,
             '{"id": "VARCHAR", "uri": "VARCHAR", "name": "VARCHAR", "type": "VARCHAR", "duration_ms": "VARCHAR",
               "explicit": "BOOLEAN", "popularity": "VARCHAR", "track_number": "VARCHAR", "is_local": "BOOLEAN",
               "external_ids": {"isrc": "VARCHAR"}, "external_urls": {"spotify": "VARCHAR"},
@@ -85,7 +36,7 @@ typed as (
                         "artists": [{"id": "VARCHAR", "name": "VARCHAR", "external_urls": {"spotify": "VARCHAR"}}]}}'
         ) as track,
         json_transform(
-            album,
+            case when thing = 'album' then content end,
             '{"id": "VARCHAR", "name": "VARCHAR", "album_type": "VARCHAR", "release_date": "VARCHAR",
               "total_tracks": "VARCHAR", "external_urls": {"spotify": "VARCHAR"},
               "artists": [{"id": "VARCHAR", "name": "VARCHAR", "external_urls": {"spotify": "VARCHAR"}}],
@@ -96,17 +47,17 @@ typed as (
                          "artists": [{"id": "VARCHAR", "name": "VARCHAR", "external_urls": {"spotify": "VARCHAR"}}]}]}}'
         ) as album,
         json_transform(
-            artist,
+            case when thing = 'artist' then content end,
             '{"id": "VARCHAR", "name": "VARCHAR", "popularity": "VARCHAR", "genres": ["VARCHAR"],
               "followers": {"total": "VARCHAR"}, "external_urls": {"spotify": "VARCHAR"}}'
         ) as artist,
         json_transform(
-            playlist,
+            case when thing = 'playlist' then content end,
             '{"id": "VARCHAR", "name": "VARCHAR", "snapshot_id": "VARCHAR", "owner": {"id": "VARCHAR"},
               "tracks": {"total": "VARCHAR"}, "items": {"total": "VARCHAR"}, "external_urls": {"spotify": "VARCHAR"}}'
         ) as playlist
 
-    from parts
+    from described
 
 ),
 
@@ -132,11 +83,11 @@ final as (
 
     -- A refused element describes nothing.
     select
-        * exclude (track, album, artist, playlist),
+        * exclude (is_answer, track, album, artist, playlist),
         case when number_beyond is null then track end as track,
         case when number_beyond is null then album end as album,
         case when number_beyond is null then artist end as artist,
-        case when number_beyond is null then playlist end as playlist
+        case when number_beyond is null or is_answer then playlist end as playlist
 
     from judged
 

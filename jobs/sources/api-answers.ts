@@ -1,0 +1,249 @@
+import { createHash } from 'node:crypto';
+import { stat } from 'node:fs/promises';
+import { type Embedded, literalPath, quoteName, quoteText } from '../engine/embedded.ts';
+import { contractOf } from '../lake/contracts.ts';
+import { linesOf, writeLines } from './lines.ts';
+import {
+  type ApiAnswer,
+  type ApiReader,
+  isObject,
+  type Json,
+  type JsonObject,
+  listOf,
+  parseJson,
+} from './spotify-api.ts';
+
+/** Descriptions that are remembered, so that what comes again and again is parsed once: those of some thousand tracks. */
+const REMEMBERED_CHARS = 16 * 1024 * 1024;
+/** Bytes of rows in a row group: what the engine holds at once when it writes and when it reads. */
+const GROUP_BYTES = 8 * 1024 * 1024;
+/** The engine reads and writes so many rows at once, so a row group has no fewer. */
+const VECTOR_ROWS = 2048;
+const GROUP_ROWS_MAX = 30_720;
+
+/** Columns of `bronze.api_answers`; those that are absent are null. */
+type Row = Record<string, string | number | null | undefined>;
+
+/**
+ * Writes answers as `bronze.api_answers`, Parquet (zstd) in the contract's columns: a row per answer, a row per item, and the description of
+ * a track (album, artist, playlist) only where the file has not had the same one before. A poll every few minutes delivers a play some
+ * twenty times, with 10 KB that say what the track is: written once, 3 GB of such polls are 70 MB.
+ *
+ * @param output and `scratch` are local paths that the engine may use; the caller removes the second one
+ * @returns rows written, and the items among them
+ */
+export async function writeAnswers(
+  engine: Embedded,
+  reader: Pick<ApiReader, 'withoutPeople'>,
+  answers: AsyncIterable<ApiAnswer>,
+  sourceKey: string,
+  output: string,
+  scratch: string,
+): Promise<{ rows: number; items: number }> {
+  const describe = createDescriber(reader);
+  let [rows, items, longest] = [0, 0, 0];
+  await writeLines(scratch, lines());
+  async function* lines(): AsyncGenerator<string> {
+    for await (const answer of answers) {
+      items += answer.items.length;
+      const answerRow = rows + 1;
+      for (const row of rowsOf(answer, reader, describe)) {
+        rows += 1;
+        const line = JSON.stringify({ row_number: rows, answer_row: answerRow, ...row });
+        longest = Math.max(longest, Buffer.byteLength(line));
+        yield line;
+      }
+    }
+  }
+  const columns = contractOf('bronze', 'api_answers').columns.filter(({ name }) => name !== 'source_key');
+  const types = columns.map(({ name, type }) => `${quoteText(name)}: ${quoteText(type)}`);
+  await engine.run(`
+    copy (
+        select ${quoteText(sourceKey)} as source_key, ${columns.map(({ name }) => quoteName(name)).join(', ')}
+        from read_json(${quoteText(literalPath(scratch))}, format = 'newline_delimited', columns = {${types.join(', ')}},
+          compression = 'uncompressed', maximum_object_size = ${Math.max(VECTOR_ROWS * 1024, 2 * longest)})
+    ) to ${quoteText(output)} (format parquet, compression zstd, row_group_size ${groupRows((await stat(scratch)).size, rows)})`);
+  return { rows, items };
+}
+
+/** Answers of a `bronze.api_pages` object, as older versions of `load` wrote it: personal fields are gone already. */
+export async function* answersOfPages(path: string): AsyncGenerator<ApiAnswer> {
+  for await (const line of linesOf(path)) {
+    if (line === '') continue;
+    const page = JSON.parse(line) as {
+      kind: ApiAnswer['kind'];
+      observed_at: string | null;
+      time_range: string | null;
+      playlist_id: string | null;
+      body: string;
+    };
+    const body = parseJson(page.body);
+    yield {
+      kind: page.kind,
+      observedAt: page.observed_at,
+      timeRange: page.time_range,
+      playlistId: page.playlist_id,
+      body,
+      ...listOf(page.kind, body),
+      periods: [],
+    };
+  }
+}
+
+function groupRows(bytes: number, rows: number): number {
+  const most = Math.floor((GROUP_BYTES * rows) / Math.max(1, bytes * VECTOR_ROWS)) * VECTOR_ROWS;
+  return Math.min(GROUP_ROWS_MAX, Math.max(VECTOR_ROWS, most));
+}
+
+/** The rows of an answer without their numbers: its own, then its items'. */
+function* rowsOf(
+  { kind, body, listAt, items, observedAt, timeRange, playlistId }: ApiAnswer,
+  reader: Pick<ApiReader, 'withoutPeople'>,
+  describe: Describer,
+): Generator<Row> {
+  const page = pageOf(kind, body, listAt);
+  const shared: Row = {
+    kind,
+    observed_at: observedAt,
+    time_range: timeRange,
+    playlist_id: playlistId ?? (kind === 'playlist' ? textOf(page.body.id) : undefined),
+    page_offset: textOf(page.list.offset),
+    page_total: textOf(page.list.total),
+  };
+  const own: Row = { ...shared, position: 0, items: items.length };
+  if (kind === 'playlist') yield { ...own, ...describe('playlist', page.body) };
+  else yield { ...own, extra: extraOf(reader.withoutPeople(page.body)) };
+  for (const [index, item] of items.entries()) {
+    const row: Row = { ...shared, position: index + 1 };
+    const found = thingOf(kind, item);
+    if (found === undefined) {
+      yield { ...row, ...itemColumns(item, reader) };
+      continue;
+    }
+    const { thing, key, value } = found;
+    yield {
+      ...row,
+      ...(key === undefined ? {} : itemColumns(without(item as JsonObject, key), reader)),
+      ...describe(thing, value),
+    };
+  }
+}
+
+/** The body without its list, and the object that the list stands in. */
+function pageOf(kind: string, body: Json, listAt: ApiAnswer['listAt']): { body: JsonObject; list: JsonObject } {
+  if (!isObject(body) || listAt === undefined) return { body: {}, list: {} };
+  const [first = '', second] = listAt;
+  const inner = body[first] ?? null;
+  if (second === undefined || !isObject(inner)) return { body: without(body, first), list: body };
+  const list = without(inner, second);
+  return { body: { ...without(body, first), [first]: list }, list: kind === 'playlist' ? list : body };
+}
+
+/** What an item says of a thing, and under which key; `key` undefined: it is the thing itself. */
+function thingOf(kind: string, item: Json): { thing: string; key?: string; value: JsonObject } | undefined {
+  if (!isObject(item)) return undefined;
+  const under = (thing: string, ...keys: string[]): ReturnType<typeof thingOf> => {
+    const key = keys.find((each) => isObject(item[each] ?? null));
+    return key === undefined ? undefined : { thing, key, value: item[key] as JsonObject };
+  };
+  switch (kind) {
+    case 'recently_played':
+    case 'playlist':
+    case 'playlist_items':
+    case 'saved_tracks':
+      return under('track', 'track', 'item');
+    case 'saved_albums':
+      return under('album', 'album');
+    case 'tracks':
+    case 'top_tracks':
+      return { thing: 'track', value: item };
+    case 'albums':
+      return { thing: 'album', value: item };
+    case 'artists':
+    case 'top_artists':
+      return { thing: 'artist', value: item };
+    case 'playlists':
+      return { thing: 'playlist', value: item };
+    default:
+      return undefined;
+  }
+}
+
+/** What an item says besides its thing. */
+function itemColumns(item: Json, reader: Pick<ApiReader, 'withoutPeople'>): Row {
+  const kept = reader.withoutPeople(item);
+  if (!isObject(kept)) return { extra: extraOf(kept) };
+  const context = kept.context ?? null;
+  return {
+    played_at: textOf(kept.played_at),
+    added_at: textOf(kept.added_at),
+    context_uri: isObject(context) ? textOf(context.uri) : undefined,
+    is_local: textOf(kept.is_local),
+    extra: extraOf(kept),
+  };
+}
+
+function extraOf(kept: Json): string | undefined {
+  return isObject(kept) && Object.keys(kept).length === 0 ? undefined : JSON.stringify(kept);
+}
+
+type Describer = (thing: string, value: JsonObject) => Row;
+
+/** Gives the columns of a thing, and its description where this is the first time. Memory: REMEMBERED_CHARS. */
+function createDescriber(reader: Pick<ApiReader, 'withoutPeople'>): Describer {
+  const remembered = new Map<string, Row>();
+  let chars = 0;
+  return (thing, value) => {
+    const given = `${thing} ${JSON.stringify(value)}`;
+    const known = remembered.get(given);
+    if (known !== undefined) return known;
+    const kept = reader.withoutPeople(value) as JsonObject;
+    const content = JSON.stringify(kept);
+    const key = createHash('sha256').update(`${thing} ${content}`).digest('hex').slice(0, 32);
+    const row = { ...thingColumns(thing, kept), content_key: key };
+    chars += given.length;
+    if (chars > REMEMBERED_CHARS) {
+      remembered.clear();
+      chars = given.length;
+    }
+    remembered.set(given, row);
+    return { ...row, content, content_bytes: Buffer.byteLength(content) };
+  };
+}
+
+function thingColumns(thing: string, value: JsonObject): Row {
+  const columns: Row = {
+    thing,
+    id: textOf(value.id),
+    uri: textOf(value.uri),
+    name: textOf(value.name),
+    type: textOf(value.type),
+  };
+  if (thing !== 'track') return columns;
+  const album = isObject(value.album ?? null) ? (value.album as JsonObject) : {};
+  const isLocal = textOf(value.is_local);
+  return {
+    ...columns,
+    ...(/^(?:true|false)$/i.test(isLocal ?? '') ? { is_local: isLocal } : {}),
+    duration_ms: textOf(value.duration_ms),
+    artist_name: firstName(value.artists),
+    album_name: textOf(album.name),
+    album_artist_name: firstName(album.artists),
+  };
+}
+
+function firstName(list: Json | undefined): string | undefined {
+  const first = Array.isArray(list) ? (list[0] ?? null) : null;
+  return isObject(first) ? textOf(first.name) : undefined;
+}
+
+/** A text as it is, anything else as its JSON; nothing for null. */
+function textOf(value: Json | undefined): string | undefined {
+  if (value === null || value === undefined) return undefined;
+  return (typeof value === 'string' ? value : JSON.stringify(value)).toWellFormed();
+}
+
+function without(value: JsonObject, key: string): JsonObject {
+  const { [key]: _, ...rest } = value;
+  return rest;
+}
