@@ -557,14 +557,18 @@ describe('faults while loading', () => {
     expect(await lake.query('select count(*) from bronze.export_extended')).toEqual([[6n]]);
   });
 
-  it('a missing path is a mistake of the caller, a broken link in a folder is passed over', async () => {
+  it('a missing path is a mistake of the caller, a link in a folder is named and not followed', async () => {
     await expect(lake.load([join(lake.source, 'nowhere')])).rejects.toMatchObject({
       code: 'input_missing',
       exit: 'usage',
     });
     await symlink(join(lake.source, 'nowhere'), join(lake.source, 'broken'));
     await symlink(lake.source, join(lake.source, 'loop'));
-    expect((await loadBeside({})).files).toHaveLength(1);
+    const result = await loadBeside({});
+    expect(result.files.slice(1).map(({ fileName, code }) => [fileName, code])).toEqual([
+      ['source/broken', 'input_link'],
+      ['source/loop', 'input_link'],
+    ]);
   });
 
   it('stops between files when it is asked to, keeps what is done, and says 75', async () => {

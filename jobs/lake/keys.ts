@@ -3,7 +3,8 @@
  *
  *     landing/<sha256>/<name>                            inbox: bytes as received
  *     bronze/<table>/<sha256>.<parquet|json>             immutable, named by the content of the file it came from (what a removal has
- *                                                        left of such a file: by its own content)
+ *                                                        left of such a file, and the list of what one load has refused: by
+ *                                                        their own content)
  *     silver/<table>/[<partition>=<value>/...]part-0.parquet
  *     gold/<target>/<run>/<model>/part-0.parquet         one prefix a run, published by pointing at it
  *     manifests/<20 digits>.json                         the commit log: the last one is the state of the lake

@@ -1,7 +1,7 @@
 import { type Embedded, literalPath, quoteName, quoteText } from '../engine/embedded.ts';
 import { JobError } from '../errors.ts';
 import { contractOf } from '../lake/contracts.ts';
-import type { JsonScan } from './json-scanner.ts';
+import { JSON_BATCH_ROWS, type JsonScan } from './json-scanner.ts';
 import { monthsAround } from './periods.ts';
 import { isPersonalKey, PERSONAL_VALUE_PATTERN } from './personal-fields.ts';
 
