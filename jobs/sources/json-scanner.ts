@@ -13,6 +13,13 @@ export const JSON_BATCH_ROWS = 2_048;
 /** A number with more characters than this may not survive as a double. */
 const SAFE_NUMBER_CHARS = 15;
 
+/** A part of a file: its first row (1-based), where that begins (0-based), and its size. */
+export interface JsonSpan {
+  row: number;
+  byte: number;
+  bytes: number;
+}
+
 /** What a whole, valid file is made of. */
 export interface JsonScan {
   /** `array`: `[row, row]`; `lines`: one value a line, two or more; `value`: one value, not an array. */
@@ -28,8 +35,10 @@ export interface JsonScan {
   hasLongNumber: boolean;
   hasBom: boolean;
   bytes: number;
-  /** Bytes of the largest run of `JSON_BATCH_ROWS` rows, from the start of its first to the end of its last. */
-  batchBytes: number;
+  /** The largest row. */
+  largestRow: JsonSpan;
+  /** The largest run of `JSON_BATCH_ROWS` rows (of all rows where there are fewer), with what lies between them. */
+  largestBatch: JsonSpan;
 }
 
 export interface JsonScanner {
@@ -108,7 +117,8 @@ class Scanner implements JsonScanner {
   readonly #names = new KeyNames(JSON_DEPTH_MAX);
   /** Where the last rows start, by row number modulo the size of a batch. */
   readonly #rowStarts = new Float64Array(JSON_BATCH_ROWS);
-  #batchBytes = 0;
+  readonly #largestRow: JsonSpan = { row: 0, byte: 0, bytes: 0 };
+  readonly #largestBatch: JsonSpan = { row: 0, byte: 0, bytes: 0 };
 
   write(chunk: Uint8Array): void {
     if (chunk.length === 0) return;
@@ -136,7 +146,8 @@ class Scanner implements JsonScanner {
       hasLongNumber: this.#hasLongNumber,
       hasBom: this.#hasBom,
       bytes,
-      batchBytes: this.#batchBytes,
+      largestRow: this.#largestRow,
+      largestBatch: this.#largestBatch,
     };
   }
 
@@ -378,8 +389,9 @@ class Scanner implements JsonScanner {
   /** @param at offset after the row's last byte */
   #endRow(depth: number, at: number): void {
     this.#isInRow = false;
-    const first = this.#rowStarts[this.#rows < JSON_BATCH_ROWS ? 0 : this.#rows % JSON_BATCH_ROWS] as number;
-    if (at - first > this.#batchBytes) this.#batchBytes = at - first;
+    widen(this.#largestRow, this.#rows, this.#rowStart, at);
+    const first = Math.max(1, this.#rows - JSON_BATCH_ROWS + 1);
+    widen(this.#largestBatch, first, this.#rowStarts[(first - 1) % JSON_BATCH_ROWS] as number, at);
     if (depth === 0) this.#hasBreakSinceValue = false;
     if (this.#form === 'lines' && this.#hasBreakInValue) {
       throw this.#fault(
@@ -466,6 +478,13 @@ class Scanner implements JsonScanner {
       place: { byte, ...(this.#rows > 0 ? { row: this.#rows } : {}) },
     });
   }
+}
+
+function widen(span: JsonSpan, row: number, byte: number, end: number): void {
+  if (end - byte <= span.bytes) return;
+  span.row = row;
+  span.byte = byte;
+  span.bytes = end - byte;
 }
 
 /** A byte as a person can read it; never more than one character, so that no value of the file reaches a message. */
