@@ -12,6 +12,7 @@ import { hasUtf8Mark, isUtf16 } from './text-encoding.ts';
 import { TRACKS_SHAPES } from './tracks-csv.ts';
 
 const READ_BYTES = 1024 ** 2;
+const HTML = /^(\u00ef\u00bb\u00bf)?\s*<(!doctype html|html)/i;
 const ROW_SOURCES: readonly RowSource[] = [EXTENDED_EXPORT, ACCOUNT_EXPORT, LISTENING_EVENTS];
 const CSV_SHAPES: readonly CsvShape[] = [...TRACKS_SHAPES, ...CHARTS_SHAPES];
 
@@ -95,6 +96,7 @@ async function checkBytes(handle: FileHandle, name: string, see: (chunk: Buffer)
       family = familyOf(chunk, name);
       if (family === 'text') [decoder, result.encoding] = [new TextDecoder('utf-8', { fatal: true }), 'utf-8'];
       if (family === undefined) result.refusal = unknownKind();
+      if (HTML.test(chunk.toString('latin1', 0, 256))) result.refusal = webPage();
     }
     if (result.refusal === undefined && family === 'json') {
       try {
@@ -147,6 +149,13 @@ async function recognise(
   const found = encoding === undefined ? undefined : await recogniseCsv(path, encoding, CSV_SHAPES);
   if (found === undefined || encoding === undefined) throw unknownKind();
   return { verdict: 'recognised', recognised: { form: 'csv', ...found, encoding, place: found.shape.place?.(name) } };
+}
+
+/** What a browser saves in place of a download whose login has expired. */
+function webPage(): JobError {
+  return new JobError('html_page', 'data', 'a web page, not data', {
+    hint: 'log in and download it again',
+  });
 }
 
 function unknownKind(): JobError {
