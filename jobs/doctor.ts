@@ -19,6 +19,7 @@ import {
   listManifests,
   type OutputFile,
   objectsOf,
+  objectsOfFiles,
   readBronzeIndex,
   readManifest,
   readSilverFiles,
@@ -165,7 +166,7 @@ async function committedFiles(effects: Effects, state: LakeState): Promise<Outpu
     Object.keys(state.silver).map((table) => readSilverFiles(effects.store, state, table)),
   );
   const gold = Object.values(state.gold).flatMap((version) => Object.values(version.tables));
-  return [...bronze, ...silver.flat(), ...gold];
+  return [...objectsOfFiles(bronze), ...silver.flat(), ...gold];
 }
 
 /** The oracle for users: everything the manifests promise is looked up in the objects themselves. */

@@ -10,7 +10,8 @@ import { reasonToIgnore } from './sources/account-export.ts';
 import { openArchive } from './sources/archive.ts';
 import { hashFile } from './sources/bronze-files.ts';
 import { readHead } from './sources/examine.ts';
-import { inputDenied, walkInputs } from './sources/input-files.ts';
+import { inputDenied, openInput, walkInputs } from './sources/input-files.ts';
+import { packingOf } from './sources/packing.ts';
 
 export interface ExtractInput {
   /** Files, folders and zips. */
@@ -76,7 +77,7 @@ async function extractFile(
   { store, scratch }: Effects,
 ): Promise<ExtractedFile> {
   try {
-    const handle = await open(path, 'r');
+    const handle = await openInput(path, name);
     try {
       const before = await handle.stat({ bigint: true });
       const hash = createHash('sha256');
@@ -110,7 +111,8 @@ async function extractFile(
       await handle.close();
     }
   } catch (error) {
-    if (error instanceof JobError && error.code === 'file_changed') return failed(name, error);
+    const isOwn = error instanceof JobError && /^(file_changed|input_)/.test(error.code);
+    if (isOwn) return failed(name, error);
     if (isErrno(error, 'ENOENT', 'EACCES', 'EPERM', 'ELOOP') && error.path === path)
       return failed(name, inputDenied(name, error));
     throw error;
@@ -124,7 +126,7 @@ async function isLoadedArchive(
   loaded: ReadonlySet<string>,
   scratch: string,
 ): Promise<boolean> {
-  if (loaded.size === 0 || (await readHead(path, name, 4)).toString('hex') !== '504b0304') return false;
+  if (loaded.size === 0 || packingOf(await readHead(path, name, 4))?.as !== 'zip') return false;
   const aside = join(scratch, 'extract-member');
   try {
     const archive = await openArchive(path);

@@ -1,5 +1,3 @@
-import { createHash } from 'node:crypto';
-import { dirname } from 'node:path';
 import { refuseLostLease } from './commit.ts';
 import type { Effects } from './effects.ts';
 import { type ExitName, JobError } from './errors.ts';
@@ -13,14 +11,14 @@ import {
   LAKE_FORMAT,
   latestManifest,
   type Manifest,
+  objectsOfFiles,
   readBronzeIndex,
 } from './lake/manifest.ts';
-import { reasonToIgnore } from './sources/account-export.ts';
-import { type Archive, openArchive, unpackGzip } from './sources/archive.ts';
-import { examine, readHead } from './sources/examine.ts';
-import { type FileStamp, openFingerprints, stampOf } from './sources/fingerprints.ts';
-import { type InputFile, inputDenied, walkInputs } from './sources/input-files.ts';
-import { type Loading, openLoading } from './sources/loading.ts';
+import { openFingerprints } from './sources/fingerprints.ts';
+import { walkInputs } from './sources/input-files.ts';
+import { type Input, takeIn } from './sources/intake.ts';
+import { openLoading } from './sources/loading.ts';
+import { putRefusals, type Refusal } from './sources/refusals.ts';
 
 export interface LoadInput {
   runId: string;
@@ -66,15 +64,13 @@ export interface LoadResult {
 
 /** Another run may commit between reading and committing; bronze adds do not conflict with anything, so it is repeated. */
 const COMMIT_ATTEMPTS_MAX = 20;
-const GZIP_MAGIC = '1f8b';
-const ZIP_MAGICS = new Set(['504b0304', '504b0506', '504b0708']);
-const HEAD_BYTES = 4_096;
 
 /**
  * Landing (and files given by their path) to bronze: each file is hashed, checked byte by byte, recognised by its content, freed of personal
  * fields and written once under its hash; then all new files are committed at once. What was loaded before costs a look-up. A file that cannot be
- * loaded is recorded in `bronze.refused` and costs no other file; its bytes stay where they are (in landing, or where it was given), and every load
- * that meets it tries again, because a newer version may understand it. Loaded and ignored landing objects are deleted after the commit.
+ * loaded, for whatever reason, is recorded in `bronze.refused` and costs no other file; its bytes stay where they are (in landing, or where it
+ * was given), and every load that meets it tries again, because a newer version may understand it. Loaded and ignored landing objects are
+ * deleted after the commit.
  *
  * Killed anywhere, the next run finishes the work: objects without a commit are not part of the lake, and are found under their hash again.
  *
@@ -87,16 +83,15 @@ export async function load(input: LoadInput, effects: Effects): Promise<LoadResu
   const base = await latestManifest(store);
   const index = await readBronzeIndex(store, base?.state ?? EMPTY_STATE);
   const fingerprints = await openFingerprints(config.cacheDir, now);
-  const landed = inputs.find(({ landingKey }) => landingKey !== undefined)?.landingKey;
-  const inbox = landed === undefined ? [] : [dirname(dirname(await store.localFile(landed)))];
-  const loading = await openLoading({ index, userId: input.userId, effects, given: [...input.paths, ...inbox] });
+  const given = [...input.paths, store.localFolder(PREFIX.landing)];
+  const loading = await openLoading({ index, userId: input.userId, effects, given });
   const files: LoadedFile[] = [];
   const finished: { input: Input; files: LoadedFile[] }[] = [];
   progress.start('load', inputs.length);
   try {
     for (const [number, each] of inputs.entries()) {
       if (signal.aborted) break;
-      const own = await loadInput(each, loading, fingerprints);
+      const own = await takeIn(each, loading, fingerprints);
       finished.push({ input: each, files: own });
       progress.update(number + 1, each.name);
     }
@@ -104,9 +99,10 @@ export async function load(input: LoadInput, effects: Effects): Promise<LoadResu
   } finally {
     await loading.close();
   }
+  const [drafts, refusals] = [loading.drafts(), loading.refusals()];
   for (const done of finished) files.push(...done.files);
 
-  const manifest = await commit(input, effects, startedAt, loading.drafts(), files);
+  const manifest = await commit(input, effects, startedAt, { drafts, refusals }, files);
   if (!input.keepLanding) {
     for (const { input: each, files: own } of finished) {
       if (each.landingKey !== undefined && own.every(({ status }) => status !== 'refused' && status !== 'changed'))
@@ -132,15 +128,6 @@ export async function load(input: LoadInput, effects: Effects): Promise<LoadResu
   };
 }
 
-interface Input extends InputFile {
-  landingKey?: string;
-  /** SHA-256 by its landing key. */
-  sha256?: string;
-  error?: JobError;
-  /** Notes the fingerprint, when the outcome is known. */
-  remember?: (files: LoadedFile[]) => void;
-}
-
 async function listInputs(paths: readonly string[], { store }: Effects): Promise<Input[]> {
   const inputs: Input[] = [];
   for await (const found of walkInputs(paths)) {
@@ -158,141 +145,6 @@ async function listInputs(paths: readonly string[], { store }: Effects): Promise
   return inputs;
 }
 
-async function loadInput(
-  input: Input,
-  loading: Loading,
-  fingerprints: Awaited<ReturnType<typeof openFingerprints>>,
-): Promise<LoadedFile[]> {
-  if (input.error !== undefined) return [loading.unreadable(input.name, input.error)];
-  if (input.sha256 !== undefined && loading.isKnown(input.sha256)) return [loading.known(input.name, input.sha256)];
-  try {
-    const path = input.landingKey === undefined ? input.path : await loading.localFile(input.landingKey);
-    const stamp = await stampOrChanged(path, input.name);
-    const remembered = fingerprints.get(stamp.id);
-    if (remembered !== undefined) {
-      const { sha256, members } = remembered;
-      if (
-        members === undefined
-          ? loading.isKnown(sha256)
-          : members.length > 0 && members.every((member) => loading.isKnown(member))
-      ) {
-        return [loading.known(input.name, ...(members ?? [sha256]))];
-      }
-    }
-    return await loadFile({ ...input, path }, stamp, loading, (sha256, own) => {
-      input.remember = (files) => {
-        if (files.some(({ status }) => status === 'refused' || status === 'changed')) return;
-        fingerprints.set(stamp, { sha256, ...(own === undefined ? {} : { members: own() }) });
-      };
-    });
-  } catch (error) {
-    if (error instanceof JobError && (error.code === 'input_denied' || error.code === 'file_changed'))
-      return [loading.unreadable(input.name, error)];
-    throw error;
-  }
-}
-
-/** `note` is told the file's hash, and for an archive how to learn its members'. */
-async function loadFile(
-  file: InputFile,
-  stamp: FileStamp,
-  loading: Loading,
-  note: (sha256: string, members?: () => string[]) => void,
-): Promise<LoadedFile[]> {
-  const head = await readHead(file.path, file.name, HEAD_BYTES);
-  const ignored = head.includes('"href"') ? undefined : reasonToIgnore(file.name);
-  if (ignored !== undefined) return [loading.ignored(file.name, ignored)];
-  if (ZIP_MAGICS.has(head.toString('hex', 0, 4))) return loadArchive(file, stamp, loading, note);
-
-  let content = file;
-  let packedSha256: string | undefined;
-  if (head.toString('hex', 0, 2) === GZIP_MAGIC) {
-    const target = loading.temporary();
-    try {
-      packedSha256 = await unpackGzip(file.path, target);
-    } catch (error) {
-      if (!isRefusal(error)) throw error;
-      return [await loading.refused(file.name, await loading.hash(file.path), error)];
-    }
-    content = { path: target, name: file.name.replace(/\.gz$/i, '') };
-  }
-  const examined = await examine(content.path, content.name);
-  const sha256 = packedSha256 ?? examined.sha256;
-  const isSame = async (): Promise<boolean> => (await stampOrChanged(file.path, file.name)).id === stamp.id;
-  if (!(await isSame())) throw changed(file.name);
-  note(sha256);
-  if (examined.verdict === 'ignored') return [loading.ignored(file.name, examined.reason)];
-  if (loading.isKnown(sha256)) return [loading.known(file.name, sha256)];
-  if (examined.verdict === 'refused') return [await loading.refused(file.name, sha256, examined.refusal)];
-  return [await loading.start({ ...content, name: file.name, sha256, isSame }, examined.recognised)];
-}
-
-async function loadArchive(
-  file: InputFile,
-  stamp: FileStamp,
-  loading: Loading,
-  note: (sha256: string, members?: () => string[]) => void,
-): Promise<LoadedFile[]> {
-  const sha256 = await loading.hash(file.path);
-  let archive: Archive;
-  try {
-    archive = await openArchive(file.path);
-  } catch (error) {
-    if (!isRefusal(error)) throw error;
-    return [await loading.refused(file.name, sha256, error)];
-  }
-  const files: LoadedFile[] = [];
-  const members: string[] = [];
-  try {
-    for (const entry of archive.entries) {
-      const name = `${file.name}/${entry.name}`;
-      const ignored = reasonToIgnore(entry.name);
-      // What cannot be unpacked has no hash of its own.
-      const stand = createHash('sha256').update(`${sha256}/${entry.name}`).digest('hex');
-      if (entry.refusal !== undefined) files.push(await loading.refused(name, stand, entry.refusal));
-      else if (ignored !== undefined) files.push(loading.ignored(name, ignored));
-      else {
-        const target = loading.temporary();
-        try {
-          await entry.unpack(target);
-        } catch (error) {
-          await loading.discard(target);
-          if (!isRefusal(error)) throw error;
-          files.push(await loading.refused(name, stand, error));
-          continue;
-        }
-        files.push(
-          ...(await loadFile({ path: target, name }, await stampOf(target), loading, (own) => members.push(own))),
-        );
-      }
-    }
-  } finally {
-    archive.close();
-  }
-  if ((await stampOrChanged(file.path, file.name)).id !== stamp.id) throw changed(file.name);
-  note(sha256, () => members.filter((member) => loading.isKnown(member)));
-  return files.length > 0 ? files : [loading.ignored(file.name, 'an archive without files')];
-}
-
-function isRefusal(error: unknown): error is JobError {
-  return error instanceof JobError && error.exit === 'data';
-}
-
-async function stampOrChanged(path: string, name: string): Promise<FileStamp> {
-  try {
-    return await stampOf(path);
-  } catch (error) {
-    throw inputDenied(name, error);
-  }
-}
-
-function changed(name: string): JobError {
-  return new JobError('file_changed', 'tempfail', 'it changed while it was read', {
-    hint: 'run it again when it is complete',
-    place: { file: name },
-  });
-}
-
 function accountsOf(files: readonly LoadedFile[]): Accounts {
   const count = (status: LoadedFile['status']): number => files.filter((file) => file.status === status).length;
   const accounts = { new: count('loaded'), duplicate: count('known'), quarantined: count('refused') };
@@ -302,20 +154,29 @@ function accountsOf(files: readonly LoadedFile[]): Accounts {
 /** Commits the new bronze files, if there are any; what another run has committed meanwhile is left out. */
 async function commit(
   input: LoadInput,
-  { store, engine, lease, now }: Effects,
+  effects: Effects,
   startedAt: number,
-  drafts: readonly Omit<BronzeFile, 'sequence'>[],
+  found: { drafts: readonly Omit<BronzeFile, 'sequence'>[]; refusals: readonly Refusal[] },
   files: readonly LoadedFile[],
 ): Promise<Manifest | undefined> {
+  const { store, engine, lease, now } = effects;
   for (let attempt = 1; attempt <= COMMIT_ATTEMPTS_MAX; attempt += 1) {
     // Who has the lease now may have deleted what nobody had committed.
     await refuseLostLease({ lease });
     const base = await latestManifest(store);
     const state = base?.state ?? EMPTY_STATE;
-    const there = new Set(
-      (await readBronzeIndex(store, state)).map(({ table, sourceKey }) => `${table === 'refused'}/${sourceKey}`),
-    );
-    const fresh = drafts.filter(({ table, sourceKey }) => !there.has(`${table === 'refused'}/${sourceKey}`));
+    const [loaded, refused] = [new Set<string>(), new Set<string>()];
+    for (const { table, sourceKey } of await readBronzeIndex(store, state)) {
+      (table === 'refused' ? refused : loaded).add(sourceKey);
+    }
+    const fresh = [
+      ...found.drafts.filter(({ sourceKey }) => !loaded.has(sourceKey)),
+      ...(await putRefusals(
+        effects,
+        found.refusals.filter(({ sourceKey }) => !refused.has(sourceKey)),
+        input.userId,
+      )),
+    ];
     if (fresh.length === 0) return base;
     const sequence = (base?.sequence ?? 0) + 1;
     const loadedAt = new Date(startedAt).toISOString();
@@ -330,7 +191,7 @@ async function commit(
       versions: { node: process.version },
       interval: { from: null, to: null },
       inputs: added.map(({ sourceKey }) => sourceKey),
-      outputs: added.map(({ key, rows, bytes, sha256 }) => ({ key, rows, bytes, sha256 })),
+      outputs: objectsOfFiles(added),
       accounts: accountsOf(files),
       details: {
         ignored: files.filter(({ status }) => status === 'ignored').length,

@@ -1,4 +1,5 @@
 import { createReadStream } from 'node:fs';
+import { lstat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Effects, stopIfAsked } from './effects.ts';
 import { type Embedded, literalPath, openEmbedded, quoteName, quoteText } from './engine/embedded.ts';
@@ -285,6 +286,8 @@ async function withScanner<T>(
       async object(key) {
         const path = await store.localFile(key);
         const inKey = bytes(Buffer.from(key), key);
+        // A link or a FIFO that somebody has put into landing holds nothing, and to open a FIFO is to wait.
+        if (!(await lstat(path)).isFile()) return inKey;
         return [
           ...inKey,
           ...((await isParquet(path)) ? await parquet(await databaseOf(path), key, path) : await streamed(key)),

@@ -200,6 +200,7 @@ async function removeFromBronze(
     rewritten.set(file, await rewrite(effects, file, condition));
   }
   const left = plan.index.filter((file) => !removed.has(file)).map((file) => rewritten.get(file) ?? file);
+  refuseSharedObjects(left, plan.files);
   await commitWork(effects, {
     ...{ job, runId, startedAt, base },
     outputs: [...rewritten.values()].map(({ key, rows, bytes, sha256 }) => ({ key, rows, bytes, sha256 })),
@@ -211,6 +212,13 @@ async function removeFromBronze(
       removal: 'silver',
     },
   });
+}
+
+/** Files that one load has refused lie in one object, and one load is of one person: they go or stay together. */
+function refuseSharedObjects(left: readonly BronzeFile[], removed: readonly BronzeFile[]): void {
+  const keys = new Set(left.map(({ key }) => key));
+  const shared = removed.find(({ table, key }) => table === 'refused' && keys.has(key));
+  if (shared !== undefined) throw new Error(`${shared.key} also holds files that stay`);
 }
 
 /** Gold of silver as it is now, where there is one of another silver; as of the same end, so that nothing else changes in it. */

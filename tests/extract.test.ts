@@ -77,11 +77,15 @@ describe('extract', () => {
     expect(all.files.map(({ status }) => status)).toEqual(['new']);
   });
 
-  it('passes over hidden files, desktop litter and links inside folders, but follows a link that was given', async () => {
+  it('passes over hidden files and desktop litter, names links inside folders, but follows a link that was given', async () => {
     await lake.give({ 'a.json': '[]', '.hidden': 'x', '.DS_Store': 'x', '__MACOSX/._a.json': 'x', 'Thumbs.db': 'x' });
     await symlink(lake.source, join(lake.source, 'loop'));
     await symlink(join(lake.source, 'a.json'), join(lake.source, 'link.json'));
-    expect((await run()).files.map(({ fileName }) => fileName)).toEqual(['source/a.json']);
+    expect((await run()).files.map(({ fileName, status }) => [fileName, status])).toEqual([
+      ['source/a.json', 'new'],
+      ['source/link.json', 'refused'],
+      ['source/loop', 'refused'],
+    ]);
     expect((await run(join(lake.source, 'link.json'))).files).toMatchObject([{ fileName: 'link.json', status: 'new' }]);
   });
 

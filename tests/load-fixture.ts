@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { lstatSync, readdirSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -116,6 +117,43 @@ export async function zipOf(
   }
   zip.end();
   return buffer(zip.outputStream);
+}
+
+export const GOOD = 'Streaming_History_Audio_2024_1.json';
+
+/** A good export of two plays. */
+export const good = (values: Record<string, unknown> = {}): string =>
+  JSON.stringify([play(values), play({ ts: '2024-05-06T07:12:09Z' })]);
+
+/** Loads bad files beside a good one, which must always come through. */
+export async function loadBeside(lake: LoadFixture, files: Record<string, string | Uint8Array>): Promise<LoadResult> {
+  const result = await lake.load([await lake.give({ ...files, [GOOD]: good() })]);
+  expect(outcome(result, GOOD)).toMatchObject({ status: 'loaded', rows: 2, kind: 'export_extended' });
+  expect(result.accounts.read).toBe(result.accounts.new + result.accounts.duplicate + result.accounts.quarantined);
+  return result;
+}
+
+/** The most bytes that lay below a folder while the action ran, looked at every two milliseconds. */
+export async function peakBytes(folder: string, action: () => Promise<unknown>): Promise<number> {
+  let peak = 0;
+  const look = setInterval(() => {
+    peak = Math.max(peak, bytesBelow(folder));
+  }, 2);
+  try {
+    await action();
+  } finally {
+    clearInterval(look);
+  }
+  return peak;
+}
+
+function bytesBelow(folder: string): number {
+  let bytes = 0;
+  for (const name of readdirSync(folder, { recursive: true }) as string[]) {
+    const found = lstatSync(join(folder, name), { throwIfNoEntry: false });
+    if (found?.isFile()) bytes += found.size;
+  }
+  return bytes;
 }
 
 /** Every name below a folder, hidden ones too. */

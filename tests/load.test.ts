@@ -5,24 +5,23 @@ import { gzipSync } from 'node:zlib';
 import { extract } from '../jobs/extract.ts';
 import type { LakeStore } from '../jobs/lake/store.ts';
 import { createPseudonyms } from '../jobs/sources/personal-fields.ts';
-import { type LoadFixture, namesBelow, openLoadFixture, outcome, play, zipOf } from './load-fixture.ts';
+import {
+  GOOD,
+  good,
+  type LoadFixture,
+  loadBeside,
+  namesBelow,
+  openLoadFixture,
+  outcome,
+  play,
+  zipOf,
+} from './load-fixture.ts';
 
 let lake: LoadFixture;
 beforeEach(async () => {
   lake = await openLoadFixture();
 });
 afterEach(() => lake.close());
-
-const GOOD = 'Streaming_History_Audio_2024_1.json';
-const good = (values = {}) => JSON.stringify([play(values), play({ ts: '2024-05-06T07:12:09Z' })]);
-
-/** Loads bad files beside a good one, which must always come through. */
-async function loadBeside(files: Record<string, string | Uint8Array>) {
-  const result = await lake.load([await lake.give({ ...files, [GOOD]: good() })]);
-  expect(outcome(result, GOOD)).toMatchObject({ status: 'loaded', rows: 2, kind: 'export_extended' });
-  expect(result.accounts.read).toBe(result.accounts.new + result.accounts.duplicate + result.accounts.quarantined);
-  return result;
-}
 
 describe('a bad file costs only itself, and is quarantined with its place', () => {
   it.each([
@@ -40,7 +39,7 @@ describe('a bad file costs only itself, and is quarantined with its place', () =
     ['F33', 'with a row that is no object', '[{"ts":"a","ms_played":1},7]', 'row_not_object', 26],
   ])('%s: a file %s', async (_row, name, content, code, byte) => {
     const bad = `Streaming_History_Audio_2023_${name.replace(/\W/g, '')}.json`;
-    const result = await loadBeside({ [bad]: content });
+    const result = await loadBeside(lake, { [bad]: content });
     expect(outcome(result, bad)).toMatchObject({ status: 'refused', code, reason: expect.any(String) });
     expect(result).toMatchObject({ exit: 'data', accounts: { read: 2, new: 1, duplicate: 0, quarantined: 1 } });
     const sha256 = createHash('sha256').update(content).digest('hex');
@@ -49,7 +48,7 @@ describe('a bad file costs only itself, and is quarantined with its place', () =
   });
 
   it('F19, F20: UTF-16 and bytes that are not UTF-8 are named, a byte order mark is accepted', async () => {
-    const result = await loadBeside({
+    const result = await loadBeside(lake, {
       'a.json': Buffer.from(`\ufeff${good()}`, 'utf16le'),
       'b.json': Buffer.concat([Buffer.from('[{"ts":"'), Buffer.of(0xff), Buffer.from('"}]')]),
       'c.json': `\ufeff${good({ platform: 'mark' })}`,
@@ -67,7 +66,7 @@ describe('a bad file costs only itself, and is quarantined with its place', () =
   });
 
   it('F23: an empty list of plays is 0 rows, and any other empty list is nothing to load', async () => {
-    const result = await loadBeside({ 'Streaming_History_Audio_2020_0.json': '[]', 'x.json': '[]' });
+    const result = await loadBeside(lake, { 'Streaming_History_Audio_2020_0.json': '[]', 'x.json': '[]' });
     expect(outcome(result, 'Streaming_History_Audio_2020_0.json')).toMatchObject({ status: 'loaded', rows: 0 });
     expect(outcome(result, 'x.json')).toMatchObject({ status: 'ignored' });
     expect(result.exit).toBe('ok');
@@ -75,7 +74,7 @@ describe('a bad file costs only itself, and is quarantined with its place', () =
 
   it('a file of a kind nobody knows is refused, and a damaged gzip', async () => {
     const whole = gzipSync(good({ platform: 'packed' }));
-    const result = await loadBeside({
+    const result = await loadBeside(lake, {
       'notes.csv': 'a,b\n1,2\n',
       'blob.bin': Buffer.of(0, 1, 2, 3, 4, 5),
       'x.json.gz': whole.subarray(0, -12),
@@ -96,7 +95,7 @@ describe('a bad file costs only itself, and is quarantined with its place', () =
       nested: { user_agent: 'canary' },
       'ta"g': "it's",
     };
-    const result = await loadBeside({ 'new.json': JSON.stringify([play(values), play()]) });
+    const result = await loadBeside(lake, { 'new.json': JSON.stringify([play(values), play()]) });
     expect(outcome(result, 'new.json')).toMatchObject({ status: 'loaded', rows: 2 });
     const rows = await lake.query('select row_number, extra from bronze.export_extended where extra is not null');
     expect(rows.map(([row, extra]) => [row, JSON.parse(String(extra))])).toEqual([
@@ -112,7 +111,7 @@ describe('a bad file costs only itself, and is quarantined with its place', () =
       user_agent_decrypted: 'canary',
       skipped: null,
     };
-    const result = await loadBeside({ 'endsong_0.json': JSON.stringify([old]) });
+    const result = await loadBeside(lake, { 'endsong_0.json': JSON.stringify([old]) });
     expect(outcome(result, 'endsong_0.json')).toMatchObject({ status: 'loaded', kind: 'export_extended' });
     expect(await lake.query('select extra, skipped from bronze.export_extended where skipped is null')).toEqual([
       [null, null],
@@ -122,7 +121,7 @@ describe('a bad file costs only itself, and is quarantined with its place', () =
   it('F24: a text of 200 MiB is refused, in bounded memory', async () => {
     const huge = Buffer.alloc(200 * 1024 ** 2, 'x');
     huge.write('[{"ts":"');
-    expect(outcome(await loadBeside({ 'huge.json': huge }), 'huge.json')).toMatchObject({
+    expect(outcome(await loadBeside(lake, { 'huge.json': huge }), 'huge.json')).toMatchObject({
       status: 'refused',
       code: 'json_row_too_large',
     });
@@ -352,7 +351,7 @@ describe('archives', () => {
 
   it('F16: a cut archive is refused as a whole, and no other file', async () => {
     const zip = await zipOf({ [GOOD]: good({ platform: 'zip' }) });
-    const result = await loadBeside({
+    const result = await loadBeside(lake, {
       'cut.zip': zip.subarray(0, zip.length - 30),
       'noise.zip': Buffer.concat([Buffer.from('PK\u0003\u0004'), Buffer.alloc(100, 7)]),
     });
@@ -557,14 +556,18 @@ describe('faults while loading', () => {
     expect(await lake.query('select count(*) from bronze.export_extended')).toEqual([[6n]]);
   });
 
-  it('a missing path is a mistake of the caller, a broken link in a folder is passed over', async () => {
+  it('a missing path is a mistake of the caller, a link in a folder is named and not followed', async () => {
     await expect(lake.load([join(lake.source, 'nowhere')])).rejects.toMatchObject({
       code: 'input_missing',
       exit: 'usage',
     });
     await symlink(join(lake.source, 'nowhere'), join(lake.source, 'broken'));
     await symlink(lake.source, join(lake.source, 'loop'));
-    expect((await loadBeside({})).files).toHaveLength(1);
+    const result = await loadBeside(lake, {});
+    expect(result.files.slice(1).map(({ fileName, code }) => [fileName, code])).toEqual([
+      ['source/broken', 'input_link'],
+      ['source/loop', 'input_link'],
+    ]);
   });
 
   it('stops between files when it is asked to, keeps what is done, and says 75', async () => {

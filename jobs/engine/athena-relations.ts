@@ -8,6 +8,7 @@ import {
   type LakeState,
   type OutputFile,
   objectsOf,
+  objectsOfFiles,
   readBronzeIndex,
   readSilverFiles,
   type SilverFile,
@@ -63,7 +64,7 @@ export async function sourceRelation(
   const files: (OutputFile & Partial<Pick<SilverFile, 'partition'>>)[] =
     layer === 'silver'
       ? await readSilverFiles(store, state, table)
-      : (await readBronzeIndex(store, state)).filter((file) => file.table === table && file.rows > 0);
+      : objectsOfFiles((await readBronzeIndex(store, state)).filter((file) => file.table === table && file.rows > 0));
   const columns = [...contract.columns, ...contract.partition].map(({ name, type }) => ({ name, type }));
   if (files.length === 0) return { text: emptyRelation(columns), columns };
   if (isExact) await refuseAltered(places, contract);

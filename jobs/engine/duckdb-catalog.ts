@@ -2,10 +2,10 @@ import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { type Contract, readContracts } from '../lake/contracts.ts';
 import { silverPathPattern, type Target } from '../lake/keys.ts';
-import { type LakeState, type OutputFile, readBronzeIndex, readSilverFiles } from '../lake/manifest.ts';
+import { type LakeState, type OutputFile, objectsOfFiles, readBronzeIndex, readSilverFiles } from '../lake/manifest.ts';
 import type { LakeStore } from '../lake/store.ts';
 import { CHECK_RESULT_COLUMNS, CHECK_RESULTS } from './check-results.ts';
-import { literalPath, quoteName, quoteText } from './embedded.ts';
+import { JSON_FILES_AT_ONCE, literalPath, quoteName, quoteText } from './embedded.ts';
 import type { DeclaredColumn, Schema } from './index.ts';
 
 /** A table of a catalog: the select behind its view, and the objects that the select reads. */
@@ -30,7 +30,7 @@ export async function catalogTables(store: LakeStore, root: string, state: LakeS
   for (const contract of readContracts()) {
     const files =
       contract.layer === 'bronze'
-        ? (bronze.get(contract.table) ?? []).filter((file) => file.rows > 0)
+        ? objectsOfFiles(bronze.get(contract.table) ?? []).filter((file) => file.rows > 0)
         : await readSilverFiles(store, state, contract.table);
     const columns = [...contract.columns, ...contract.partition];
     tables.push({
@@ -69,10 +69,21 @@ function selectOf(contract: Contract, root: string, files: readonly OutputFile[]
   if (files.length === 0) return emptySelect([...contract.columns, ...contract.partition], 'false');
   const columns = contract.columns.map(({ name }) => quoteName(name));
   if (contract.format === 'json') {
-    return `select ${columns.join(', ')} from ${readJson(root, files, 'newline_delimited', contract.columns)}`;
+    return batchesOf(files)
+      .map((some) => `select ${columns.join(', ')} from ${readJson(root, some, 'newline_delimited', contract.columns)}`)
+      .join('\nunion all\n');
   }
   const partitions = contract.partition.map((_, index) => partitionColumn(contract, index));
   return `select ${[...columns, ...partitions].join(', ')} from read_parquet(${pathList(root, files)}, filename = true)`;
+}
+
+/** A scan of JSON holds memory for each of its files until it ends: 1,200 files of one line need more than 256 MiB. */
+function batchesOf(files: readonly OutputFile[]): (readonly OutputFile[])[] {
+  const batches: (readonly OutputFile[])[] = [];
+  for (let start = 0; start < files.length; start += JSON_FILES_AT_ONCE) {
+    batches.push(files.slice(start, start + JSON_FILES_AT_ONCE));
+  }
+  return batches;
 }
 
 /** Filters on it skip whole files (measured: 1 of 2,000 read). */

@@ -3,7 +3,8 @@
  *
  *     landing/<sha256>/<name>                            inbox: bytes as received
  *     bronze/<table>/<sha256>.<parquet|json>             immutable, named by the content of the file it came from (what a removal has
- *                                                        left of such a file: by its own content)
+ *                                                        left of such a file, and the list of what one load has refused: by
+ *                                                        their own content)
  *     silver/<table>/v/[<partition>=<value>/...]<sha256>/part-0.parquet
  *                                                        immutable, named by its own content; a partition is the object that the newest
  *                                                        manifest names for it, the rest are older versions. `v/` keeps them out of the

@@ -40,7 +40,10 @@ export interface SilverFile extends OutputFile {
   partition: PartitionValues;
 }
 
-/** One file that was loaded: the entry of the bronze index. Grain: content hash. */
+/**
+ * One file that was loaded or refused: the entry of the bronze index. Grain: content hash. Files that one load has refused share one
+ * object: each counts one row of it, and `bytes` and `sha256` are those of the whole object (see `objectsOfFiles`).
+ */
 export interface BronzeFile extends OutputFile {
   /** Bronze table (a contract's name). */
   table: string;
@@ -260,6 +263,17 @@ export async function getState<T>(store: LakeStore, key: string): Promise<T> {
 export async function readBronzeIndex(store: LakeStore, state: LakeState): Promise<BronzeFile[]> {
   const segments = await Promise.all(state.bronze.map((key) => getState<BronzeFile[]>(store, key)));
   return segments.flat().sort((a, b) => a.sequence - b.sequence || (a.sourceKey < b.sourceKey ? -1 : 1));
+}
+
+/** The objects that these files lie in, each once and with all its rows, in the order of the files. */
+export function objectsOfFiles(files: readonly BronzeFile[]): OutputFile[] {
+  const objects = new Map<string, OutputFile>();
+  for (const { key, rows, bytes, sha256 } of files) {
+    const there = objects.get(key);
+    if (there === undefined) objects.set(key, { key, rows, bytes, sha256 });
+    else there.rows += rows;
+  }
+  return [...objects.values()];
 }
 
 /** Segments are merged when there are more than this, so that reading the index stays a few requests. */

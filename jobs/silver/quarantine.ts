@@ -1,6 +1,7 @@
-import { quoteText } from '../engine/embedded.ts';
+import { JSON_FILES_AT_ONCE, quoteText } from '../engine/embedded.ts';
 import { JobError } from '../errors.ts';
 import { contractOf } from '../lake/contracts.ts';
+import type { BronzeFile } from '../lake/manifest.ts';
 import { type Build, isWholeRebuild } from './build.ts';
 import { type StagedPartition, stagePartitions } from './partition.ts';
 import { addRefusals, dropLifted } from './refusals.ts';
@@ -32,18 +33,11 @@ export async function buildQuarantine(
 ): Promise<StagedPartition[]> {
   const { db, effects, index } = build;
   const isJudged = (file: (typeof index)[number]): boolean => build.isNew(file) || isWholeRebuild(build);
-  const refusedFiles = await localBronze(
-    effects.store,
+  const names = contractOf('silver', TABLE).columns.map(({ name }) => name);
+  await addRefusedFiles(
+    build,
     index.filter((file) => file.table === 'refused' && isJudged(file) && !build.refusals.byKey.has(file.key)),
   );
-  const names = contractOf('silver', TABLE).columns.map(({ name }) => name);
-  if (refusedFiles.length > 0) {
-    const list = refusedFiles.map(({ path }) => quoteText(path)).join(', ');
-    await db.run(
-      `insert into refused_rows select ${names.join(', ')}
-       from read_json([${list}], format = 'newline_delimited', columns = {${columns().join(', ')}})`,
-    );
-  }
   await addRefusals(build, index.filter(isJudged));
   const [found] = await db.rows<{ n: bigint }>('select count(*) as n from refused_rows');
   if ((found?.n ?? 0n) === 0n && !isWholeRebuild(build) && build.refusals.triedAgain.size === 0) return [];
@@ -81,6 +75,20 @@ export async function buildQuarantine(
   for (const { partition } of build.committed.get(TABLE) ?? []) wanted.add(String(partition.loaded_on));
   const partitions = [...wanted].sort().map((date) => ({ loaded_on: date }));
   return stagePartitions(db, TABLE, 'select * from quarantine', partitions, effects.scratch);
+}
+
+/** Adds the rows about files that `load` has refused: a bounded number of objects with each statement. */
+async function addRefusedFiles({ db, effects }: Build, files: readonly BronzeFile[]): Promise<void> {
+  const objects = [...new Map(files.map((file) => [file.key, file])).values()];
+  const names = contractOf('silver', TABLE).columns.map(({ name }) => name);
+  for (let start = 0; start < objects.length; start += JSON_FILES_AT_ONCE) {
+    const local = await localBronze(effects.store, objects.slice(start, start + JSON_FILES_AT_ONCE));
+    await db.run(
+      `insert into refused_rows select ${names.join(', ')}
+       from read_json([${local.map(({ path }) => quoteText(path)).join(', ')}],
+         format = 'newline_delimited', columns = {${columns().join(', ')}})`,
+    );
+  }
 }
 
 /** Rows that this run refused, by file and by code; only of files that are new. */

@@ -1,5 +1,5 @@
 import { type Embedded, quoteText } from '../engine/embedded.ts';
-import type { BronzeFile, SilverFile } from '../lake/manifest.ts';
+import { type BronzeFile, objectsOfFiles, type SilverFile } from '../lake/manifest.ts';
 import { sqlTimestamp } from './months.ts';
 import { type StagedPartition, stagePartitions } from './partition.ts';
 import { isReadable } from './relations.ts';
@@ -54,7 +54,7 @@ export async function buildStatistics(
     const old = files.filter((file) => file.sequence <= options.transformedThrough);
     const isChanged = old.length < files.length;
     const before = isChanged ? sum(old, 'rows') : (known.get(`bronze.${table}`) ?? 0);
-    add('bronze', table, sum(files, 'rows'), sum(files, 'bytes'), 'cast(null as timestamp)', before);
+    add('bronze', table, sum(files, 'rows'), sum(objectsOfFiles(files), 'bytes'), 'cast(null as timestamp)', before);
   }
   for (const { table, before, after } of options.lists) {
     const isChanged = JSON.stringify(before) !== JSON.stringify(after);

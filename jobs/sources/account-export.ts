@@ -23,7 +23,7 @@ export const EXTENDED_EXPORT: RowSource = {
   isList: true,
   keyOf: (column) => column,
   // An offline play may lie long before the moment it was reported.
-  daysSql: `select unnest([${INSTANT_SQL('ts')}, ${epochSql('offline_timestamp')}, ${epochSql('offline_timestamp')} + to_milliseconds(least(coalesce(try_cast(ms_played as bigint), 0), 86400000))]) as moment`,
+  daysSql: `select unnest([${INSTANT_SQL('ts')}, ${epochSql('offline_timestamp')}, ${epochSql('offline_timestamp')} + to_milliseconds(greatest(least(coalesce(try_cast(ms_played as bigint), 0), 86400000), 0))]) as moment`,
   period: 'month',
 };
 

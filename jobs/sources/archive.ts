@@ -1,21 +1,26 @@
-import { createHash } from 'node:crypto';
-import { createReadStream, createWriteStream } from 'node:fs';
-import { Transform, type TransformCallback } from 'node:stream';
+import { closeSync, createWriteStream, fstatSync, openSync } from 'node:fs';
+import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { crc32, createGunzip } from 'node:zlib';
+import { crc32 } from 'node:zlib';
 import yauzl, { type Entry, type ZipFile } from 'yauzl';
 import { JobError } from '../errors.ts';
-import { isLitter } from './input-files.ts';
+import { INPUT_FLAGS, isLitter, otherThanFile } from './input-files.ts';
+import {
+  type Budget,
+  ENTRIES_MAX,
+  ENTRY_BYTES_MAX,
+  HEAD_BYTES,
+  nestedArchive,
+  openBudget,
+  RATIO_FREE_BYTES,
+  RATIO_MAX,
+  seeing,
+  UNPACKED_MODE,
+} from './packing.ts';
 
-/** Limits of what is unpacked: a real export is one archive of about 60 entries and 0.1 to 1 GiB, packed about 15:1. */
-const ENTRIES_MAX = 10_000;
-const ENTRY_BYTES_MAX = 2 * 1024 ** 3;
-const TOTAL_BYTES_MAX = 4 * 1024 ** 3;
-const RATIO_MAX = 200;
-/** Small files may pack better than that (a page of empty lists); they cannot hurt. */
-const RATIO_FREE_BYTES = 1024 ** 2;
 const NAME_BYTES_MAX = 1_024;
-const FILE_MODE = 0o600;
+/** Names and notes of all entries: they are held in memory. Real ones are under 10 KiB. */
+const DIRECTORY_BYTES_MAX = 32 * 1024 ** 2;
 /** Control characters, and what turns the direction of a line of text. */
 const UNPRINTABLE = /[\p{Cc}\p{Zl}\p{Zp}\u202a-\u202e\u2066-\u2069]/u;
 
@@ -25,6 +30,10 @@ export interface ArchiveEntry {
   name: string;
   refusal: JobError | undefined;
   bytes: number;
+  /** Bytes that it takes in the archive. */
+  packedBytes: number;
+  /** Its first bytes, without unpacking the rest. @throws `zip_entry_invalid` (65) */
+  head(): Promise<Buffer>;
   /** Writes the bytes to `target` (made only if absent) while their checksum is verified. @throws `zip_entry_invalid` (65) */
   unpack(target: string): Promise<void>;
 }
@@ -38,12 +47,13 @@ export interface Archive {
 /**
  * Opens a zip and reads its directory; nothing is unpacked yet.
  *
- * Refused as a whole: no or a broken directory (`zip_invalid`), more than 10,000 entries or 4 GiB (`zip_too_large`). Refused alone
+ * Refused as a whole: no or a broken directory (`zip_invalid`), more than 10,000 entries or 4 GiB (`zip_too_large`), entries that together
+ * unpack to more than 200 times the archive or share their bytes (`zip_bomb`). Refused alone
  * (`ArchiveEntry.refusal`): names that lead out of the archive, absolute, with a backslash, a drive, NUL or over 1 KiB (`zip_name`), names that stand
  * twice (`zip_duplicate_name`), encrypted (`zip_encrypted`), links and devices (`zip_not_a_file`), other methods than stored and deflated
  * (`zip_method`), over 2 GiB or packed denser than 200:1 (`zip_bomb`), archives in the archive (`zip_nested`). All are exit 65.
  */
-export async function openArchive(path: string): Promise<Archive> {
+export async function openArchive(path: string, budget: Budget = openBudget()): Promise<Archive> {
   const zip = await openZip(path);
   try {
     if (zip.entryCount > ENTRIES_MAX) {
@@ -53,22 +63,26 @@ export async function openArchive(path: string): Promise<Archive> {
     }
     const found = await readDirectory(zip);
     const total = found.reduce((sum, entry) => sum + entry.uncompressedSize, 0);
-    if (total > TOTAL_BYTES_MAX) {
+    if (total > budget.bytes) {
       throw new JobError('zip_too_large', 'data', `${total} bytes when unpacked, more than 4 GiB`, {
         hint: 'unpack it and give the folder',
       });
     }
     const names = new Map<string, number>();
     for (const entry of found) names.set(nameOf(entry), (names.get(nameOf(entry)) ?? 0) + 1);
-    const files = found.filter((entry) => {
-      const name = nameOf(entry);
-      return !name.endsWith('/') && (isUnsafe(name) || !name.split('/').some(isLitter));
-    });
+    const files = found
+      .filter((entry) => !nameOf(entry).endsWith('/') && !isLeftover(nameOf(entry)))
+      .map((entry) => ({ entry, refusal: refusalOf(entry, names.get(nameOf(entry)) ?? 1) }));
+    const readable = files.filter(({ refusal }) => refusal === undefined).map(({ entry }) => entry);
+    refuseBomb(readable, zip.fileSize);
+    budget.bytes -= readable.reduce((sum, entry) => sum + entry.uncompressedSize, 0);
     return {
-      entries: files.map((entry) => ({
+      entries: files.map(({ entry, refusal }) => ({
         name: printable(nameOf(entry)),
-        refusal: refusalOf(entry, names.get(nameOf(entry)) ?? 1),
+        refusal,
         bytes: entry.uncompressedSize,
+        packedBytes: entry.compressedSize,
+        head: () => readEntryHead(zip, entry),
         unpack: (target) => unpackEntry(zip, entry, target),
       })),
       close: () => zip.close(),
@@ -79,68 +93,38 @@ export async function openArchive(path: string): Promise<Archive> {
   }
 }
 
-/**
- * Unpacks a gzip file to `target`.
- *
- * @returns SHA-256 (hex) of the packed bytes
- * @throws `gzip_invalid`, `gzip_bomb` (65)
- */
-export async function unpackGzip(path: string, target: string): Promise<string> {
-  const hash = createHash('sha256');
-  let packed = 0;
-  const source = createReadStream(path, { highWaterMark: 1024 ** 2 });
-  const hashing = transform((chunk) => {
-    packed += chunk.length;
-    hash.update(chunk);
-  });
-  let unpacked = 0;
-  const limiting = transform((chunk) => {
-    unpacked += chunk.length;
-    if (unpacked > ENTRY_BYTES_MAX || (unpacked > RATIO_FREE_BYTES && unpacked > RATIO_MAX * Math.max(packed, 1))) {
-      throw new JobError('gzip_bomb', 'data', `packed denser than ${RATIO_MAX}:1 or over 2 GiB`, {
-        hint: 'unpack it yourself if you trust it',
-      });
-    }
-  });
-  try {
-    await pipeline(
-      source,
-      hashing,
-      createGunzip({ chunkSize: 256 * 1024 }),
-      limiting,
-      createWriteStream(target, { flags: 'wx', mode: FILE_MODE }),
-    );
-  } catch (error) {
-    const code = codeOf(error);
-    if (/^Z_|^ERR_TRAILING_JUNK/.test(code)) {
-      throw new JobError('gzip_invalid', 'data', `not a whole gzip file (${code})`, {
-        hint: 'download or copy it again',
-        cause: error,
-      });
-    }
-    throw error;
-  }
-  return hash.digest('hex');
-}
-
 function openZip(path: string): Promise<ZipFile> {
+  const fd = openSync(path, INPUT_FLAGS);
+  const other = otherThanFile('', fstatSync(fd));
+  if (other !== undefined) {
+    closeSync(fd);
+    throw other;
+  }
   return new Promise((resolve, reject) => {
     // Names are checked here, one by one: the library would refuse the whole archive for one bad name.
-    yauzl.open(
-      path,
-      { lazyEntries: true, autoClose: false, decodeStrings: false, validateEntrySizes: true },
-      (error, zip) => {
-        if (error) reject(invalid(error));
-        else resolve(zip);
-      },
-    );
+    const options = { lazyEntries: true, autoClose: false, decodeStrings: false, validateEntrySizes: true };
+    yauzl.fromFd(fd, options, (error, zip) => {
+      if (!error) return resolve(zip);
+      closeSync(fd);
+      reject(invalid(error));
+    });
   });
 }
 
 function readDirectory(zip: ZipFile): Promise<Entry[]> {
   return new Promise((resolve, reject) => {
     const entries: Entry[] = [];
+    let bytes = 0;
     zip.on('entry', (entry: Entry) => {
+      bytes += entry.fileNameLength + entry.extraFieldLength + entry.fileCommentLength;
+      if (bytes > DIRECTORY_BYTES_MAX) {
+        reject(
+          new JobError('zip_too_large', 'data', 'its names and notes alone take more than 32 MiB', {
+            hint: 'take the archive as Spotify made it',
+          }),
+        );
+        return;
+      }
       entries.push(entry);
       zip.readEntry();
     });
@@ -150,7 +134,19 @@ function readDirectory(zip: ZipFile): Promise<Entry[]> {
   });
 }
 
-function invalid(error: Error): JobError {
+/** Entries that are fine one by one may still be too much together: they may even lie over one another. */
+function refuseBomb(entries: readonly Entry[], archiveBytes: number): void {
+  const packed = entries.reduce((sum, entry) => sum + entry.compressedSize, 0);
+  const unpacked = entries.reduce((sum, entry) => sum + entry.uncompressedSize, 0);
+  if (packed <= archiveBytes && unpacked <= Math.max(RATIO_FREE_BYTES, RATIO_MAX * archiveBytes)) return;
+  throw new JobError('zip_bomb', 'data', `${unpacked} bytes packed into ${archiveBytes}`, {
+    hint: 'unpack it yourself if you trust it',
+  });
+}
+
+/** A failing disk is not a damaged archive. */
+function invalid(error: Error): Error {
+  if ('syscall' in error) return error;
   return new JobError('zip_invalid', 'data', `not a whole zip file: ${error.message}`, {
     hint: 'download it again',
     cause: error,
@@ -164,6 +160,11 @@ function nameOf(entry: Entry): string {
 
 function isPlain(raw: Buffer): boolean {
   return raw.every((byte) => byte < 128);
+}
+
+/** Whatever lies in a folder of a desktop system, whose names may hold what no other name may. */
+function isLeftover(name: string): boolean {
+  return !isUnsafe(name.replaceAll('\r', '')) && name.split('/').some(isLitter);
 }
 
 /** Names that lead out of the archive, that some system reads in its own way, or that cannot be a file's name. */
@@ -186,7 +187,7 @@ function refusalOf(entry: Entry, copies: number): JobError | undefined {
     return refuse(
       'zip_name',
       'its name leads out of the archive or cannot be a file name',
-      'take the archive as Spotify made it',
+      name.includes('\\') ? 'unpack it and give the folder' : 'take the archive as Spotify made it',
     );
   }
   if (copies > 1)
@@ -215,30 +216,37 @@ function refusalOf(entry: Entry, copies: number): JobError | undefined {
       'unpack it yourself if you trust it',
     );
   }
-  if (/\.(zip|7z|rar|tar|tgz)$/i.test(name))
-    return refuse('zip_nested', 'an archive inside an archive', 'unpack the outer one and give the folder');
-  return undefined;
+  return /\.(zip|7z|rar|tar|tgz)$/i.test(name) ? nestedArchive() : undefined;
+}
+
+function openEntry(zip: ZipFile, entry: Entry): Promise<Readable> {
+  return new Promise((resolve, reject) => {
+    zip.openReadStream(entry, (error, stream) => (error ? reject(error) : resolve(stream as Readable)));
+  });
+}
+
+async function readEntryHead(zip: ZipFile, entry: Entry): Promise<Buffer> {
+  return ofEntry(async () => {
+    const parts: Buffer[] = [];
+    let bytes = 0;
+    for await (const chunk of await openEntry(zip, entry)) {
+      parts.push(chunk as Buffer);
+      bytes += (chunk as Buffer).length;
+      if (bytes >= HEAD_BYTES) break;
+    }
+    return Buffer.concat(parts).subarray(0, HEAD_BYTES);
+  });
 }
 
 async function unpackEntry(zip: ZipFile, entry: Entry, target: string): Promise<void> {
   let sum = 0;
-  const summing = transform((chunk) => {
+  const summing = seeing((chunk) => {
     sum = crc32(chunk, sum);
   });
-  try {
-    const source = await new Promise<NodeJS.ReadableStream>((resolve, reject) => {
-      zip.openReadStream(entry, (error, stream) => (error ? reject(error) : resolve(stream)));
-    });
-    await pipeline(source, summing, createWriteStream(target, { flags: 'wx', mode: FILE_MODE }));
-  } catch (error) {
-    const isDisk = typeof error === 'object' && error !== null && 'syscall' in error;
-    if (isDisk || error instanceof JobError) throw error;
-    const reason = (error as Error).message;
-    throw new JobError('zip_entry_invalid', 'data', `cannot be unpacked: ${reason}`, {
-      hint: 'download the archive again',
-      cause: error,
-    });
-  }
+  await ofEntry(async () => {
+    const source = await openEntry(zip, entry);
+    await pipeline(source, summing, createWriteStream(target, { flags: 'wx', mode: UNPACKED_MODE }));
+  });
   if (sum !== entry.crc32) {
     throw new JobError('zip_entry_invalid', 'data', 'its checksum is wrong: the archive is damaged', {
       hint: 'download the archive again',
@@ -246,26 +254,20 @@ async function unpackEntry(zip: ZipFile, entry: Entry, target: string): Promise<
   }
 }
 
-function transform(see: (chunk: Buffer) => void): Transform {
-  return new Transform({
-    highWaterMark: 1024 ** 2,
-    transform(chunk: Buffer, _encoding: BufferEncoding, done: TransformCallback) {
-      try {
-        see(chunk);
-        done(null, chunk);
-      } catch (error) {
-        done(error as Error);
-      }
-    },
-  });
+/** What the library and zlib say of an entry is the entry's fault; what the system says is not. */
+async function ofEntry<T>(action: () => Promise<T>): Promise<T> {
+  try {
+    return await action();
+  } catch (error) {
+    if (error instanceof JobError || (typeof error === 'object' && error !== null && 'syscall' in error)) throw error;
+    throw new JobError('zip_entry_invalid', 'data', `cannot be unpacked: ${(error as Error).message}`, {
+      hint: 'download the archive again',
+      cause: error,
+    });
+  }
 }
 
 /** Without control characters, and not longer than a message can bear. */
 function printable(name: string): string {
   return name.replace(new RegExp(UNPRINTABLE, 'gu'), '?').slice(0, 200);
-}
-
-/** Not by class: errors of the platform's own streams may belong to another realm. */
-function codeOf(error: unknown): string {
-  return typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : '';
 }

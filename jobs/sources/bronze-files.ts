@@ -3,7 +3,7 @@ import { createReadStream } from 'node:fs';
 import { type Embedded, literalPath, quoteText } from '../engine/embedded.ts';
 import { JobError } from '../errors.ts';
 import { writeAnswers } from './api-answers.ts';
-import { duplicateColumn, readCsv } from './csv.ts';
+import { BATCH_CHARS_MAX, duplicateColumn, RECORD_CHARS_MAX, readCsv } from './csv.ts';
 import type { Recognised } from './examine.ts';
 import { periodsOfRows, writeRows } from './json-rows.ts';
 import type { JsonScan } from './json-scanner.ts';
@@ -175,6 +175,9 @@ async function writeCsvRows(
     keys: new Map(keys.map((key) => [key, rows])),
     firstOtherRow: undefined,
     ...{ hasBreakInValue: false, hasLongNumber: false, hasBom: false, bytes: 0 },
+    // What the reader lets pass: it has refused larger ones.
+    largestRow: { bytes: RECORD_CHARS_MAX, row: 1, byte: 0 },
+    largestBatch: { bytes: BATCH_CHARS_MAX, row: 1, byte: 0 },
   };
   await writeRows(engine, kind, scan, scratch, source.sha256, output, pseudonymSql);
   const periods = await periodsOfRows(engine, kind, output);

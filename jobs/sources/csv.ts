@@ -5,7 +5,10 @@ import type { RowSource } from './json-rows.ts';
 import { isPersonalValue } from './personal-fields.ts';
 
 /** A CSV record longer than this is not one of the known files (their records are under 2 KiB). */
-const RECORD_CHARS_MAX = 1024 ** 2;
+export const RECORD_CHARS_MAX = 256 * 1024;
+/** As many records as the engine holds at once, and the characters that they may have together. */
+const BATCH_RECORDS = 2_048;
+export const BATCH_CHARS_MAX = 8 * 1024 ** 2;
 const COLUMNS_MAX = 1_000;
 
 export type CsvEncoding = 'utf-8' | 'windows-1252';
@@ -199,7 +202,7 @@ function isCsvError(error: unknown): error is Error & { code: string } {
 /**
  * Every record after the header: column (as the header's `names` spell it) to text value, as given. Bounded memory.
  *
- * @throws `csv_malformed`, `csv_duplicate_column` (65) with the row (1-based, header and note not counted)
+ * @throws `csv_malformed`, `csv_duplicate_column`, `csv_rows_too_large` (65) with the row (1-based, header and note not counted)
  */
 export async function* readCsv(
   path: string,
@@ -208,6 +211,7 @@ export async function* readCsv(
 ): AsyncGenerator<Record<string, string>> {
   if (new Set(header).size !== header.length || header.length > COLUMNS_MAX) throw duplicateColumn();
   let row = 0;
+  const refuseLarge = largeBatches();
   const source = records(path, encoding, { delimiter, from: headerLine + 1, isLenient: false });
   try {
     for await (const record of source) {
@@ -218,6 +222,7 @@ export async function* readCsv(
           place: { row },
         });
       }
+      refuseLarge(record, row);
       yield Object.fromEntries(header.map((name, index) => [name, record[index] ?? '']));
     }
   } catch (error) {
@@ -228,6 +233,22 @@ export async function* readCsv(
       cause: error,
     });
   }
+}
+
+/** Adds up the last records, and refuses what the engine and every later job could not hold in memory. */
+function largeBatches(): (record: readonly string[], row: number) => void {
+  const sizes = new Float64Array(BATCH_RECORDS);
+  let chars = 0;
+  return (record, row) => {
+    const size = record.reduce((sum, value) => sum + value.length, 0);
+    chars += size - sizes[row % BATCH_RECORDS]!;
+    sizes[row % BATCH_RECORDS] = size;
+    if (chars <= BATCH_CHARS_MAX) return;
+    throw new JobError('csv_rows_too_large', 'data', '2,048 records that take more than 8 MiB', {
+      hint: 'this is not a file of a known kind',
+      place: { row },
+    });
+  };
 }
 
 async function* records(

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
-import { type FileHandle, open } from 'node:fs/promises';
-import { isErrno, JobError } from '../errors.ts';
+import type { FileHandle } from 'node:fs/promises';
+import { JobError } from '../errors.ts';
 import { ACCOUNT_EXPORT, EXTENDED_EXPORT } from './account-export.ts';
 import { CHARTS_SHAPES } from './charts-csv.ts';
 import { type ChartPlace, type CsvEncoding, type CsvHeader, type CsvShape, recogniseCsv, shownColumns } from './csv.ts';
-import { inputDenied } from './input-files.ts';
+import { openInput } from './input-files.ts';
 import { type RowSource, rowSourceOf } from './json-rows.ts';
 import { createJsonScanner, JSON_ROW_BYTES_MAX, type JsonScan } from './json-scanner.ts';
 import { LISTENING_EVENTS } from './listening-events.ts';
@@ -151,14 +151,4 @@ function unknownKind(seen = ''): JobError {
   return new JobError('kind_unknown', 'data', `none of the kinds of files that are known${seen}`, {
     hint: 'see docs/your-data.md for what can be loaded',
   });
-}
-
-async function openInput(path: string, name: string): Promise<FileHandle> {
-  try {
-    return await open(path, 'r');
-  } catch (error) {
-    if (isErrno(error, 'ENOENT', 'EACCES', 'EPERM', 'EISDIR', 'EIO', 'ELOOP', 'ENAMETOOLONG'))
-      throw inputDenied(name, error);
-    throw error;
-  }
 }

@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
-import type { Dirent, Stats } from 'node:fs';
-import { readdir, stat } from 'node:fs/promises';
+import { constants, type Dirent, type Stats } from 'node:fs';
+import { type FileHandle, open, readdir, realpath, stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { isErrno, JobError } from '../errors.ts';
 
@@ -20,8 +20,11 @@ export interface UnreadableInput {
 const FILES_MAX = 100_000;
 const FOLDER_DEPTH_MAX = 32;
 
-/** Left by desktop systems in folders and archives; never somebody's data. */
-const LITTER = /^(\..*|__MACOSX|Thumbs\.db|desktop\.ini)$/i;
+/** Left by desktop systems in folders and archives; never somebody's data. The name of macOS's icons ends with a carriage return. */
+const LITTER = /^(\..*|__MACOSX|Thumbs\.db|desktop\.ini|Icon\r)$/i;
+
+/** How an input is opened: where somebody has put a FIFO in its place, without waiting for a writer. */
+export const INPUT_FLAGS = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
 
 /** True for hidden files and for what desktop systems leave behind. */
 export function isLitter(name: string): boolean {
@@ -29,8 +32,9 @@ export function isLitter(name: string): boolean {
 }
 
 /**
- * Every file under the given files and folders, in name order. Hidden files and desktop litter are passed over; a symbolic link is
- * followed only where it was given itself, so that a walk cannot loop.
+ * Every file under the given files and folders, in name order. Hidden files and desktop litter are passed over. A symbolic link is
+ * followed only where it was given itself, so that a walk cannot loop or leave the folder; other links, FIFOs, sockets and devices are
+ * named as unreadable and never opened.
  *
  * @throws `input_missing` (64) for a given path that is not there, `input_too_many` (64) beyond 100,000 files
  */
@@ -39,9 +43,10 @@ export async function* walkInputs(paths: readonly string[]): AsyncGenerator<Inpu
   const given = await Promise.all(paths.map(async (path) => ({ path: resolve(path), stats: await statOfGiven(path) })));
   for (const { path, stats } of given) {
     const name = basename(path);
+    const other = stats.isDirectory() ? undefined : otherThanFile(name, stats);
     if (stats.isDirectory()) yield* walkFolder(path, name, 1, counter);
-    else if (stats.isFile()) yield { path, name };
-    else yield { name, error: notAFile(name) };
+    else if (other === undefined) yield { path: await realPathOf(path), name };
+    else yield { name, error: other };
   }
 }
 
@@ -90,14 +95,15 @@ async function* walkFolder(
         });
         yield { name: child.name, error };
       }
-    } else if (entry.isFile()) {
+    } else {
       counter.files += 1;
       if (counter.files > FILES_MAX) {
         throw new JobError('input_too_many', 'usage', `more than ${FILES_MAX} files under ${name}`, {
           hint: 'give the folder of the export itself',
         });
       }
-      yield child;
+      const other = otherThanFile(child.name, entry);
+      yield other === undefined ? child : { name: child.name, error: other };
     }
   }
 }
@@ -117,9 +123,44 @@ export function inputDenied(name: string, cause: unknown): JobError {
   return new JobError('input_denied', 'data', message, { hint: 'check its rights', place, cause });
 }
 
-function notAFile(name: string): JobError {
-  return new JobError('input_not_a_file', 'data', 'neither a file nor a folder', {
-    hint: 'give a file, a folder or a zip',
-    place: { file: name },
-  });
+/** Why this is not read: a link (`input_link`), or a FIFO, a socket, a device (`input_not_a_file`); undefined for a regular file. */
+export function otherThanFile(
+  name: string,
+  stats: { isFile(): boolean; isSymbolicLink(): boolean },
+): JobError | undefined {
+  if (stats.isFile()) return undefined;
+  const [code, message, hint] = stats.isSymbolicLink()
+    ? ['input_link', 'a link, which is not followed', 'give what it points to']
+    : ['input_not_a_file', 'neither a file nor a folder', 'give a file, a folder or a zip'];
+  return new JobError(code!, 'data', message!, { hint: hint!, place: { file: name } });
+}
+
+/**
+ * Opens a regular file for reading.
+ *
+ * @throws `input_denied`, `input_not_a_file` (65); `file_changed` (75) where it is gone
+ */
+export async function openInput(path: string, name: string): Promise<FileHandle> {
+  let handle: FileHandle;
+  try {
+    handle = await open(path, INPUT_FLAGS);
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'EACCES', 'EPERM', 'EISDIR', 'EIO', 'ELOOP', 'ENAMETOOLONG', 'ENXIO', 'ENODEV'))
+      throw inputDenied(name, error);
+    throw error;
+  }
+  const other = otherThanFile(name, await handle.stat());
+  if (other === undefined) return handle;
+  await handle.close();
+  throw other;
+}
+
+/** Given files may be links; what follows looks at the file itself. One that is gone is found to be gone when it is read. */
+async function realPathOf(path: string): Promise<string> {
+  try {
+    return await realpath(path);
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'ENOTDIR', 'EACCES', 'ELOOP')) return path;
+    throw error;
+  }
 }

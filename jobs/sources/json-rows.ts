@@ -1,7 +1,7 @@
 import { type Embedded, literalPath, quoteName, quoteText } from '../engine/embedded.ts';
 import { JobError } from '../errors.ts';
 import { contractOf } from '../lake/contracts.ts';
-import type { JsonScan } from './json-scanner.ts';
+import { JSON_BATCH_ROWS, type JsonScan } from './json-scanner.ts';
 import { monthsAround } from './periods.ts';
 import { isPersonalKey, PERSONAL_VALUE_PATTERN } from './personal-fields.ts';
 
@@ -29,8 +29,19 @@ export interface RowSource {
   period: 'month' | 'day';
 }
 
-/** A row group is built in memory: with the engine's default of four times this a file of 650 MB needs 445 MiB in all, so 235. Spotify's own files have 15,000 to 19,000 rows. */
+/**
+ * A row group is built in memory: with the engine's default of four times this a file of 650 MB needs 445 MiB in all, so 235. Spotify's own
+ * files have 15,000 to 19,000 rows.
+ */
 const ROW_GROUP_ROWS = 30_720;
+/** Where rows are large, a row group has fewer of them: about so many bytes of the file. */
+const ROW_GROUP_BYTES = 32 * 1024 ** 2;
+/**
+ * A row, and as many rows as the engine holds at once, at most. Real rows are under 2 KiB. Measured in 256 MiB: 2,048 rows of 16 KiB do not
+ * load, and three rows with a name of 7 MiB load and then stop every later run.
+ */
+const ROW_BYTES_MAX = 256 * 1024;
+const BATCH_BYTES_MAX = 8 * 1024 ** 2;
 /** Bronze columns that are not keys of the file. */
 const OWN_COLUMNS = new Set(['source_key', 'row_number', 'extra']);
 /** A key inside an unknown value that says the value is a person's. */
@@ -43,7 +54,7 @@ const UNKNOWN_KEYS_MAX = 200;
  *
  * @param name the file's name: decides only where there are no rows
  * @returns undefined where no source fits
- * @throws `schema_drift` when a required key is gone, `row_not_object`, `not_a_list`, `json_too_many_keys` (65)
+ * @throws `schema_drift` when a required key is gone, `row_not_object`, `not_a_list`, `json_row_too_large`, `json_rows_too_large` (65)
  */
 export function rowSourceOf(scan: JsonScan, name: string, sources: readonly RowSource[]): RowSource | undefined {
   if (scan.form === 'array' && scan.rows === 0)
@@ -74,7 +85,39 @@ export function rowSourceOf(scan: JsonScan, name: string, sources: readonly RowS
       hint: 'export or copy it again',
     });
   }
+  refuseLargeRows(scan);
   return source;
+}
+
+/** The engine holds a batch of rows in memory, and so does every later job: what cannot be held is refused here, once. */
+function refuseLargeRows({ largestRow, largestBatch, rows }: JsonScan): void {
+  const hint = 'take the file as Spotify made it';
+  if (largestRow.bytes > ROW_BYTES_MAX) {
+    const sizes = `${sizeOf(largestRow.bytes)}, more than ${sizeOf(ROW_BYTES_MAX)}`;
+    throw new JobError('json_row_too_large', 'data', `a row of ${sizes}`, {
+      hint,
+      place: { row: largestRow.row, byte: largestRow.byte },
+    });
+  }
+  if (largestBatch.bytes > BATCH_BYTES_MAX) {
+    const count = Math.min(rows, JSON_BATCH_ROWS).toLocaleString('en');
+    const sizes = `${sizeOf(largestBatch.bytes)}, more than ${sizeOf(BATCH_BYTES_MAX)}`;
+    throw new JobError('json_rows_too_large', 'data', `${count} rows that take ${sizes}`, {
+      hint,
+      place: { row: largestBatch.row, byte: largestBatch.byte },
+    });
+  }
+}
+
+function sizeOf(bytes: number): string {
+  const [size, unit] = bytes < 1024 ** 2 ? [bytes / 1024, 'KiB'] : [bytes / 1024 ** 2, 'MiB'];
+  return `${size.toLocaleString('en', { maximumFractionDigits: 1 })} ${unit}`;
+}
+
+/** Rows of a row group: whole batches of the engine, and at least one. */
+function rowGroupRows({ largestBatch }: JsonScan): number {
+  const batches = Math.floor(ROW_GROUP_BYTES / Math.max(1, largestBatch.bytes));
+  return Math.min(ROW_GROUP_ROWS, JSON_BATCH_ROWS * Math.max(1, batches));
 }
 
 /**
@@ -117,7 +160,7 @@ export async function writeRows(
     copy (
         select ${values.join(', ')}
         from read_json(${quoteText(literalPath(file))}, format = '${format}', columns = {${reads.join(', ')}}, compression = 'uncompressed')
-    ) to ${quoteText(output)} (format parquet, compression zstd, row_group_size ${ROW_GROUP_ROWS})`);
+    ) to ${quoteText(output)} (format parquet, compression zstd, row_group_size ${rowGroupRows(scan)})`);
   return Number(written?.Count);
 }
 

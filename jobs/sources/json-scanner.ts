@@ -8,8 +8,17 @@ import { firstInvalid, hasUtf8Mark, isUtf16, lastWholeCharacter } from './text-e
 export const JSON_DEPTH_MAX = 64;
 /** One row (element of the array, line, or the whole value). Real rows are under 2 KiB, real API responses under 1 MiB. */
 export const JSON_ROW_BYTES_MAX = 8 * 1024 * 1024;
+/** The engine reads and writes this many rows at once, and holds all of them in memory. */
+export const JSON_BATCH_ROWS = 2_048;
 /** A number with more characters than this may not survive as a double. */
 const SAFE_NUMBER_CHARS = 15;
+
+/** A part of a file: its first row (1-based), where that begins (0-based), and its size. */
+export interface JsonSpan {
+  row: number;
+  byte: number;
+  bytes: number;
+}
 
 /** What a whole, valid file is made of. */
 export interface JsonScan {
@@ -26,6 +35,10 @@ export interface JsonScan {
   hasLongNumber: boolean;
   hasBom: boolean;
   bytes: number;
+  /** The largest row. */
+  largestRow: JsonSpan;
+  /** The largest run of `JSON_BATCH_ROWS` rows (of all rows where there are fewer), with what lies between them. */
+  largestBatch: JsonSpan;
 }
 
 export interface JsonScanner {
@@ -52,6 +65,7 @@ export interface JsonScanner {
  * | nothing but white space | `file_empty` |
  * | deeper than 64 | `json_too_deep` |
  * | row over 8 MiB, more than 10,000 key names | `json_row_too_large`, `json_too_many_keys` |
+ * | NUL in a key | `json_key_nul`: the engine's statements cannot name it |
  * | integers beyond 2^53 | accepted; kept digit by digit, `hasLongNumber` says so |
  * | `[]` | accepted, 0 rows |
  *
@@ -101,6 +115,10 @@ class Scanner implements JsonScanner {
   #hasBreakSinceValue = true;
   #firstOtherRow: JsonScan['firstOtherRow'];
   readonly #names = new KeyNames(JSON_DEPTH_MAX);
+  /** Where the last rows start, by row number modulo the size of a batch. */
+  readonly #rowStarts = new Float64Array(JSON_BATCH_ROWS);
+  readonly #largestRow: JsonSpan = { row: 0, byte: 0, bytes: 0 };
+  readonly #largestBatch: JsonSpan = { row: 0, byte: 0, bytes: 0 };
 
   write(chunk: Uint8Array): void {
     if (chunk.length === 0) return;
@@ -128,6 +146,8 @@ class Scanner implements JsonScanner {
       hasLongNumber: this.#hasLongNumber,
       hasBom: this.#hasBom,
       bytes,
+      largestRow: this.#largestRow,
+      largestBatch: this.#largestBatch,
     };
   }
 
@@ -214,7 +234,7 @@ class Scanner implements JsonScanner {
           depth -= 1;
           expect = depth === 0 ? DONE : COMMA_OR_END;
           if (depth === rowDepth && this.#isInRow) {
-            this.#endRow(depth);
+            this.#endRow(depth, base + i + 1);
             end = limit;
           }
         } else throw this.#unexpected(b, i, stack[depth] === OBJECT ? 'a comma or }' : 'a comma or ]');
@@ -231,6 +251,10 @@ class Scanner implements JsonScanner {
           j = this.#endOfText(b, i, end);
           if (j < 0) break;
           const plain = plainKey(b, i, j);
+          if (plain.includes(0)) {
+            const key = JSON.stringify(Buffer.from(plain).toString('utf8').slice(0, 80));
+            throw this.#fault('json_key_nul', `the key ${key} holds NUL`, base + i, 'take it out, or export it again');
+          }
           id = names.idOf(plain, hashOf(plain));
           if (id >= 0) names.learn(depth, id);
         }
@@ -276,7 +300,7 @@ class Scanner implements JsonScanner {
         depth -= 1;
         expect = depth === 0 ? DONE : COMMA_OR_END;
         if (depth === rowDepth && this.#isInRow) {
-          this.#endRow(depth);
+          this.#endRow(depth, base + i + 1);
           end = limit;
         }
         i += 1;
@@ -340,7 +364,7 @@ class Scanner implements JsonScanner {
       }
       if (depth === rowDepth) {
         expect = depth === 0 ? DONE : COMMA_OR_END;
-        this.#endRow(depth);
+        this.#endRow(depth, base + i);
         end = limit;
       } else if (i < end && b[i] === 44) {
         expect = stack[depth] === OBJECT ? KEY : VALUE;
@@ -354,6 +378,7 @@ class Scanner implements JsonScanner {
   }
 
   #startRow(at: number, first: number): void {
+    this.#rowStarts[this.#rows % JSON_BATCH_ROWS] = at;
     this.#rows += 1;
     this.#rowStart = at;
     this.#isInRow = true;
@@ -361,8 +386,12 @@ class Scanner implements JsonScanner {
     if (first !== 123) this.#firstOtherRow ??= { row: this.#rows, byte: at };
   }
 
-  #endRow(depth: number): void {
+  /** @param at offset after the row's last byte */
+  #endRow(depth: number, at: number): void {
     this.#isInRow = false;
+    widen(this.#largestRow, this.#rows, this.#rowStart, at);
+    const first = Math.max(1, this.#rows - JSON_BATCH_ROWS + 1);
+    widen(this.#largestBatch, first, this.#rowStarts[(first - 1) % JSON_BATCH_ROWS] as number, at);
     if (depth === 0) this.#hasBreakSinceValue = false;
     if (this.#form === 'lines' && this.#hasBreakInValue) {
       throw this.#fault(
@@ -449,6 +478,13 @@ class Scanner implements JsonScanner {
       place: { byte, ...(this.#rows > 0 ? { row: this.#rows } : {}) },
     });
   }
+}
+
+function widen(span: JsonSpan, row: number, byte: number, end: number): void {
+  if (end - byte <= span.bytes) return;
+  span.row = row;
+  span.byte = byte;
+  span.bytes = end - byte;
 }
 
 /** A byte as a person can read it; never more than one character, so that no value of the file reaches a message. */

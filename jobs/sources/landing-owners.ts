@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { rm } from 'node:fs/promises';
+import { lstat, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Effects } from '../effects.ts';
 import { JobError } from '../errors.ts';
@@ -8,6 +8,7 @@ import type { BronzeFile } from '../lake/manifest.ts';
 import { openArchive } from './archive.ts';
 import { hashFile } from './bronze-files.ts';
 import { readHead } from './examine.ts';
+import { packingOf } from './packing.ts';
 
 /** A file that waits in landing, or was kept there, and the loaded (or refused) files that it is or holds. */
 export interface LandingFile {
@@ -25,6 +26,10 @@ export async function landingFiles(index: readonly BronzeFile[], effects: Effect
   for await (const { key } of store.list(PREFIX.landing)) {
     const name = landingName(key);
     const path = await store.localFile(key);
+    if (!(await lstat(path)).isFile()) {
+      files.push({ key, name, known: [] });
+      continue;
+    }
     const aside = join(scratch, 'landing-content');
     try {
       const hashes = await hashesIn(path, name, aside);
@@ -39,9 +44,8 @@ export async function landingFiles(index: readonly BronzeFile[], effects: Effect
 /** Hashes under which `load` knows the file: its own, and of an archive those of its files (or what stands for one that cannot be read). */
 async function hashesIn(path: string, name: string, aside: string): Promise<string[]> {
   const sha256 = await hashFile(path);
-  const head = (await readHead(path, name, 4)).toString('hex');
   try {
-    if (!head.startsWith('504b')) return [sha256];
+    if (packingOf(await readHead(path, name, 4))?.as !== 'zip') return [sha256];
     const archive = await openArchive(path);
     const hashes = [sha256];
     try {

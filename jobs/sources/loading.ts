@@ -3,13 +3,15 @@ import { copyFile, mkdtemp, realpath, rm, stat, symlink } from 'node:fs/promises
 import { dirname, join } from 'node:path';
 import type { Effects } from '../effects.ts';
 import { type Embedded, literalPath, openEmbedded } from '../engine/embedded.ts';
-import { describeError, JobError } from '../errors.ts';
+import { describeError, isErrno, JobError } from '../errors.ts';
 import { bronzeKey } from '../lake/keys.ts';
 import type { BronzeFile } from '../lake/manifest.ts';
 import type { LoadedFile } from '../load.ts';
 import { type BronzeDraft, hashFile, writeBronze } from './bronze-files.ts';
 import type { Recognised } from './examine.ts';
+import { faultOfFile, isWorthAnotherTry } from './file-faults.ts';
 import { createPseudonymSql, createPseudonyms } from './personal-fields.ts';
+import type { Refusal } from './refusals.ts';
 import { createApiReader } from './spotify-api.ts';
 
 /** A file that was examined and is to be written. */
@@ -28,20 +30,40 @@ export interface Loading {
   ignored(name: string, reason: string): LoadedFile;
   /** Not read at all: reported, but without a hash there is nothing to quarantine. */
   unreadable(name: string, error: JobError): LoadedFile;
-  refused(name: string, sha256: string, error: JobError): Promise<LoadedFile>;
+  refused(name: string, sha256: string, error: JobError): LoadedFile;
+  /** What an error says about the file of this name; undefined where it is not about the file (see `faultOfFile`). */
+  faultOf(error: unknown, name: string): JobError | undefined;
   /** Begins to write; resolves when there is room for the next one. The answer's status is final after `finish`. */
   start(file: ExaminedFile, recognised: Recognised): Promise<LoadedFile>;
   /** Waits for all that was started. @throws the first error that is not one file's own */
   finish(): Promise<void>;
   drafts(): Omit<BronzeFile, 'sequence'>[];
-  /** A path for a temporary file, which the next `start` or `close` removes. */
-  temporary(): string;
-  discard(path: string): Promise<void>;
+  /** Files that were refused for the first time. */
+  refusals(): Refusal[];
+  /** Gives the action a path for a temporary file, which is removed after it; where it was given to `start`, when it is written. */
+  withTemporary<T>(action: (path: string) => Promise<T>): Promise<T>;
   localFile(key: string): Promise<string>;
   hash(path: string): Promise<string>;
   /** Stops the engine and removes everything temporary. */
   close(): Promise<void>;
 }
+
+/** A file at work, and its answer. */
+interface Task {
+  file: ExaminedFile;
+  recognised: Recognised;
+  answer: LoadedFile;
+}
+
+type Paths = [staged: string, output: string, scratch: string];
+
+/** The answer about a file that is not what it was any more. */
+const CHANGED = {
+  status: 'changed',
+  rows: 0,
+  code: 'file_changed',
+  reason: 'it changed while it was read (run it again when it is complete)',
+} as const;
 
 /** Files written at the same time: one reads while the other waits for the disk; more only cost memory. */
 const WRITERS = 2;
@@ -53,10 +75,10 @@ export async function openLoading(options: {
   effects: Effects;
   given: readonly string[];
 }): Promise<Loading> {
-  const { store, config, scratch } = options.effects;
+  const { store, config, scratch, log } = options.effects;
   // Beside the lake's objects, so that what is finished is moved into place and not copied.
   const work = await mkdtemp(join(scratch, 'load-'));
-  const readable = [...new Set(await Promise.all([scratch, ...options.given].map(folderOf)))];
+  const readable = [...new Set((await Promise.all([scratch, ...options.given].map(folderOf))).flat())];
   const api = createApiReader(createPseudonyms(config.pseudonymKey));
   const pseudonymSql = createPseudonymSql(config.pseudonymKey);
   const rowsByHash = new Map<string, { rows: number; kind: string }>();
@@ -66,8 +88,13 @@ export async function openLoading(options: {
     else rowsByHash.set(file.sourceKey, { rows: file.readRows, kind: file.kind });
   }
   const drafts = new Map<string, Omit<BronzeFile, 'sequence'>>();
-  const engines: Promise<Embedded>[] = [];
-  const idle: Embedded[] = [];
+  const refusals = new Map<string, Refusal>();
+  let engines: Promise<Embedded>[] = [];
+  let idle: Embedded[] = [];
+  /** Temporary files that `start` has been given. */
+  const taken = new Set<string>();
+  /** Failed beside others, which may be why: each is tried once more alone. */
+  const again: Task[] = [];
   const running = new Set<Promise<void>>();
   let failure: { error: unknown } | undefined;
   /** Answers about content that is still being written: completed at the end. */
@@ -94,7 +121,19 @@ export async function openLoading(options: {
     return opened;
   }
 
-  async function refuse(name: string, sha256: string, error: JobError): Promise<LoadedFile> {
+  function throwFailure(): void {
+    if (failure !== undefined) throw failure.error;
+  }
+
+  async function closeEngines(): Promise<void> {
+    const opened = (await Promise.allSettled(engines)).flatMap((each) =>
+      each.status === 'fulfilled' ? [each.value] : [],
+    );
+    for (const engine of opened.reverse()) engine.close();
+    [engines, idle] = [[], []];
+  }
+
+  function refuse(name: string, sha256: string, error: JobError): LoadedFile {
     const { byte } = error.place;
     // The name and the place stand in columns of their own.
     const reason = describeError(
@@ -103,35 +142,9 @@ export async function openLoading(options: {
         place: { row: error.place.row, byte },
       }),
     );
-    const row = {
-      source: 'unknown',
-      file_name: name,
-      source_key: sha256,
-      row_number: 0,
-      byte_offset: byte ?? null,
-      code: error.code,
-      reason,
-      sample: null,
-    };
     const isRepeated = refusedBefore.has(sha256);
-    if (!isRepeated && !drafts.has(`refused/${sha256}`)) {
-      const key = bronzeKey('refused', sha256, 'json');
-      const body = `${JSON.stringify(row)}\n`;
-      await store.put(key, body, { ifAbsent: true });
-      const stored = await store.localFile(key);
-      drafts.set(`refused/${sha256}`, {
-        ...{ key, rows: 1, bytes: (await stat(stored)).size, sha256: await hashFile(stored) },
-        ...{
-          table: 'refused',
-          sourceKey: sha256,
-          fileName: name,
-          kind: 'refused',
-          userId: options.userId,
-          readRows: 1,
-          periods: [],
-        },
-      });
-    }
+    if (!isRepeated && !refusals.has(sha256))
+      refusals.set(sha256, { fileName: name, sourceKey: sha256, code: error.code, reason, byte });
     return {
       fileName: name,
       kind: 'unknown',
@@ -143,41 +156,55 @@ export async function openLoading(options: {
     };
   }
 
-  async function write(file: ExaminedFile, recognised: Recognised, answer: LoadedFile): Promise<void> {
+  /** @param isAlone nothing else is at work, so a failure is the file's own */
+  async function write(task: Task, isAlone: boolean): Promise<void> {
+    const { file, recognised, answer } = task;
     const engine = await acquire();
-    const staged = join(work, `${randomUUID()}.in`);
-    const output = join(work, `${randomUUID()}.out`);
-    const scratch = join(work, `${randomUUID()}.tmp`);
+    const [staged, output, scratch] = ['in', 'out', 'tmp'].map((end) => join(work, `${randomUUID()}.${end}`)) as Paths;
     try {
-      await stageFor(file.path, staged, readable);
       const source = { file: staged, name: file.name, sha256: file.sha256 };
-      const draft = await writeBronze(engine, api, recognised, source, output, scratch, pseudonymSql);
+      let draft: BronzeDraft;
+      try {
+        await stageFor(file.path, staged, readable);
+        draft = await writeBronze(engine, api, recognised, source, output, scratch, pseudonymSql);
+      } catch (error) {
+        const fault = faultOfFile(error, file.name, work, staged);
+        if (fault === undefined) throw error;
+        rowsByHash.delete(file.sha256);
+        if (fault.exit === 'tempfail' || !(await file.isSame())) Object.assign(answer, CHANGED);
+        else if (!isAlone && isWorthAnotherTry(error)) again.push(task);
+        else Object.assign(answer, refuse(file.name, file.sha256, fault));
+        if (fault.code === 'file_failed') log.error({ code: fault.code, stack: stackOf(error) }, 'a file failed');
+        return;
+      }
       if (!(await file.isSame())) {
-        Object.assign(answer, {
-          status: 'changed',
-          rows: 0,
-          code: 'file_changed',
-          reason: 'it changed while it was read (run it again when it is complete)',
-        });
+        Object.assign(answer, CHANGED);
         rowsByHash.delete(file.sha256);
         return;
       }
-      drafts.set(file.sha256, await putBronze(engine, file, draft, output));
+      drafts.set(file.sha256, await putBronze(file, draft, output));
       rowsByHash.set(file.sha256, { rows: draft.readRows, kind: draft.kind });
       Object.assign(answer, { rows: draft.readRows, kind: draft.kind });
-    } catch (error) {
-      if (!(error instanceof JobError && error.exit === 'data')) throw error;
-      rowsByHash.delete(file.sha256);
-      Object.assign(answer, await refuse(file.name, file.sha256, error));
     } finally {
       idle.push(engine);
       await Promise.all([staged, output, scratch].map((path) => rm(path, { force: true })));
-      if (file.path.startsWith(`${work}/`)) await rm(file.path, { force: true });
+      if (taken.has(file.path) && !again.includes(task)) await rm(file.path, { force: true });
     }
   }
 
+  /** An engine that has failed may be of no use any more, so each of them gets a new one. */
+  async function tryAgainAlone(): Promise<void> {
+    if (again.length === 0) return;
+    await Promise.all(running);
+    for (let task = again.shift(); task !== undefined; task = again.shift()) {
+      await closeEngines();
+      rowsByHash.set(task.file.sha256, { rows: 0, kind: 'unknown' });
+      await write(task, true);
+    }
+    await closeEngines();
+  }
+
   async function putBronze(
-    _engine: Embedded,
     file: ExaminedFile,
     draft: BronzeDraft,
     output: string,
@@ -226,36 +253,45 @@ export async function openLoading(options: {
       reason: describeError(new JobError(error.code, error.exit, error.message, { hint: error.hint ?? '' })),
     }),
     refused: refuse,
+    faultOf: (error, name) => faultOfFile(error, name, work),
     async start(file, recognised) {
       const answer: LoadedFile = { fileName: file.name, kind: 'unknown', rows: 0, status: 'loaded' };
+      if (file.path.startsWith(`${work}/`)) taken.add(file.path);
       while (running.size >= WRITERS) await Promise.race(running);
-      if (failure !== undefined) throw failure.error;
+      throwFailure();
+      await tryAgainAlone();
       // From here on the same content is known, so that a copy of the file in the same run is not written twice.
       rowsByHash.set(file.sha256, { rows: 0, kind: 'unknown' });
-      const task: Promise<void> = write(file, recognised, answer)
+      const writing: Promise<void> = write({ file, recognised, answer }, false)
         .catch((error: unknown) => {
           failure ??= { error };
         })
-        .finally(() => running.delete(task));
-      running.add(task);
+        .finally(() => running.delete(writing));
+      running.add(writing);
       return answer;
     },
     async finish() {
       await Promise.all(running);
-      if (failure !== undefined) throw failure.error;
+      throwFailure();
+      await tryAgainAlone();
+      throwFailure();
       for (const { answer, hashes } of unsettled) describe(answer, hashes);
     },
     drafts: () => [...drafts.values()],
-    temporary: () => join(work, `${randomUUID()}.file`),
-    discard: (path) => rm(path, { force: true }),
+    refusals: () => [...refusals.values()],
+    async withTemporary(action) {
+      const path = join(work, `${randomUUID()}.file`);
+      try {
+        return await action(path);
+      } finally {
+        if (!taken.has(path)) await rm(path, { force: true });
+      }
+    },
     localFile: (key) => store.localFile(key),
     hash: hashFile,
     async close() {
       await Promise.all(running);
-      const opened = (await Promise.allSettled(engines)).flatMap((each) =>
-        each.status === 'fulfilled' ? [each.value] : [],
-      );
-      for (const engine of opened.reverse()) engine.close();
+      await closeEngines();
       await rm(work, { recursive: true, force: true });
     },
   };
@@ -270,7 +306,17 @@ async function stageFor(path: string, staged: string, folders: readonly string[]
   else await copyFile(real, staged);
 }
 
-async function folderOf(path: string): Promise<string> {
-  const real = await realpath(path);
-  return (await stat(real)).isDirectory() ? real : dirname(real);
+/** The folder itself, or the one of a file; none where it is gone: then nothing of it will be read. */
+async function folderOf(path: string): Promise<string[]> {
+  try {
+    const real = await realpath(path);
+    return [(await stat(real)).isDirectory() ? real : dirname(real)];
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'ENOTDIR', 'EACCES', 'ELOOP')) return [];
+    throw error;
+  }
+}
+
+function stackOf(error: unknown): string | undefined {
+  return error instanceof Error ? error.stack : undefined;
 }
