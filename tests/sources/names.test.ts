@@ -36,7 +36,7 @@ it('a folder or an archive called after something else changes nothing of what i
     ['track', 2n],
     ['video', 3n],
   ]);
-  expect(await lake.query('select time_range from bronze.api_pages')).toEqual([[null]]);
+  expect(await lake.query('select distinct time_range from bronze.api_answers')).toEqual([[null]]);
 });
 
 it('data with one more ending is data, and a page of text is not', async () => {
