@@ -1,7 +1,7 @@
 /** Rows of every bronze table in which one value after the other is replaced by what no source should say. */
 import { account, extended, pages, playedItem, type TestFile } from './transform.lake.ts';
 
-/** JSON as it is to stand in a text of JSON, which JavaScript could not write: numbers beyond its own, halves of a surrogate pair. */
+/** JSON as it is to stand in a text of JSON, which JavaScript could not write: numbers beyond its own. */
 const raw = (json: string): string => `@raw:${json}:raw@`;
 const withRaw = (json: string): string =>
   json.replaceAll(/"@raw:(.*?):raw@"/g, (_, text: string) => JSON.parse(`"${text}"`));
@@ -59,7 +59,6 @@ const EXTREME_JSON: unknown[] = [
     '-0.0',
   ].map(raw),
   ...['10000000000', '10000000001', '100000000000', '10000000', '10000001', '2147483648', '0.5', '-1'].map(raw),
-  raw('"a\\ud800b"'),
   ...[null, true, {}, [], [1], [null], { id: {} }],
 ];
 
