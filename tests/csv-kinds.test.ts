@@ -308,6 +308,18 @@ describe('listening as CSV', () => {
   });
 });
 
+describe('plays without plays', () => {
+  it('a header without rows is a file without rows', async () => {
+    const { loaded, transformed } = await build({
+      'spotify_history.csv': 'spotify_track_uri,ts,platform,ms_played,track_name,artist_name\n',
+      'streams.csv': 'user_id,track_id,listen_time,username\n',
+      'tracks.csv': `id,name,artists,${FEATURES}\n`,
+    });
+    expect(loaded.files.map(({ status, rows }) => [status, rows])).toEqual(Array(3).fill(['loaded', 0]));
+    expect(transformed.accounts).toEqual({ read: 0, new: 0, duplicate: 0, quarantined: 0 });
+  });
+});
+
 describe('a header that is not known', () => {
   it('says what it looks like, what is missing or changes its meaning, and which columns it has', async () => {
     const result = await lake.load([
