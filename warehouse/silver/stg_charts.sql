@@ -21,16 +21,29 @@ source as (
 
 ),
 
+-- Only for the short lists whose rank is the place in the file: a window over all charts would hold them all.
+places as (
+
+    select
+        file_no,
+        source_row,
+        row_number() over (
+            partition by file_no, case shape when 'top10s' then record['year'] else record['country'] end
+            order by source_row
+        ) as place
+
+    from source
+    where shape in ('top10s', 'top50_by_country')
+
+),
+
 texts as (
 
     select
-        *,
+        source.*,
         case
-            when shape = 'top10s'
-                then cast(row_number() over (partition by file_no, shape, record['year'] order by source_row) as varchar)
-            when shape = 'top50_by_country'
-                then cast(row_number() over (partition by file_no, shape, record['country'] order by source_row) as varchar)
-            when shape in ('spotify_2023', 'top50_2019') then cast(source_row as varchar)
+            when shape in ('top10s', 'top50_by_country') then cast(places.place as varchar)
+            when shape in ('spotify_2023', 'top50_2019') then cast(source.source_row as varchar)
             else coalesce(record['Position'], record['rank'], record['daily_rank'], record['All Time Rank'])
         end as rank_text,
         case shape
@@ -80,6 +93,7 @@ texts as (
         coalesce(record['uri'], record['URL'], record['url'], 'track:' || record['spotify_id']) as link
 
     from source
+    left join places on source.file_no = places.file_no and source.source_row = places.source_row
 
 ),
 
