@@ -30,7 +30,10 @@ places as (
         row_number() over (
             partition by file_no, case shape when 'top10s' then record['year'] else record['country'] end
             order by source_row
-        ) as place
+        ) as place,
+        -- The hyphens between the parts are of many kinds.
+        max(regexp_replace(regexp_extract(record['added'], '\d{4}\D{1,3}\d{2}\D{1,3}\d{2}'), '\D+', '-', 'g'))
+            over (partition by file_no) as newest_day
 
     from source
     where shape in ('top10s', 'top50_by_country')
@@ -85,11 +88,11 @@ texts as (
             else coalesce(record['Release_Date'], record['album_release_date'])
         end as release_text,
         coalesce(record['Genre'], record['top genre']) as genre_text,
-        coalesce(
-            period_start,
-            left(coalesce(record['Date'], record['date'], record['snapshot_date']), 10),
-            record['year'] || '-01-01'
-        ) as start_text,
+        case shape
+            when 'top50_by_country' then coalesce(period_start, places.newest_day)
+            when 'top10s' then record['year'] || '-01-01'
+            else coalesce(period_start, left(coalesce(record['Date'], record['date'], record['snapshot_date']), 10))
+        end as start_text,
         coalesce(record['uri'], record['URL'], record['url'], 'track:' || record['spotify_id']) as link
 
     from source
