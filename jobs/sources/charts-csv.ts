@@ -2,7 +2,8 @@ import { JobError } from '../errors.ts';
 import type { ChartPlace, CsvShape } from './csv.ts';
 
 const DAY_MS = 86_400_000;
-const DATE = /^\d{4}-\d{2}-\d{2}/;
+/** A date that begins a text; the hyphens between its parts are of many kinds, some of several bytes. */
+const DATE = /^(\d{4})\D{1,3}(0[1-9]|1[0-2])\D{1,3}\d{2}/;
 
 type Subject = 'regional' | 'viral' | 'artist' | 'album' | 'city';
 type Pace = 'daily' | 'weekly';
@@ -107,14 +108,7 @@ export const CHARTS_SHAPES: readonly CsvShape[] = [
     table: 'charts_csv',
     columns: [...TOP50_BY_COUNTRY, 'added'],
     place: (fileName) => placeByDateInName(fileName) ?? { ...TOP50_DAILY, periodStart: null, periodEnd: null },
-    periodOf: (record) =>
-      monthOf(
-        /(\d{4})\D{1,3}(\d{2})\D{1,3}\d{2}/
-          .exec(record.added ?? '')
-          ?.slice(1)
-          .concat('01')
-          .join('-'),
-      ),
+    periodOf: (record) => monthOf(record.added?.trim()),
   },
   {
     name: 'top50_by_country',
@@ -214,7 +208,8 @@ function ownName(fileName: string): string {
 }
 
 function monthOf(date: string | undefined): string | undefined {
-  return date !== undefined && DATE.test(date) ? date.slice(0, 7) : undefined;
+  const found = DATE.exec(date ?? '');
+  return found === null ? undefined : `${found[1]}-${found[2]}`;
 }
 
 function year(number: number): Pick<ChartPlace, 'periodStart' | 'periodEnd'> {

@@ -32,7 +32,7 @@ places as (
             order by source_row
         ) as place,
         -- The hyphens between the parts are of many kinds.
-        max(regexp_replace(regexp_extract(record['added'], '\d{4}\D{1,3}\d{2}\D{1,3}\d{2}'), '\D+', '-', 'g'))
+        max(regexp_replace(regexp_extract(trim(record['added']), '^\d{4}\D{1,3}\d{2}\D{1,3}\d{2}'), '\D+', '-', 'g'))
             over (partition by file_no) as newest_day
 
     from source
