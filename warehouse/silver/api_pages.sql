@@ -3,7 +3,7 @@
 -- a megabyte, because the engine's JSON functions hold every document of a step in memory at once, some ten times its size.
 with
 
-responses as (
+pages as (
 
     select
         files.file_no,
@@ -14,32 +14,23 @@ responses as (
         bronze.time_range,
         bronze.observed_at,
         bronze.playlist_id,
-        readable_json(bronze.body) as body
-
-    from bronze_api_pages as bronze
-    inner join source_files as files on bronze.source_key = files.source_key
-
-),
-
-pages as (
-
-    select
-        *,
+        bronze.body,
         case
-            when kind = 'playlist' and json_type(body, '$.items.items') = 'ARRAY' then '$.items'
-            when kind = 'playlist' then '$.tracks'
+            when bronze.kind = 'playlist' and json_type(bronze.body, '$.items.items') = 'ARRAY' then '$.items'
+            when bronze.kind = 'playlist' then '$.tracks'
             else '$'
         end as page_path,
         case
-            when kind = 'playlist' and json_type(body, '$.items.items') = 'ARRAY' then '$.items.items'
-            when kind = 'playlist' then '$.tracks.items'
-            when kind not in ('tracks', 'albums', 'artists') then '$.items'
+            when bronze.kind = 'playlist' and json_type(bronze.body, '$.items.items') = 'ARRAY' then '$.items.items'
+            when bronze.kind = 'playlist' then '$.tracks.items'
+            when bronze.kind not in ('tracks', 'albums', 'artists') then '$.items'
             -- followed artists stand one level deeper
-            when kind = 'artists' and json_type(body, '$.artists.items') = 'ARRAY' then '$.artists.items'
-            when json_type(body, '$.' || kind) = 'ARRAY' then '$.' || kind
+            when bronze.kind = 'artists' and json_type(bronze.body, '$.artists.items') = 'ARRAY' then '$.artists.items'
+            when json_type(bronze.body, '$.' || bronze.kind) = 'ARRAY' then '$.' || bronze.kind
         end as list_path
 
-    from responses
+    from bronze_api_pages as bronze
+    inner join source_files as files on bronze.source_key = files.source_key
 
 ),
 

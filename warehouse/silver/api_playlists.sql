@@ -7,7 +7,7 @@ pages as (
         files.file_no,
         parse_possible_instant(bronze.observed_at) as seen_at,
         json_transform(
-            readable_json(bronze.body),
+            bronze.body,
             '{"id": "VARCHAR", "name": "VARCHAR", "snapshot_id": "VARCHAR", "owner": {"id": "VARCHAR"},
               "tracks": {"total": "VARCHAR"}, "items": {"total": "VARCHAR"}, "external_urls": {"spotify": "VARCHAR"}}'
         ) as playlist

@@ -76,14 +76,6 @@ create or replace macro parse_up_to(text, most) as
 -- Whether a text is a number that `parse_up_to` does not take: its row is refused. What is no number at all is a missing one.
 create or replace macro is_beyond(text, most) as coalesce(not try_cast(text as double) between 0 and most, false);
 
--- JSON as the engine can read it, from bronze. Half of a surrogate pair is legal JSON and no text: it becomes U+FFFD. Bronze writes whole
--- pairs as they are, so an escaped half stands alone.
-create or replace macro readable_json(text) as
-    case
-        when json_valid(text) then text
-        else regexp_replace(text, '([^\\](?:\\\\)*)(?:\\u[dD][89a-fA-F][0-9a-fA-F]{2})+', '\1' || chr(65533), 'g')
-    end;
-
 create or replace macro parse_flag(text) as
     case lower(text) when 'true' then true when 'false' then false end;
 

@@ -12,7 +12,7 @@ pages as (
         -- only what is looked at: whole elements of all answers would have to be held at once
         coalesce(
             json_transform(
-                json_extract(readable_json(bronze.body), '$.items'),
+                json_extract(bronze.body, '$.items'),
                 '[{"played_at": "VARCHAR", "track": {"uri": "VARCHAR", "id": "VARCHAR"}}]'
             ),
             []

@@ -10,7 +10,7 @@ pages as (
         files.user_id,
         bronze.source_key,
         bronze.row_number,
-        json_extract(readable_json(bronze.body), '$.items[*]') as items
+        json_extract(bronze.body, '$.items[*]') as items
 
     from bronze_api_pages as bronze
     inner join source_files as files on bronze.source_key = files.source_key
