@@ -3,10 +3,10 @@ import { createReadStream } from 'node:fs';
 import { type Embedded, literalPath, quoteText } from '../engine/embedded.ts';
 import { JobError } from '../errors.ts';
 import { writeAnswers } from './api-answers.ts';
-import { BATCH_CHARS_MAX, duplicateColumn, RECORD_CHARS_MAX, readCsv } from './csv.ts';
+import { duplicateColumn, readCsv } from './csv.ts';
 import type { Recognised } from './examine.ts';
-import { periodsOfRows, writeRows } from './json-rows.ts';
-import type { JsonScan } from './json-scanner.ts';
+import { periodsOfRows, rowSourceOf, writeRows } from './json-rows.ts';
+import { createJsonScanner, type JsonScan } from './json-scanner.ts';
 import { linesOf, wholeOf, writeLines } from './lines.ts';
 import type { ApiAnswer, ApiReader } from './spotify-api.ts';
 
@@ -149,7 +149,7 @@ async function writeCsv(
 async function writeCsvRows(
   engine: Embedded,
   { encoding, header }: Extract<Recognised, { form: 'csv' }>,
-  source: { file: string; sha256: string },
+  source: { file: string; name: string; sha256: string },
   output: string,
   scratch: string,
   pseudonymSql: (column: string) => string,
@@ -159,29 +159,30 @@ async function writeCsvRows(
   if (new Set(keys).size !== keys.length) throw duplicateColumn();
   let rows = 0;
   async function* lines(): AsyncGenerator<string> {
+    yield '[';
     for await (const record of readCsv(source.file, encoding, header)) {
       rows += 1;
       const cells = header.names.flatMap((name, index) => {
         const text = record[name] ?? '';
         return text === '' ? [] : [[keys[index]!, cellOf?.(keys[index]!, text) ?? text]];
       });
-      yield JSON.stringify(Object.fromEntries(cells));
+      yield `${rows > 1 ? ',' : ''}${JSON.stringify(Object.fromEntries(cells))}`;
     }
+    yield ']';
   }
   await writeLines(scratch, lines());
-  const scan: JsonScan = {
-    form: 'lines',
-    rows,
-    keys: new Map(keys.map((key) => [key, rows])),
-    firstOtherRow: undefined,
-    ...{ hasBreakInValue: false, hasLongNumber: false, hasBom: false, bytes: 0 },
-    // What the reader lets pass: it has refused larger ones.
-    largestRow: { bytes: RECORD_CHARS_MAX, row: 1, byte: 0 },
-    largestBatch: { bytes: BATCH_CHARS_MAX, row: 1, byte: 0 },
-  };
+  // From here on as if it had been given as JSON: the same bounds, the same reading.
+  const scan = await scanOf(scratch);
+  if (rows > 0) rowSourceOf(scan, source.name, [kind]);
   await writeRows(engine, kind, scan, scratch, source.sha256, output, pseudonymSql);
   const periods = await periodsOfRows(engine, kind, output);
   return { table: kind.table, kind: kind.kind, format: 'parquet', rows, readRows: rows, periods };
+}
+
+async function scanOf(path: string): Promise<JsonScan> {
+  const scanner = createJsonScanner();
+  for await (const chunk of createReadStream(path, { highWaterMark: 1024 ** 2 })) scanner.write(chunk as Buffer);
+  return scanner.end();
 }
 
 /** SHA-256 (hex) of a local file. */

@@ -2,13 +2,16 @@ import { JobError } from '../errors.ts';
 import type { ChartPlace, CsvShape } from './csv.ts';
 
 const DAY_MS = 86_400_000;
-const DATE = /^\d{4}-\d{2}-\d{2}/;
+/** A date that begins a text; the hyphens between its parts are of many kinds, some of several bytes. */
+const DATE = /^(\d{4})\D{1,3}(0[1-9]|1[0-2])\D{1,3}\d{2}/;
 
 type Subject = 'regional' | 'viral' | 'artist' | 'album' | 'city';
 type Pace = 'daily' | 'weekly';
 
 const SITE_TRACK = ['rank', 'uri', 'artist_names', 'track_name', 'peak_rank', 'previous_rank'];
 const SITE_ARTIST = ['rank', 'uri', 'artist_name', 'peak_rank', 'previous_rank'];
+const TOP50_BY_COUNTRY = ['title', 'artist', 'top genre', 'year', 'bpm', 'pop', 'country'];
+const TOP50_DAILY = { chart: 'top50_daily', region: '' };
 const LENGTH: Readonly<Record<Pace, string>> = { daily: 'days_on_chart', weekly: 'weeks_on_chart' };
 
 /**
@@ -99,13 +102,20 @@ export const CHARTS_SHAPES: readonly CsvShape[] = [
     periodOf: (record) => (/^\d{4}$/.test(record.year ?? '') ? `${record.year}-01` : undefined),
   },
   {
-    // `top50contry.csv`: the year is that of the song; when the charts were taken is nowhere in it.
+    // `top50contry.csv`: the year is that of the song. Where its name says no day, it is that on which the newest song was added.
     name: 'top50_by_country',
     what: 'top 50 songs by country',
     table: 'charts_csv',
-    columns: ['title', 'artist', 'top genre', 'year', 'bpm', 'pop', 'country'],
-    optional: ['added', 'dur'],
-    place: placeByDateInName,
+    columns: [...TOP50_BY_COUNTRY, 'added'],
+    place: (fileName) => placeByDateInName(fileName) ?? { ...TOP50_DAILY, periodStart: null, periodEnd: null },
+    periodOf: (record) => monthOf(record.added?.trim()),
+  },
+  {
+    name: 'top50_by_country',
+    what: 'top 50 songs by country',
+    table: 'charts_csv',
+    columns: TOP50_BY_COUNTRY,
+    place: (fileName) => placeByDateInName(fileName) ?? dateMissing(),
   },
 ];
 
@@ -181,15 +191,15 @@ function placeOfSite(fileName: string, subjects: readonly Subject[], pace: Pace 
   };
 }
 
-/** @throws `chart_date_missing` (65) */
-function placeByDateInName(fileName: string): ChartPlace {
+function placeByDateInName(fileName: string): ChartPlace | undefined {
   const day = dayOf(/\d{4}-\d{2}-\d{2}/.exec(ownName(fileName))?.[0]);
-  if (day === undefined) {
-    throw new JobError('chart_date_missing', 'data', 'nothing in this list of charts says of which day it is', {
-      hint: 'put the day it was taken into its name, like top50-by-country-2020-01-31.csv',
-    });
-  }
-  return { chart: 'top50_daily', region: '', periodStart: dateOf(day), periodEnd: dateOf(day + 1) };
+  return day === undefined ? undefined : { ...TOP50_DAILY, periodStart: dateOf(day), periodEnd: dateOf(day + 1) };
+}
+
+function dateMissing(): never {
+  throw new JobError('chart_date_missing', 'data', 'nothing in this list of charts says of which day it is', {
+    hint: 'put the day it was taken into its name, like top50-by-country-2020-01-31.csv',
+  });
 }
 
 /** A folder or an archive says nothing of what is in a file. */
@@ -198,7 +208,8 @@ function ownName(fileName: string): string {
 }
 
 function monthOf(date: string | undefined): string | undefined {
-  return date !== undefined && DATE.test(date) ? date.slice(0, 7) : undefined;
+  const found = DATE.exec(date ?? '');
+  return found === null ? undefined : `${found[1]}-${found[2]}`;
 }
 
 function year(number: number): Pick<ChartPlace, 'periodStart' | 'periodEnd'> {

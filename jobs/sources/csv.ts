@@ -5,10 +5,10 @@ import type { RowSource } from './json-rows.ts';
 import { isPersonalValue } from './personal-fields.ts';
 
 /** A CSV record longer than this is not one of the known files (their records are under 2 KiB). */
-export const RECORD_CHARS_MAX = 256 * 1024;
+const RECORD_CHARS_MAX = 256 * 1024;
 /** As many records as the engine holds at once, and the characters that they may have together. */
 const BATCH_RECORDS = 2_048;
-export const BATCH_CHARS_MAX = 8 * 1024 ** 2;
+const BATCH_CHARS_MAX = 8 * 1024 ** 2;
 const COLUMNS_MAX = 1_000;
 
 export type CsvEncoding = 'utf-8' | 'windows-1252';

@@ -21,16 +21,32 @@ source as (
 
 ),
 
+-- Only for the short lists whose rank is the place in the file: a window over all charts would hold them all.
+places as (
+
+    select
+        file_no,
+        source_row,
+        row_number() over (
+            partition by file_no, case shape when 'top10s' then record['year'] else record['country'] end
+            order by source_row
+        ) as place,
+        -- The hyphens between the parts are of many kinds.
+        max(regexp_replace(regexp_extract(trim(record['added']), '^\d{4}\D{1,3}\d{2}\D{1,3}\d{2}'), '\D+', '-', 'g'))
+            over (partition by file_no) as newest_day
+
+    from source
+    where shape in ('top10s', 'top50_by_country')
+
+),
+
 texts as (
 
     select
-        *,
+        source.*,
         case
-            when shape = 'top10s'
-                then cast(row_number() over (partition by file_no, shape, record['year'] order by source_row) as varchar)
-            when shape = 'top50_by_country'
-                then cast(row_number() over (partition by file_no, shape, record['country'] order by source_row) as varchar)
-            when shape in ('spotify_2023', 'top50_2019') then cast(source_row as varchar)
+            when shape in ('top10s', 'top50_by_country') then cast(places.place as varchar)
+            when shape in ('spotify_2023', 'top50_2019') then cast(source.source_row as varchar)
             else coalesce(record['Position'], record['rank'], record['daily_rank'], record['All Time Rank'])
         end as rank_text,
         case shape
@@ -72,14 +88,15 @@ texts as (
             else coalesce(record['Release_Date'], record['album_release_date'])
         end as release_text,
         coalesce(record['Genre'], record['top genre']) as genre_text,
-        coalesce(
-            period_start,
-            left(coalesce(record['Date'], record['date'], record['snapshot_date']), 10),
-            record['year'] || '-01-01'
-        ) as start_text,
+        case shape
+            when 'top50_by_country' then coalesce(period_start, places.newest_day)
+            when 'top10s' then record['year'] || '-01-01'
+            else coalesce(period_start, left(coalesce(record['Date'], record['date'], record['snapshot_date']), 10))
+        end as start_text,
         coalesce(record['uri'], record['URL'], record['url'], 'track:' || record['spotify_id']) as link
 
     from source
+    left join places on source.file_no = places.file_no and source.source_row = places.source_row
 
 ),
 
