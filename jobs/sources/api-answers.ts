@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { type Embedded, literalPath, quoteName, quoteText } from '../engine/embedded.ts';
 import { contractOf } from '../lake/contracts.ts';
@@ -13,8 +13,8 @@ import {
   parseJson,
 } from './spotify-api.ts';
 
-/** Descriptions that are remembered, so that what comes again and again is parsed once: those of some thousand tracks. */
-const REMEMBERED_CHARS = 16 * 1024 * 1024;
+/** Descriptions that are remembered by their hash, so that what comes again and again is written once: about 1 KB each. */
+const REMEMBERED = 20_000;
 /** Bytes of rows in a row group: what the engine holds at once when it writes and when it reads. */
 const GROUP_BYTES = 8 * 1024 * 1024;
 /** The engine reads and writes so many rows at once, so a row group has no fewer. */
@@ -42,7 +42,7 @@ export async function writeAnswers(
 ): Promise<{ rows: number; items: number }> {
   const describe = createDescriber(reader);
   let [rows, items, longest] = [0, 0, 0];
-  await writeLines(scratch, lines());
+  await alone(() => writeLines(scratch, lines()));
   async function* lines(): AsyncGenerator<string> {
     for await (const answer of answers) {
       items += answer.items.length;
@@ -64,6 +64,16 @@ export async function writeAnswers(
           compression = 'uncompressed', maximum_object_size = ${Math.max(VECTOR_ROWS * 1024, 2 * longest)})
     ) to ${quoteText(output)} (format parquet, compression zstd, row_group_size ${groupRows((await stat(scratch)).size, rows)})`);
   return { rows, items };
+}
+
+/** The last parse that was asked for. */
+let parsed: Promise<unknown> = Promise.resolve();
+
+/** Runs it when all before it have ended: files that are parsed at once share one thread, are no faster, and hold twice as much. */
+async function alone<T>(parse: () => Promise<T>): Promise<T> {
+  const own = parsed.then(parse);
+  parsed = own.catch(() => {});
+  return own;
 }
 
 /** Answers of a `bronze.api_pages` object, as older versions of `load` wrote it: personal fields are gone already. */
@@ -189,23 +199,18 @@ function extraOf(kept: Json): string | undefined {
 
 type Describer = (thing: string, value: JsonObject) => Row;
 
-/** Gives the columns of a thing, and its description where this is the first time. Memory: REMEMBERED_CHARS. */
+/** Gives the columns of a thing, and its description where this is the first time. */
 function createDescriber(reader: Pick<ApiReader, 'withoutPeople'>): Describer {
   const remembered = new Map<string, Row>();
-  let chars = 0;
   return (thing, value) => {
-    const given = `${thing} ${JSON.stringify(value)}`;
+    const given = hash('sha256', `${thing} ${JSON.stringify(value)}`, 'base64');
     const known = remembered.get(given);
     if (known !== undefined) return known;
     const kept = reader.withoutPeople(value) as JsonObject;
     const content = JSON.stringify(kept);
-    const key = createHash('sha256').update(`${thing} ${content}`).digest('hex').slice(0, 32);
+    const key = hash('sha256', `${thing} ${content}`, 'hex').slice(0, 32);
     const row = { ...thingColumns(thing, kept), content_key: key };
-    chars += given.length;
-    if (chars > REMEMBERED_CHARS) {
-      remembered.clear();
-      chars = given.length;
-    }
+    if (remembered.size >= REMEMBERED) remembered.clear();
     remembered.set(given, row);
     return { ...row, content, content_bytes: Buffer.byteLength(content) };
   };
