@@ -64,7 +64,7 @@ describe('a lake of format 1', () => {
       const verified = await listenlake(['doctor', '--verify', '--lake', lake]);
       expect([verified.code, verified.stdout]).toEqual([
         0,
-        expect.stringContaining('every hash, row count and account'),
+        expect.stringMatching(/format +1, of an older version.*every hash, row count and account/s),
       ]);
       const page = await listenlake(['report', '--lake', lake, '--out', join(folder, 'again')]);
       expect([page.code, page.stderr]).toEqual([0, '']);

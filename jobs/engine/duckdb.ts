@@ -20,14 +20,7 @@ import {
   unknownTableOf,
 } from './duckdb-select.ts';
 import { connectTo, disconnect, literalPath, messageOf, openEmbedded, quoteName, quoteText } from './embedded.ts';
-import type {
-  EngineSession,
-  QueryOptions,
-  Schema,
-  SessionRequest,
-  SqlEngine,
-  SqlValue,
-} from './index.ts';
+import type { EngineSession, QueryOptions, Schema, SessionRequest, SqlEngine, SqlValue } from './index.ts';
 import { MAX_ROWS } from './index.ts';
 
 export interface DuckDbOptions {
