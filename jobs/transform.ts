@@ -1,7 +1,6 @@
 import { type Effects, stopIfAsked } from './effects.ts';
 import type { Embedded } from './engine/embedded.ts';
 import { JobError } from './errors.ts';
-import { PREFIX } from './lake/keys.ts';
 import {
   type Accounts,
   commitManifest,
@@ -18,7 +17,7 @@ import { changeOf, inPartitionOrder, isChange, listOf, type TableChange } from '
 import { buildExportFiles } from './silver/export-files.ts';
 import { buildLookUps, isLookUpChange } from './silver/look-ups.ts';
 import { type Committed, openBuild, planTimeTables, readCommitted } from './silver/open.ts';
-import type { StagedPartition } from './silver/partition.ts';
+import { type StagedPartition, sha256Of } from './silver/partition.ts';
 import { buildQuarantine, countRefused } from './silver/quarantine.ts';
 import { openStaging, type Staging } from './silver/staging.ts';
 import { buildStatistics, type TableLists } from './silver/statistics.ts';
@@ -52,8 +51,9 @@ export interface TransformResult {
  * Bronze to silver. Silver is a function of bronze: the order of loading, the number of runs and kills do not show in it (but for
  * `loaded_on` in quarantine and `rows_before` in table_stats, which are about runs).
  *
- * Only partitions that new bronze touches are built, each from all bronze rows that may fall into it, written aside, and put where
- * their content differs from what is there; one manifest commits all of them. Killed before the commit, the next run does it again.
+ * Only partitions that new bronze touches are built, each from all bronze rows that may fall into it. Those whose content differs from
+ * what is there are put as new objects beside the old ones; one manifest commits all of them. Killed before the commit, readers keep the
+ * old version and the next run does it again. `gc` collects what was replaced.
  * Partitions that were staged from the same bronze are taken instead of built; a rebuild trusts nothing but bronze.
  *
  * @param limits how much is held at once; another value gives the same tables
@@ -88,7 +88,7 @@ export async function transform(
     const lookUps =
       isLookUpChange(lists) || rebuild !== undefined ? await buildLookUps(db, lists, localPath) : undefined;
     if (isChange(stats, committed)) changes.push(stats);
-    // A rebuild also mends objects that no longer are what was committed: what is the same is put again.
+    // A rebuild also mends objects that no longer are what was committed: what is the same is looked at again.
     if (rebuild !== undefined)
       await putChanges(
         effects,
@@ -129,14 +129,13 @@ export async function transform(
       throw new JobError(
         'commit_conflict',
         'tempfail',
-        'another run has committed meanwhile; silver was not changed for readers',
+        'another run has committed meanwhile; silver was not changed',
         {
           hint: 'run it again',
         },
       );
     }
     await effects.engine.publish(manifest.state);
-    await sweep(effects, lists);
     await clear(effects, staging);
     return {
       status: 'transformed',
@@ -256,12 +255,19 @@ async function stageStatistics(
   });
 }
 
-/** Puts what changed, one atomic replacement for each partition. Partitions without rows are deleted after the commit. */
+/**
+ * Puts objects beside those that readers see: the commit makes them tables. One that is there already is left alone, unless its bytes
+ * are not the ones that its key says: then it is mended.
+ */
 async function putChanges({ store, progress, signal }: Effects, changes: readonly StagedPartition[]): Promise<void> {
   progress.start('put', changes.length);
-  for (const [done, { key, path }] of changes.entries()) {
+  for (const [done, { key, path, sha256 }] of changes.entries()) {
     stopIfAsked(signal);
-    if (path !== undefined) await store.put(key, { file: path });
+    if (path !== undefined) {
+      const { status } = await store.put(key, { file: path }, { ifAbsent: true });
+      if (status === 'conflict' && (await sha256Of(await store.localFile(key))) !== sha256)
+        await store.put(key, { file: path });
+    }
     progress.update(done + 1);
   }
   progress.end(`${changes.length} objects`);
@@ -273,17 +279,6 @@ async function putLists({ store }: Effects, lists: readonly TableLists[]): Promi
     if (after.length > 0 || before.length > 0) keys[table] = await putState(store, 'silver', after);
   }
   return keys;
-}
-
-/** Deletes partitions that the commit does not name: emptied ones, and those that a killed run put but never committed. */
-async function sweep({ store }: Effects, lists: readonly TableLists[]): Promise<void> {
-  for (const { table, after } of lists) {
-    const named = new Set(after.map(({ key }) => key));
-    const own = new RegExp(`^${PREFIX.silver}${table}/(?:[a-z_]+=[0-9A-Za-z_-]+/)*part-0\\.parquet$`);
-    for await (const { key } of store.list(`${PREFIX.silver}${table}/`)) {
-      if (!named.has(key) && own.test(key)) await store.delete(key);
-    }
-  }
 }
 
 /** Removes what was staged. What stays is never used, and collected some day: no reason to fail after the commit. */

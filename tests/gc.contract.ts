@@ -84,7 +84,7 @@ export function gcContract(name: string, open: () => Promise<LakeStore>): void {
       await commit(async () => ({
         bronze: [await putState(store, 'bronze', [await put(bronzeKey('export_extended', hash('a'), 'parquet'))])],
         silver: {
-          plays: await putState(store, 'silver', [await put(silverKey('plays', { year: 2026, month: 1 }))]),
+          plays: await putState(store, 'silver', [await put(silverKey('plays', { year: 2026 }, hash('named')))]),
         },
         spotify: await putState(store, 'spotify', {
           lookedUp: [await putState(store, 'spotify_lookups', ['tracks/x'])],
@@ -107,7 +107,9 @@ export function gcContract(name: string, open: () => Promise<LakeStore>): void {
     const LEFT_OVERS = [
       bronzeKey('export_extended', hash('killed'), 'parquet'),
       bronzeKey('api_pages', hash('killed'), 'json'),
-      silverKey('plays', { year: 2026, month: 2 }),
+      silverKey('plays', { year: 2026 }, hash('killed')),
+      'silver/plays/year=2026/month=2/part-0.parquet', // of format 1
+      'silver/tracks/part-0.parquet',
       goldKey('dev', 'killed', 'm'),
       `${goldTablePrefix('prod', 'killed', 'm', 1)}20260101_part`,
       stateKey('silver', hash('killed')),
@@ -144,7 +146,7 @@ export function gcContract(name: string, open: () => Promise<LakeStore>): void {
         foreign: FOREIGN.length - 2, // nobody looks into landing and report
         commits: 3,
         layers: {
-          ...{ bronze: { objects: 2 }, silver: { objects: 1, bytes: 0 }, gold: { objects: 2 } },
+          ...{ bronze: { objects: 2 }, silver: { objects: 3, bytes: 0 }, gold: { objects: 2 } },
           ...{ state: { objects: 1 }, staging: { objects: 2 }, manifests: { objects: 0, bytes: 0 } },
         },
       });
@@ -167,7 +169,7 @@ export function gcContract(name: string, open: () => Promise<LakeStore>): void {
       expect(left).toEqual(
         expect.arrayContaining([
           bronzeKey('export_extended', hash('a'), 'parquet'),
-          silverKey('plays', { year: 2026, month: 1 }),
+          silverKey('plays', { year: 2026 }, hash('named')),
           `${goldTablePrefix('dev', 'second', 'm', 2)}20260101_part`,
         ]),
       );

@@ -11,7 +11,7 @@ import { openEngine } from '../jobs/engine/open.ts';
 import { type Project, readProject } from '../jobs/engine/project.ts';
 import { type Contract, contractOf } from '../jobs/lake/contracts.ts';
 import { openFolderLake } from '../jobs/lake/folder.ts';
-import { type PartitionValues, silverKey } from '../jobs/lake/keys.ts';
+import { type PartitionValues, silverKey, silverPartitionPrefix } from '../jobs/lake/keys.ts';
 import {
   commitManifest,
   EMPTY_STATE,
@@ -128,20 +128,16 @@ export async function writeSilver(
   rows: readonly Row[],
 ): Promise<SilverFile[]> {
   const contract = contractOf('silver', table);
-  const groups = Map.groupBy(rows, (row) => silverKey(table, partitionOf(contract, row)));
+  const groups = Map.groupBy(rows, (row) => silverPartitionPrefix(table, partitionOf(contract, row)));
   const files: SilverFile[] = [];
-  for (const [key, group] of [...groups].sort(([a], [b]) => (a < b ? -1 : 1))) {
-    const aside = join(folder, `${createHash('sha256').update(key).digest('hex')}.parquet`);
+  for (const [prefix, group] of [...groups].sort(([a], [b]) => (a < b ? -1 : 1))) {
+    const aside = join(folder, `${createHash('sha256').update(prefix).digest('hex')}.parquet`);
     await writer.run(`copy (${selectRows(contract, group)}) to ${quoteText(aside)} (format parquet, compression zstd)`);
     const sha256 = createHash('sha256').update(readFileSync(aside)).digest('hex');
-    files.push({
-      key,
-      rows: group.length,
-      bytes: statSync(aside).size,
-      sha256,
-      partition: partitionOf(contract, group[0]!),
-    });
-    await store.put(key, { file: aside });
+    const partition = partitionOf(contract, group[0]!);
+    const key = silverKey(table, partition, sha256);
+    files.push({ key, rows: group.length, bytes: statSync(aside).size, sha256, partition });
+    await store.put(key, { file: aside }, { ifAbsent: true });
     rmSync(aside, { force: true });
   }
   return files;

@@ -148,16 +148,16 @@ describe('keys', () => {
   });
 
   it('builds the layout that the catalog expects', () => {
-    expect(silverKey('plays', { year: 2026, month: 11 })).toBe('silver/plays/year=2026/month=11/part-0.parquet');
-    expect(silverKey('tracks', {})).toBe('silver/tracks/part-0.parquet');
+    expect(silverKey('plays', { year: 2026 }, SHA)).toBe(`silver/plays/v/year=2026/${SHA}/part-0.parquet`);
+    expect(silverKey('tracks', {}, SHA)).toBe(`silver/tracks/v/${SHA}/part-0.parquet`);
     expect(bronzeKey('export_extended', SHA, 'parquet')).toBe(`bronze/export_extended/${SHA}.parquet`);
     expect(goldKey('dev', 'r1', 'fct_plays')).toBe('gold/dev/r1/fct_plays/part-0.parquet');
     expect(manifestKey(7)).toBe('manifests/00000000000000000007.json');
   });
 
   it('S7: refuses what is not an identifier, a hash or a partition value', () => {
-    expect(() => silverKey('plays; drop', {})).toThrow('not a valid part');
-    expect(() => silverKey('plays', { month: '../1' })).toThrow('not a valid part');
+    expect(() => silverKey('plays; drop', {}, SHA)).toThrow('not a valid part');
+    expect(() => silverKey('plays', { year: '../1' }, SHA)).toThrow('not a valid part');
     expect(() => bronzeKey('t', '../x', 'json')).toThrow('not a valid part');
   });
 });

@@ -4,7 +4,10 @@
  *     landing/<sha256>/<name>                            inbox: bytes as received
  *     bronze/<table>/<sha256>.<parquet|json>             immutable, named by the content of the file it came from (what a removal has
  *                                                        left of such a file: by its own content)
- *     silver/<table>/[<partition>=<value>/...]part-0.parquet
+ *     silver/<table>/v/[<partition>=<value>/...]<sha256>/part-0.parquet
+ *                                                        immutable, named by its own content; a partition is the object that the newest
+ *                                                        manifest names for it, the rest are older versions. `v/` keeps them out of the
+ *                                                        folders of lakes of format 1, where silver/<table>/<...>part-0.parquet lay
  *     gold/<target>/<run>/<model>/part-0.parquet         one prefix a run, published by pointing at it
  *     manifests/<20 digits>.json                         the commit log: the last one is the state of the lake
  *     state/<kind>/<sha256>.json                         file lists that manifests point at, content-addressed
@@ -19,7 +22,7 @@ import { JobError } from '../errors.ts';
 
 export type Target = 'dev' | 'prod';
 
-/** Column values of one partition in the contract's order, e.g. `{ year: 2026, month: 11 }`. Empty for tables without partitions. */
+/** Column values of one partition in the contract's order, e.g. `{ year: 2026 }`. Empty for tables without partitions. */
 export type PartitionValues = Record<string, string | number>;
 
 const IDENTIFIER = /^[a-z][a-z0-9_]{0,62}$/;
@@ -54,7 +57,9 @@ export type Layer = keyof typeof LAYERS;
 
 const OWN_KEYS: Readonly<Record<Layer, RegExp>> = {
   bronze: /^[a-z][a-z0-9_]{0,62}\/[0-9a-f]{64}\.(?:parquet|json)$/,
-  silver: /^[a-z][a-z0-9_]{0,62}\/(?:[a-z][a-z0-9_]{0,62}=[0-9A-Za-z_-]+\/)*part-0\.parquet$/,
+  // As of today, and as in lakes of format 1: what is left of those is gc's, too.
+  silver:
+    /^[a-z][a-z0-9_]{0,62}\/(?:v\/(?:[a-z][a-z0-9_]{0,62}=[0-9A-Za-z_-]+\/)*[0-9a-f]{64}\/|(?:[a-z][a-z0-9_]{0,62}=[0-9A-Za-z_-]+\/)*)part-0\.parquet$/,
   gold: /^(?:dev|prod)\/[0-9A-Za-z][0-9A-Za-z_.-]{0,63}\/[a-z][a-z0-9_]{0,62}\/(?:part-0\.parquet|[1-9]\d{0,3}\/[^/]+)$/,
   state: /^[a-z][a-z0-9_]{0,62}\/[0-9a-f]{64}\.json$/,
   staging: /^transform\/(?:[a-z][a-z0-9_]{0,62}\/[0-9a-f]{64}\.json|objects\/[0-9a-f]{64}\.parquet)$/,
@@ -92,12 +97,34 @@ export function bronzeKey(table: string, sha256: string, format: 'parquet' | 'js
   return `${PREFIX.bronze}${checked(table, IDENTIFIER)}/${checked(sha256, SHA256)}.${format}`;
 }
 
-/** `silver/<table>/year=2026/month=11/part-0.parquet`; the layout that the catalog's partition projection expects. */
-export function silverKey(table: string, partition: PartitionValues): string {
+/** `silver/<table>/v/year=2026/<sha256>/part-0.parquet`: one version of one partition, named by the hash of its bytes. */
+export function silverKey(table: string, partition: PartitionValues, sha256: string): string {
+  return `${silverPartitionPrefix(table, partition)}${checked(sha256, SHA256)}/part-0.parquet`;
+}
+
+/**
+ * `silver/<table>/v/year=2026/`: below it lie all versions of one partition, and of no other. Two partitions are the same one exactly where
+ * their prefixes are equal.
+ */
+export function silverPartitionPrefix(table: string, partition: PartitionValues): string {
   const path = Object.entries(partition).map(
     ([column, value]) => `${checked(column, IDENTIFIER)}=${checked(String(value), /^[0-9A-Za-z_-]+$/)}/`,
   );
-  return `${PREFIX.silver}${checked(table, IDENTIFIER)}/${path.join('')}part-0.parquet`;
+  return `${tablePrefix('silver', table)}v/${path.join('')}`;
+}
+
+/** True for a key that `silverKey` makes today; false for one of a lake of format 1, whose objects were replaced in place. */
+export function isImmutableSilverKey(key: string): boolean {
+  return isOwnKey('silver', key) && /^silver\/[^/]+\/v\//.test(key);
+}
+
+/**
+ * A regular expression over the path of a silver object, in this layout and in that of format 1: one group for each partition column. It
+ * holds the end of the path, because the lake's own folder may be called `year=1999` too.
+ */
+export function silverPathPattern(table: string, columns: readonly string[]): string {
+  const values = columns.map((column) => `${checked(column, IDENTIFIER)}=([^/]*)/`).join('');
+  return `/${tablePrefix('silver', table)}(?:v/)?${values}(?:[a-z0-9_]+=[^/]*/)*(?:[0-9a-f]{64}/)?[^/]*$`;
 }
 
 /** `gold/<target>/<run>/<model>/part-0.parquet`. */

@@ -1,5 +1,5 @@
 import { contractOf } from '../lake/contracts.ts';
-import type { PartitionValues } from '../lake/keys.ts';
+import { isImmutableSilverKey, type PartitionValues, silverPartitionPrefix } from '../lake/keys.ts';
 import type { SilverFile } from '../lake/manifest.ts';
 import type { StagedPartition } from './partition.ts';
 import type { TableLists } from './statistics.ts';
@@ -14,19 +14,38 @@ export interface TableChange {
   removed: number;
 }
 
-/** Whether a partition is not what was committed. */
+/** Whether a partition is not what was committed. The key tells: it holds the partition and the hash of its bytes. */
 export function isChange(part: StagedPartition, committed: ReadonlyMap<string, readonly SilverFile[]>): boolean {
-  const there = committed.get(part.table)?.find(({ key }) => key === part.key);
-  return part.rows === 0 ? there !== undefined : there?.sha256 !== part.sha256 || there.rows !== part.rows;
+  const there = committedPartition(committed.get(part.table), part);
+  return part.rows === 0 ? there !== undefined : there?.key !== part.key;
 }
 
-/** The file list of a table after the changes, in partition order. */
+/** The committed file of a partition. */
+export function committedPartition(
+  committed: readonly SilverFile[] | undefined,
+  { table, partition }: { table: string; partition: PartitionValues },
+): SilverFile | undefined {
+  if (committed === undefined) return undefined;
+  let known = byPartition.get(committed);
+  if (known === undefined) {
+    known = new Map(committed.map((file) => [silverPartitionPrefix(table, file.partition), file]));
+    byPartition.set(committed, known);
+  }
+  return known.get(silverPartitionPrefix(table, partition));
+}
+
+/** A table can have thousands of partitions, and is asked for each of them. */
+const byPartition = new WeakMap<readonly SilverFile[], ReadonlyMap<string, SilverFile>>();
+
+/** The file list of a table after the changes, in partition order. Files of a lake of format 1 are not taken over. */
 export function listOf(table: string, before: readonly SilverFile[], changes: readonly StagedPartition[]): TableLists {
-  const files = new Map(before.map((file) => [file.key, file]));
+  const kept = before.filter(({ key }) => isImmutableSilverKey(key));
+  const files = new Map(kept.map((file) => [silverPartitionPrefix(table, file.partition), file]));
   for (const { table: own, key, rows, bytes, sha256, partition } of changes) {
     if (own !== table) continue;
-    if (rows === 0) files.delete(key);
-    else files.set(key, { key, rows, bytes, sha256, partition });
+    const prefix = silverPartitionPrefix(table, partition);
+    if (rows === 0) files.delete(prefix);
+    else files.set(prefix, { key, rows, bytes, sha256, partition });
   }
   return { table, before, after: [...files.values()].sort(inPartitionOrder(table)) };
 }

@@ -4,11 +4,11 @@ import { mkdir, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { type Embedded, quoteName, quoteText } from '../engine/embedded.ts';
 import { type Contract, contractOf } from '../lake/contracts.ts';
-import { type PartitionValues, silverKey } from '../lake/keys.ts';
+import { type PartitionValues, silverKey, silverPartitionPrefix } from '../lake/keys.ts';
 import type { SilverFile } from '../lake/manifest.ts';
 import { sqlType } from './relations.ts';
 
-/** A partition that was written aside; `rows` 0 means that it holds nothing any more and must go. */
+/** A partition that was written aside; `rows` 0 means that it holds nothing any more and must go: its key is the partition's prefix then. */
 export interface StagedPartition extends SilverFile {
   table: string;
   /** The staged file; undefined when there are no rows. */
@@ -83,8 +83,8 @@ async function writeFile(
   select: string,
   scratch: string,
 ): Promise<StagedPartition> {
-  const key = silverKey(table, partition);
-  const path = join(scratch, key);
+  const prefix = silverPartitionPrefix(table, partition);
+  const path = join(scratch, prefix, 'part-0.parquet');
   await mkdir(dirname(path), { recursive: true });
   // Without bloom filters: they cost 8 % of the size and serve look-ups of single values, which nobody does here.
   const [result] = await db.rows<{ Count: bigint }>(
@@ -93,9 +93,11 @@ async function writeFile(
   const rows = Number(result?.Count ?? 0n);
   if (rows === 0) {
     await rm(path, { force: true });
-    return { table, partition, key, rows, bytes: 0, sha256: '', path: undefined };
+    return { table, partition, key: prefix, rows, bytes: 0, sha256: '', path: undefined };
   }
-  return { table, partition, key, rows, bytes: (await stat(path)).size, sha256: await sha256Of(path), path };
+  const sha256 = await sha256Of(path);
+  const key = silverKey(table, partition, sha256);
+  return { table, partition, key, rows, bytes: (await stat(path)).size, sha256, path };
 }
 
 /** A partition column: of the select itself, or the year, month or date of the column it is from. */

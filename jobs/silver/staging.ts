@@ -9,9 +9,10 @@ import { z } from 'zod';
 import { quoteText } from '../engine/embedded.ts';
 import { isErrno, JobError } from '../errors.ts';
 import { contractOf, WAREHOUSE_DIR } from '../lake/contracts.ts';
-import { STAGED_PREFIX, silverKey, stagedObjectKey, stagedPartKey } from '../lake/keys.ts';
+import { STAGED_PREFIX, silverKey, silverPartitionPrefix, stagedObjectKey, stagedPartKey } from '../lake/keys.ts';
 import type { BronzeFile, SilverFile } from '../lake/manifest.ts';
 import type { Build, Built, PlacedRows, TimePart } from './build.ts';
+import { committedPartition } from './changes.ts';
 import { type StagedPartition, sha256Of } from './partition.ts';
 
 /** Staged parts that are fetched at once. */
@@ -80,11 +81,11 @@ export async function openStaging(build: Build): Promise<Staging> {
     try {
       const descriptor = await readDescriptor(build, key, part, fingerprintOf(part));
       const { content, refused } = descriptor;
-      const silver = silverKey(part.table, part.partition);
-      const committed = build.committed.get(part.table)?.find((file) => file.key === silver);
+      const committed = committedPartition(build.committed.get(part.table), part);
       // What is committed already is not put again, so its bytes are not needed.
       const isFetched = typeof content === 'object' && !isSame(content, committed);
-      const path = isFetched ? await fetchObject(build, content, join(scratch, 'staged', silver)) : undefined;
+      const aside = join(scratch, 'staged', silverPartitionPrefix(part.table, part.partition), 'part-0.parquet');
+      const path = isFetched ? await fetchObject(build, content, aside) : undefined;
       const refusedPath = refused === null ? undefined : await fetchRefused(refused);
       return { part, descriptor, path, refusedPath };
     } catch (error) {
@@ -166,7 +167,7 @@ function fingerprints(build: Build, code: string): (part: TimePart) => string {
     if (found === undefined) {
       const own = inputs.get(part.inputs) ?? hashInputs(part.inputs);
       inputs.set(part.inputs, own);
-      found = hashOf([code, part.table, silverKey(part.table, part.partition), own]);
+      found = hashOf([code, part.table, silverPartitionPrefix(part.table, part.partition), own]);
       parts.set(part, found);
     }
     return found;
@@ -215,7 +216,7 @@ async function readDescriptor(
   if (descriptor === undefined) throw new NotWhole('its form is not known');
   if (
     descriptor.fingerprint !== fingerprint ||
-    silverKey(descriptor.table, descriptor.partition) !== silverKey(part.table, part.partition)
+    silverPartitionPrefix(descriptor.table, descriptor.partition) !== silverPartitionPrefix(part.table, part.partition)
   )
     throw new NotWhole('it is of another partition');
   return descriptor;
@@ -248,12 +249,12 @@ function isSame(content: StagedObject, committed: SilverFile | undefined): boole
 function takenOf({ part, descriptor, path }: Fetched): TakenPart {
   const { content, placed, also } = descriptor;
   const { number, table, partition } = part;
-  const key = silverKey(table, partition);
-  const none = { rows: 0, bytes: 0, sha256: '' };
+  const none = { rows: 0, bytes: 0, sha256: '', key: silverPartitionPrefix(table, partition) };
+  const staged =
+    typeof content === 'object' ? { ...content, key: silverKey(table, partition, content.sha256) } : none;
   return {
     number,
-    partition:
-      content === 'same' ? undefined : { table, partition, key, path, ...(content === 'empty' ? none : content) },
+    partition: content === 'same' ? undefined : { table, partition, path, ...staged },
     placed: placed.map((rows) => ({ ...rows, part: number })),
     also,
   };
@@ -310,7 +311,8 @@ async function putPart(
   refused: Refused | undefined,
 ): Promise<Descriptor> {
   const { table, partition, number } = part;
-  const own = built.staged.find(({ key }) => key === silverKey(table, partition));
+  const prefix = silverPartitionPrefix(table, partition);
+  const own = built.staged.find((each) => silverPartitionPrefix(each.table, each.partition) === prefix);
   const isRefused = part.inputs.some((file) => build.isNew(file) && refused?.sources.has(file.sourceKey));
   let content: Descriptor['content'] = own === undefined ? 'same' : 'empty';
   if (own?.path !== undefined) {
