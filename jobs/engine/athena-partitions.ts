@@ -30,12 +30,7 @@ export interface PartitionCalls {
    * @param isWanted asked before every request; false ends it, because a newer commit wants something else
    * @throws as `partitions`
    */
-  register(
-    database: string,
-    table: string,
-    changes: PartitionChanges,
-    isWanted: () => Promise<boolean>,
-  ): Promise<void>;
+  register(database: string, table: string, changes: PartitionChanges, isWanted: () => Promise<boolean>): Promise<void>;
 }
 
 /** Limits of one request: docs.aws.amazon.com/glue/latest/webapi/API_BatchCreatePartition.html and its neighbours. */
@@ -147,7 +142,8 @@ function refuseUnlessSettled(detail: ErrorDetail | undefined, database: string, 
 }
 
 function translated(error: unknown, database: string, table: string): unknown {
-  if (nameOf(error) !== 'EntityNotFoundException') return toJobError(error, 'catalog', `use the partitions of ${database}.${table}`);
+  if (nameOf(error) !== 'EntityNotFoundException')
+    return toJobError(error, 'catalog', `use the partitions of ${database}.${table}`);
   return new JobError('catalog_missing', 'config', `there is no table ${database}.${table} in Glue`, {
     hint: 'make it with `terraform apply`; LISTENLAKE_AWS_NAME is the name that Terraform was given',
     cause: error,
