@@ -1,6 +1,13 @@
 import type { Effects } from './effects.ts';
 import { JobError } from './errors.ts';
-import { commitManifest, type LakeState, type Manifest, NO_ACCOUNTS, type OutputFile } from './lake/manifest.ts';
+import {
+  commitManifest,
+  LAKE_FORMAT,
+  type LakeState,
+  type Manifest,
+  NO_ACCOUNTS,
+  type OutputFile,
+} from './lake/manifest.ts';
 
 /** What a job did, for its manifest. */
 export interface Work {
@@ -28,7 +35,7 @@ export async function commitWork(
   work: Work,
 ): Promise<Manifest> {
   const manifest: Manifest = {
-    format: 1,
+    format: work.base?.format ?? LAKE_FORMAT,
     sequence: (work.base?.sequence ?? 0) + 1,
     job: work.job,
     runId: work.runId,

@@ -9,6 +9,7 @@ import {
   type BronzeFile,
   commitManifest,
   EMPTY_STATE,
+  LAKE_FORMAT,
   latestManifest,
   type Manifest,
   readBronzeIndex,
@@ -316,7 +317,7 @@ async function commit(
     const sequence = (base?.sequence ?? 0) + 1;
     const added = fresh.map((file) => ({ ...file, sequence }));
     const manifest: Manifest = {
-      format: 1,
+      format: base?.format ?? LAKE_FORMAT,
       sequence,
       job: 'load',
       runId: input.runId,

@@ -4,6 +4,7 @@ import { JobError } from './errors.ts';
 import {
   type Accounts,
   commitManifest,
+  LAKE_FORMAT,
   type LakeState,
   type Manifest,
   NO_ACCOUNTS,
@@ -16,7 +17,7 @@ import { buildCatalogue } from './silver/catalogue.ts';
 import { changeOf, inPartitionOrder, isChange, listOf, type TableChange } from './silver/changes.ts';
 import { buildExportFiles } from './silver/export-files.ts';
 import { buildLookUps, isLookUpChange } from './silver/look-ups.ts';
-import { type Committed, openBuild, planTimeTables, readCommitted } from './silver/open.ts';
+import { type Committed, isOldLayout, openBuild, planTimeTables, readCommitted } from './silver/open.ts';
 import { type StagedPartition, sha256Of } from './silver/partition.ts';
 import { buildQuarantine, countRefused } from './silver/quarantine.ts';
 import { openStaging, type Staging } from './silver/staging.ts';
@@ -45,6 +46,8 @@ export interface TransformResult {
   quarantined: Record<string, number>;
   /** Time partitions that were taken as `transform --stage` had built them. */
   taken: number;
+  /** Silver was of an older layout, and was made anew from bronze. */
+  isUpgrade: boolean;
 }
 
 /**
@@ -54,7 +57,8 @@ export interface TransformResult {
  * Only partitions that new bronze touches are built, each from all bronze rows that may fall into it. Those whose content differs from
  * what is there are put as new objects beside the old ones; one manifest commits all of them. Killed before the commit, readers keep the
  * old version and the next run does it again. `gc` collects what was replaced.
- * Partitions that were staged from the same bronze are taken instead of built; a rebuild trusts nothing but bronze.
+ * Partitions that were staged from the same bronze are taken instead of built; a rebuild trusts nothing but bronze. A lake whose silver
+ * is of an older layout is rebuilt.
  *
  * @param limits how much is held at once; another value gives the same tables
  * @throws `commit_conflict` (75; retry helps) when another run has committed meanwhile; `accounts_broken` (70) when rows of a file are
@@ -69,8 +73,9 @@ export async function transform(
   const startedAt = effects.now();
   const there = await readCommitted(effects);
   const { base, state, index, tables, silver: committed, isNew } = there;
+  const isUpgrade = isOldLayout(base);
   // Where something was removed from bronze, no one knows from bronze what silver has of it.
-  const rebuild = rebuildInterval(state.removal === 'silver' ? { ...input, rebuild: true } : input);
+  const rebuild = rebuildInterval(state.removal === 'silver' || isUpgrade ? { ...input, rebuild: true } : input);
   if (!index.some(isNew) && rebuild === undefined) return nothingNew(there);
 
   const known = await knownPaths(effects, committed.get('quarantine') ?? [], rebuild !== undefined);
@@ -94,7 +99,8 @@ export async function transform(
         effects,
         [...staged, stats].filter((part) => part.rows > 0 && !changes.includes(part)),
       );
-    if (changes.length === 0 && files.length === 0 && state.removal !== 'silver') return nothingNew(there);
+    if (changes.length === 0 && files.length === 0 && state.removal !== 'silver' && !isUpgrade)
+      return nothingNew(there);
     lists.push(listOf('table_stats', committed.get('table_stats') ?? [], changes));
 
     await putChanges(effects, changes);
@@ -109,7 +115,7 @@ export async function transform(
       ...(lookUps && { lookUps: await putState(store, 'look_ups', lookUps) }),
     };
     const manifest: Manifest = {
-      format: 1,
+      format: LAKE_FORMAT,
       sequence,
       job: 'transform',
       runId: input.runId,
@@ -126,14 +132,9 @@ export async function transform(
       state: next,
     };
     if (!(await commitManifest(store, manifest))) {
-      throw new JobError(
-        'commit_conflict',
-        'tempfail',
-        'another run has committed meanwhile; silver was not changed',
-        {
-          hint: 'run it again',
-        },
-      );
+      throw new JobError('commit_conflict', 'tempfail', 'another run has committed meanwhile; silver was not changed', {
+        hint: 'run it again',
+      });
     }
     await effects.engine.publish(manifest.state);
     await clear(effects, staging);
@@ -145,6 +146,7 @@ export async function transform(
       tables: lists.filter(({ table }) => table !== 'table_stats').map((list) => changeOf(list, changes)),
       quarantined: refusedByCode,
       taken: work.taken,
+      isUpgrade,
     };
   } finally {
     db.close();
@@ -302,5 +304,6 @@ function nothingNew({ base, tables, silver }: Committed): TransformResult {
     ),
     quarantined: {},
     taken: 0,
+    isUpgrade: false,
   };
 }

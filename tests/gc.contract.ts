@@ -19,6 +19,7 @@ import {
   commitManifest,
   EMPTY_STATE,
   type GoldVersion,
+  LAKE_FORMAT,
   type LakeState,
   latestManifest,
   type Manifest,
@@ -55,7 +56,15 @@ export function gcContract(name: string, open: () => Promise<LakeStore>): void {
     const collect = (hours: number, keepDays = 7, dryRun = false) => gc({ keepDays, dryRun }, effectsAfter(hours));
 
     const manifestOf = (sequence: number, state: LakeState): Manifest => ({
-      ...{ format: 1, sequence, job: 'test', runId: `t${sequence}`, startedAt: '', elapsedMs: 0, versions: {} },
+      ...{
+        format: LAKE_FORMAT,
+        sequence,
+        job: 'test',
+        runId: `t${sequence}`,
+        startedAt: '',
+        elapsedMs: 0,
+        versions: {},
+      },
       ...{ interval: { from: null, to: null }, inputs: [], outputs: [], accounts: NO_ACCOUNTS, details: {}, state },
     });
 

@@ -15,6 +15,7 @@ import { type PartitionValues, silverKey, silverPartitionPrefix } from '../jobs/
 import {
   commitManifest,
   EMPTY_STATE,
+  LAKE_FORMAT,
   type LakeState,
   latestManifest,
   type Manifest,
@@ -197,7 +198,7 @@ function partitionOf(contract: Contract, row: Row): PartitionValues {
 
 function manifestOf(sequence: number, state: LakeState): Manifest {
   return {
-    format: 1,
+    format: LAKE_FORMAT,
     sequence,
     job: 'test',
     runId: `test-${sequence}`,

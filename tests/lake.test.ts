@@ -12,6 +12,7 @@ import {
   type BronzeFile,
   commitManifest,
   EMPTY_STATE,
+  LAKE_FORMAT,
   latestManifest,
   type Manifest,
   NO_ACCOUNTS,
@@ -33,7 +34,7 @@ const log = createLog('silent');
 
 function manifest(sequence: number): Manifest {
   return {
-    format: 1,
+    format: LAKE_FORMAT,
     sequence,
     job: 'load',
     runId: 'r1',

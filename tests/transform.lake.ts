@@ -14,6 +14,7 @@ import {
   type BronzeFile,
   commitManifest,
   EMPTY_STATE,
+  LAKE_FORMAT,
   latestManifest,
   NO_ACCOUNTS,
   readSilverFiles,
@@ -99,7 +100,7 @@ export async function makeTestLake(from?: string): Promise<TestLake> {
         added.push(await putBronze(writer, store, join(folder, `bronze-${(files += 1)}`), file, sequence));
       await commitManifest(store, {
         ...{
-          format: 1,
+          format: LAKE_FORMAT,
           sequence,
           job: 'load',
           runId: `load-${sequence}`,

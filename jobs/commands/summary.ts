@@ -19,7 +19,12 @@ const LABEL_CHARS = 12;
 export function runText(result: RunResult, effects: Pick<Effects, 'config'>): string {
   const { load, transform, promote } = result;
   const lines = ['', ...heading(result, effects), ''];
-  lines.push(...cameIn(load), ...accountLines(transform), ...refusedLines(load.files, transform));
+  lines.push(
+    ...cameIn(load),
+    ...accountLines(transform),
+    ...upgradeLines(transform),
+    ...refusedLines(load.files, transform),
+  );
   const failed = result.checks.filter((each) => each.verdict === 'failed');
   if (failed.length > 0) {
     lines.push(
@@ -166,6 +171,7 @@ export function transformText(result: TransformResult): string {
   const written = result.tables.reduce((sum, table) => sum + table.written, 0);
   return [
     ...accountLines(result),
+    ...upgradeLines(result),
     row(
       'silver',
       `${count(written, 'partition')} written${result.taken > 0 ? `; ${number(result.taken)} were staged` : ''}`,
@@ -174,6 +180,13 @@ export function transformText(result: TransformResult): string {
     ...refusedLines([], result),
     row('next', 'listenlake check --scope silver, listenlake enrich'),
   ].join('\n');
+}
+
+/** The one line that somebody is owed whose tables were all made again without being asked for it. */
+function upgradeLines({ isUpgrade }: TransformResult): string[] {
+  return isUpgrade
+    ? [row('upgraded', 'this lake was laid out by an older version: all of silver was made again from bronze')]
+    : [];
 }
 
 /** The intervals of a plan, one a line. */

@@ -115,9 +115,17 @@ export interface LookUps {
   wanted: Record<Collection, [id: string, plays: number][]>;
 }
 
+/**
+ * How lakes are laid out today. 1: objects of silver were replaced in place, and plays had a partition a month. 2: they are immutable (see
+ * keys.ts), and plays has one a year. Readers take both; `transform` makes silver anew, from bronze, where it finds 1, and commits 2.
+ */
+export const LAKE_FORMAT = 2;
+export type LakeFormat = 1 | typeof LAKE_FORMAT;
+
 /** The commit of one job: what it read, what it wrote, what is true now. */
 export interface Manifest {
-  format: 1;
+  /** The layout of the silver that it names. Jobs that do not make silver anew keep that of the commit before. */
+  format: LakeFormat;
   sequence: number;
   job: string;
   runId: string;
@@ -169,14 +177,22 @@ export async function listManifests(
 
 /** One commit by its sequence. @throws `object_missing`, `manifest_invalid` (65), `manifest_too_new` (78) */
 export async function readManifest(store: LakeStore, sequence: number): Promise<Manifest> {
-  const manifest = (await readJson(store, manifestKey(sequence))) as Partial<Manifest>;
-  if (manifest.format !== 1) {
+  const key = manifestKey(sequence);
+  const manifest = (await readJson(store, key)) as (Partial<Omit<Manifest, 'format'>> & { format?: unknown }) | null;
+  const format = manifest?.format;
+  if (typeof format !== 'number' || !Number.isSafeInteger(format) || format < 1) {
+    throw new JobError('manifest_invalid', 'data', `no commit of a lake (format ${JSON.stringify(format)})`, {
+      place: { file: key },
+      hint: 'run `listenlake doctor --verify`; bronze is whole, so the lake can be rebuilt from it',
+    });
+  }
+  if (format > LAKE_FORMAT) {
     throw new JobError(
       'manifest_too_new',
       'config',
-      `the lake was written by another version (format ${manifest.format})`,
+      `the lake was written by a newer version (format ${format}; this one knows formats up to ${LAKE_FORMAT})`,
       {
-        place: { file: manifestKey(sequence) },
+        place: { file: key },
         hint: 'use a listenlake that is at least as new as the one that wrote it',
       },
     );

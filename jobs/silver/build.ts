@@ -53,7 +53,7 @@ export const NOTHING_BUILT: Built = Object.freeze({ staged: [], placed: [] });
 /** A time partition that new bronze (or the rebuild interval) may touch, by the index of bronze alone. */
 export interface TimePart {
   readonly table: string;
-  /** Months as in months.ts, or days since 1970. */
+  /** Years, months as in months.ts, or days since 1970: one of them for all parts of a table. */
   readonly number: number;
   readonly partition: PartitionValues;
   /** Half-open, UTC, Unix ms. */

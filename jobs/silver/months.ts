@@ -17,6 +17,16 @@ export function monthPartition(month: Month): { year: number; month: number } {
   return { year: Math.floor(month / 12), month: (month % 12) + 1 };
 }
 
+/** The year (UTC) that holds a moment (Unix ms). */
+export function yearOf(ms: number): number {
+  return new Date(ms).getUTCFullYear();
+}
+
+/** The first moment of a year, Unix ms. */
+export function yearStart(year: number): number {
+  return Date.UTC(year, 0, 1);
+}
+
 /** The half-open UTC interval (Unix ms) of a bronze period: `2026`, `2026-11` or `2026-11-03`. @throws Error (a bug) for another form */
 export function periodBounds(period: string): [number, number] {
   const match = /^(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?$/.exec(period);

@@ -7,6 +7,7 @@ import { PREFIX } from '../lake/keys.ts';
 import {
   type BronzeFile,
   EMPTY_STATE,
+  LAKE_FORMAT,
   type LakeState,
   latestManifest,
   type Manifest,
@@ -33,6 +34,11 @@ export interface Committed {
   silver: ReadonlyMap<string, readonly SilverFile[]>;
   /** Not in silver yet. */
   isNew(file: BronzeFile): boolean;
+}
+
+/** True where silver is laid out as older versions did it: it must be made anew from bronze before anything is added to it. */
+export function isOldLayout(base: Manifest | undefined): boolean {
+  return base !== undefined && base.format < LAKE_FORMAT;
 }
 
 /** @throws `object_missing`, `manifest_invalid` (65), `manifest_too_new` (78) */

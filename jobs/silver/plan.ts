@@ -1,7 +1,7 @@
 import type { Effects } from '../effects.ts';
 import type { TimePart } from './build.ts';
-import { type Month, monthOf, monthStart } from './months.ts';
-import { openBuild, planTimeTables, readCommitted } from './open.ts';
+import { monthOf, monthStart } from './months.ts';
+import { isOldLayout, openBuild, planTimeTables, readCommitted } from './open.ts';
 
 /** Half-open UTC interval of whole months, dates as `YYYY-MM-DD`, and about how many rows of bronze are in what is to be built of it. */
 export interface PlannedInterval {
@@ -27,6 +27,8 @@ export async function planTransform(
   effects: Effects,
 ): Promise<Plan> {
   const committed = await readCommitted(effects);
+  // Where silver is made anew nothing is taken but bronze.
+  if (isOldLayout(committed.base)) return { status: 'planned', partitions: [] };
   if (!committed.index.some(committed.isNew)) return { status: 'nothing_new', partitions: [] };
   const build = await openBuild(effects, committed);
   try {
@@ -38,44 +40,63 @@ export async function planTransform(
 }
 
 /**
- * Divides parts into at most `tasksMax` intervals of whole months, the largest of them as small as can be.
+ * Divides parts into at most `tasksMax` intervals of whole months, the largest of them as small as can be. No part is cut.
  *
  * @returns none where there would be a single one, or less than `taskRowsMin` rows for each of two
  */
 export function divide(parts: readonly TimePart[], tasksMax: number, taskRowsMin: number): PlannedInterval[] {
-  const rowsOf = new Map<Month, number>();
-  for (const { fromMs, rows } of parts)
-    rowsOf.set(monthOf(fromMs), (rowsOf.get(monthOf(fromMs)) ?? 0) + Math.round(rows));
-  const months = [...rowsOf].sort(([a], [b]) => a - b);
-  const total = months.reduce((sum, [, rows]) => sum + rows, 0);
+  const spans = spansOf(parts);
+  const total = spans.reduce((sum, { rows }) => sum + rows, 0);
   const tasks = Math.min(tasksMax, Math.floor(total / taskRowsMin));
   if (tasks < 2) return [];
-  let [low, high] = [Math.max(...months.map(([, rows]) => rows)), total];
+  let [low, high] = [Math.max(...spans.map(({ rows }) => rows)), total];
   while (low < high) {
     const middle = Math.floor((low + high) / 2);
-    if (fill(months, middle).length <= tasks) high = middle;
+    if (fill(spans, middle).length <= tasks) high = middle;
     else low = middle + 1;
   }
-  const intervals = fill(months, low).map((group) => ({
-    from: dateOf(monthStart(group[0]![0])),
-    to: dateOf(monthStart(group.at(-1)![0] + 1)),
-    rows: group.reduce((sum, [, rows]) => sum + rows, 0),
+  const intervals = fill(spans, low).map((group) => ({
+    from: dateOf(monthStart(group[0]!.from)),
+    to: dateOf(monthStart(group.at(-1)!.to)),
+    rows: group.reduce((sum, { rows }) => sum + rows, 0),
   }));
   return intervals.length < 2 ? [] : intervals;
 }
 
+/** Half-open interval of months, as numbers of months.ts. */
+interface Span {
+  from: number;
+  to: number;
+  rows: number;
+}
+
+/** Months that some part needs together, ascending: all days and months of a year where the table of plays has that year. */
+function spansOf(parts: readonly TimePart[]): Span[] {
+  const spans: Span[] = [];
+  for (const { fromMs, toMs, rows } of parts.toSorted((a, b) => a.fromMs - b.fromMs)) {
+    const span = { from: monthOf(fromMs), to: monthOf(toMs - 1) + 1, rows: Math.round(rows) };
+    const last = spans.at(-1);
+    if (last === undefined || span.from >= last.to) spans.push(span);
+    else {
+      last.to = Math.max(last.to, span.to);
+      last.rows += span.rows;
+    }
+  }
+  return spans;
+}
+
 /** Neighbours in groups of at most `rowsMax` rows. */
-function fill(months: readonly [Month, number][], rowsMax: number): [Month, number][][] {
-  const groups: [Month, number][][] = [];
+function fill(spans: readonly Span[], rowsMax: number): Span[][] {
+  const groups: Span[][] = [];
   let held = 0;
-  for (const month of months) {
+  for (const span of spans) {
     const last = groups.at(-1);
-    if (last === undefined || held + month[1] > rowsMax) {
-      groups.push([month]);
-      held = month[1];
+    if (last === undefined || held + span.rows > rowsMax) {
+      groups.push([span]);
+      held = span.rows;
     } else {
-      last.push(month);
-      held += month[1];
+      last.push(span);
+      held += span.rows;
     }
   }
   return groups;

@@ -8,7 +8,7 @@ export interface PlayPair {
   playMs: number;
 }
 
-/** A pair that was made, seen from a month: it decides about its own items and counts copies of its own plays. */
+/** A pair that was made, seen from a year: it decides about its own items and counts copies of its own plays. */
 export interface PlayMatch {
   item: string;
   play: string;
@@ -17,14 +17,14 @@ export interface PlayMatch {
 }
 
 /**
- * Pairs items off with plays, each at most once, as seen from one month: only what lies in it or within the margin counts, so a
- * month's answer does not depend on what else is looked at.
+ * Pairs items off with plays, each at most once, as seen from one year: only what lies in it or within the margin counts, so a
+ * year's answer does not depend on what else is looked at.
  *
  * A song on repeat makes an item candidate of two plays: the end of one is the start of the next. In order of time each item takes
  * the play that ends first of those still free, which makes as many pairs as there can be, whether the items hold starts or ends.
  *
  * @param candidates in order of user, item time, item, end of the play
- * @param fromMs first moment of the month; `toMs` is the first one after it
+ * @param fromMs first moment of the year; `toMs` is the first one after it
  */
 export function pairOff(candidates: readonly PlayPair[], fromMs: number, toMs: number, marginMs: number): PlayMatch[] {
   const matches: PlayMatch[] = [];

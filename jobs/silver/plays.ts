@@ -10,7 +10,7 @@ import {
   isWholeRebuild,
   type TimeTable,
 } from './build.ts';
-import { type Month, monthOf, monthPartition, monthStart, periodBounds, sqlTimestamp } from './months.ts';
+import { periodBounds, sqlTimestamp, yearOf, yearStart } from './months.ts';
 import { type PlayPair, pairOff } from './play-pairs.ts';
 import {
   createBronze,
@@ -29,10 +29,8 @@ const TABLE = 'plays';
 const DAY_MS = 86_400_000;
 /** An offline play can be reported this long after it ended (`is_offline_start` in macros.sql, and a day for its length). */
 const OFFLINE_REACH_MS = 46 * DAY_MS;
-/** Plays this near to a month can decide about rows of it: a play under a day, a minute at its ends, and a song on repeat overnight. */
+/** Plays this near to a year can decide about rows of it: a play under a day, a minute at its ends, and a song on repeat overnight. */
 const MARGIN_MS = 2 * DAY_MS;
-/** Reading across a gap of this many months costs less than another pass. */
-const GAP_MONTHS_MAX = 3;
 const STAGES = {
   export_extended: 'stg_plays_extended',
   export_account: 'stg_plays_account',
@@ -51,9 +49,9 @@ export function feedsPlays(file: BronzeFile): boolean {
 }
 
 /**
- * The months of silver.plays that new bronze (or the rebuild interval) touches, each from all bronze that may reach into it.
+ * The years of silver.plays that new bronze (or the rebuild interval) touches, each from all bronze that may reach into it.
  *
- * A month is a function of the rows that ended in it or within two days of it, and of those that were reported with them (which is up
+ * A year is a function of the rows that ended in it or within two days of it, and of those that were reported with them (which is up
  * to 46 days later), and of nothing else: so it does not matter which run builds it, or what else that run builds.
  */
 export async function planPlays(build: Build): Promise<TimeTable> {
@@ -62,18 +60,18 @@ export async function planPlays(build: Build): Promise<TimeTable> {
   const isAsked = fresh.length > 0 || build.rebuild !== undefined;
   const known = new Map<BronzeFile, [number, number][]>();
   if (isAsked) for (const file of files) known.set(file, await reportedIn(build, file));
-  const rowsOf = estimateRows(files, (file) => known.get(file) ?? [], monthOf);
-  const months = isAsked ? monthsToBuild(build, files, fresh, known) : [];
+  const rowsOf = estimateRows(files, (file) => known.get(file) ?? [], yearOf);
+  const years = isAsked ? yearsToBuild(build, files, fresh, known) : [];
   return {
     table: TABLE,
-    parts: months.map((month) => ({
+    parts: years.map((year) => ({
       table: TABLE,
-      number: month,
-      partition: monthPartition(month),
-      fromMs: monthStart(month),
-      toMs: monthStart(month + 1),
-      inputs: reaching(files, known, monthStart(month), monthStart(month + 1)),
-      rows: rowsOf.get(month) ?? 0,
+      number: year,
+      partition: { year },
+      fromMs: yearStart(year),
+      toMs: yearStart(year + 1),
+      inputs: reaching(files, known, yearStart(year), yearStart(year + 1)),
+      rows: rowsOf.get(year) ?? 0,
     })),
     async build(wanted) {
       const built: Built = { staged: [], placed: [] };
@@ -84,7 +82,7 @@ export async function planPlays(build: Build): Promise<TimeTable> {
         built.staged.push(...part.staged);
         built.placed.push(...part.placed);
       }
-      build.effects.progress.end(`${built.staged.length} months`);
+      build.effects.progress.end(`${built.staged.length} years`);
       return built;
     },
   };
@@ -112,52 +110,51 @@ async function reportedIn(build: Build, file: BronzeFile): Promise<[number, numb
   );
   const found = rows.map(({ ms }) => periodBounds(new Date(Number(ms)).toISOString().slice(0, 7)));
   // All rows are refused: it must still be read once, for quarantine.
-  return found.length > 0 ? found : [[monthStart(monthOf(0)), monthStart(monthOf(0) + 1)]];
+  return found.length > 0 ? found : [[yearStart(1970), yearStart(1971)]];
 }
 
-function monthsToBuild(
+function yearsToBuild(
   build: Build,
   files: readonly BronzeFile[],
   fresh: readonly BronzeFile[],
   known: ReadonlyMap<BronzeFile, [number, number][]>,
-): Month[] {
-  const months = new Set<Month>();
-  const add = (fromMs: number, toMs: number): void => {
-    for (let month = monthOf(fromMs); monthStart(month) < toMs; month += 1) months.add(month);
-  };
+): number[] {
+  const years = new Set<number>();
   for (const file of fresh) {
     for (const [from, to] of known.get(file) ?? []) {
-      add(from - MARGIN_MS - (file.table === 'api_pages' ? 0 : OFFLINE_REACH_MS), to + MARGIN_MS);
+      const reach = file.table === 'api_pages' ? 0 : OFFLINE_REACH_MS;
+      addYears(years, from - MARGIN_MS - reach, to + MARGIN_MS);
     }
   }
   if (build.rebuild !== undefined) {
-    const all = new Set<Month>();
+    const all = new Set<number>();
     for (const file of files) {
-      for (const [from, to] of known.get(file) ?? []) {
-        for (let month = monthOf(from - OFFLINE_REACH_MS); monthStart(month) < to + DAY_MS; month += 1) all.add(month);
-      }
+      for (const [from, to] of known.get(file) ?? []) addYears(all, from - OFFLINE_REACH_MS, to + DAY_MS);
     }
-    for (const { partition } of build.committed.get(TABLE) ?? []) {
-      all.add(Number(partition.year) * 12 + Number(partition.month) - 1);
-    }
-    for (const month of all) if (isInRebuild(build, monthStart(month), monthStart(month + 1))) months.add(month);
+    for (const { partition } of build.committed.get(TABLE) ?? []) all.add(Number(partition.year));
+    for (const year of all) if (isInRebuild(build, yearStart(year), yearStart(year + 1))) years.add(year);
   }
-  return [...months].sort((a, b) => a - b);
+  return [...years].sort((a, b) => a - b);
 }
 
-/** Groups of neighbouring months with at most about `rowsMax` rows; a wide gap ends a group, so that nobody reads what lies in it. */
-function chunks(months: readonly Month[], rowsOf: ReadonlyMap<Month, number>, rowsMax: number): Month[][] {
-  const groups: Month[][] = [];
+/** Adds the years that overlap the half-open interval (Unix ms). */
+function addYears(years: Set<number>, fromMs: number, toMs: number): void {
+  for (let year = yearOf(fromMs); yearStart(year) < toMs; year += 1) years.add(year);
+}
+
+/** Groups of neighbouring years with at most about `rowsMax` rows; a year in between ends a group, so that nobody reads what lies in it. */
+function chunks(years: readonly number[], rowsOf: ReadonlyMap<number, number>, rowsMax: number): number[][] {
+  const groups: number[][] = [];
   let rows = 0;
-  for (const month of months) {
-    const more = rowsOf.get(month) ?? 0;
+  for (const year of years) {
+    const more = rowsOf.get(year) ?? 0;
     const last = groups.at(-1);
-    const isFar = month - (last?.at(-1) ?? month) > GAP_MONTHS_MAX;
+    const isFar = year - (last?.at(-1) ?? year) > 1;
     if (last === undefined || isFar || (rows + more > rowsMax && rows > 0)) {
-      groups.push([month]);
+      groups.push([year]);
       rows = more;
     } else {
-      last.push(month);
+      last.push(year);
       rows += more;
     }
   }
@@ -168,12 +165,12 @@ async function buildChunk(
   build: Build,
   files: readonly BronzeFile[],
   known: ReadonlyMap<BronzeFile, [number, number][]>,
-  months: readonly Month[],
+  years: readonly number[],
 ): Promise<Built> {
   const { db, effects } = build;
   stopIfAsked(effects.signal);
-  const fromMs = monthStart(months[0] ?? 0);
-  const toMs = monthStart((months.at(-1) ?? 0) + 1);
+  const fromMs = yearStart(years[0]!);
+  const toMs = yearStart(years.at(-1)! + 1);
   const near = reaching(files, known, fromMs, toMs);
   const local = await localBronze(effects.store, near);
   const sorted = await readFiles(build, near, local, db);
@@ -188,25 +185,25 @@ async function buildChunk(
        or ended_at >= ${sqlTimestamp(fromMs - MARGIN_MS)} and ended_at < ${sqlTimestamp(toMs + MARGIN_MS)}
        or reported_at >= ${sqlTimestamp(fromMs - MARGIN_MS)} and reported_at < ${sqlTimestamp(reportedToMs)}`,
   );
-  const touched = await touchedMonths(build, months);
+  const touched = await touchedYears(build, years);
   await createResult(db, 'play_copies');
-  await resolveSources(build, hasOthers, months);
+  await resolveSources(build, hasOthers, years);
   await createResult(db, 'play_marks');
   await db.run(
-    `create or replace table chunk_months as
-     select * from (values ${months.map((month) => `(${month})`).join(', ')}) as months(number)`,
+    `create or replace table chunk_years as
+     select * from (values ${years.map((year) => `(${year})`).join(', ')}) as years(number)`,
   );
   const placed = await placedRows(db, 'play_accounts');
   await refuse(db, 'play_rows', 'plays_refused');
   const staged = await stageByTime(build, {
     table: TABLE,
     stages: STAGES,
-    rows: { table: 'play_rows', part: 'year(ended_at) * 12 + month(ended_at) - 1' },
-    parts: touched.map((month) => ({
-      number: month,
-      values: monthPartition(month),
-      fromMs: monthStart(month),
-      toMs: monthStart(month + 1),
+    rows: { table: 'play_rows', part: 'year(ended_at)' },
+    parts: touched.map((year) => ({
+      number: year,
+      values: { year },
+      fromMs: yearStart(year),
+      toMs: yearStart(year + 1),
     })),
     files: sorted,
     paths: new Map(local.map(({ file, path }) => [file, path])),
@@ -269,8 +266,8 @@ async function readBronze(db: Embedded, local: readonly LocalBronze[]): Promise<
   for (const stage of Object.values(STAGES)) await createStage(db, stage);
 }
 
-/** Months of the chunk that hold, or are near to, a row of a new file; and those to rebuild. */
-async function touchedMonths({ db, ...build }: Build, months: readonly Month[]): Promise<Month[]> {
+/** Years of the chunk that hold, or are near to, a row of a new file; and those to rebuild. */
+async function touchedYears({ db, ...build }: Build, years: readonly number[]): Promise<number[]> {
   const rows = await db.rows<{ starts_ms: bigint; ends_ms: bigint }>(
     `select distinct
         epoch_ms(date_trunc('month', least(ended_at, reported_at) - interval 2 day
@@ -279,17 +276,15 @@ async function touchedMonths({ db, ...build }: Build, months: readonly Month[]):
      from play_rows inner join source_files using (file_no)
      where problem is null and is_new`,
   );
-  const touched = new Set<Month>();
-  for (const { starts_ms, ends_ms } of rows) {
-    for (let month = monthOf(Number(starts_ms)); month <= monthOf(Number(ends_ms)); month += 1) touched.add(month);
-  }
-  return months.filter(
-    (month) => touched.has(month) || isInRebuild({ db, ...build }, monthStart(month), monthStart(month + 1)),
+  const touched = new Set<number>();
+  for (const { starts_ms, ends_ms } of rows) addYears(touched, Number(starts_ms), Number(ends_ms) + 1);
+  return years.filter(
+    (year) => touched.has(year) || isInRebuild({ db, ...build }, yearStart(year), yearStart(year + 1)),
   );
 }
 
 /** Tables `play_names`, `play_account_matches`, `play_api_matches`: empty where there is only one source. */
-async function resolveSources({ db }: Build, hasOthers: boolean, months: readonly Month[]): Promise<void> {
+async function resolveSources({ db }: Build, hasOthers: boolean, years: readonly number[]): Promise<void> {
   const only = hasOthers ? '' : 'limit 0';
   await createResult(db, 'play_names', only);
   await createResult(db, 'play_account_matches', only);
@@ -316,12 +311,9 @@ async function resolveSources({ db }: Build, hasOthers: boolean, months: readonl
     itemMs: Number(row.played_ms),
     playMs: Number(row.winner_ended_ms),
   }));
-  // The months beside the chunk, too: their pairs tell whether a play of the chunk is new or known.
-  const around = new Set(months.flatMap((month) => [month - 1, month, month + 1]));
-  const matches = [...around].flatMap((month) => {
-    const [fromMs, toMs] = [monthStart(month), monthStart(month + 1)];
-    return pairOff(pairs, fromMs, toMs, MARGIN_MS);
-  });
+  // The years beside the chunk, too: their pairs tell whether a play of the chunk is new or known.
+  const around = new Set(years.flatMap((year) => [year - 1, year, year + 1]));
+  const matches = [...around].flatMap((year) => pairOff(pairs, yearStart(year), yearStart(year + 1), MARGIN_MS));
   const values = matches.map(({ item, play, isOfItem, isOfPlay }) => {
     const [[fileNo, row], [playFileNo, playRow]] = [item.split(':'), play.split(':')];
     return `(${fileNo}, ${row}, ${playFileNo}, ${playRow}, ${isOfItem}, ${isOfPlay})`;
@@ -329,7 +321,7 @@ async function resolveSources({ db }: Build, hasOthers: boolean, months: readonl
   for (let start = 0; start < values.length; start += 1000) {
     await db.run(`insert into play_api_matches values ${values.slice(start, start + 1000).join(', ')}`);
   }
-  // The two halves of a pair that lie in two months come from two calls.
+  // The two halves of a pair that lie in two years come from two calls.
   await db.run(
     `create or replace table play_api_matches as
      select file_no, source_row, winner_file_no, winner_row, bool_or(is_of_item) as is_of_item, bool_or(is_of_winner) as is_of_winner

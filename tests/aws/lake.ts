@@ -12,6 +12,7 @@ import { readContracts } from '../../jobs/lake/contracts.ts';
 import {
   commitManifest,
   EMPTY_STATE,
+  LAKE_FORMAT,
   type LakeState,
   latestManifest,
   type Manifest,
@@ -131,7 +132,7 @@ async function makeWorkGroups(athena: AthenaClient, name: string, uri: string): 
 
 function manifestOf(sequence: number, state: LakeState): Manifest {
   return {
-    format: 1,
+    format: LAKE_FORMAT,
     sequence,
     job: 'test',
     runId: `test-${sequence}`,

@@ -1,4 +1,4 @@
--- Accounts of the files that are new in this run. One row per file and month of the end: rows that are the first of a play nobody had before, and others.
+-- Accounts of the files that are new in this run. One row per file and year of the end: rows that are the first of a play nobody had before, and others.
 with
 
 plays as (
@@ -22,7 +22,7 @@ placed as (
 
     select
         play_rows.file_no,
-        year(play_rows.ended_at) * 12 + month(play_rows.ended_at) - 1 as part,
+        year(play_rows.ended_at) as part,
         play_marks.file_no is null
         or (
             not plays.is_known
@@ -32,8 +32,8 @@ placed as (
 
     from play_rows
     inner join source_files on play_rows.file_no = source_files.file_no
-    semi join chunk_months
-        on year(play_rows.ended_at) * 12 + month(play_rows.ended_at) - 1 = chunk_months.number
+    semi join chunk_years
+        on year(play_rows.ended_at) = chunk_years.number
     left join play_marks
         on play_rows.file_no = play_marks.file_no
         and play_rows.source_row = play_marks.source_row
