@@ -76,7 +76,7 @@ export async function transform(
   const isUpgrade = isOldLayout(base);
   // Where something was removed from bronze, no one knows from bronze what silver has of it.
   const rebuild = rebuildInterval(state.removal === 'silver' || isUpgrade ? { ...input, rebuild: true } : input);
-  if (!index.some(isNew) && rebuild === undefined) return nothingNew(there);
+  if (!index.some(isNew) && rebuild === undefined) return nothingNew(effects, there);
 
   const known = await knownPaths(effects, committed.get('quarantine') ?? [], rebuild !== undefined);
   const build = await openBuild(effects, there, rebuild, limits);
@@ -100,7 +100,7 @@ export async function transform(
         [...staged, stats].filter((part) => part.rows > 0 && !changes.includes(part)),
       );
     if (changes.length === 0 && files.length === 0 && state.removal !== 'silver' && !isUpgrade)
-      return nothingNew(there);
+      return nothingNew(effects, there);
     lists.push(listOf('table_stats', committed.get('table_stats') ?? [], changes));
 
     await putChanges(effects, changes);
@@ -293,7 +293,12 @@ async function clear({ log }: Effects, staging: Staging): Promise<void> {
   }
 }
 
-function nothingNew({ base, tables, silver }: Committed): TransformResult {
+/** Also shows readers what another run has committed and, killed right after that, has not shown. */
+async function nothingNew(
+  { engine }: Pick<Effects, 'engine'>,
+  { base, state, tables, silver }: Committed,
+): Promise<TransformResult> {
+  if (base !== undefined) await engine.publish(state);
   return {
     status: 'nothing_new',
     sequence: base?.sequence ?? 0,

@@ -270,7 +270,7 @@ if (local?.athena === undefined) {
       const options = {
         endpoint: endpoint.url,
         region: REGION,
-        lakeUri: lake.uri,
+        store: lake.store,
         name: lake.name,
         workGroup: undefined,
       };
