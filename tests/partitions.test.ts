@@ -1,4 +1,4 @@
-/** Silver in Glue, without any question asked: what publishing registers, in which requests, and who may read when it is not done. */
+/** What Glue shows of a lake, without any question asked: what publishing registers, in which requests, and who may read when it is not done. */
 import { createHash } from 'node:crypto';
 import {
   BatchCreatePartitionCommand,
@@ -13,12 +13,12 @@ import {
   UpdateTableCommand,
 } from '@aws-sdk/client-glue';
 import type { Finding } from '../jobs/doctor.ts';
-import { contractPartitions } from '../jobs/engine/athena-catalog.ts';
+import { contractPartitions, goldTable } from '../jobs/engine/athena-catalog.ts';
 import { inspectCatalog } from '../jobs/engine/athena-inspect.ts';
 import type { SqlEngine } from '../jobs/engine/index.ts';
 import { contractOf } from '../jobs/lake/contracts.ts';
 import { silverKey } from '../jobs/lake/keys.ts';
-import { type LakeState, putState, type SilverFile } from '../jobs/lake/manifest.ts';
+import { type GoldVersion, type LakeState, putState, type SilverFile } from '../jobs/lake/manifest.ts';
 import { jsonError } from './aws/endpoint.ts';
 import { type AwsLake, openAwsLake } from './aws/lake.ts';
 import { REGION, startLocalAwsOrSkip } from './aws/local.ts';
@@ -291,6 +291,42 @@ if (local === undefined) {
     await late;
     expect(writes()).toEqual([]); // its second hundred is not of the newest commit
     same(await registered('listening_events'), committed(days(0, 100)));
+  });
+
+  it('gold: whoever was asleep between the commit and the look at its tables points none of them back', async () => {
+    const gold = database.replace(/silver$/, 'gold_dev');
+    const versionOf = (runId: string): GoldVersion => ({
+      runId,
+      asOf: '2026-03-01T00:00:00.000Z',
+      silverSequence: 0,
+      modelsHash: '',
+      tables: { answers: { key: `gold/dev/${runId}/answers/1/`, rows: 0, bytes: 0, sha256: '' } },
+    });
+    for (const runId of ['old', 'new']) {
+      const location = `${lake.uri}/gold/dev/${runId}/answers/1/`;
+      const TableInput = goldTable(`answers__${runId}`, [{ name: 'n', type: 'integer' }], location);
+      await lake.glue.send(new CreateTableCommand({ DatabaseName: gold, TableInput }));
+    }
+    const shown = async (): Promise<string | undefined> =>
+      (await lake.glue.send(new GetTableCommand({ DatabaseName: gold, Name: 'answers' }))).Table?.StorageDescriptor
+        ?.Location;
+    const old = await lake.commitState({ ...(await lake.state()), gold: { dev: versionOf('old') } });
+    let wake: () => void = () => {};
+    const asleep = new Promise<void>((resolve) => {
+      wake = resolve;
+    });
+    // The first list is that of silver.
+    endpoint.rules.push({ operation: 'GetTables', after: 1, fault: { kind: 'hold', until: asleep } });
+    const late = lake.engine.publish(old.state);
+    while (endpoint.rules.length > 0) await new Promise((resolve) => setTimeout(resolve, 20));
+    const newest = await lake.commitState({ ...old.state, gold: { dev: versionOf('new') } });
+    await (await lake.openEngine()).publish(newest.state);
+    expect(await shown()).toBe(`${lake.uri}/gold/dev/new/answers/1/`);
+    endpoint.calls.length = 0;
+    wake();
+    await late;
+    expect(await shown()).toBe(`${lake.uri}/gold/dev/new/answers/1/`);
+    expect(writes()).toEqual([]);
   });
 
   it('a session whose table is of a newer commit by now reads nothing, exit 75', async () => {
