@@ -1,4 +1,4 @@
-import { commitWork } from './commit.ts';
+import { commitWork, publishAgain } from './commit.ts';
 import { type Effects, stopIfAsked } from './effects.ts';
 import { goldTests, runTests, silverTests, type TestResult, verdictOf } from './engine/data-tests.ts';
 import { type Project, readProject } from './engine/project.ts';
@@ -51,7 +51,7 @@ export async function check(input: CheckInput, effects: Effects): Promise<CheckR
   const of = testedVersion(state, input, project?.hash);
   const last = state.checks[scope];
   if (input.isReused === true && last?.of === of && last.verdict === 'passed') {
-    await effects.engine.publish(state);
+    await publishAgain(effects, base);
     return resultOf(scope, of, 'nothing_new', await getState<TestResult[]>(effects.store, last.key));
   }
   const tests = project === undefined ? silverTests() : goldTests(project, scope);
@@ -72,7 +72,7 @@ export async function check(input: CheckInput, effects: Effects): Promise<CheckR
     const details = { scope, of, verdict: verdictOf(results), tests: results.length };
     await commitWork(effects, { job: 'check', runId: input.runId, startedAt, base, state: next, details });
   } else {
-    await effects.engine.publish(state);
+    await publishAgain(effects, base);
   }
   const result = resultOf(scope, of, isNew ? 'checked' : 'nothing_new', results);
   effects.progress.end(

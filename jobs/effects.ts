@@ -22,7 +22,9 @@ export interface Effects {
   readonly progress: Progress;
   /** A private folder of this command on the lake's disk (or the system's, for a lake elsewhere); emptied when it ends. Engines spill here, jobs stage here. */
   readonly scratch: string;
-  /** Wall clock in Unix ms: for run ids, elapsed time, leases and `loaded_on`. Never for what a job computes. */
+  /** The lake's writer lease, as long as the command runs; absent where it only reads. */
+  readonly lease?: Lease | undefined;
+  /** Wall clock in Unix ms: for run ids, elapsed time and `loaded_on`. Never for what a job computes, nor for whose turn it is. */
   readonly now: () => number;
   /** Aborted on SIGTERM and SIGINT: finish or roll back the unit at hand, then stop. */
   readonly signal: AbortSignal;
@@ -61,7 +63,7 @@ export async function withEffects<T>(
   let lease: Lease | undefined;
   let scratch: string | undefined;
   try {
-    if (options.isWriter) lease = await acquireLease(store, 'writer', options.job, now, log);
+    if (options.isWriter) lease = await acquireLease(store, 'writer', options.job, log);
     if (lease !== undefined && options.isSweeper !== true) await place.sweep(now());
     scratch = await place.makeScratch();
     await mkdir(config.cacheDir, { recursive: true, mode: 0o700 });
@@ -70,7 +72,7 @@ export async function withEffects<T>(
       const progress: Progress =
         options.isProgressShown && process.stderr.isTTY ? terminalProgress(process.stderr, now) : silentProgress;
       return await action(
-        { config, store, engine, log, progress, scratch, now, signal: stop.signal },
+        { config, store, engine, lease, log, progress, scratch, now, signal: stop.signal },
         makeRunId(now()),
       );
     } finally {

@@ -1,5 +1,5 @@
 import { checkScope, refuseFailed } from './check.ts';
-import { commitWork } from './commit.ts';
+import { commitWork, publishAgain } from './commit.ts';
 import { type Effects, stopIfAsked } from './effects.ts';
 import { goldTests, runTests, type TestResult } from './engine/data-tests.ts';
 import type { EngineSession, SingleRow } from './engine/index.ts';
@@ -58,7 +58,7 @@ export async function enrich(input: EnrichInput, effects: Effects): Promise<Enri
     input.rebuild !== true &&
     isSameVersion(published, { asOf, silverSequence: state.silverSequence, modelsHash: project.hash })
   ) {
-    await effects.engine.publish(state);
+    await publishAgain(effects, base);
     return resultOf(input.target, 'nothing_new', published!);
   }
   const { version, results } = await buildVersion(effects, state, project, { ...input, asOf });

@@ -1,4 +1,5 @@
 import { access } from 'node:fs/promises';
+import { refuseLostLease } from './commit.ts';
 import { type Effects, stopIfAsked } from './effects.ts';
 import { quoteText } from './engine/embedded.ts';
 import { JobError } from './errors.ts';
@@ -90,6 +91,7 @@ export async function forget(input: ForgetInput, effects: Effects): Promise<Forg
   if (!(await input.confirm(preview))) return { status: 'declined', preview, users };
 
   // Before the commit: afterwards nobody could tell any more whose these were.
+  await refuseLostLease(effects);
   for (const { key } of [...theirs, ...(input.unloaded === 'delete' ? unknown : [])]) await effects.store.delete(key);
   await forgetFingerprints(plan, effects);
   const traces = await collectTraces(rule, only === undefined ? userId : undefined, plan, effects);

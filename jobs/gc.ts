@@ -1,3 +1,4 @@
+import { refuseOvertaken } from './commit.ts';
 import { type Effects, stopIfAsked } from './effects.ts';
 import { JobError } from './errors.ts';
 import { isOwnKey, LATEST_MANIFEST_HINT_KEY, LAYERS, type Layer, manifestKey } from './lake/keys.ts';
@@ -33,8 +34,9 @@ export interface GcResult {
 const DAY_MS = 86_400_000;
 /** Whatever is younger may be of a run at work whose commit is still to come. */
 const GRACE_MS = DAY_MS;
-/** After so many deletions it looks again whether it is still alone. */
+/** After so many deletions, or so long, it looks again whether it is still alone: whoever was asleep looks before the next one. */
 const DELETES_BETWEEN_LOOKS = 50;
+const MS_BETWEEN_LOOKS = 1_000;
 
 /**
  * Deletes what no kept commit names: objects of killed runs, partitions that were staged and not taken, versions of gold that were replaced, lists and manifests of old commits, tables of
@@ -43,7 +45,7 @@ const DELETES_BETWEEN_LOOKS = 50;
  *
  * It decides by what it sees and keeps no notes: killed anywhere, the next run goes on.
  *
- * @throws `commit_conflict` (75; retry helps) when another run commits while it deletes: its lease was lost; `object_missing`,
+ * @throws `commit_conflict`, `lease_lost` (75; retry helps) when another run commits or begins while it deletes; `object_missing`,
  *   `manifest_invalid` (65) where the newest commit is not whole, `commits_missing` (65) where there is bronze and none, before anything is deleted; what the store and the engine throw
  */
 export async function gc(input: GcInput, effects: Effects): Promise<GcResult> {
@@ -78,6 +80,7 @@ export async function gc(input: GcInput, effects: Effects): Promise<GcResult> {
   }
   const states = newest === undefined ? [] : [newest.state, ...(await statesOf(store, older))];
   result.tables = await engine.unusedTables(states, now - GRACE_MS);
+  if (!input.dryRun) await refuseOvertaken(effects, newest);
   if (!input.dryRun) await engine.dropTables(result.tables);
   result.unfinished = await interruptedWrites(store, now - GRACE_MS);
   if (!input.dryRun) for (const write of result.unfinished) await store.discard(write);
@@ -124,24 +127,20 @@ export async function* ownObjects(store: LakeStore, layer: Layer, onForeign: () 
 /**
  * Deletes objects, as long as nobody commits meanwhile: what a new commit names need not be what was looked at.
  *
- * @returns deletes one object; @throws `stopped`, `commit_conflict` (75; retry helps)
+ * @returns deletes one object; @throws `stopped`, `commit_conflict`, `lease_lost` (75; retry helps)
  */
-export function deleter({ store, signal }: Effects, newest: Manifest | undefined, isDry: boolean) {
+export function deleter(effects: Effects, newest: Manifest | undefined, isDry: boolean) {
+  const { now, signal, store } = effects;
   let deleted = 0;
+  let lookedAt = Number.NEGATIVE_INFINITY;
   return async (key: string): Promise<void> => {
     if (isDry) return;
-    if (deleted % DELETES_BETWEEN_LOOKS === 0) {
+    const sinceMs = now() - lookedAt;
+    // A clock that was set back tells nothing.
+    if (deleted % DELETES_BETWEEN_LOOKS === 0 || sinceMs < 0 || sinceMs > MS_BETWEEN_LOOKS) {
       stopIfAsked(signal);
-      if ((await store.head(manifestKey((newest?.sequence ?? 0) + 1))) !== undefined) {
-        throw new JobError(
-          'commit_conflict',
-          'tempfail',
-          'another run has committed meanwhile; stopped to look again',
-          {
-            hint: 'run it again',
-          },
-        );
-      }
+      await refuseOvertaken(effects, newest);
+      lookedAt = now();
     }
     await store.delete(key);
     deleted += 1;

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { dirname } from 'node:path';
+import { refuseLostLease } from './commit.ts';
 import type { Effects } from './effects.ts';
 import { type ExitName, JobError } from './errors.ts';
 import { landingName, PREFIX } from './lake/keys.ts';
@@ -301,12 +302,14 @@ function accountsOf(files: readonly LoadedFile[]): Accounts {
 /** Commits the new bronze files, if there are any; what another run has committed meanwhile is left out. */
 async function commit(
   input: LoadInput,
-  { store, engine, now }: Effects,
+  { store, engine, lease, now }: Effects,
   startedAt: number,
   drafts: readonly Omit<BronzeFile, 'sequence'>[],
   files: readonly LoadedFile[],
 ): Promise<Manifest | undefined> {
   for (let attempt = 1; attempt <= COMMIT_ATTEMPTS_MAX; attempt += 1) {
+    // Who has the lease now may have deleted what nobody had committed.
+    await refuseLostLease({ lease });
     const base = await latestManifest(store);
     const state = base?.state ?? EMPTY_STATE;
     const there = new Set(

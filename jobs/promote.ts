@@ -1,5 +1,6 @@
 import { atMost } from './at-most.ts';
 import { refuseFailed, type Scope } from './check.ts';
+import { publishAgain } from './commit.ts';
 import type { Effects } from './effects.ts';
 import type { DeclaredColumn, EngineSession, SingleRow } from './engine/index.ts';
 import { type Model, type Project, readProject } from './engine/project.ts';
@@ -55,7 +56,7 @@ export async function promote(input: PromoteInput, effects: Effects): Promise<Pr
   const prod = state.gold.prod;
   const result = { runId: prod?.runId ?? null, asOf: dev.asOf, differences };
   if (isSameVersion(prod, dev)) {
-    await effects.engine.publish(state);
+    await publishAgain(effects, base);
     return { ...result, status: 'nothing_new' };
   }
   if (input.dryRun === true) return { ...result, status: 'dry_run' };

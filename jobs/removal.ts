@@ -1,7 +1,7 @@
 import { mkdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { check } from './check.ts';
-import { commitWork } from './commit.ts';
+import { commitWork, refuseOvertaken } from './commit.ts';
 import { type Effects, stopIfAsked } from './effects.ts';
 import { type Embedded, openEmbedded, quoteText } from './engine/embedded.ts';
 import { readProject } from './engine/project.ts';
@@ -123,7 +123,7 @@ export interface Purged {
  * Deletes everything that the newest commit does not name, at once: older commits and versions, what killed runs have left, results of queries,
  * tables of runs, unfinished writes, and every old version that the store keeps. The report is drawn again.
  *
- * @throws `commit_conflict` (75; retry helps) when another run commits while it deletes: its lease was lost; `stopped` (75)
+ * @throws `commit_conflict`, `lease_lost` (75; retry helps) when another run commits or begins while it deletes; `stopped` (75)
  */
 export async function purge(work: { job: string; runId: string }, effects: Effects): Promise<Purged> {
   const { store, engine, now } = effects;
@@ -149,13 +149,14 @@ export async function purge(work: { job: string; runId: string }, effects: Effec
   let hasReport = false;
   for await (const { key } of store.list(PREFIX.report)) {
     hasReport = true;
-    await store.delete(key);
+    await remove(key);
   }
   if (hasReport && newest?.state.gold.prod !== undefined) {
     await report({ runId: work.runId, outDir: undefined, target: 'prod' }, effects);
     purged.isReportDrawn = true;
   }
   for await (const { key } of store.list(PREFIX.queryResults)) await remove(key);
+  await refuseOvertaken(effects, newest);
   await engine.dropTables(await engine.unusedTables(newest === undefined ? [] : [newest.state], now() + 86_400_000));
   for (const prefix of PURGED_PREFIXES) {
     for await (const write of store.unfinished(prefix)) await store.discard(write);

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
+import { refuseLostLease } from './commit.ts';
 import { type Effects, stopIfAsked } from './effects.ts';
 import { isErrno, JobError } from './errors.ts';
 import { REPORT_KEY, reportChartKey, type Target } from './lake/keys.ts';
@@ -39,12 +40,12 @@ const UNFINISHED = '.unfinished';
  * last: whoever is killed or runs out of disk leaves the old page whole. PNGs of charts that the new page no longer has are removed from a
  * folder; in a lake elsewhere they stay, because the role of this job may not delete.
  *
- * @throws what `SqlEngine.query` throws; `disk_full`, `disk_failed` (74) where the folder cannot be written; `stopped` (75) when
+ * @throws `commit_conflict`, `lease_lost` (75) where other tables are shown by then; what `SqlEngine.query` throws; `disk_full`, `disk_failed` (74) where the folder cannot be written; `stopped` (75) when
  *   the signal is aborted before the files are replaced
  */
 export async function report(
   input: ReportInput,
-  effects: Pick<Effects, 'engine' | 'progress' | 'signal' | 'store'>,
+  effects: Pick<Effects, 'engine' | 'lease' | 'progress' | 'signal' | 'store'>,
 ): Promise<ReportOutput> {
   const { engine, progress, signal } = effects;
   const { target } = input;
@@ -65,11 +66,25 @@ export async function report(
   }
   const page = renderPage(content, drawings);
   stopIfAsked(signal);
+  await refuseReplaced(effects, target, builtBy);
   const output = await (input.outDir === undefined
     ? putIntoLake(effects.store, page, images)
     : replaceFiles(input.outDir, page, images));
   progress.end(`${images.size} charts, ${output.html}`);
   return output;
+}
+
+/** A page of tables that are not shown any more must not replace the one of those that are. */
+async function refuseReplaced(
+  { lease, store }: Pick<Effects, 'lease' | 'store'>,
+  target: Target,
+  builtBy: string | undefined,
+): Promise<void> {
+  await refuseLostLease({ lease });
+  if ((await latestManifest(store))?.state.gold[target]?.runId === builtBy) return;
+  throw new JobError('commit_conflict', 'tempfail', `gold_${target} was replaced while its report was drawn; stopped`, {
+    hint: 'run it again',
+  });
 }
 
 /** Whether there is a report of what production shows now, where `report` would put it. */

@@ -1,3 +1,4 @@
+import { refuseLostLease } from './commit.ts';
 import { type Effects, stopIfAsked } from './effects.ts';
 import { quoteText } from './engine/embedded.ts';
 import { parseInstant } from './interval.ts';
@@ -73,6 +74,7 @@ export async function retention(input: RetentionInput, effects: Effects): Promis
   if (isNothing(plan)) return input.days === 0 ? { ...none, status: 'kept' } : { ...found, status: 'nothing_new' };
   if (input.dryRun) return { ...found, status: 'dry_run' };
   // Before the commit: the next load would bring them back, and nobody could tell any more which these were.
+  await refuseLostLease(effects);
   for (const { key } of kept) await effects.store.delete(key);
   const traces = await collectTraces(rule, undefined, plan, effects);
   stopIfAsked(effects.signal);

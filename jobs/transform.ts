@@ -1,3 +1,4 @@
+import { refuseOvertaken } from './commit.ts';
 import { type Effects, stopIfAsked } from './effects.ts';
 import type { Embedded } from './engine/embedded.ts';
 import { JobError } from './errors.ts';
@@ -61,7 +62,7 @@ export interface TransformResult {
  * is of an older layout is rebuilt.
  *
  * @param limits how much is held at once; another value gives the same tables
- * @throws `commit_conflict` (75; retry helps) when another run has committed meanwhile; `accounts_broken` (70) when rows of a file are
+ * @throws `commit_conflict`, `lease_lost` (75; retry helps) when another run has committed or begun meanwhile; `accounts_broken` (70) when rows of a file are
  *   not accounted for; `object_damaged`, `object_missing` (65) for bronze that is not whole; `disk_full`, `memory_full` (74)
  */
 export async function transform(
@@ -93,6 +94,7 @@ export async function transform(
     const lookUps =
       isLookUpChange(lists) || rebuild !== undefined ? await buildLookUps(db, lists, localPath) : undefined;
     if (isChange(stats, committed)) changes.push(stats);
+    await refuseOvertaken(effects, base);
     // A rebuild also mends objects that no longer are what was committed: what is the same is looked at again.
     if (rebuild !== undefined)
       await putChanges(
@@ -131,6 +133,7 @@ export async function transform(
       details: { files, quarantined: refusedByCode },
       state: next,
     };
+    await refuseOvertaken(effects, base);
     if (!(await commitManifest(store, manifest))) {
       throw new JobError('commit_conflict', 'tempfail', 'another run has committed meanwhile; silver was not changed', {
         hint: 'run it again',

@@ -12,8 +12,8 @@ export type EngineUnderTest = Pick<
 
 const PLAYS: Row[] = [
   { play_id: 'p1', user_id: 'u1', ended_at: '2026-01-31 23:59:59.999', played_ms: 9007199254740993n, track_id: 't1' },
-  { play_id: 'p2', user_id: 'u1', ended_at: '2026-02-01 00:00:00.000', played_ms: null, track_id: 't2' },
-  { play_id: 'p3', user_id: 'u2', ended_at: '2026-02-28 12:00:00.120', played_ms: 30_000, track_id: null },
+  { play_id: 'p2', user_id: 'u1', ended_at: '2027-02-01 00:00:00.000', played_ms: null, track_id: 't2' },
+  { play_id: 'p3', user_id: 'u2', ended_at: '2027-02-28 12:00:00.120', played_ms: 30_000, track_id: null },
 ];
 
 /** The behaviour of port 2, the same for every implementation. */
@@ -50,16 +50,15 @@ export function engineContract(name: string, open: () => Promise<EngineUnderTest
 
     describe('query', () => {
       it('reads all partitions of a silver table, with the partition columns in their declared types', async () => {
-        const { columns, rows } = await engine.query('select play_id, year, month from silver.plays order by play_id');
+        const { columns, rows } = await engine.query('select play_id, year from silver.plays order by play_id');
         expect(columns).toEqual([
           { name: 'play_id', type: 'varchar' },
           { name: 'year', type: 'integer' },
-          { name: 'month', type: 'integer' },
         ]);
         expect(rows).toEqual([
-          ['p1', 2026, 1],
-          ['p2', 2026, 2],
-          ['p3', 2026, 2],
+          ['p1', 2026],
+          ['p2', 2027],
+          ['p3', 2027],
         ]);
       });
 
@@ -73,7 +72,7 @@ export function engineContract(name: string, open: () => Promise<EngineUnderTest
 
       it('shows times with exactly their milliseconds', async () => {
         const { rows } = await engine.query('select ended_at from silver.plays order by ended_at');
-        expect(rows.flat()).toEqual(['2026-01-31 23:59:59.999', '2026-02-01 00:00:00.000', '2026-02-28 12:00:00.120']);
+        expect(rows.flat()).toEqual(['2026-01-31 23:59:59.999', '2027-02-01 00:00:00.000', '2027-02-28 12:00:00.120']);
       });
 
       it('has every table of the contracts, the empty ones with their columns', async () => {

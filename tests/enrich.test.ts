@@ -1,7 +1,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { type EnrichInput, type EnrichResult, enrich } from '../jobs/enrich.ts';
-import { latestManifest } from '../jobs/lake/manifest.ts';
+import { latestManifest, readSilverFiles } from '../jobs/lake/manifest.ts';
 import { CLOCK_MS, type LakeFixture, openLakeFixture, projectOf } from './lake-fixture.ts';
 
 const COUNTS = {
@@ -132,10 +132,11 @@ describe('enrich', () => {
   });
 
   it('F43: refuses to build from a damaged silver object', async () => {
-    await lake.store.put('silver/plays/year=2026/month=1/part-0.parquet', 'PAR1 or something like it PAR1');
+    const [damaged] = await readSilverFiles(lake.store, await lake.state(), 'plays');
+    await lake.store.put(damaged!.key, 'PAR1 or something like it PAR1');
     await expect(run()).rejects.toMatchObject({
       code: 'object_damaged',
-      place: { file: expect.stringContaining('month=1') },
+      place: { file: damaged!.key },
     });
   });
 

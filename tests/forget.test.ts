@@ -1,8 +1,14 @@
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { type ForgetInput, type ForgetResult, forget } from '../jobs/forget.ts';
 import { landingKey } from '../jobs/lake/keys.ts';
-import { EMPTY_STATE, type LakeState, latestManifest, readBronzeIndex } from '../jobs/lake/manifest.ts';
+import {
+  EMPTY_STATE,
+  type LakeState,
+  latestManifest,
+  readBronzeIndex,
+  readSilverFiles,
+} from '../jobs/lake/manifest.ts';
 import { load } from '../jobs/load.ts';
 import { createPseudonyms } from '../jobs/sources/personal-fields.ts';
 import { commitLedger, readLedger } from '../jobs/sources/spotify-api/ledger.ts';
@@ -238,7 +244,8 @@ describe('S10: forget', () => {
     const lake = await lakes.copy(both);
     const index = await readBronzeIndex(lake.effects.store, await stateOf(lake));
     const theirs = index.find(({ userId, table }) => userId === 'anna' && table === 'export_extended')!;
-    const plays = join(lake.root, 'silver/plays/year=2026/month=10');
+    const [theirPlays] = await readSilverFiles(lake.effects.store, await stateOf(lake), 'plays');
+    const plays = dirname(join(lake.root, theirPlays!.key));
     const foreign = {
       'gold/dev/notes.json': '{"user_id": "anna"}',
       'bronze/copy.json': JSON.stringify([{ sourceKey: theirs.sourceKey }]),
@@ -250,7 +257,9 @@ describe('S10: forget', () => {
     expect(result.status).toBe('found');
     const places = result.proof!.hits.map(({ place }) => place);
     for (const key of Object.keys(foreign)) expect(places).toContain(key);
-    expect(places).toEqual(expect.arrayContaining([expect.stringMatching(/month=10\/copy\.parquet \(user_id/)]));
+    expect(places).toEqual(
+      expect.arrayContaining([expect.stringMatching(/year=2026\/[0-9a-f]{64}\/copy\.parquet \(user_id/)]),
+    );
     expect((await stateOf(lake)).removal).toBe('purge');
 
     for (const key of Object.keys(foreign)) rmSync(join(lake.root, key));

@@ -1,12 +1,12 @@
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdir, mkdtemp, readdir, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { makeScratch, openFolderLake, STAGING_FOLDER, sweepStaging } from '../jobs/lake/folder.ts';
 import { bronzeKey, goldKey, landingKey, landingName, manifestKey, silverKey } from '../jobs/lake/keys.ts';
-import { acquireLease } from '../jobs/lake/lease.ts';
+import { acquireLease, LEASE_TTL_MS } from '../jobs/lake/lease.ts';
 import {
   appendBronze,
   type BronzeFile,
@@ -18,6 +18,7 @@ import {
   NO_ACCOUNTS,
   readBronzeIndex,
 } from '../jobs/lake/manifest.ts';
+import type { LakeStore } from '../jobs/lake/store.ts';
 import { createLog } from '../jobs/log.ts';
 import { lakeContract, listKeys } from './lake.contract.ts';
 
@@ -53,8 +54,9 @@ function manifest(sequence: number): Manifest {
 describe('folder lake', () => {
   it('S25: keeps files and folders to their owner', async () => {
     const store = await openFolderLake(join(folder, 'new'));
-    await store.put('silver/plays/year=2026/month=1/part-0.parquet', 'x');
-    expect((await stat(join(folder, 'new/silver/plays/year=2026/month=1/part-0.parquet'))).mode & 0o777).toBe(0o600);
+    const key = silverKey('plays', { year: 2026 }, SHA);
+    await store.put(key, 'x');
+    expect((await stat(join(folder, 'new', key))).mode & 0o777).toBe(0o600);
     expect((await stat(join(folder, 'new/silver'))).mode & 0o777).toBe(0o700);
   });
 
@@ -232,62 +234,100 @@ describe('commit log', () => {
 });
 
 describe('lease', () => {
+  const KEY = 'leases/writer.json';
+  const elsewhere = { host: 'another-host', space: 'x', pid: 1, job: 'run', token: 4, holder: 'x' };
+
+  /** What a holder on another machine has written last, so long ago by the clock of the store. */
+  async function hold(store: LakeStore, renewedSecondsAgo: number): Promise<void> {
+    await store.put(KEY, JSON.stringify(elsewhere));
+    const then = new Date(Date.now() - renewedSecondsAgo * 1_000);
+    await utimes(join(folder, KEY), then, then);
+  }
+
   it('F55: a second live run is told to come back, exit 75, until the first gives it back', async () => {
     const store = await openFolderLake(folder);
-    const holder = { host: 'another-host', pid: 1, job: 'run', token: 4, holder: 'x', expiresAt: 2_000 };
-    await store.put('leases/writer.json', JSON.stringify(holder));
-    await expect(acquireLease(store, 'writer', 'run', () => 1_000, log)).rejects.toMatchObject({
+    await hold(store, 0);
+    await expect(acquireLease(store, 'writer', 'run', log)).rejects.toMatchObject({
       code: 'lease_held',
       exit: 'tempfail',
     });
-    await store.delete('leases/writer.json');
-    const lease = await acquireLease(store, 'writer', 'run', () => 1_000, log);
+    await store.delete(KEY);
+    const lease = await acquireLease(store, 'writer', 'run', log);
     await lease.release();
-    expect(await store.head('leases/writer.json')).toBeUndefined();
+    expect(await store.head(KEY)).toBeUndefined();
   });
 
-  it('F56: takes over after the time is up, with a higher token', async () => {
+  it('F56: takes over after the time is up, with a higher token, and not before', async () => {
     const store = await openFolderLake(folder);
-    await store.put(
-      'leases/writer.json',
-      JSON.stringify({ host: 'h', pid: 1, job: 'run', token: 4, holder: 'x', expiresAt: 2_000 }),
-    );
-    const lease = await acquireLease(store, 'writer', 'run', () => 2_000, log);
+    await hold(store, LEASE_TTL_MS / 1_000 - 10);
+    await expect(acquireLease(store, 'writer', 'run', log)).rejects.toMatchObject({ code: 'lease_held' });
+    await hold(store, LEASE_TTL_MS / 1_000 + 1);
+    const lease = await acquireLease(store, 'writer', 'run', log);
     expect(lease.token).toBe(5);
     await lease.release();
   });
 
+  it.each([-120_000, 120_000, 9e12])(
+    'F56: with a clock %d ms off, a holder at work is not robbed and a dead one is taken over',
+    async (offMs) => {
+      const clock = Date.now;
+      Date.now = () => clock() + offMs;
+      try {
+        const store = await openFolderLake(folder);
+        const then = async (secondsAgo: number): Promise<void> => {
+          await store.put(KEY, JSON.stringify(elsewhere));
+          const renewedAt = (await stat(join(folder, KEY))).mtimeMs / 1_000 - secondsAgo;
+          await utimes(join(folder, KEY), renewedAt, renewedAt);
+        };
+        await then(10);
+        await expect(acquireLease(store, 'writer', 'run', log)).rejects.toMatchObject({ code: 'lease_held' });
+        await then(61);
+        const lease = await acquireLease(store, 'writer', 'run', log);
+        expect([lease.token, await lease.isHeld()]).toEqual([5, true]);
+        await lease.release();
+      } finally {
+        Date.now = clock;
+      }
+    },
+  );
+
   it('F36: takes over at once from a killed process of this host', async () => {
     const store = await openFolderLake(folder);
-    const dead = spawnSync('true').pid;
-    await store.put(
-      'leases/writer.json',
-      JSON.stringify({ host: hostname(), pid: dead, job: 'run', token: 1, holder: 'x', expiresAt: 9e15 }),
-    );
-    const lease = await acquireLease(store, 'writer', 'run', () => 1, log);
+    const first = await acquireLease(store, 'writer', 'run', log);
+    const own = JSON.parse(await readFile(join(folder, KEY), 'utf8'));
+    await first.release();
+    await store.put(KEY, JSON.stringify({ ...own, pid: spawnSync('true').pid, token: 1, holder: 'x' }));
+    const lease = await acquireLease(store, 'writer', 'run', log);
     expect(lease.token).toBe(2);
     await lease.release();
   });
 
-  it('leaves a lease that was taken over to its new holder', async () => {
+  it('F56: does not judge the process of another container by its number, where containers share a host name', async () => {
     const store = await openFolderLake(folder);
-    const first = await acquireLease(store, 'writer', 'run', () => 1, log);
-    await store.put(
-      'leases/writer.json',
-      JSON.stringify({ host: 'h', pid: 1, job: 'run', token: 2, holder: 'y', expiresAt: 9e15 }),
-    );
+    const dead = spawnSync('true').pid;
+    for (const pid of [dead, process.pid]) {
+      await store.put(KEY, JSON.stringify({ ...elsewhere, host: hostname(), space: 'another', pid }));
+      await expect(acquireLease(store, 'writer', 'run', log)).rejects.toMatchObject({ code: 'lease_held' });
+    }
+  });
+
+  it('I12: leaves a lease that was taken over to its new holder, and knows that it has none', async () => {
+    const store = await openFolderLake(folder);
+    const first = await acquireLease(store, 'writer', 'run', log);
+    expect(await first.isHeld()).toBe(true);
+    await hold(store, 0);
+    expect(await first.isHeld()).toBe(false);
     await first.release();
-    expect(await store.head('leases/writer.json')).toBeDefined();
+    expect(await store.head(KEY)).toBeDefined();
+    await store.delete(KEY);
+    expect(await first.isHeld()).toBe(false);
   });
 
   it('F55: of 8 runs at once one gets it', async () => {
     const store = await openFolderLake(folder);
-    await store.put(
-      'leases/writer.json',
-      JSON.stringify({ host: 'h', pid: 1, job: 'run', token: 4, holder: 'x', expiresAt: 5 }),
-    );
+    await hold(store, 100);
     const results = await Promise.allSettled(
-      Array.from({ length: 8 }, () => acquireLease(store, 'writer', 'run', () => 10, log)),
+      Array.from({ length: 8 }, () => acquireLease(store, 'writer', 'run', log)),
     );
     const won = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
     expect(won).toHaveLength(1);

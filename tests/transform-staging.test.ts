@@ -10,8 +10,10 @@ import { world } from './transform-world.ts';
 
 const MINUTES = 60_000;
 const ALL = { fromMs: Number.NEGATIVE_INFINITY, toMs: Number.POSITIVE_INFINITY };
-/** Every month that the world's files may touch. */
+/** The months that most of the world's files touch. */
 const MONTHS = [-2, -1, 0, 1, 2, 3, 4, 5, 6].map((n) => Date.UTC(2024, n, 1));
+/** With the ends of the years, which plays are built by. */
+const CUTS = [Date.UTC(2021, 0, 1), Date.UTC(2022, 0, 1), ...MONTHS, Date.UTC(2025, 0, 1)];
 
 /** A lake with some of the world in silver, and the rest new in bronze: copies of known rows, late rows, refused rows. */
 async function makeBase(): Promise<TestLake> {
@@ -22,6 +24,7 @@ async function makeBase(): Promise<TestLake> {
     ...world().slice(5, 7),
     ...world().slice(8),
     extended({ ts: '2024-06-10T00:00:00Z' }, { ts: 'never' }),
+    extended({ ts: '2021-06-10T00:00:00Z' }),
   );
   await lake.add(
     // A copy of an event that silver has, at a date that the index of the new file does not name; it is fuller and wins.
@@ -109,7 +112,7 @@ beforeAll(async () => {
   const whole = await base.copy();
   parts = (await stage(whole)).partitions;
   await whole.close();
-  expect(parts).toBeGreaterThan(8);
+  expect(parts).toBeGreaterThan(5);
 }, MINUTES);
 afterAll(() => base.close());
 
@@ -143,7 +146,7 @@ test(
   'any intervals, in any order, at once or not, some of them twice, some left out: the same',
   async () => {
     const intervals = fc
-      .subarray(MONTHS, { minLength: 2 })
+      .subarray(CUTS, { minLength: 2 })
       .chain((cuts) => fc.shuffledSubarray(cuts.slice(1).map((toMs, n) => ({ fromMs: cuts[n]!, toMs }))));
     const limits = fc.constantFrom(LIMITS, { passRows: 3, groupRows: 2, rereadRows: 4 });
     await fc.assert(
@@ -341,7 +344,11 @@ test('a rebuild takes nothing', () =>
   }));
 
 describe('plan', () => {
-  const part = (month: number, rows: number, table = 'plays') => ({
+  const year = (number: number, rows: number) => ({
+    ...{ table: 'plays', number, partition: { year: number }, inputs: [], rows },
+    ...{ fromMs: Date.UTC(number, 0, 1), toMs: Date.UTC(number + 1, 0, 1) },
+  });
+  const part = (month: number, rows: number, table = 'chart_entries') => ({
     ...{ table, number: month, partition: {}, inputs: [], rows },
     ...{ fromMs: Date.UTC(2024, month, 1), toMs: Date.UTC(2024, month + 1, 1) },
   });
@@ -378,6 +385,16 @@ describe('plan', () => {
       { from: '2024-01-01', to: '2024-02-01', rows: 150 },
       { from: '2024-02-01', to: '2024-03-01', rows: 150 },
     ]);
+  });
+
+  test('a year is not cut, and takes the days and months in it along', () => {
+    const parts = [part(-6, 40), part(5, 50), year(2024, 100), part(11, 50), year(2026, 150), part(25, 10)];
+    expect(divide(parts, 3, 10)).toEqual([
+      { from: '2023-07-01', to: '2023-08-01', rows: 40 },
+      { from: '2024-01-01', to: '2025-01-01', rows: 200 },
+      { from: '2026-01-01', to: '2027-01-01', rows: 160 },
+    ]);
+    expect(divide([year(2024, 100), part(3, 900)], 16, 10)).toEqual([]);
   });
 
   test('a plan changes nothing; its shares stage all there is', () =>

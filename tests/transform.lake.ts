@@ -8,7 +8,7 @@ import { type Embedded, openEmbedded, quoteText } from '../jobs/engine/embedded.
 import type { SqlEngine } from '../jobs/engine/index.ts';
 import { contractOf, readContracts } from '../jobs/lake/contracts.ts';
 import { makeScratch, openFolderLake } from '../jobs/lake/folder.ts';
-import { bronzeKey } from '../jobs/lake/keys.ts';
+import { bronzeKey, silverPartitionPrefix } from '../jobs/lake/keys.ts';
 import {
   appendBronze,
   type BronzeFile,
@@ -23,6 +23,7 @@ import type { LakeStore } from '../jobs/lake/store.ts';
 import { createLog } from '../jobs/log.ts';
 import { silentProgress } from '../jobs/progress.ts';
 import { LIMITS, type Limits } from '../jobs/silver/build.ts';
+import { sha256Of } from '../jobs/silver/partition.ts';
 import { type TransformInput, type TransformResult, transform } from '../jobs/transform.ts';
 
 /** A bronze file to be: rows as `load` would write them, before they have a hash. */
@@ -48,6 +49,7 @@ export interface TestLake {
   rows(table: string, columns?: string): Promise<Record<string, unknown>[]>;
   /** Table to what identifies its content: file hashes (`bytes`), or its rows without the columns that tell about runs. */
   content(): Promise<Record<string, unknown>>;
+  /** What readers see, by partition: the hash of the bytes that lie there. */
   hashes(): Promise<Record<string, string>>;
   /** A lake of its own with the same content. */
   copy(): Promise<TestLake>;
@@ -134,7 +136,8 @@ export async function makeTestLake(from?: string): Promise<TestLake> {
       const state = (await latestManifest(store))?.state ?? EMPTY_STATE;
       const hashes: Record<string, string> = {};
       for (const table of Object.keys(state.silver).filter((name) => name !== 'table_stats')) {
-        for (const { key, sha256 } of await readSilverFiles(store, state, table)) hashes[key] = sha256;
+        for (const { key, partition } of await readSilverFiles(store, state, table))
+          hashes[silverPartitionPrefix(table, partition)] = await sha256Of(await store.localFile(key));
       }
       return hashes;
     },

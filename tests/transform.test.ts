@@ -97,7 +97,7 @@ describe('times of extended exports', () => {
       });
     }
     expect(Object.keys(await lake.hashes()).filter((key) => key.includes('/plays/'))).toEqual([
-      'silver/plays/year=2024/month=4/part-0.parquet',
+      'silver/plays/v/year=2024/',
     ]);
   });
 

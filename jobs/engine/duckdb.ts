@@ -40,6 +40,8 @@ export interface DuckDbOptions {
 
 /** Objects are hashed this many at a time. */
 const HASHES_AT_ONCE = 8;
+/** Each time another process has published meanwhile: what it published is as new as what it had read. */
+const PUBLISHES_MAX = 20;
 /** How often a query that is to end is told so. */
 const INTERRUPT_MS = 100;
 const SCHEMAS = ['bronze', 'silver', 'gold_dev', 'gold_prod'] as const;
@@ -76,17 +78,29 @@ export async function openDuckDbEngine(options: DuckDbOptions): Promise<SqlEngin
     return result;
   }
 
-  async function publish(state: LakeState): Promise<void> {
-    const tables = await catalogTables(store, root, state);
-    const fingerprint = fingerprintOf(tables);
-    if ((await openReader())?.fingerprint === fingerprint) return;
-    const aside = join(scratch, `catalog-${randomBytes(6).toString('hex')}.duckdb`);
-    try {
-      await writeCatalog(aside, tables, fingerprint);
-      await store.put(CATALOG_KEY, { file: aside });
-    } finally {
-      await rm(aside, { force: true });
-      await rm(`${aside}.wal`, { force: true });
+  /** Whoever was asleep between its commit and this must not show readers less than they have seen: the newest commit counts. */
+  async function publish(given: LakeState): Promise<void> {
+    for (let attempt = 1; ; attempt += 1) {
+      const there = await store.head(CATALOG_KEY);
+      const state = (await latestManifest(store))?.state ?? given;
+      const tables = await catalogTables(store, root, state);
+      const fingerprint = fingerprintOf(tables);
+      if ((await openReader())?.fingerprint === fingerprint) return;
+      const aside = join(scratch, `catalog-${randomBytes(6).toString('hex')}.duckdb`);
+      try {
+        await writeCatalog(aside, tables, fingerprint);
+        const condition = there === undefined ? ({ ifAbsent: true } as const) : { ifVersion: there.version };
+        // A catalog that was replaced meanwhile may be of a newer commit.
+        if ((await store.put(CATALOG_KEY, { file: aside }, condition)).status === 'written') return;
+      } finally {
+        await rm(aside, { force: true });
+        await rm(`${aside}.wal`, { force: true });
+      }
+      if (attempt >= PUBLISHES_MAX) {
+        throw new JobError('store_busy', 'tempfail', `other processes keep replacing ${CATALOG_KEY}`, {
+          hint: 'try again',
+        });
+      }
     }
   }
 
@@ -338,7 +352,7 @@ async function verifyObject(store: LakeStore, file: OutputFile, verified: Map<st
   if (info?.bytes !== file.bytes || (await hashFile(await store.localFile(file.key))) !== file.sha256) {
     throw new JobError('object_damaged', 'data', 'the object is not the one that was committed', {
       place: { file: file.key },
-      hint: 'an interrupted `listenlake transform` leaves this: run it again; otherwise `listenlake doctor --verify` says how to rebuild it from bronze',
+      hint: '`listenlake doctor --verify` says what else is, and how to make it again from bronze',
     });
   }
   verified.set(file.key, seen);

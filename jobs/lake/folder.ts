@@ -17,7 +17,7 @@ export const STAGING_FOLDER = '.staging';
 const LOCK_STALE_MS = 10_000;
 const LOCK_WAIT_MS = 20_000;
 /** Others remove empty folders now and then, not all the time. */
-const FOLDER_TRIES_MAX = 20;
+const FOLDER_TRIES_MAX = 100;
 
 /**
  * A lake in a folder. A write goes to a staging file beside the lake's objects, is flushed to the disk, and is then linked or renamed
@@ -28,7 +28,9 @@ const FOLDER_TRIES_MAX = 20;
  */
 export async function openFolderLake(path: string): Promise<LakeStore> {
   const root = resolve(path);
-  await translated(root, () => mkdir(join(root, STAGING_FOLDER), { recursive: true, mode: FOLDER_MODE }));
+  await translated(root, async () => {
+    for (const folder of await makeFolder(join(root, STAGING_FOLDER))) await flushFolder(folder);
+  });
 
   async function put(key: string, body: ObjectBody, condition: PutCondition = {}): Promise<PutResult> {
     const target = join(root, key);
@@ -142,16 +144,31 @@ async function stage(root: string, body: ObjectBody): Promise<string> {
   return staged;
 }
 
-/** Makes the folder for it, once more where another process has just found it empty and removed it. */
+/**
+ * Makes the folder for it, once more where another process has just found it empty and removed it, and flushes what new folders are in.
+ * That comes last, because it takes long: a folder that holds something is not removed.
+ */
 async function inFolder(target: string, action: () => Promise<void>): Promise<void> {
+  const changed = new Set<string>();
   for (let tries = 1; ; tries += 1) {
     try {
-      await mkdir(dirname(target), { recursive: true, mode: FOLDER_MODE });
-      return await action();
+      for (const folder of await makeFolder(dirname(target))) changed.add(folder);
+      await action();
+      break;
     } catch (error) {
       if (!isErrno(error, 'ENOENT') || tries >= FOLDER_TRIES_MAX) throw error;
     }
   }
+  for (const folder of changed) await flushFolder(folder);
+}
+
+/** Makes a folder with its parents. @returns the folders that have a new entry: unflushed, a power cut would take all below it */
+async function makeFolder(path: string): Promise<string[]> {
+  const first = await mkdir(path, { recursive: true, mode: FOLDER_MODE });
+  const changed: string[] = [];
+  for (let made = path; first !== undefined && made.length >= first.length; made = dirname(made))
+    changed.push(dirname(made));
+  return changed;
 }
 
 async function flushFolder(path: string): Promise<void> {

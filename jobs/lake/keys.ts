@@ -13,7 +13,7 @@
  *     state/<kind>/<sha256>.json                         file lists that manifests point at, content-addressed
  *     staging/transform/<table>/<fingerprint>.json       a partition of silver that was built ahead, named by what it was built from
  *     staging/transform/objects/<sha256>.parquet         its rows; of no worth once the transform has committed
- *     leases/<name>.json                                 who writes now
+ *     leases/<name>.json, leases/clock                   who writes now; what time it is for the store
  *     report/report.html, report/charts/<name>.png       the newest report
  *     athena-results/<workgroup>/                        (S3 only) what queries answered; gone after some days
  *     lake.duckdb                                        (folder only) the catalog for readers, derived from the last manifest
@@ -204,6 +204,9 @@ export function stagedPartKey(table: string, fingerprint: string): string {
 export function stagedObjectKey(sha256: string): string {
   return `${STAGED_PREFIX}objects/${checked(sha256, SHA256)}.parquet`;
 }
+
+/** Written to learn what time it is for the store; its content means nothing. */
+export const LEASE_CLOCK_KEY = `${PREFIX.leases}clock`;
 
 /** `leases/<name>.json`. */
 export function leaseKey(name: string): string {

@@ -1,12 +1,13 @@
 import { randomBytes } from 'node:crypto';
+import { readFileSync, readlinkSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { isErrno, JobError } from '../errors.ts';
 import type { Log } from '../log.ts';
-import { leaseKey } from './keys.ts';
-import type { LakeStore } from './store.ts';
+import { LEASE_CLOCK_KEY, leaseKey } from './keys.ts';
+import type { LakeStore, ObjectInfo } from './store.ts';
 
 /** A holder that does not renew for this long is taken to be dead. */
-const LEASE_TTL_MS = 60_000;
+export const LEASE_TTL_MS = 60_000;
 const RENEW_MS = LEASE_TTL_MS / 4;
 
 interface LeaseRecord {
@@ -14,13 +15,16 @@ interface LeaseRecord {
   token: number;
   holder: string;
   host: string;
+  /** Where its process id has a meaning; see `processSpace`. */
+  space: string;
   pid: number;
   job: string;
-  expiresAt: number;
 }
 
 export interface Lease {
   readonly token: number;
+  /** False where another run has taken it over, or somebody has deleted it: whoever finds that stops before it writes or deletes. */
+  isHeld(): Promise<boolean>;
   /** Gives it back; a lease that was taken over meanwhile is left to its new holder. */
   release(): Promise<void>;
 }
@@ -29,31 +33,24 @@ export interface Lease {
  * Takes the lake's writer lease, so that two runs do not do the same work at once. Correctness does not hang on it: a run that lost its
  * lease without noticing still cannot commit, because the next manifest's number is taken.
  *
+ * Ages are measured by the store's clock alone: when the lease was renewed last against an object that is written now. What the clocks of
+ * two machines say does not matter.
+ *
  * @throws `lease_held` (75; retry helps) while another live run holds it
  */
-export async function acquireLease(
-  store: LakeStore,
-  name: string,
-  job: string,
-  now: () => number,
-  log: Log,
-): Promise<Lease> {
+export async function acquireLease(store: LakeStore, name: string, job: string, log: Log): Promise<Lease> {
   const key = leaseKey(name);
   const holder = randomBytes(8).toString('hex');
   const record = (token: number): LeaseRecord => ({
-    token,
-    holder,
-    host: hostname(),
-    pid: process.pid,
-    job,
-    expiresAt: now() + LEASE_TTL_MS,
+    ...{ token, holder, host: hostname(), space: processSpace() },
+    ...{ pid: process.pid, job },
   });
   let token = 1;
   let written = await store.put(key, JSON.stringify(record(token)), { ifAbsent: true });
   if (written.status === 'conflict') {
     const info = await store.head(key);
     const held = info === undefined ? undefined : await readRecord(store, key);
-    if (held !== undefined && !isExpired(held, now())) {
+    if (info !== undefined && held !== undefined && !isGone(held) && !(await isExpired(store, info))) {
       throw new JobError(
         'lease_held',
         'tempfail',
@@ -79,9 +76,16 @@ export async function acquireLease(
   }
   let version = written.info.version;
   let renewing: Promise<void> = Promise.resolve();
+  const isHeld = async (): Promise<boolean> => (await readRecord(store, key))?.holder === holder;
   const renew = async (): Promise<void> => {
     const renewed = await store.put(key, JSON.stringify(record(token)), { ifVersion: version });
-    if (renewed.status === 'written') version = renewed.info.version;
+    if (renewed.status === 'written') {
+      version = renewed.info.version;
+      return;
+    }
+    // A renewal whose answer was lost has changed the version, too.
+    const info = await store.head(key);
+    if (info !== undefined && (await isHeld())) version = info.version;
     else log.warn({ token }, 'the lease was taken over; this run will not be able to commit');
   };
   const timer = setInterval(() => {
@@ -90,25 +94,43 @@ export async function acquireLease(
   timer.unref();
   return {
     token,
+    isHeld,
     async release() {
       clearInterval(timer);
       await renewing;
-      const info = await store.head(key);
-      if (info?.version === version) await store.delete(key);
+      if (await isHeld()) await store.delete(key);
     },
   };
 }
 
-/** Expired by time; or its process, on this very host, is gone: the next run need not wait out a killed one. */
-function isExpired(record: LeaseRecord, now: number): boolean {
-  if (record.expiresAt <= now) return true;
-  if (record.host !== hostname()) return false;
+/** Its process is gone, as this machine can tell: the next run need not wait out a killed one. */
+function isGone(record: LeaseRecord): boolean {
+  if (record.host !== hostname() || record.space !== processSpace()) return false;
   if (record.pid === process.pid) return true;
   try {
     process.kill(record.pid, 0);
     return false;
   } catch (error) {
     return isErrno(error, 'ESRCH');
+  }
+}
+
+/** Not renewed for too long, both times by the store's clock. */
+async function isExpired(store: LakeStore, info: ObjectInfo): Promise<boolean> {
+  await store.put(LEASE_CLOCK_KEY, randomBytes(8).toString('hex'));
+  const now = await store.head(LEASE_CLOCK_KEY);
+  return now !== undefined && now.modifiedAt - info.modifiedAt >= LEASE_TTL_MS;
+}
+
+/**
+ * Names the processes among which a process id is unique: those of one boot, and on Linux of one namespace. Containers can share a host's
+ * name, and each has a process 1.
+ */
+function processSpace(): string {
+  try {
+    return `${readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()} ${readlinkSync('/proc/self/ns/pid')}`;
+  } catch {
+    return process.platform; // no Linux: a host has one space
   }
 }
 

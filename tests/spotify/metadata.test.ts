@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { doctorSpotify } from '../../jobs/doctor-spotify.ts';
 import { extractLibrary } from '../../jobs/extract-library.ts';
 import { extractMetadata, type MetadataResult } from '../../jobs/extract-metadata.ts';
-import { latestManifest } from '../../jobs/lake/manifest.ts';
+import { latestManifest, readSilverFiles } from '../../jobs/lake/manifest.ts';
 import type { LakeStore } from '../../jobs/lake/store.ts';
 import { openSpotifyFixture, type SpotifyFixture } from './fixture.ts';
 import { type StubRequest, stubId, stubTrack } from './stub.ts';
@@ -176,9 +176,10 @@ describe('extract metadata', () => {
 
   it('where a part of silver is gone, transform goes on and the queue stays as it was', async () => {
     await loadExport(['a', 'b']);
-    await loadExport(['c'], 6);
-    rmSync(join(fixture.lake, 'silver/plays/year=2026/month=6/part-0.parquet'));
-    const queue = (await latestManifest(fixture.store))?.state.lookUps;
+    await loadExport(['c'], -6);
+    const { state } = (await latestManifest(fixture.store))!;
+    rmSync(join(fixture.lake, (await readSilverFiles(fixture.store, state, 'plays'))[0]!.key));
+    const queue = state.lookUps;
     fixture.stub.world.savedTracks = [{ added_at: '2026-01-01T00:00:00Z', track: stubTrack('saved') }];
     await extractLibrary({ runId: 'run' }, fixture.effects, fixture.web);
     expect(await fixture.loadAndTransform()).toBe(0);
