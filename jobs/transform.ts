@@ -1,4 +1,4 @@
-import { refuseOvertaken } from './commit.ts';
+import { publishAgain, refuseOvertaken } from './commit.ts';
 import { type Effects, stopIfAsked } from './effects.ts';
 import type { Embedded } from './engine/embedded.ts';
 import { JobError } from './errors.ts';
@@ -296,12 +296,8 @@ async function clear({ log }: Effects, staging: Staging): Promise<void> {
   }
 }
 
-/** Also shows readers what another run has committed and, killed right after that, has not shown. */
-async function nothingNew(
-  { engine }: Pick<Effects, 'engine'>,
-  { base, state, tables, silver }: Committed,
-): Promise<TransformResult> {
-  if (base !== undefined) await engine.publish(state);
+async function nothingNew(effects: Effects, { base, tables, silver }: Committed): Promise<TransformResult> {
+  if (base !== undefined) await publishAgain(effects, base);
   return {
     status: 'nothing_new',
     sequence: base?.sequence ?? 0,
