@@ -32,7 +32,7 @@ locals {
       commits   = true
       read      = ["bronze", "silver", "staging"]
       write     = ["silver", "staging"]
-      delete    = ["silver", "staging"] # partitions without rows, and those that were built ahead; never bronze
+      delete    = ["staging"] # what was built ahead and is of no use any more; versions of silver are left to gc
       workgroup = []
       catalog   = { read = ["silver"], write = [], delete = [], register = ["silver"] }
       secrets   = ["pseudonym-key"]

@@ -15,10 +15,10 @@ import {
 import type { Finding } from '../jobs/doctor.ts';
 import { contractPartitions, goldTable } from '../jobs/engine/athena-catalog.ts';
 import { inspectCatalog } from '../jobs/engine/athena-inspect.ts';
-import type { SqlEngine } from '../jobs/engine/index.ts';
+import type { EngineSession, SqlEngine } from '../jobs/engine/index.ts';
 import { contractOf } from '../jobs/lake/contracts.ts';
 import { silverKey } from '../jobs/lake/keys.ts';
-import { type GoldVersion, type LakeState, putState, type SilverFile } from '../jobs/lake/manifest.ts';
+import { type GoldVersion, type LakeState, putState, readSilverFiles, type SilverFile } from '../jobs/lake/manifest.ts';
 import { jsonError } from './aws/endpoint.ts';
 import { type AwsLake, openAwsLake } from './aws/lake.ts';
 import { REGION, startLocalAwsOrSkip } from './aws/local.ts';
@@ -327,6 +327,36 @@ if (local === undefined) {
     await late;
     expect(await shown()).toBe(`${lake.uri}/gold/dev/new/answers/1/`);
     expect(writes()).toEqual([]);
+  });
+
+  it('a session that somebody has written under, be it something old and then the same again, ends with exit 75', async () => {
+    const state = await lake.commitSilver({
+      plays: [{ play_id: 'p1', ended_at: '2026-01-01 00:00:00' }],
+      tracks: [{ track_id: 't1' }],
+    });
+    await lake.engine.publish(state);
+    const read = async (table: string): Promise<EngineSession> => {
+      const session = await lake.engine.session({ state, target: 'dev', runId: 'reading' });
+      await session.relation('silver', table);
+      return session;
+    };
+    const conflict = { code: 'commit_conflict', exit: 'tempfail' };
+    await (await read('plays')).close();
+    await (await read('tracks')).close();
+
+    const [plays, tracks, beside] = [await read('plays'), await read('tracks'), await read('tracks')];
+    const place = { DatabaseName: database, TableName: 'plays' };
+    const [old] = contractPartitions(contractOf('silver', 'plays'), lake.uri, [file('plays', { year: 2026 }, 'old')]);
+    const entry = { PartitionValueList: ['2026'], PartitionInput: old! };
+    await lake.glue.send(new BatchUpdatePartitionCommand({ ...place, Entries: [entry] }));
+    await (await lake.openEngine()).publish(state);
+    same(await registered('plays'), committed(await readSilverFiles(lake.store, state, 'plays')));
+    await beside.close();
+    expect(await failureOf(plays.close())).toMatchObject(conflict);
+
+    const known = await lake.commitSilver({ tracks: [{ track_id: 't1' }, { track_id: 't2' }] });
+    await (await lake.openEngine()).publish(known);
+    expect(await failureOf(tracks.close())).toMatchObject(conflict);
   });
 
   it('a session whose table is of a newer commit by now reads nothing, exit 75', async () => {

@@ -24,6 +24,8 @@ import type { DeclaredColumn } from './index.ts';
 export interface Relation {
   text: string;
   columns: readonly DeclaredColumn[];
+  /** Of a table of silver: what `areUnchanged` is asked with after it was read. */
+  mark?: string | undefined;
 }
 
 /** Between model and run in the name of a run's table; no model has it in its name. */
@@ -58,7 +60,7 @@ export async function sourceRelation(
       : (await readBronzeIndex(store, state)).filter((file) => file.table === table && file.rows > 0);
   if (files.length === 0) return { text: emptyRelation(columns), columns };
   await refuseAltered(places, contract);
-  if (layer === 'silver') await requireRegistered(places, state, contract, silver);
+  const mark = layer === 'silver' ? await requireRegistered(places, state, contract, silver) : undefined;
   const extra = await objectsBeside(store, tablePrefix(layer, table), files);
   if (extra.length > EXTRA_OBJECTS_MAX) {
     throw new JobError('object_unknown', 'data', `${extra.length} objects beside ${layer}.${table} are not committed`, {
@@ -67,10 +69,10 @@ export async function sourceRelation(
     });
   }
   const name = `${identifier(places.databaseOf(layer))}.${identifier(table)}`;
-  if (extra.length === 0) return { text: name, columns };
+  if (extra.length === 0) return { text: name, columns, mark };
   const names = columns.map((column) => identifier(column.name)).join(', ');
   const others = extra.map((key) => literal(`${places.lakeUri}/${key}`)).join(', ');
-  return { text: `(select ${names} from ${name} where "$path" not in (${others}))`, columns };
+  return { text: `(select ${names} from ${name} where "$path" not in (${others}))`, columns, mark };
 }
 
 /**

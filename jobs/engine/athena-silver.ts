@@ -1,18 +1,21 @@
 /** Silver in Glue: each partition is registered with the location of its committed object; a table without partitions points at its one. */
+import { randomBytes } from 'node:crypto';
 import type { PartitionInput, Table } from '@aws-sdk/client-glue';
 import { atMost } from '../at-most.ts';
 import { JobError } from '../errors.ts';
-import { type Contract, readContracts } from '../lake/contracts.ts';
+import { type Contract, contractOf, readContracts } from '../lake/contracts.ts';
 import { isImmutableSilverKey } from '../lake/keys.ts';
 import { type LakeState, latestManifest, readSilverFiles, type SilverFile } from '../lake/manifest.ts';
-import { contractPartitions, contractTable, pointedAt } from './athena-catalog.ts';
+import { contractPartitions, contractTable, listedOnce, pointedAt } from './athena-catalog.ts';
 import { structureDifferences } from './athena-differences.ts';
-import { partitionChanges } from './athena-partitions.ts';
+import { type PartitionChanges, partitionChanges } from './athena-partitions.ts';
 import type { Places, PublishedPlaces } from './athena-places.ts';
 
 const TABLES_AT_ONCE = 8;
 /** Partitions that a message names; the rest are counted. */
 const SHOWN_MAX = 3;
+/** A parameter of a partition that is another one for every publishing that writes it: Glue has no version of partitions. */
+const WRITTEN_BY = 'listenlake.written_by';
 
 /**
  * Makes Glue's silver the committed one. Only what differs is written: partitions that are new, then those that have another object now, and
@@ -30,8 +33,9 @@ export async function publishSilver(
 ): Promise<boolean> {
   const known = await places.catalog.all(places.databaseOf('silver'));
   const contracts = readContracts().filter(({ layer }) => layer === 'silver');
+  const signature = randomBytes(8).toString('hex');
   const done = await atMost(TABLES_AT_ONCE, contracts, (contract) =>
-    publishTable(places, state, contract, known.get(contract.table), isWanted),
+    publishTable(places, state, contract, known.get(contract.table), { isWanted, signature }),
   );
   return done.every(Boolean);
 }
@@ -41,7 +45,7 @@ async function publishTable(
   state: LakeState,
   contract: Contract,
   known: Table | undefined,
-  isWanted: () => Promise<boolean>,
+  { isWanted, signature }: { isWanted: () => Promise<boolean>; signature: string },
 ): Promise<boolean> {
   const files = await readSilverFiles(store, state, contract.table);
   // Objects of a lake of format 1 were replaced in place. The next `transform` rebuilds it, and then there is something to register.
@@ -65,31 +69,60 @@ async function publishTable(
     await catalog.partitions(database, contract.table),
   );
   if (changes.create.length + changes.update.length + changes.remove.length === 0) return true;
-  await catalog.register(database, contract.table, changes, isWanted);
+  const signed = (input: PartitionInput): PartitionInput => ({ ...input, Parameters: { [WRITTEN_BY]: signature } });
+  await catalog.register(
+    database,
+    contract.table,
+    { ...changes, create: changes.create.map(signed), update: changes.update.map(signed) },
+    isWanted,
+  );
   return false;
 }
 
-/** What Glue has of a table of silver and the commit has not, or the other way round, each in a few words; nothing where they are the same. */
+/** What Glue has of a table of silver, compared with a commit. */
+interface Registration {
+  /** What one of them has and the other has not, each in a few words; nothing where they are the same. */
+  differences: string[];
+  /** Another text after any write: to tell later that nobody has written meanwhile, not even something and then the same again. */
+  mark: string;
+}
+
+/** @returns each difference of Glue and the commit in a few words; nothing where they are the same */
 export async function silverDifferences(
-  { catalog, lakeUri, databaseOf }: Pick<Places, 'catalog' | 'lakeUri' | 'databaseOf'>,
+  places: Pick<Places, 'catalog' | 'lakeUri' | 'databaseOf'>,
   contract: Contract,
   files: readonly SilverFile[],
 ): Promise<string[]> {
+  return (await registrationOf(places, contract, files)).differences;
+}
+
+async function registrationOf(
+  { catalog, lakeUri, databaseOf }: Pick<Places, 'catalog' | 'lakeUri' | 'databaseOf'>,
+  contract: Contract,
+  files: readonly SilverFile[],
+): Promise<Registration> {
   const database = databaseOf('silver');
   if (contract.partition.length === 0) {
     const wanted = contractTable(contract, lakeUri, files).StorageDescriptor?.Location;
-    const actual = (await catalog.find(database, contract.table))?.StorageDescriptor?.Location;
-    return actual === wanted ? [] : [`lies in ${actual ?? 'nothing'} instead of ${wanted}`];
+    const table = await catalog.find(database, contract.table);
+    const actual = table?.StorageDescriptor?.Location;
+    const differences = actual === wanted ? [] : [`lies in ${actual ?? 'nothing'} instead of ${wanted}`];
+    return { differences, mark: JSON.stringify([actual, table?.VersionId]) };
   }
-  const { create, update, remove } = partitionChanges(
-    contractPartitions(contract, lakeUri, files),
-    await catalog.partitions(database, contract.table),
+  const partitions = await catalog.partitions(database, contract.table);
+  const mark = partitions.map(({ Values, StorageDescriptor, Parameters }) =>
+    JSON.stringify([Values, StorageDescriptor?.Location, Parameters?.[WRITTEN_BY]]),
   );
+  const changes = partitionChanges(contractPartitions(contract, lakeUri, files), partitions);
+  return { differences: worded(contract, changes), mark: mark.sort().join('\n') };
+}
+
+function worded({ partition }: Contract, { create, update, remove }: PartitionChanges): string[] {
   const named = (values: readonly string[] = []): string =>
-    contract.partition.map(({ name }, index) => `${name}=${values[index]}`).join('/');
+    partition.map(({ name }, index) => `${name}=${values[index]}`).join('/');
   const all = [
-    ...create.map(({ Values }: PartitionInput) => `lacks the partition ${named(Values)}`),
-    ...update.map(({ Values }: PartitionInput) => `has another version of the partition ${named(Values)}`),
+    ...create.map(({ Values }) => `lacks the partition ${named(Values)}`),
+    ...update.map(({ Values }) => `has another version of the partition ${named(Values)}`),
     ...remove.map((values) => `has the partition ${named(values)} too many`),
   ];
   if (all.length <= SHOWN_MAX) return all;
@@ -100,6 +133,7 @@ export async function silverDifferences(
  * Before a table of silver is read: what Glue has of it is what the state has. Where a job was killed between its commit and its publishing,
  * this publishes first.
  *
+ * @returns its mark, for `isUnchanged` after the reading
  * @throws `commit_conflict` (75; retry helps) where the table is of a newer commit by now; `catalog_behind` (75) where the role may not register
  */
 export async function requireRegistered(
@@ -107,11 +141,12 @@ export async function requireRegistered(
   state: LakeState,
   contract: Contract,
   files: readonly SilverFile[],
-): Promise<void> {
-  if ((await silverDifferences(places, contract, files)).length === 0) return;
+): Promise<string> {
+  const first = await registrationOf(places, contract, files);
+  if (first.differences.length === 0) return first.mark;
   await places.publishIfAllowed();
-  const differences = await silverDifferences(places, contract, files);
-  if (differences.length === 0) return;
+  const { differences, mark } = await registrationOf(places, contract, files);
+  if (differences.length === 0) return mark;
   const { table } = contract;
   const newest = (await latestManifest(places.store))?.state ?? state;
   if (newest.silver[table] !== state.silver[table]) {
@@ -125,6 +160,18 @@ export async function requireRegistered(
     `silver.${table} in Glue is not the committed one: it ${differences.join('; it ')}`,
     { hint: 'run `listenlake transform`, whose role may register partitions' },
   );
+}
+
+/** Tables of silver that nobody has written to in Glue since they were marked: whoever read them in between has read one state. */
+export async function areUnchanged(
+  { catalog, lakeUri, databaseOf }: Places,
+  marks: ReadonlyMap<string, string>,
+): Promise<boolean> {
+  const places = { catalog: { ...catalog, find: listedOnce(catalog) }, lakeUri, databaseOf };
+  const same = await atMost(TABLES_AT_ONCE, [...marks], async ([table, mark]) => {
+    return (await registrationOf(places, contractOf('silver', table), [])).mark === mark;
+  });
+  return same.every(Boolean);
 }
 
 function altered(database: string, table: string, differences: readonly string[]): JobError {

@@ -11,6 +11,7 @@ import { type StatementRunner, statementRunner } from './athena-client.ts';
 import type { PublishedPlaces } from './athena-places.ts';
 import { publishNewest, TARGETS, unusedTables } from './athena-publish.ts';
 import { goldRelation, type Relation, runTable, sourceRelation, verifyGold } from './athena-relations.ts';
+import { areUnchanged } from './athena-silver.ts';
 import {
   batchesOf,
   bound,
@@ -71,8 +72,8 @@ interface Parts extends PublishedPlaces {
  * The engine on Athena and Glue, over a lake on S3. Databases, workgroups and the tables of bronze and silver are made by `terraform/`.
  *
  * What differs from the engine in the process: partitions of silver and tables of gold are published a few at a time, each of them in one step.
- * So what a session reads of silver is the state's when it first reads the table, and a commit that others make while it works is a
- * `commit_conflict` of its own commit: nothing that was read from two states is ever committed, or answered by `query`.
+ * So a session compares what it reads of silver with its state first, and at its end (`close`) finds out whether anybody has written to it
+ * since, which is a `commit_conflict`: nothing that was read from two states is ever committed, or answered by `query`.
  * A table of gold may be several objects, its `OutputFile` then has their prefix as key, the sum of their bytes, and as hash the one of the
  * lines `<name> <bytes> <version>`.
  */
@@ -110,19 +111,19 @@ export function openAthenaEngine(options: AthenaOptions): SqlEngine {
     seenSequence = manifest?.sequence ?? 0;
   }
 
-  /** Answers from one state: a question about silver that another commit has overtaken is asked again. */
+  /** Answers from one state: a question about silver that somebody has written to meanwhile is asked again. */
   async function query(
     sql: string,
     { parameters = [], target = 'dev', maxRows = MAX_ROWS }: QueryOptions = {},
   ): Promise<ResultSet> {
     const tokens = readingStatement(sql);
-    const silver = [...namedTables(tokens).layers.values()].filter(({ layer }) => layer === 'silver');
     for (let attempt = 1; attempt <= ANSWERS_MAX; attempt += 1) {
       await refresh();
       const state = seenState;
       const names = tableNames(state);
       const isTable = (layer: string, table: string): boolean => names.includes(`${layer}.${table}`);
-      const qualified = withDatabases(tokens, prefix, isTable, await readerRelations(parts, state, tokens, target));
+      const { relations, marks } = await readerRelations(parts, state, tokens, target);
+      const qualified = withDatabases(tokens, prefix, isTable, relations);
       queries += 1;
       let answer: ResultSet | undefined;
       let failure: unknown;
@@ -138,12 +139,11 @@ export function openAthenaEngine(options: AthenaOptions): SqlEngine {
       } catch (error) {
         failure = worded(error, prefix, names, qualified.shifts);
       }
-      const now = silver.length === 0 ? state : ((await latestManifest(store))?.state ?? state);
-      if (silver.some(({ table }) => now.silver[table] !== state.silver[table])) continue;
+      if (!(await areUnchanged(parts, marks))) continue;
       if (answer === undefined) throw failure;
       return answer;
     }
-    throw new JobError('commit_conflict', 'tempfail', 'silver is committed faster than this question is answered', {
+    throw new JobError('commit_conflict', 'tempfail', 'silver changes faster than this question is answered', {
       hint: 'run it again',
     });
   }
@@ -180,7 +180,8 @@ export function openAthenaEngine(options: AthenaOptions): SqlEngine {
 }
 
 /**
- * What stands for the tables that a reader's statement names, as the state has them; those of gold are looked at and named as they are.
+ * What stands for the tables that a reader's statement names, as the state has them; those of gold are looked at and named as they are. `marks`
+ * are of the tables of silver among them.
  *
  * @throws `object_missing`, `object_damaged` (65) for an object that is gone or, in gold, not the committed one
  */
@@ -189,14 +190,16 @@ async function readerRelations(
   state: LakeState,
   tokens: readonly Token[],
   target: Target,
-): Promise<ReadonlyMap<string, string>> {
+): Promise<{ relations: ReadonlyMap<string, string>; marks: ReadonlyMap<string, string> }> {
   const relations = new Map<string, string>();
+  const marks = new Map<string, string>();
   const { layers, names, isPlain } = namedTables(tokens);
-  if (!isPlain) return relations;
+  if (!isPlain) return { relations, marks };
   for (const [key, { layer, table }] of layers) {
     const isKnown = readContracts().some((one) => one.layer === layer && one.table === table);
     if ((layer === 'bronze' || layer === 'silver') && (isKnown || table === CHECK_RESULTS)) {
-      const { text } = await sourceRelation(parts, state, layer, table);
+      const { text, mark } = await sourceRelation(parts, state, layer, table);
+      if (mark !== undefined) marks.set(table, mark);
       if (text.startsWith('(')) relations.set(key, text);
     }
   }
@@ -205,7 +208,7 @@ async function readerRelations(
       if (layers.has(`gold_${each}.${model}`) || (each === target && names.has(model))) await verifyGold(parts, file);
     }
   }
-  return relations;
+  return { relations, marks };
 }
 
 async function openSession(
@@ -225,11 +228,17 @@ async function openSession(
   };
   const statement = { database: databaseOf(`gold_${target}`), workGroup: workGroupOf(target) };
   const relations = new Map<string, Promise<Relation>>();
+  /** Tables of silver that this session has read, as they were then. */
+  const marks = new Map<string, string>();
   /** Statement to how often this session has asked it. */
   const asked = new Map<string, number>();
 
   async function open(schema: Schema, table: string): Promise<Relation> {
-    if (schema === 'bronze' || schema === 'silver') return sourceRelation(places, state, schema, table);
+    if (schema === 'bronze' || schema === 'silver') {
+      const relation = await sourceRelation(places, state, schema, table);
+      if (relation.mark !== undefined) marks.set(table, relation.mark);
+      return relation;
+    }
     const version = state.gold[schema === 'gold_prod' ? 'prod' : 'dev'];
     const file = version?.tables[table];
     if (schema === 'run' || version === undefined || file === undefined) {
@@ -295,8 +304,12 @@ async function openSession(
       relations.set(`run.${request.model}`, Promise.resolve({ text, columns: request.columns }));
       return file;
     },
+    // Tables of the run stay: publishing needs their columns, and `gc` takes them when their version is gone.
     async close() {
-      // Tables of the run stay: publishing needs their columns, and `gc` takes them when their version is gone.
+      if (await areUnchanged(parts, marks)) return;
+      throw new JobError('commit_conflict', 'tempfail', 'others have published silver while it was read', {
+        hint: 'run it again; nothing was changed',
+      });
     },
   };
 }

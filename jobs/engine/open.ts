@@ -57,8 +57,5 @@ export async function inspectAccount(
   const { inspectBucket } = await import('../lake/s3-inspect.ts');
   const { inspectCatalog } = await import('./athena-inspect.ts');
   const { name, workGroup, isPathStyle } = config.aws;
-  return [
-    ...(await inspectBucket(uri, { isPathStyle })),
-    ...(await inspectCatalog({ store, name, workGroup, state })),
-  ];
+  return [...(await inspectBucket(uri, { isPathStyle })), ...(await inspectCatalog({ store, name, workGroup, state }))];
 }

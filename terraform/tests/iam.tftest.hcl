@@ -62,9 +62,9 @@ run "deny_matrix" {
       promote   = ["leases/*"]
       report    = []
       retention = ["athena-results/*", "bronze/*", "gold/dev/*", "gold/prod/*", "landing/*", "leases/*", "manifests/*", "report/*", "silver/*", "staging/*", "state/*"]
-      transform = ["leases/*", "silver/*", "staging/*"]
+      transform = ["leases/*", "staging/*"]
     })
-    error_message = "delete: only gc, forget and retention; apart from the own lease, the inbox that load empties, and what transform can make again: never bronze"
+    error_message = "delete: only gc, forget and retention; apart from the own lease, the inbox that load empties, and what transform has staged"
   }
 
   assert {
