@@ -40,42 +40,52 @@ export async function publishSilver(
   return done.every(Boolean);
 }
 
+interface Publishing {
+  isWanted(): Promise<boolean>;
+  /** Of this publishing and no other. */
+  signature: string;
+}
+
 async function publishTable(
-  { store, catalog, lakeUri, databaseOf }: Places,
+  places: Places,
   state: LakeState,
   contract: Contract,
   known: Table | undefined,
-  { isWanted, signature }: { isWanted: () => Promise<boolean>; signature: string },
+  publishing: Publishing,
 ): Promise<boolean> {
-  const files = await readSilverFiles(store, state, contract.table);
+  const files = await readSilverFiles(places.store, state, contract.table);
   // Objects of a lake of format 1 were replaced in place. The next `transform` rebuilds it, and then there is something to register.
   if (!files.every(({ key }) => isImmutableSilverKey(key))) return true;
-  const database = databaseOf('silver');
-  const wanted = contractTable(contract, lakeUri, files);
-  if (contract.partition.length === 0) {
-    if (known === undefined) throw altered(database, contract.table, ['is not in Glue']);
-    const location = wanted.StorageDescriptor?.Location ?? '';
-    if (known.StorageDescriptor?.Location === location) return true;
-    if (await isWanted()) {
-      await catalog.replace(database, known, pointedAt(known, known.StorageDescriptor?.Columns ?? [], location));
-    }
-    return false;
-  }
+  const database = places.databaseOf('silver');
+  const wanted = contractTable(contract, places.lakeUri, files);
   // Glue would take the partitions all the same: with a projection nobody looks at them, with other keys every question fails.
   const faults = structureDifferences(wanted, known).filter((text) => !/ columns? /.test(text));
-  if (faults.length > 0) throw altered(database, contract.table, faults);
-  const changes = partitionChanges(
+  if (known === undefined || faults.length > 0) throw altered(database, contract.table, faults);
+  if (contract.partition.length > 0) return publishPartitions(places, contract, files, publishing);
+  const location = wanted.StorageDescriptor?.Location ?? '';
+  if (known.StorageDescriptor?.Location === location) return true;
+  if (await publishing.isWanted()) {
+    const columns = known.StorageDescriptor?.Columns ?? [];
+    await places.catalog.replace(database, known, pointedAt(known, columns, location));
+  }
+  return false;
+}
+
+async function publishPartitions(
+  { catalog, lakeUri, databaseOf }: Places,
+  contract: Contract,
+  files: readonly SilverFile[],
+  { isWanted, signature }: Publishing,
+): Promise<boolean> {
+  const [database, { table }] = [databaseOf('silver'), contract];
+  const { create, update, remove } = partitionChanges(
     contractPartitions(contract, lakeUri, files),
-    await catalog.partitions(database, contract.table),
+    await catalog.partitions(database, table),
   );
-  if (changes.create.length + changes.update.length + changes.remove.length === 0) return true;
-  const signed = (input: PartitionInput): PartitionInput => ({ ...input, Parameters: { [WRITTEN_BY]: signature } });
-  await catalog.register(
-    database,
-    contract.table,
-    { ...changes, create: changes.create.map(signed), update: changes.update.map(signed) },
-    isWanted,
-  );
+  if (create.length + update.length + remove.length === 0) return true;
+  const signed = (inputs: readonly PartitionInput[]): PartitionInput[] =>
+    inputs.map((input) => ({ ...input, Parameters: { [WRITTEN_BY]: signature } }));
+  await catalog.register(database, table, { create: signed(create), update: signed(update), remove }, isWanted);
   return false;
 }
 
