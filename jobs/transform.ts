@@ -74,7 +74,7 @@ export async function transform(
   const startedAt = effects.now();
   const there = await readCommitted(effects);
   const { base, state, index, tables, silver: committed, isNew } = there;
-  const isUpgrade = isOldLayout(base);
+  const isUpgrade = isOldLayout(there);
   // Where something was removed from bronze, no one knows from bronze what silver has of it.
   const rebuild = rebuildInterval(state.removal === 'silver' || isUpgrade ? { ...input, rebuild: true } : input);
   if (!index.some(isNew) && rebuild === undefined) return nothingNew(effects, there);

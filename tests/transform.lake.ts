@@ -102,7 +102,7 @@ export async function makeTestLake(from?: string): Promise<TestLake> {
         added.push(await putBronze(writer, store, join(folder, `bronze-${(files += 1)}`), file, sequence));
       await commitManifest(store, {
         ...{
-          format: LAKE_FORMAT,
+          format: base?.format ?? LAKE_FORMAT,
           sequence,
           job: 'load',
           runId: `load-${sequence}`,

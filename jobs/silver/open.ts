@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Effects } from '../effects.ts';
 import { openEmbedded } from '../engine/embedded.ts';
 import { readContracts } from '../lake/contracts.ts';
-import { PREFIX } from '../lake/keys.ts';
+import { isImmutableSilverKey, PREFIX } from '../lake/keys.ts';
 import {
   type BronzeFile,
   EMPTY_STATE,
@@ -37,8 +37,9 @@ export interface Committed {
 }
 
 /** True where silver is laid out as older versions did it: it must be made anew from bronze before anything is added to it. */
-export function isOldLayout(base: Manifest | undefined): boolean {
-  return base !== undefined && base.format < LAKE_FORMAT;
+export function isOldLayout({ base, silver }: Pick<Committed, 'base' | 'silver'>): boolean {
+  if (base === undefined) return false;
+  return base.format < LAKE_FORMAT || [...silver.values()].flat().some(({ key }) => !isImmutableSilverKey(key));
 }
 
 /** @throws `object_missing`, `manifest_invalid` (65), `manifest_too_new` (78) */

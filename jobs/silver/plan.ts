@@ -28,7 +28,7 @@ export async function planTransform(
 ): Promise<Plan> {
   const committed = await readCommitted(effects);
   // Where silver is made anew nothing is taken but bronze.
-  if (isOldLayout(committed.base)) return { status: 'planned', partitions: [] };
+  if (isOldLayout(committed)) return { status: 'planned', partitions: [] };
   if (!committed.index.some(committed.isNew)) return { status: 'nothing_new', partitions: [] };
   const build = await openBuild(effects, committed);
   try {
