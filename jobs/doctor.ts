@@ -13,6 +13,7 @@ import { PREFIX } from './lake/keys.ts';
 import {
   EMPTY_STATE,
   hashOf,
+  LAKE_FORMAT,
   type LakeState,
   latestManifest,
   listManifests,
@@ -64,6 +65,13 @@ export async function doctor(input: { verify: boolean; aws: boolean }, effects: 
     verdict: 'ok',
     text: `${effects.store.uri}: commit ${manifest.sequence} by ${manifest.job}, ${count(files.length, 'object')}, ${megabytes(bytes)}`,
   });
+  if (manifest.format < LAKE_FORMAT) {
+    findings.push({
+      name: 'format',
+      verdict: 'ok',
+      text: `${manifest.format}, of an older version: the next \`listenlake transform\` or \`run\` makes silver again from bronze (format ${LAKE_FORMAT})`,
+    });
+  }
   const bronze = await readBronzeIndex(effects.store, manifest.state);
   const isWaiting = bronze.some(({ sequence }) => sequence > manifest.state.transformedThrough);
   findings.push(...lookAtVersions(manifest.state, isWaiting));

@@ -140,7 +140,7 @@ export async function transform(
       });
     }
     await effects.engine.publish(manifest.state);
-    await clear(effects, staging);
+    await clear(effects, manifest, staging);
     return {
       status: 'transformed',
       sequence,
@@ -287,8 +287,10 @@ async function putLists({ store }: Effects, lists: readonly TableLists[]): Promi
 }
 
 /** Removes what was staged. What stays is never used, and collected some day: no reason to fail after the commit. */
-async function clear({ log }: Effects, staging: Staging): Promise<void> {
+async function clear(effects: Effects, own: Manifest, staging: Staging): Promise<void> {
+  const { log } = effects;
   try {
+    await refuseOvertaken(effects, own);
     await staging.clear();
   } catch (error) {
     if (!(error instanceof JobError)) throw error;

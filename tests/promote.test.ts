@@ -1,6 +1,7 @@
 import { check } from '../jobs/check.ts';
 import { enrich } from '../jobs/enrich.ts';
 import { latestManifest } from '../jobs/lake/manifest.ts';
+import type { LakeStore } from '../jobs/lake/store.ts';
 import { type PromoteInput, type PromoteResult, promote } from '../jobs/promote.ts';
 import { type LakeFixture, openLakeFixture, projectOf, type Row } from './lake-fixture.ts';
 
@@ -127,6 +128,46 @@ describe('promote', () => {
       { table: 'totals', rows: { dev: null, prod: 1 }, keys: { added: 0, removed: 1 } },
     ]);
     await expect(lake.engine.query('select * from gold_prod.totals')).rejects.toMatchObject({ code: 'sql_invalid' });
+  });
+
+  it('F71: a promotion that slept through the commit of another run shows nothing, exit 75', async () => {
+    await dev();
+    await run();
+    await lake.commitSilver({ plays: plays('u1', 'u2', 'u3', 'u3') });
+    await dev();
+    const before = await prod();
+    let other: Awaited<ReturnType<typeof lake.state>> | undefined;
+    const store: LakeStore = {
+      ...lake.store,
+      async put(key, body, condition) {
+        // Its tables are built and tested; before it writes the first word of its commit, somebody else commits.
+        if (other === undefined) other = await lake.commitSilver({ tracks: [{ track_id: 't1' }] });
+        return lake.store.put(key, body, condition);
+      },
+    };
+    const now = (): number => Date.now() - 120_000;
+    const late = promote({ runId: 'late', project }, { ...lake.effects, store, now });
+    await expect(late).rejects.toMatchObject({ code: 'commit_conflict', exit: 'tempfail' });
+    expect([await prod(), await lake.state()]).toEqual([before, other]);
+  });
+
+  it('F71: a promotion that has nothing to change does not publish what it read before another commit', async () => {
+    await dev();
+    await run();
+    let isOvertaken = false;
+    const session = lake.engine.session;
+    const engine: typeof lake.engine = {
+      ...lake.engine,
+      async session(request) {
+        if (!isOvertaken) await lake.commitSilver({ tracks: [{ track_id: 't1' }] });
+        isOvertaken = true;
+        return session(request);
+      },
+    };
+    await expect(promote({ runId: 'late', project }, { ...lake.effects, engine })).rejects.toMatchObject({
+      code: 'commit_conflict',
+    });
+    expect((await lake.engine.query('select track_id from silver.tracks')).rows).toEqual([['t1']]);
   });
 
   it('changes nothing when prod shows this version already', async () => {

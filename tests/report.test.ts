@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import {
   appendFileSync,
   cpSync,
@@ -404,6 +405,44 @@ describe('the report of a person and some users', () => {
       exit: 'unavailable',
     });
     expect(readFileSync(html, 'utf8') === made.html).toBe(true);
+  });
+
+  it('F71: a report that was drawn while production was replaced does not replace the page of the new one, exit 75', async () => {
+    const { lake } = made;
+    const outDir = join(folder, 'overtaken');
+    cpSync(made.outDir, outDir, { recursive: true });
+    const files = (): [string, string][] =>
+      readdirSync(outDir, { recursive: true })
+        .map(String)
+        .sort()
+        .filter((name) => /\./.test(name))
+        .map((name) => [
+          name,
+          createHash('sha256')
+            .update(readFileSync(join(outDir, name)))
+            .digest('hex'),
+        ]);
+    const before = files();
+    const state = await lake.state();
+    const replaced = { ...state, gold: { prod: { ...state.gold.prod!, runId: 'another' } } };
+    let isReplaced = false;
+    const progress = {
+      ...lake.effects.progress,
+      update() {
+        isReplaced = true;
+      },
+    };
+    const store: LakeStore = {
+      ...lake.store,
+      head: async (key) => {
+        if (isReplaced && (await lake.state()).gold.prod!.runId !== 'another') await lake.commitState(replaced);
+        return lake.store.head(key);
+      },
+    };
+    const late = report({ runId: 'late', outDir, target: 'prod' }, { ...lake.effects, progress, store });
+    await expect(late).rejects.toMatchObject({ code: 'commit_conflict', exit: 'tempfail' });
+    expect(files()).toEqual(before);
+    await lake.commitState(state);
   });
 
   it('stops at a signal before it touches a file', async () => {

@@ -251,7 +251,7 @@ test(
         isClean = true;
       } catch (error) {
         expect(String(error)).toContain('killed');
-        // Nothing but a commit changes what readers are told to read; only the hint and the sweep come after it.
+        // Nothing but a commit changes what readers are told to read; only the hint comes after it.
         if ((await latestManifest(lake.effects.store))?.job === 'load') expect(await lake.hashes()).toEqual(before);
       }
       await lake.transform();

@@ -14,6 +14,14 @@ import { extended, makeTestLake, stoppedAt, type TestLake } from './transform.la
 import { world } from './transform-world.ts';
 
 const MINUTES = 60_000;
+/** All that readers see, but for the columns that tell how many rows there were before the last run. */
+const tablesOf = (lake: string): ReturnType<typeof fingerprint> =>
+  fingerprint(lake, undefined, [
+    'silver.table_stats.rows_before',
+    ...['gold_dev', 'gold_prod'].flatMap((gold) =>
+      ['rows_before', 'change'].map((name) => `${gold}.record_counts.${name}`),
+    ),
+  ]);
 
 describe('a lake of format 1', () => {
   let folder: string;
@@ -31,7 +39,7 @@ describe('a lake of format 1', () => {
     );
     const made = await listenlake(['run', source, '--lake', old, '--out', join(folder, 'report')]);
     expect([made.code, made.stderr]).toEqual([0, '']);
-    tables = await fingerprint(old);
+    tables = await tablesOf(old);
     await toFormat1(old);
   }, 5 * MINUTES);
   afterAll(() => rm(folder, { recursive: true, force: true }));
@@ -52,11 +60,11 @@ describe('a lake of format 1', () => {
       const lake = await copy();
       const sql = await listenlake(['sql', '--lake', lake, '--json', 'select count(*) as n from silver.plays']);
       expect([sql.code, JSON.parse(sql.stdout)]).toEqual([0, [{ n: tables['silver.plays']!.rows }]]);
-      expect(await fingerprint(lake)).toEqual(tables);
+      expect(await tablesOf(lake)).toEqual(tables);
       const verified = await listenlake(['doctor', '--verify', '--lake', lake]);
       expect([verified.code, verified.stdout]).toEqual([
         0,
-        expect.stringContaining('every hash, row count and account'),
+        expect.stringMatching(/format +1, of an older version.*every hash, row count and account/s),
       ]);
       const page = await listenlake(['report', '--lake', lake, '--out', join(folder, 'again')]);
       expect([page.code, page.stderr]).toEqual([0, '']);
@@ -76,7 +84,7 @@ describe('a lake of format 1', () => {
         expect.stringMatching(/^ +upgraded +this lake was laid out by an older version: .* from bronze$/),
       ]);
       expect(await formatOf(lake)).toBe(2);
-      expect(await fingerprint(lake)).toEqual(tables);
+      expect(await tablesOf(lake)).toEqual(tables);
       const again = await listenlake(['transform', '--lake', lake]);
       expect([again.code, again.stdout]).toEqual([0, expect.stringContaining('up to date')]);
 
@@ -90,7 +98,7 @@ describe('a lake of format 1', () => {
       for (const name of readdirSync(lake, { recursive: true }).map(String)) utimesSync(join(lake, name), 1.7e9, 1.7e9);
       expect((await listenlake(['gc', '--lake', lake])).code).toBe(0);
       expect(remains()).toEqual([]);
-      expect(await fingerprint(lake)).toEqual(tables);
+      expect(await tablesOf(lake)).toEqual(tables);
     },
     5 * MINUTES,
   );
@@ -161,7 +169,7 @@ describe('the way from format 1', () => {
   it(
     'killed on it, readers have the old lake whole, and the next run ends it',
     async () => {
-      for (const point of [1, 2, 5, 9, 14, 20, 27]) {
+      for (const point of [1, 4, 10, 27]) {
         const lake = await base.copy();
         const before = await lake.content();
         await expect(lake.transform({}, stoppedAt(lake.effects.store, point))).rejects.toThrow('killed');

@@ -8,8 +8,8 @@ import {
   StatementType,
 } from '@duckdb/node-api';
 import { JobError } from '../errors.ts';
-import { messageOf, translateDiskError } from './embedded.ts';
-import type { ResultColumn, ResultSet, SqlValue } from './index.ts';
+import { messageOf, quoteName, translateDiskError } from './embedded.ts';
+import type { BuildRequest, ResultColumn, ResultSet, SqlValue } from './index.ts';
 
 /** What a statement that only reads can begin with. The kind that the engine's parser finds is checked as well. */
 const READING_WORDS = /^(select|with|from|values|table|explain|describe|desc|show|summarize|\()/i;
@@ -187,4 +187,32 @@ function placeOf(text: string): string {
   const [, line = '', shown = '', indent = ''] = excerpt;
   const column = indent.length - `LINE ${line}: `.length + 1;
   return shown.startsWith('...') ? ` (line ${line})` : ` (line ${line}, column ${column})`;
+}
+
+/** Throws where a select does not give the columns that its model declares, in their order. @throws `model_columns` (65) */
+export function checkColumns({ model, columns }: BuildRequest, given: readonly ResultColumn[]): void {
+  const shown = (column: { name: string; type: string } | undefined): string =>
+    column === undefined ? 'no column' : `${column.name} ${column.type}`;
+  for (let index = 0; index < Math.max(columns.length, given.length); index += 1) {
+    const [declared, actual] = [columns[index], given[index]];
+    if (declared?.name === actual?.name && declared?.type === actual?.type) continue;
+    throw new JobError(
+      'model_columns',
+      'data',
+      `column ${index + 1} of ${model} is ${shown(actual)}, its .yml says ${shown(declared)}`,
+      {
+        hint: 'name, order and data_type in the .yml are what the select must give; cast in the last select',
+      },
+    );
+  }
+}
+
+/** The select as it is stored: in its declared types, sorted; times in milliseconds. */
+export function typedSelect({ select, columns, sort }: BuildRequest): string {
+  const typed = columns.map(
+    ({ name, type }) =>
+      `cast(${quoteName(name)} as ${type === 'timestamp' ? 'timestamp_ms' : type}) as ${quoteName(name)}`,
+  );
+  const order = sort.length === 0 ? '' : ` order by ${sort.map((name) => `${quoteName(name)} nulls last`).join(', ')}`;
+  return `select ${typed.join(', ')} from (${select}\n) as model${order}`;
 }

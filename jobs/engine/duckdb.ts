@@ -11,18 +11,16 @@ import { CATALOG_KEY, goldKey, PREFIX } from '../lake/keys.ts';
 import { EMPTY_STATE, type LakeState, latestManifest, type OutputFile } from '../lake/manifest.ts';
 import type { LakeStore } from '../lake/store.ts';
 import { type CatalogTable, catalogTables, fingerprintOf, unreadableSelect } from './duckdb-catalog.ts';
-import { describeSelect, runSelect, translateSqlError, unknownTableOf } from './duckdb-select.ts';
+import {
+  checkColumns,
+  describeSelect,
+  runSelect,
+  translateSqlError,
+  typedSelect,
+  unknownTableOf,
+} from './duckdb-select.ts';
 import { connectTo, disconnect, literalPath, messageOf, openEmbedded, quoteName, quoteText } from './embedded.ts';
-import type {
-  BuildRequest,
-  EngineSession,
-  QueryOptions,
-  ResultColumn,
-  Schema,
-  SessionRequest,
-  SqlEngine,
-  SqlValue,
-} from './index.ts';
+import type { EngineSession, QueryOptions, Schema, SessionRequest, SqlEngine, SqlValue } from './index.ts';
 import { MAX_ROWS } from './index.ts';
 
 export interface DuckDbOptions {
@@ -362,33 +360,6 @@ async function hashFile(path: string): Promise<string> {
   const hash = createHash('sha256');
   await pipeline(createReadStream(path), hash);
   return hash.digest('hex');
-}
-
-function checkColumns({ model, columns }: BuildRequest, given: readonly ResultColumn[]): void {
-  const shown = (column: { name: string; type: string } | undefined): string =>
-    column === undefined ? 'no column' : `${column.name} ${column.type}`;
-  for (let index = 0; index < Math.max(columns.length, given.length); index += 1) {
-    const [declared, actual] = [columns[index], given[index]];
-    if (declared?.name === actual?.name && declared?.type === actual?.type) continue;
-    throw new JobError(
-      'model_columns',
-      'data',
-      `column ${index + 1} of ${model} is ${shown(actual)}, its .yml says ${shown(declared)}`,
-      {
-        hint: 'name, order and data_type in the .yml are what the select must give; cast in the last select',
-      },
-    );
-  }
-}
-
-/** Times are stored in milliseconds. */
-function typedSelect({ select, columns, sort }: BuildRequest): string {
-  const typed = columns.map(
-    ({ name, type }) =>
-      `cast(${quoteName(name)} as ${type === 'timestamp' ? 'timestamp_ms' : type}) as ${quoteName(name)}`,
-  );
-  const order = sort.length === 0 ? '' : ` order by ${sort.map((name) => `${quoteName(name)} nulls last`).join(', ')}`;
-  return `select ${typed.join(', ')} from (${select}\n) as model${order}`;
 }
 
 async function withNearNames(connection: DuckDBConnection, error: JobError, unknown: string): Promise<JobError> {

@@ -42,6 +42,15 @@ export async function stagePartitions(
     return [await writeFile(db, table, {}, sorted, scratch)];
   }
   if (wanted.length === 0) return [];
+  const own = contract.columns.map(({ name }) => quoteName(name)).join(', ');
+  if (wanted.length === 1) {
+    // Straight into its file: a large partition is alone, and is not held a second time.
+    const parts = contract.partition.map((partition) => partitionSql(contract, partition));
+    const sorted = `select ${own} from (select ${[...columns, ...parts].join(', ')} from (${select}\n)) as rows
+      where case when ${isIn(wanted[0]!)} then true else error('a row of ${table} is in none of the partitions to build') end
+      order by ${order.map(quoteName).join(', ')}`;
+    return [await writeFile(db, table, wanted[0]!, sorted, scratch)];
+  }
   // Sorted once and cut into files then. The engine's own partitioned writing does not keep the order of rows, and one statement for
   // each partition from the source spends more on planning than on rows.
   const names = contract.partition.map(({ name }) => quoteName(name));
@@ -50,14 +59,10 @@ export async function stagePartitions(
      select ${[...columns, ...contract.partition.map((partition) => partitionSql(contract, partition))].join(', ')}
      from (${select}\n) order by ${[...names, ...order.map(quoteName)].join(', ')}`,
   );
-  const own = contract.columns.map(({ name }) => quoteName(name)).join(', ');
   const staged: StagedPartition[] = [];
   for (const partition of wanted) {
-    const isIn = Object.entries(partition).map(
-      ([name, value]) => `${quoteName(name)} = ${typeof value === 'number' ? value : quoteText(value)}`,
-    );
     staged.push(
-      await writeFile(db, table, partition, `select ${own} from partition_rows where ${isIn.join(' and ')}`, scratch),
+      await writeFile(db, table, partition, `select ${own} from partition_rows where ${isIn(partition)}`, scratch),
     );
   }
   const [all] = await db.rows<{ n: bigint }>('select count(*) as n from partition_rows');
@@ -66,6 +71,13 @@ export async function stagePartitions(
   if (Number(all?.n) !== written)
     throw new Error(`${all?.n} rows of ${table}, but ${written} in the partitions to build`);
   return staged;
+}
+
+/** True of a row of the partition, as SQL. */
+function isIn(partition: PartitionValues): string {
+  return Object.entries(partition)
+    .map(([name, value]) => `${quoteName(name)} = ${typeof value === 'number' ? value : quoteText(value)}`)
+    .join(' and ');
 }
 
 /** SHA-256 (hex) of a local file. */

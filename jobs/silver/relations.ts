@@ -174,7 +174,7 @@ export async function createSourceFiles(
   return sorted;
 }
 
-/** True where a silver file can be read to its end. Its hash does not tell: a run that was killed may have put a newer one. */
+/** True where a silver file can be read to its end. */
 export async function isReadable(db: Embedded, path: string): Promise<boolean> {
   try {
     await db.rows(`select max(columns(*)) from read_parquet(${quoteText(path)})`);

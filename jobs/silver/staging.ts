@@ -250,8 +250,7 @@ function takenOf({ part, descriptor, path }: Fetched): TakenPart {
   const { content, placed, also } = descriptor;
   const { number, table, partition } = part;
   const none = { rows: 0, bytes: 0, sha256: '', key: silverPartitionPrefix(table, partition) };
-  const staged =
-    typeof content === 'object' ? { ...content, key: silverKey(table, partition, content.sha256) } : none;
+  const staged = typeof content === 'object' ? { ...content, key: silverKey(table, partition, content.sha256) } : none;
   return {
     number,
     partition: content === 'same' ? undefined : { table, partition, path, ...staged },

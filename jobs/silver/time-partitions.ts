@@ -42,7 +42,8 @@ export async function stageByTime(build: Build, partitions: TimePartitions): Pro
   let done = 0;
   const staged = await inParallel(
     db,
-    effects.config.threads,
+    // One at a time where a partition alone is more than a group should be: each is sorted in memory.
+    groups.some(({ held }) => held > build.limits.groupRows) ? 1 : effects.config.threads,
     groups.map((group, index) => ({ ...group, index })),
     async (connection) => {
       for (const name of bronzeTables) await createBronze(connection, name, []);
