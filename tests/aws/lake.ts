@@ -106,10 +106,16 @@ async function makeCatalog(glue: GlueClient, name: string, uri: string): Promise
   for (const layer of ['bronze', 'silver', 'gold_dev', 'gold_prod']) {
     await glue.send(new CreateDatabaseCommand({ DatabaseInput: { Name: `${prefix}${layer}` } }));
   }
-  for (const contract of readContracts()) {
-    const TableInput = contractTable(contract, uri);
-    await glue.send(new CreateTableCommand({ DatabaseName: `${prefix}${contract.layer}`, TableInput }));
-  }
+  await Promise.all(
+    readContracts().map((contract) =>
+      glue.send(
+        new CreateTableCommand({
+          DatabaseName: `${prefix}${contract.layer}`,
+          TableInput: contractTable(contract, uri),
+        }),
+      ),
+    ),
+  );
 }
 
 async function makeWorkGroups(athena: AthenaClient, name: string, uri: string): Promise<void> {
