@@ -1,4 +1,4 @@
-import { refuseOvertaken } from './commit.ts';
+import { publishAgain, refuseOvertaken } from './commit.ts';
 import { type Effects, stopIfAsked } from './effects.ts';
 import type { Embedded } from './engine/embedded.ts';
 import { JobError } from './errors.ts';
@@ -127,7 +127,7 @@ async function transformCommitted(
   const isUpgrade = isOldLayout(there);
   // Where something was removed from bronze, no one knows from bronze what silver has of it.
   const rebuild = rebuildInterval(state.removal === 'silver' || isUpgrade ? { ...input, rebuild: true } : input);
-  if (!index.some(isNew) && rebuild === undefined) return nothingNew(there);
+  if (!index.some(isNew) && rebuild === undefined) return nothingNew(effects, there);
 
   const known = await knownPaths(effects, committed.get('quarantine') ?? [], rebuild !== undefined);
   const build = await openBuild(effects, there, rebuild, limits);
@@ -152,7 +152,7 @@ async function transformCommitted(
         [...staged, stats].filter((part) => part.rows > 0 && !changes.includes(part)),
       );
     if (changes.length === 0 && files.length === 0 && state.removal !== 'silver' && !isUpgrade)
-      return nothingNew(there);
+      return nothingNew(effects, there);
     lists.push(listOf('table_stats', committed.get('table_stats') ?? [], changes));
 
     await putChanges(effects, changes);
@@ -191,7 +191,7 @@ async function transformCommitted(
       });
     }
     await effects.engine.publish(manifest.state);
-    await clear(effects, staging);
+    await clear(effects, manifest, staging);
     return {
       status: 'transformed',
       sequence,
@@ -338,8 +338,10 @@ async function putLists({ store }: Effects, lists: readonly TableLists[]): Promi
 }
 
 /** Removes what was staged. What stays is never used, and collected some day: no reason to fail after the commit. */
-async function clear({ log }: Effects, staging: Staging): Promise<void> {
+async function clear(effects: Effects, own: Manifest, staging: Staging): Promise<void> {
+  const { log } = effects;
   try {
+    await refuseOvertaken(effects, own);
     await staging.clear();
   } catch (error) {
     if (!(error instanceof JobError)) throw error;
@@ -347,7 +349,8 @@ async function clear({ log }: Effects, staging: Staging): Promise<void> {
   }
 }
 
-function nothingNew({ base, tables, silver }: Committed): TransformResult {
+async function nothingNew(effects: Effects, { base, tables, silver }: Committed): Promise<TransformResult> {
+  if (base !== undefined) await publishAgain(effects, base);
   return {
     status: 'nothing_new',
     sequence: base?.sequence ?? 0,

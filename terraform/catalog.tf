@@ -1,5 +1,5 @@
 # Databases and external tables. A schema is written once: bronze and silver in warehouse/contracts/*.json, gold beside
-# the models in warehouse/models/**/*.yml.
+# the models in warehouse/models/**/*.yml. Partitions are not here: the jobs register them, each with the location of its committed object.
 
 locals {
   _warehouse = "${path.module}/../warehouse"
@@ -48,8 +48,10 @@ locals {
     for layer in ["bronze", "silver"] : layer => {
       for contract in local._contracts : contract.table => {
         description = "${contract.description} Grain: ${contract.grain}."
-        location    = "${local.lake_uri}/${layer}/${contract.table}/"
-        format      = contract.format
+        # Of a partitioned table nothing is read but its partitions, which the jobs register. A table of silver without partitions is empty
+        # until the first `transform` points it at its object.
+        location = "${local.lake_uri}/${layer}/${contract.table}/${layer == "silver" && length(contract.partition) == 0 ? "none/" : ""}"
+        format   = contract.format
         columns = [for column in contract.columns : {
           name    = column.name
           type    = local._glue_types[column.type]
@@ -60,28 +62,7 @@ locals {
           type    = local._glue_types[key.type]
           comment = substr(key.description, 0, local._comment_max_chars)
         }]
-        parameters = merge(
-          { EXTERNAL = "TRUE", classification = contract.format },
-          length(contract.partition) == 0 ? {} : {
-            "projection.enabled" = "true"
-            "storage.location.template" = join("", [
-              "${local.lake_uri}/${layer}/${contract.table}/",
-              join("", [for key in contract.partition : "${key.name}=$${${key.name}}/"]),
-            ])
-          },
-          # Athena and Trino both project integers and days; a step is written out because Trino asks for it.
-          merge([for key in contract.partition : merge(
-            {
-              "projection.${key.name}.type"     = key.projection.type
-              "projection.${key.name}.range"    = key.projection.range
-              "projection.${key.name}.interval" = "1"
-            },
-            key.projection.type == "date" ? {
-              "projection.${key.name}.format"        = key.projection.format
-              "projection.${key.name}.interval.unit" = "DAYS"
-            } : {},
-          )]...),
-        )
+        parameters = { EXTERNAL = "TRUE", classification = contract.format }
       } if contract.layer == layer
     }
   }
@@ -195,6 +176,12 @@ resource "aws_glue_catalog_table" "silver" {
         comment = columns.value.comment
       }
     }
+  }
+
+  lifecycle {
+    # The jobs publish a commit by pointing the table at it: a later plan must not point it back. Parameters stay Terraform's: with a projection
+    # in them (older versions had one) the partitions that the jobs register would be ignored.
+    ignore_changes = [storage_descriptor[0].location]
   }
 }
 

@@ -58,6 +58,13 @@ locals {
           Resource = length(grant.catalog.write) == 0 ? [] : concat(["${local._glue}:catalog"], flatten([for layer in grant.catalog.write : local._catalog_arns[layer]]))
         },
         {
+          # What a commit of silver changes: partitions, and where tables without any lie.
+          Sid      = "Register"
+          Effect   = "Allow"
+          Action   = ["glue:BatchCreatePartition", "glue:BatchDeletePartition", "glue:BatchUpdatePartition", "glue:UpdateTable"]
+          Resource = length(grant.catalog.register) == 0 ? [] : concat(["${local._glue}:catalog"], flatten([for layer in grant.catalog.register : local._catalog_arns[layer]]))
+        },
+        {
           Sid      = "Unpublish"
           Effect   = "Allow"
           Action   = ["glue:BatchDeleteTable", "glue:DeleteTable"]
@@ -97,7 +104,7 @@ locals {
   ]
   _workgroup_arns = { for key, group in local.workgroups : key => "arn:${local.partition}:athena:${local.region}:${local.account_id}:workgroup/${group.name}" }
 
-  _catalog_read_actions = ["glue:GetDatabase", "glue:GetDatabases", "glue:GetPartition", "glue:GetPartitions", "glue:GetTable", "glue:GetTables"]
+  _catalog_read_actions = ["glue:BatchGetPartition", "glue:GetDatabase", "glue:GetDatabases", "glue:GetPartition", "glue:GetPartitions", "glue:GetTable", "glue:GetTables"]
   # Athena looks at the database `default` whatever a query names.
   _catalog_roots = ["${local._glue}:catalog", "${local._glue}:database/default"]
   _catalog_arns  = { for layer, database in local.databases : layer => ["${local._glue}:database/${database.name}", "${local._glue}:table/${database.name}/*"] }

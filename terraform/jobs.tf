@@ -4,7 +4,8 @@ locals {
   _layers = ["bronze", "silver", "gold/dev", "gold/prod"]
 
   # Prefixes of the lake (jobs/lake/keys.ts). `commits` adds what every commit needs: manifests, state and the lease, which its
-  # holder deletes to give it back. `catalog`: databases whose tables it sees, points elsewhere (write), or removes (delete).
+  # holder deletes to give it back. `catalog`: databases whose tables and partitions it sees, whose tables it points elsewhere (write) or
+  # removes (delete), whose partitions it registers beside that (register).
   jobs = {
     extract = {
       about     = "foreign files and API answers -> landing"
@@ -13,7 +14,7 @@ locals {
       write     = ["landing"]
       delete    = []
       workgroup = []
-      catalog   = { read = [], write = [], delete = [] }
+      catalog   = { read = [], write = [], delete = [], register = [] }
       secrets   = ["spotify"]
     }
     load = {
@@ -23,7 +24,7 @@ locals {
       write     = ["bronze"]
       delete    = ["landing"] # the inbox is emptied once its files are in bronze
       workgroup = []
-      catalog   = { read = [], write = [], delete = [] }
+      catalog   = { read = [], write = [], delete = [], register = [] }
       secrets   = ["kafka", "pseudonym-key"]
     }
     transform = {
@@ -31,9 +32,9 @@ locals {
       commits   = true
       read      = ["bronze", "silver", "staging"]
       write     = ["silver", "staging"]
-      delete    = ["silver", "staging"] # partitions without rows, and those that were built ahead; never bronze
+      delete    = ["staging"] # what was built ahead and is of no use any more; versions of silver are left to gc
       workgroup = []
-      catalog   = { read = [], write = [], delete = [] }
+      catalog   = { read = ["silver"], write = [], delete = [], register = ["silver"] }
       secrets   = ["pseudonym-key"]
     }
     enrich = {
@@ -43,7 +44,7 @@ locals {
       write     = ["gold/dev"]
       delete    = []
       workgroup = ["dev"]
-      catalog   = { read = ["silver", "gold_dev"], write = ["gold_dev"], delete = [] }
+      catalog   = { read = ["silver", "gold_dev"], write = ["gold_dev"], delete = [], register = [] }
       secrets   = []
     }
     check = {
@@ -53,7 +54,7 @@ locals {
       write     = []
       delete    = []
       workgroup = ["dev", "prod"] # gold_prod is checked in the workgroup of prod
-      catalog   = { read = ["silver", "gold_dev", "gold_prod"], write = [], delete = [] }
+      catalog   = { read = ["silver", "gold_dev", "gold_prod"], write = [], delete = [], register = [] }
       secrets   = []
     }
     promote = {
@@ -63,7 +64,7 @@ locals {
       write     = ["gold/prod"]
       delete    = []
       workgroup = ["prod"]
-      catalog   = { read = ["silver", "gold_dev", "gold_prod"], write = ["gold_prod"], delete = [] }
+      catalog   = { read = ["silver", "gold_dev", "gold_prod"], write = ["gold_prod"], delete = [], register = [] }
       secrets   = []
     }
     report = {
@@ -73,7 +74,7 @@ locals {
       write     = ["report"]
       delete    = []
       workgroup = ["prod"]
-      catalog   = { read = ["gold_prod"], write = [], delete = [] }
+      catalog   = { read = ["gold_prod"], write = [], delete = [], register = [] }
       secrets   = []
     }
     gc = {
@@ -83,7 +84,7 @@ locals {
       write     = []
       delete    = concat(["manifests", "staging", "state"], local._layers)
       workgroup = []
-      catalog   = { read = ["gold_dev", "gold_prod"], write = [], delete = ["gold_dev", "gold_prod"] }
+      catalog   = { read = ["gold_dev", "gold_prod"], write = [], delete = ["gold_dev", "gold_prod"], register = [] }
       secrets   = []
     }
     forget = {
@@ -93,7 +94,7 @@ locals {
       write     = concat(["report"], local._layers) # the report is drawn again
       delete    = concat(["landing", "manifests", "staging", "state", "report", "athena-results"], local._layers)
       workgroup = ["dev", "prod"]
-      catalog   = { read = ["bronze", "silver", "gold_dev", "gold_prod"], write = ["gold_dev", "gold_prod"], delete = ["gold_dev", "gold_prod"] }
+      catalog   = { read = ["bronze", "silver", "gold_dev", "gold_prod"], write = ["gold_dev", "gold_prod"], delete = ["gold_dev", "gold_prod"], register = ["silver"] }
       secrets   = []
     }
     retention = {
@@ -103,7 +104,7 @@ locals {
       write     = concat(["report"], local._layers) # the report is drawn again
       delete    = concat(["landing", "manifests", "staging", "state", "report", "athena-results"], local._layers)
       workgroup = ["dev", "prod"]
-      catalog   = { read = ["bronze", "silver", "gold_dev", "gold_prod"], write = ["gold_dev", "gold_prod"], delete = ["gold_dev", "gold_prod"] }
+      catalog   = { read = ["bronze", "silver", "gold_dev", "gold_prod"], write = ["gold_dev", "gold_prod"], delete = ["gold_dev", "gold_prod"], register = ["silver"] }
       secrets   = []
     }
   }

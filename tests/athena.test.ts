@@ -10,7 +10,13 @@ import type { Effects } from '../jobs/effects.ts';
 import type { AthenaOptions } from '../jobs/engine/athena.ts';
 import { goldTable } from '../jobs/engine/athena-catalog.ts';
 import { gc } from '../jobs/gc.ts';
-import type { GoldVersion, LakeState, OutputFile } from '../jobs/lake/manifest.ts';
+import {
+  type GoldVersion,
+  type LakeState,
+  type OutputFile,
+  readSilverFiles,
+  type SilverFile,
+} from '../jobs/lake/manifest.ts';
 import { silentProgress } from '../jobs/progress.ts';
 import { jsonError, type Rule } from './aws/endpoint.ts';
 import { type AwsLake, openAwsLake } from './aws/lake.ts';
@@ -19,7 +25,7 @@ import { engineContract } from './engine.contract.ts';
 import { failureOf } from './failure.ts';
 import { listKeys } from './lake.contract.ts';
 
-const local = await startLocalAwsOrSkip('Athena', { isTrinoNeeded: true });
+const local = await startLocalAwsOrSkip('Athena', { isTrinoNeeded: true, isEngineCounted: true });
 
 if (local?.athena === undefined) {
   it('Athena is left out here, which is no answer under CI', () => expect(process.env.CI).not.toBe('true'));
@@ -96,6 +102,44 @@ if (local?.athena === undefined) {
       expect(columns.map(({ type }) => type)).toEqual(['bigint', 'varchar']);
       expect(rows).toEqual(Array.from({ length: 2500 }, (_, at) => [BigInt(at + 1), at % 2 === 1 ? 'n' : null]));
       expect((await lake.engine.query("select 'a' as a union all select 'a'")).rows).toEqual([['a'], ['a']]);
+    });
+
+    it('a question without a filter looks into the committed partitions, not into every day that could be', async () => {
+      const days = ['2007-02-28', '2016-02-29', '2026-01-31'];
+      await lake.commitSilver({
+        listening_events: days.map((day, at) => ({ event_id: `e${at}`, occurred_at: `${day} 12:00:00` })),
+      });
+      const before = local.engineCalls!.length;
+      const { rows } = await lake.engine.query('select count(*), min(event_date) from silver.listening_events');
+      expect(rows).toEqual([[3n, days[0]]]);
+      const lists = local
+        .engineCalls!.slice(before)
+        .filter(({ operation, url }) => operation === 'ListObjectsV2' && url.includes('listening_events'));
+      expect(lists.length).toBeGreaterThan(0);
+      expect(lists.length).toBeLessThanOrEqual(2 * days.length);
+    });
+
+    it('a question that a commit overtakes is asked again: its answer is of one state', async () => {
+      const row = { play_id: 'p1', ended_at: '2026-01-31 00:00:00', played_ms: 1 };
+      const sql = 'select count(*) as overtaken from silver.plays';
+      athena.switches.hold = /overtaken/;
+      const answer = lake.engine.query(sql);
+      while (executionsOf('overtaken').length === 0) await new Promise((resolve) => setTimeout(resolve, 20));
+      const years = ['2024', '2025', '2026'].map((year) => ({
+        ...row,
+        play_id: year,
+        ended_at: `${year}-05-01 00:00:00`,
+      }));
+      await (await lake.openEngine()).publish(await lake.commitSilver({ plays: years }));
+      athena.switches.hold = undefined;
+      expect((await answer).rows).toEqual([[3n]]);
+      expect(executionsOf('overtaken')).toHaveLength(2);
+      await lake.commitSilver({
+        plays: [
+          { ...row, ended_at: '2026-01-31 00:00:00' },
+          { ...row, play_id: 'p2', ended_at: '2026-02-01 00:00:00', played_ms: null },
+        ],
+      });
     });
 
     it('says how many bytes it scanned', async () => {
@@ -345,7 +389,8 @@ if (local?.athena === undefined) {
 
     it('F43: names the object of silver that is gone, cut or not committed', async () => {
       const state = await lake.state();
-      const key = 'silver/plays/year=2026/month=1/part-0.parquet';
+      const [{ key }] = (await readSilverFiles(lake.store, state, 'plays')) as [SilverFile];
+      const stray = `${key.slice(0, key.lastIndexOf('/'))}/stray.parquet`;
       const chunks: Buffer[] = [];
       for await (const chunk of await lake.store.get(key)) chunks.push(chunk as Buffer);
       const bytes = Buffer.concat(chunks);
@@ -356,9 +401,9 @@ if (local?.athena === undefined) {
           (await session.query(`select count(*) from ${text}`)).rows.map(([count]) => Number(count)),
         );
       };
-      await lake.store.put('silver/plays/year=2026/month=1/stray.parquet', bytes);
+      await lake.store.put(stray, bytes);
       expect(await relation()).toBe('[2]');
-      await lake.store.delete('silver/plays/year=2026/month=1/stray.parquet');
+      await lake.store.delete(stray);
       await lake.store.put(key, bytes.subarray(0, 400));
       await expect(relation()).rejects.toMatchObject({ code: 'object_damaged', exit: 'data', place: { file: key } });
       await expect(lake.engine.query('select max(play_id) from silver.plays')).rejects.toMatchObject({
@@ -393,7 +438,7 @@ if (local?.athena === undefined) {
       await expect(other.publish(await lake.state())).rejects.toMatchObject({
         code: 'catalog_missing',
         exit: 'config',
-        message: expect.stringContaining('other_gold_dev'),
+        message: expect.stringContaining('other_silver'),
       });
     });
 

@@ -1,8 +1,8 @@
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Places } from '../jobs/engine/athena-places.ts';
 import { unusedTables } from '../jobs/engine/athena-publish.ts';
-import type { Places } from '../jobs/engine/athena-relations.ts';
 import { generateIntoFolder } from '../jobs/extract-events.ts';
 import { openFolderLake } from '../jobs/lake/folder.ts';
 import { bronzeKey, goldKey } from '../jobs/lake/keys.ts';

@@ -6,6 +6,7 @@ import {
   GetTableCommand,
   GetTablesCommand,
   GlueClient,
+  type PartitionInput,
   type Table,
   type TableInput,
   UpdateTableCommand,
@@ -13,11 +14,13 @@ import {
 import { type AwsOptions, awsCaller, clientSettings, nameOf, toJobError } from '../aws.ts';
 import { JobError } from '../errors.ts';
 import type { Contract } from '../lake/contracts.ts';
-import { tablePrefix } from '../lake/keys.ts';
+import { emptySilverPrefix, objectFolder, tablePrefix } from '../lake/keys.ts';
+import type { SilverFile } from '../lake/manifest.ts';
+import { type PartitionCalls, partitionCalls } from './athena-partitions.ts';
 import type { DeclaredColumn } from './index.ts';
 
-/** Tables of Glue, as far as gold needs them. Databases are full names (`listenlake_gold_dev`), locations are `s3://.../` with their slash. */
-export interface Catalog {
+/** Tables of Glue and their partitions. Databases are full names (`listenlake_gold_dev`), locations are `s3://.../` with their slash. */
+export interface Catalog extends PartitionCalls {
   /** The table, or undefined where there is none. @throws `catalog_missing` (78) where the database is not there */
   find(database: string, table: string): Promise<Table | undefined>;
   /** Every table of a database by name. @throws `catalog_missing` (78) */
@@ -111,6 +114,7 @@ export function openCatalog(options: AwsOptions): Catalog {
   }
 
   return {
+    ...partitionCalls(aws),
     find,
     replace,
     async all(database) {
@@ -175,42 +179,46 @@ export function listedOnce(catalog: Catalog): Catalog['find'] {
 }
 
 /**
- * The external table of a contract, with its partitions projected so that nobody has to register them.
+ * The external table of a contract. A table without partitions lies where its one committed object lies; one with partitions has a location
+ * of its own that nothing is read from, because each partition is registered with its own.
  *
  * @param lakeUri `s3://bucket/prefix` without a slash at its end
+ * @param files what the commit has of a table of silver; without any, the table lies where no object is
  */
-export function contractTable(contract: Contract, lakeUri: string): TableInput {
-  const location = `${lakeUri}/${tablePrefix(contract.layer, contract.table)}`;
-  const template = contract.partition.map(({ name }) => `${name}=\${${name}}/`).join('');
-  const projection = contract.partition.flatMap(({ name, projection: rule }) => [
-    [`projection.${name}.type`, rule.type],
-    [`projection.${name}.range`, rule.range],
-    [`projection.${name}.interval`, '1'],
-    ...(rule.type === 'date'
-      ? [
-          [`projection.${name}.format`, rule.format],
-          [`projection.${name}.interval.unit`, 'DAYS'],
-        ]
-      : []),
-  ]);
+export function contractTable(contract: Contract, lakeUri: string, files: readonly SilverFile[] = []): TableInput {
+  const { layer, table, partition } = contract;
+  const isMoved = layer === 'silver' && partition.length === 0;
+  const [file] = files;
+  const own = file === undefined ? emptySilverPrefix(table) : objectFolder(file.key);
   return {
-    Name: contract.table,
+    Name: table,
     Description: contract.description,
     TableType: 'EXTERNAL_TABLE',
-    Parameters: {
-      EXTERNAL: 'TRUE',
-      classification: contract.format,
-      ...(projection.length === 0
-        ? {}
-        : {
-            'projection.enabled': 'true',
-            'storage.location.template': `${location}${template}`,
-            ...Object.fromEntries(projection),
-          }),
+    Parameters: { EXTERNAL: 'TRUE', classification: contract.format },
+    PartitionKeys: glueColumns(partition),
+    StorageDescriptor: {
+      ...FORMATS[contract.format],
+      Location: `${lakeUri}/${isMoved ? own : tablePrefix(layer, table)}`,
+      Columns: glueColumns(contract.columns),
     },
-    PartitionKeys: glueColumns(contract.partition),
-    StorageDescriptor: { ...FORMATS[contract.format], Location: location, Columns: glueColumns(contract.columns) },
   };
+}
+
+/** What Glue is to have of the partitions of a table of silver: one for each committed object, values written as numbers and dates are in SQL. */
+export function contractPartitions(
+  contract: Contract,
+  lakeUri: string,
+  files: readonly SilverFile[],
+): PartitionInput[] {
+  if (contract.partition.length === 0) return [];
+  return files.map(({ key, partition }) => ({
+    Values: contract.partition.map(({ name }) => String(partition[name])),
+    StorageDescriptor: {
+      ...FORMATS[contract.format],
+      Location: `${lakeUri}/${objectFolder(key)}`,
+      Columns: glueColumns(contract.columns),
+    },
+  }));
 }
 
 /** A table of Parquet files without partitions: what gold is. */

@@ -2,13 +2,20 @@ import type { Table, TableInput } from '@aws-sdk/client-glue';
 
 /** What of a table of Glue is not as it should be, each in a few words. What people may change (descriptions, comments) is not looked at. */
 export function differencesOf(wanted: TableInput, actual: Table | undefined): string[] {
+  const differences = structureDifferences(wanted, actual);
+  const [should, is] = [wanted.StorageDescriptor?.Location, actual?.StorageDescriptor?.Location];
+  if (actual !== undefined && should !== is) differences.push(`lies in ${is ?? 'nothing'} instead of ${should}`);
+  return differences;
+}
+
+/** As `differencesOf`, but for where the table lies: that is up to the jobs where they publish by it. */
+export function structureDifferences(wanted: TableInput, actual: Table | undefined): string[] {
   if (actual === undefined) return ['is not in Glue'];
   const differences = [
     ...columnDifferences('column', wanted.StorageDescriptor?.Columns, actual.StorageDescriptor?.Columns),
     ...columnDifferences('partition key', wanted.PartitionKeys, actual.PartitionKeys),
   ];
   const pairs: [what: string, wanted: string | undefined, actual: string | undefined][] = [
-    ['lies in', wanted.StorageDescriptor?.Location, actual.StorageDescriptor?.Location],
     ['is read as', wanted.StorageDescriptor?.InputFormat, actual.StorageDescriptor?.InputFormat],
     [
       'is read by',

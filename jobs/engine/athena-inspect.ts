@@ -1,20 +1,23 @@
 import { AthenaClient, GetWorkGroupCommand, type WorkGroup } from '@aws-sdk/client-athena';
-import type { Table, TableInput } from '@aws-sdk/client-glue';
+import type { Table } from '@aws-sdk/client-glue';
+import { atMost } from '../at-most.ts';
 import { type AwsCaller, type AwsOptions, awsCaller, clientSettings, nameOf, toJobError } from '../aws.ts';
 import type { Finding } from '../doctor.ts';
 import { JobError } from '../errors.ts';
-import { readContracts } from '../lake/contracts.ts';
+import { type Contract, readContracts } from '../lake/contracts.ts';
 import { goldModelPrefix, queryResultsPrefix, type Target } from '../lake/keys.ts';
-import type { LakeState } from '../lake/manifest.ts';
+import { type LakeState, readSilverFiles } from '../lake/manifest.ts';
+import type { LakeStore } from '../lake/store.ts';
 import { type Catalog, contractTable, databasePrefix, goldTable, openCatalog } from './athena-catalog.ts';
-import { differencesOf } from './athena-differences.ts';
+import { differencesOf, structureDifferences } from './athena-differences.ts';
 import { TARGETS } from './athena-publish.ts';
 import { RUN_MARK } from './athena-relations.ts';
+import { silverDifferences } from './athena-silver.ts';
 import { type Project, readProject } from './project.ts';
 
 export interface InspectOptions extends AwsOptions {
-  /** `s3://bucket/prefix`. */
-  lakeUri: string;
+  /** The lake: where it lies, and what its commit says of silver. */
+  store: LakeStore;
   /** `name` of terraform/. */
   name: string;
   /** Workgroup of people's queries, where it is not one of Terraform's. */
@@ -25,17 +28,20 @@ export interface InspectOptions extends AwsOptions {
 }
 
 const APPLY = 'run `terraform apply`';
+const REGISTER = 'run `listenlake transform`';
+const TABLES_AT_ONCE = 8;
 const WORKGROUPS = ['dev', 'prod', 'analysts'] as const;
 const ENGINE = /^Athena engine version 3$/;
 
 /**
- * Compares the contracts and models with the tables that Glue holds, and looks at the workgroups; changes nothing.
+ * Compares the contracts, the models and the commit with the tables and partitions that Glue holds, and looks at the workgroups; changes
+ * nothing.
  *
  * @returns a finding for each difference, one for each database and workgroup that is well; what the role may not look at is a warning
  * @throws `catalog_unavailable`, `engine_unavailable` (69; retry helps), `model_invalid` (78)
  */
 export async function inspectCatalog(options: InspectOptions): Promise<Finding[]> {
-  const lakeUri = options.lakeUri.replace(/\/+$/, '');
+  const lakeUri = options.store.uri.replace(/\/+$/, '');
   const project = options.project ?? readProject();
   const catalog = openCatalog(options);
   const athena = awsCaller(() => new AthenaClient(clientSettings(options)));
@@ -44,10 +50,12 @@ export async function inspectCatalog(options: InspectOptions): Promise<Finding[]
     for (const layer of ['bronze', 'silver'] as const) {
       const wanted = readContracts().filter((contract) => contract.layer === layer);
       findings.push(
-        ...(await inspectDatabase(catalog, options.name, layer, (known) => [
-          ...wanted.flatMap((contract) =>
-            tableFindings(layer, contractTable(contract, lakeUri), known.get(contract.table), APPLY),
-          ),
+        ...(await inspectDatabase(catalog, options.name, layer, async (known) => [
+          ...(
+            await atMost(TABLES_AT_ONCE, wanted, (contract) =>
+              contractFindings(catalog, options, contract, known.get(contract.table)),
+            )
+          ).flat(),
           ...strangers(
             layer,
             known,
@@ -59,7 +67,7 @@ export async function inspectCatalog(options: InspectOptions): Promise<Finding[]
     }
     for (const target of TARGETS) {
       findings.push(
-        ...(await inspectDatabase(catalog, options.name, `gold_${target}`, (known) =>
+        ...(await inspectDatabase(catalog, options.name, `gold_${target}`, async (known) =>
           goldFindings(target, options.state, project, known, lakeUri),
         )),
       );
@@ -82,24 +90,44 @@ async function inspectDatabase(
   catalog: Catalog,
   name: string,
   layer: string,
-  compare: (known: Map<string, Table>) => Finding[],
+  compare: (known: Map<string, Table>) => Promise<Finding[]>,
 ): Promise<Finding[]> {
   const database = `${databasePrefix(name)}${layer}`;
   let known: Map<string, Table>;
+  let findings: Finding[];
   try {
     known = await catalog.all(database);
+    findings = await compare(known);
   } catch (error) {
     if (!(error instanceof JobError)) throw error;
     if (error.code === 'catalog_denied') return [unseen(layer, error)];
     if (error.code !== 'catalog_missing') throw error;
     return [{ name: layer, verdict: 'fail', text: `there is no database ${database} in Glue: ${APPLY}` }];
   }
-  const findings = compare(known);
   if (findings.every(({ verdict }) => verdict === 'ok')) {
     const tables = [...known.keys()].filter((table) => !table.includes(RUN_MARK)).length;
     findings.push({ name: layer, verdict: 'ok', text: `${database}: ${tables} tables as they should be` });
   }
   return findings;
+}
+
+/** A table as its contract says, and, in silver, partitions and location as the commit says. */
+async function contractFindings(
+  catalog: Catalog,
+  { name, state, store }: InspectOptions,
+  contract: Contract,
+  actual: Table | undefined,
+): Promise<Finding[]> {
+  const { layer, table } = contract;
+  const lakeUri = store.uri.replace(/\/+$/, '');
+  const wanted = contractTable(contract, lakeUri);
+  if (layer === 'bronze') return tableFindings(layer, differencesOf(wanted, actual), table, APPLY);
+  const faults = structureDifferences(wanted, actual);
+  // Partitions of a table that is not as it should be say nothing.
+  if (faults.length > 0) return tableFindings(layer, faults, table, APPLY);
+  const places = { catalog, lakeUri, databaseOf: (of: string) => `${databasePrefix(name)}${of}` };
+  const files = await readSilverFiles(store, state, table);
+  return tableFindings(layer, await silverDifferences(places, contract, files), table, REGISTER);
 }
 
 /** Tables of gold are of the version that the manifest names; where there is none yet, as the models say and empty. */
@@ -129,7 +157,7 @@ function goldFindings(
     const isMoved = actual !== undefined && actual.StorageDescriptor?.Location !== expected.StorageDescriptor?.Location;
     const back =
       version === undefined ? `run \`${rebuild(target)}\`` : 'the next `listenlake sql` or `check` points it back';
-    findings.push(...tableFindings(layer, expected, actual, isMoved ? back : APPLY));
+    findings.push(...tableFindings(layer, differencesOf(expected, actual), name, isMoved ? back : APPLY));
   }
   findings.push(...strangers(layer, known, [...names.map(({ name }) => name), ...published], lakeUri));
   return findings;
@@ -149,11 +177,11 @@ function strangers(layer: string, known: Map<string, Table>, wanted: readonly st
     }));
 }
 
-function tableFindings(layer: string, wanted: TableInput, actual: Table | undefined, remedy: string): Finding[] {
-  return differencesOf(wanted, actual).map((difference) => ({
+function tableFindings(layer: string, differences: readonly string[], table: string, remedy: string): Finding[] {
+  return differences.map((difference) => ({
     name: layer,
     verdict: 'fail',
-    text: `${layer}.${wanted.Name} ${difference}: ${remedy}`,
+    text: `${layer}.${table} ${difference}: ${remedy}`,
   }));
 }
 

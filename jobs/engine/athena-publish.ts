@@ -1,27 +1,65 @@
 import type { Table } from '@aws-sdk/client-glue';
 import { atMost } from '../at-most.ts';
 import { JobError } from '../errors.ts';
-import { goldModelPrefix, PREFIX, type Target } from '../lake/keys.ts';
-import type { GoldVersion, LakeState } from '../lake/manifest.ts';
+import { goldModelPrefix, manifestKey, PREFIX, type Target } from '../lake/keys.ts';
+import { type GoldVersion, type LakeState, latestManifest } from '../lake/manifest.ts';
 import { type Catalog, goldTable, pointedAt } from './athena-catalog.ts';
-import { type Places, RUN_MARK, runTable } from './athena-relations.ts';
+import type { Places } from './athena-places.ts';
+import { RUN_MARK, runTable } from './athena-relations.ts';
+import { publishSilver } from './athena-silver.ts';
 
 export const TARGETS = ['dev', 'prod'] as const satisfies readonly Target[];
 
 /** Tables that are pointed elsewhere at the same time: the sooner all show the same version, the better. */
 const REQUESTS_AT_ONCE = 8;
+const PUBLISHES_MAX = 5;
+
+/**
+ * Makes Glue show the newest commit: silver, then gold. Whoever comes late must not bring back what was replaced, so the newest commit is looked
+ * for before it and after it, and before every write to a partition, which knows no lock.
+ *
+ * @param given what to show in a lake without commits
+ * @param built targets whose tables this engine has made
+ * @throws `publish_conflict` (75; retry helps); what `publishSilver` throws, of which `catalog_altered` and `catalog_denied` only once gold is
+ *   published, and the latter only where the newest commit is one of silver: other jobs need not have the right to register partitions
+ */
+export async function publishNewest(places: Places, given: LakeState, built: ReadonlySet<Target>): Promise<void> {
+  const { store } = places;
+  for (let attempt = 1; attempt <= PUBLISHES_MAX; attempt += 1) {
+    const newest = await latestManifest(store);
+    const state = newest?.state ?? given;
+    const isWanted = async (): Promise<boolean> =>
+      newest === undefined || (await store.head(manifestKey(newest.sequence + 1))) === undefined;
+    let refused: JobError | undefined;
+    let isDone = await publishSilver(places, state, isWanted).catch((error: unknown) => {
+      if (!(error instanceof JobError && /^catalog_(altered|denied)$/.test(error.code))) throw error;
+      const isIgnored = error.code === 'catalog_denied' && newest?.sequence !== state.silverSequence;
+      if (!isIgnored) refused = error;
+      return true;
+    });
+    for (const target of TARGETS) {
+      isDone = (await publishTarget(places, target, state.gold[target], { built, isWanted })) && isDone;
+    }
+    if (refused !== undefined) throw refused;
+    if (isDone && (await isWanted())) return;
+  }
+  throw new JobError('publish_conflict', 'tempfail', 'others publish all the time; what was committed is whole', {
+    hint: 'run it again',
+  });
+}
 
 /**
  * Points every published table of a target at the version's objects. Tables of the lake that the version does not have become empty.
  *
  * @param built targets whose tables this engine has made, so that it must have the right to publish them
+ * @param isWanted whether the version is of the newest commit still
  * @returns false where somebody else was changing them: look again
  */
-export async function publishTarget(
+async function publishTarget(
   places: Places,
   target: Target,
   version: GoldVersion | undefined,
-  built: Set<Target>,
+  { built, isWanted }: { built: ReadonlySet<Target>; isWanted: () => Promise<boolean> },
 ): Promise<boolean> {
   const { catalog, databaseOf, lakeUri } = places;
   if (version === undefined) return true;
@@ -45,6 +83,7 @@ export async function publishTarget(
         hint: `run \`listenlake enrich --rebuild\``,
       });
     }
+    if (!(await isWanted())) return false;
     if (known !== undefined) return catalog.replace(database, known, pointedAt(known, columns, location));
     await catalog.put(database, pointedAt(goldTable(model, [], location), columns, location));
     return true;

@@ -1,6 +1,6 @@
 import { JobError } from '../errors.ts';
 import { type Contract, readContracts } from '../lake/contracts.ts';
-import { type Target, tablePrefix } from '../lake/keys.ts';
+import { objectFolder, type Target, tablePrefix } from '../lake/keys.ts';
 import {
   type GoldVersion,
   getState,
@@ -11,29 +11,22 @@ import {
   objectsOfFiles,
   readBronzeIndex,
   readSilverFiles,
-  type SilverFile,
 } from '../lake/manifest.ts';
 import type { LakeStore } from '../lake/store.ts';
-import { type Catalog, contractTable, declaredColumns } from './athena-catalog.ts';
-import { differencesOf } from './athena-differences.ts';
+import { contractTable, declaredColumns } from './athena-catalog.ts';
+import { differencesOf, structureDifferences } from './athena-differences.ts';
+import type { Places, PublishedPlaces } from './athena-places.ts';
+import { requireRegistered } from './athena-silver.ts';
 import { identifier, literal } from './athena-sql.ts';
 import { CHECK_RESULT_COLUMNS, CHECK_RESULTS, type CheckResultRow } from './check-results.ts';
 import type { DeclaredColumn } from './index.ts';
-
-/** Where the tables of a lake are: its objects, and what Glue calls them. */
-export interface Places {
-  store: LakeStore;
-  catalog: Catalog;
-  /** `s3://bucket/prefix` without a slash at its end. */
-  lakeUri: string;
-  /** The database of a layer: `listenlake_silver`. */
-  databaseOf(layer: string): string;
-}
 
 /** Text that stands for a table after `from`, and its columns. */
 export interface Relation {
   text: string;
   columns: readonly DeclaredColumn[];
+  /** Of a table of silver: what `areUnchanged` is asked with after it was read. */
+  mark?: string | undefined;
 }
 
 /** Between model and run in the name of a run's table; no model has it in its name. */
@@ -42,18 +35,17 @@ export const RUN_MARK = '__';
 const EXTRA_OBJECTS_MAX = 500;
 
 /**
- * A table of bronze or silver as the state has it: its objects are all there, others in its folder are left out, and only its partitions are
- * looked for (without that the engine looks into every day or month that could be).
+ * A table of bronze or silver as the state has it: its objects are all there, others beside them are left out, and what Glue has of silver is
+ * what is committed.
  *
- * @param isExact for jobs: the objects are the committed ones, and so is the table in Glue. A reader also reads what a job is replacing now
- * @throws `object_missing`, `object_damaged`, `object_unknown`, `catalog_altered` (65); `catalog_missing` (78)
+ * @throws `object_missing`, `object_damaged`, `object_unknown`, `catalog_altered` (65); `catalog_behind`, `commit_conflict` (75);
+ *   `catalog_missing` (78)
  */
 export async function sourceRelation(
-  places: Places,
+  places: PublishedPlaces,
   state: LakeState,
   layer: 'bronze' | 'silver',
   table: string,
-  isExact: boolean,
 ): Promise<Relation> {
   const { store } = places;
   if (layer === 'silver' && table === CHECK_RESULTS) {
@@ -61,41 +53,46 @@ export async function sourceRelation(
   }
   const contract = readContracts().find((one) => one.layer === layer && one.table === table);
   if (contract === undefined) throw new Error(`there is no table ${layer}.${table}`);
-  const files: (OutputFile & Partial<Pick<SilverFile, 'partition'>>)[] =
-    layer === 'silver'
-      ? await readSilverFiles(store, state, table)
-      : objectsOfFiles((await readBronzeIndex(store, state)).filter((file) => file.table === table && file.rows > 0));
   const columns = [...contract.columns, ...contract.partition].map(({ name, type }) => ({ name, type }));
+  const silver = layer === 'silver' ? await readSilverFiles(store, state, table) : [];
+  const files: OutputFile[] =
+    layer === 'silver'
+      ? silver
+      : objectsOfFiles((await readBronzeIndex(store, state)).filter((file) => file.table === table && file.rows > 0));
   if (files.length === 0) return { text: emptyRelation(columns), columns };
-  if (isExact) await refuseAltered(places, contract);
-  const there = new Map((await objectsOf(store, tablePrefix(layer, table))).map((object) => [object.key, object]));
-  for (const file of files) {
-    const found = there.get(file.key);
-    if (found === undefined) throw damaged('object_missing', file.key, 'the lake has lost this object');
-    if (isExact && found.bytes !== file.bytes)
-      throw damaged('object_damaged', file.key, 'the object is not the one that was committed');
-    there.delete(file.key);
-  }
-  const extra = [...there.keys()];
+  await refuseAltered(places, contract);
+  const mark = layer === 'silver' ? await requireRegistered(places, state, contract, silver) : undefined;
+  const extra = await objectsBeside(store, tablePrefix(layer, table), files);
   if (extra.length > EXTRA_OBJECTS_MAX) {
     throw new JobError('object_unknown', 'data', `${extra.length} objects beside ${layer}.${table} are not committed`, {
       place: { file: extra[0]! },
       hint: 'run `listenlake gc`, or take them away',
     });
   }
-  const conditions = contract.partition.map(({ name }) => {
-    const values = files.map(({ partition }) => partition?.[name]).filter((value) => value !== undefined);
-    // Without it every partition that could be is looked for: 35 years of 12 months.
-    const sorted = values.toSorted((a, b) => (a < b ? -1 : 1));
-    return `${identifier(name)} between ${literal(sorted[0]!)} and ${literal(sorted.at(-1)!)}`;
-  });
-  if (extra.length > 0) {
-    conditions.push(`"$path" not in (${extra.map((key) => literal(`${places.lakeUri}/${key}`)).join(', ')})`);
-  }
   const name = `${identifier(places.databaseOf(layer))}.${identifier(table)}`;
-  if (conditions.length === 0) return { text: name, columns };
+  if (extra.length === 0) return { text: name, columns, mark };
   const names = columns.map((column) => identifier(column.name)).join(', ');
-  return { text: `(select ${names} from ${name} where ${conditions.join(' and ')})`, columns };
+  const others = extra.map((key) => literal(`${places.lakeUri}/${key}`)).join(', ');
+  return { text: `(select ${names} from ${name} where "$path" not in (${others}))`, columns, mark };
+}
+
+/**
+ * Objects in the folders of the files that are none of them: whoever reads the folder would read them too. Older versions of silver lie in
+ * folders of their own, which no table points at.
+ *
+ * @throws `object_missing`, `object_damaged` (65) for a file that is gone or cut: the engine would answer with fewer rows, without an error
+ */
+async function objectsBeside(store: LakeStore, prefix: string, files: readonly OutputFile[]): Promise<string[]> {
+  const there = new Map((await objectsOf(store, prefix)).map((object) => [object.key, object]));
+  const folders = new Set(files.map(({ key }) => objectFolder(key)));
+  for (const file of files) {
+    const found = there.get(file.key);
+    if (found === undefined) throw damaged('object_missing', file.key, 'the lake has lost this object');
+    if (found.bytes !== file.bytes)
+      throw damaged('object_damaged', file.key, 'the object is not the one that was committed');
+    there.delete(file.key);
+  }
+  return [...there.keys()].filter((key) => folders.has(objectFolder(key)));
 }
 
 /** What `check` has kept, written into the statement: a few hundred short rows, and no table that somebody would have to publish. */
@@ -152,11 +149,12 @@ export function runTable(model: string, runId: string): string {
   return `${model}${RUN_MARK}${runId.toLowerCase().replaceAll(/[^a-z0-9]/g, '_')}`;
 }
 
-/** What was altered by hand would give other rows, or none, without a word. Projected ranges are left to `doctor`. */
+/** What was altered by hand would give other rows, or none, without a word. Where a table of silver lies is compared with the commit. */
 async function refuseAltered({ catalog, databaseOf, lakeUri }: Places, contract: Contract): Promise<void> {
   const database = databaseOf(contract.layer);
   const actual = await catalog.find(database, contract.table);
-  const differences = differencesOf(contractTable(contract, lakeUri), actual).filter((text) => !/\.range /.test(text));
+  const compare = contract.layer === 'silver' ? structureDifferences : differencesOf;
+  const differences = compare(contractTable(contract, lakeUri), actual);
   if (differences.length === 0) return;
   throw new JobError(
     'catalog_altered',
@@ -178,6 +176,6 @@ function emptyRelation(columns: readonly DeclaredColumn[]): string {
 function damaged(code: 'object_damaged' | 'object_missing', key: string, message: string): JobError {
   return new JobError(code, 'data', message, {
     place: { file: key },
-    hint: 'an interrupted `listenlake transform` leaves this: run it again; otherwise `listenlake doctor --verify` says how to rebuild it from bronze',
+    hint: '`listenlake doctor --verify` says how to rebuild it from bronze',
   });
 }

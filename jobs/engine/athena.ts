@@ -2,13 +2,16 @@ import { randomBytes } from 'node:crypto';
 import type { AwsOptions } from '../aws.ts';
 import { JobError } from '../errors.ts';
 import { readContracts } from '../lake/contracts.ts';
-import { goldTablePrefix, type Target } from '../lake/keys.ts';
-import { EMPTY_STATE, hashOf, type LakeState, latestManifest, type OutputFile, objectsOf } from '../lake/manifest.ts';
+import type { Target } from '../lake/keys.ts';
+import { EMPTY_STATE, type LakeState, latestManifest } from '../lake/manifest.ts';
 import type { LakeStore } from '../lake/store.ts';
-import { databasePrefix, goldTable, listedOnce, openCatalog } from './athena-catalog.ts';
+import { buildTable, checkColumns } from './athena-build.ts';
+import { databasePrefix, listedOnce, openCatalog } from './athena-catalog.ts';
 import { type StatementRunner, statementRunner } from './athena-client.ts';
-import { publishTarget, TARGETS, unusedTables } from './athena-publish.ts';
-import { goldRelation, type Places, type Relation, runTable, sourceRelation, verifyGold } from './athena-relations.ts';
+import type { PublishedPlaces } from './athena-places.ts';
+import { publishNewest, TARGETS, unusedTables } from './athena-publish.ts';
+import { goldRelation, type Relation, runTable, sourceRelation, verifyGold } from './athena-relations.ts';
+import { areUnchanged } from './athena-silver.ts';
 import {
   batchesOf,
   bound,
@@ -22,9 +25,9 @@ import {
 } from './athena-sql.ts';
 import { CHECK_RESULTS } from './check-results.ts';
 import {
-  type BuildRequest,
   type EngineSession,
   MAX_ROWS,
+  type QueryOptions,
   type ResultColumn,
   type ResultSet,
   type Schema,
@@ -55,16 +58,11 @@ export interface AthenaOptions extends AwsOptions {
 const STATEMENTS_AT_ONCE = 8;
 /** Databases whose tables describe the lake. */
 const LAYER_DATABASES = ['bronze', 'silver', 'gold_dev', 'gold_prod'];
-/** A build whose statement fails on Athena's side is begun anew under another prefix this often. */
-const BUILDS_MAX = 3;
-/** Prefixes that may be taken by attempts of a killed process. */
-const ATTEMPTS_MAX = 20;
-const PUBLISHES_MAX = 5;
 const NEAR_NAMES = 5;
-/** The largest limit there is; a table of more rows is no longer one that a model should sort. */
-const SORTED_ROWS_MAX = 2_147_483_647;
+/** A question that another commit has overtaken is asked this often. */
+const ANSWERS_MAX = 3;
 
-interface Parts extends Places {
+interface Parts extends PublishedPlaces {
   runner: StatementRunner;
   statementsAtOnce: number;
   workGroupOf(target: Target): string;
@@ -73,13 +71,21 @@ interface Parts extends Places {
 /**
  * The engine on Athena and Glue, over a lake on S3. Databases, workgroups and the tables of bronze and silver are made by `terraform/`.
  *
- * What differs from the engine in the process: silver is read where it lies, so a session fails (`object_damaged`) when a partition is
- * replaced under it; tables are published a few at a time, each of them in one step; a table of gold may be several objects, its
- * `OutputFile` then has their prefix as key, the sum of their bytes, and as hash the one of the lines `<name> <bytes> <version>`.
+ * What differs from the engine in the process: partitions of silver and tables of gold are published a few at a time, each of them in one step.
+ * So a session compares what it reads of silver with its state first, and at its end (`close`) finds out whether anybody has written to it
+ * since, which is a `commit_conflict`: nothing that was read from two states is ever committed, or answered by `query`.
+ * A table of gold may be several objects, its `OutputFile` then has their prefix as key, the sum of their bytes, and as hash the one of the
+ * lines `<name> <bytes> <version>`.
  */
 export function openAthenaEngine(options: AthenaOptions): SqlEngine {
   const { store, name } = options;
   const prefix = databasePrefix(name);
+  /** Targets that this engine has built for: it must be able to publish them. */
+  const built = new Set<Target>();
+  const instance = randomBytes(8).toString('hex');
+  let queries = 0;
+  let seenSequence = -1;
+  let seenState: LakeState = EMPTY_STATE;
   const parts: Parts = {
     store,
     runner: statementRunner(options),
@@ -88,48 +94,39 @@ export function openAthenaEngine(options: AthenaOptions): SqlEngine {
     lakeUri: store.uri.replace(/\/+$/, ''),
     databaseOf: (layer) => `${prefix}${layer}`,
     workGroupOf: (target) => `${name}-${target}`,
+    async publishIfAllowed() {
+      await publishNewest(parts, seenState, built).catch((error: unknown) => {
+        // A reader that cannot mend the catalog reads gold as it was published before; silver is compared before it is read.
+        if (!(error instanceof JobError && /^catalog_(altered|denied)$/.test(error.code))) throw error;
+      });
+    },
   };
   const { runner, catalog } = parts;
-  /** Targets that this engine has built for: it must be able to publish them. */
-  const built = new Set<Target>();
-  const instance = randomBytes(8).toString('hex');
-  let queries = 0;
-  let seenSequence = -1;
-  let seenState: LakeState = EMPTY_STATE;
 
   async function refresh(): Promise<void> {
     const manifest = await latestManifest(store);
     if ((manifest?.sequence ?? 0) === seenSequence) return;
     seenState = manifest?.state ?? EMPTY_STATE;
-    await publish(seenState).catch((error: unknown) => {
-      // A reader that may not mend the catalog reads what was published before.
-      if (!(error instanceof JobError && error.code === 'catalog_denied')) throw error;
-    });
+    await parts.publishIfAllowed();
     seenSequence = manifest?.sequence ?? 0;
   }
 
-  async function publish(given: LakeState): Promise<void> {
-    for (let attempt = 1; attempt <= PUBLISHES_MAX; attempt += 1) {
-      // Whoever comes late must not bring back what was replaced: the newest commit is the truth.
-      const state = (await latestManifest(store))?.state ?? given;
-      let isDone = true;
-      for (const target of TARGETS) isDone = (await publishTarget(parts, target, state.gold[target], built)) && isDone;
-      if (isDone) return;
-    }
-    throw new JobError('publish_conflict', 'tempfail', 'others publish all the time; what was committed is whole', {
-      hint: 'run it again',
-    });
-  }
-
-  return {
-    dialect: 'athena',
-    async query(sql, { parameters = [], target = 'dev', maxRows = MAX_ROWS } = {}) {
-      const tokens = readingStatement(sql);
+  /** Answers from one state: a question about silver that somebody has written to meanwhile is asked again. */
+  async function query(
+    sql: string,
+    { parameters = [], target = 'dev', maxRows = MAX_ROWS }: QueryOptions = {},
+  ): Promise<ResultSet> {
+    const tokens = readingStatement(sql);
+    for (let attempt = 1; attempt <= ANSWERS_MAX; attempt += 1) {
       await refresh();
-      const names = tableNames(seenState);
+      const state = seenState;
+      const names = tableNames(state);
       const isTable = (layer: string, table: string): boolean => names.includes(`${layer}.${table}`);
-      const qualified = withDatabases(tokens, prefix, isTable, await readerRelations(parts, seenState, tokens, target));
+      const { relations, marks } = await readerRelations(parts, state, tokens, target);
+      const qualified = withDatabases(tokens, prefix, isTable, relations);
       queries += 1;
+      let answer: ResultSet | undefined;
+      let failure: unknown;
       try {
         const finished = await runner.run({
           ...bound(qualified.sql, parameters),
@@ -138,15 +135,26 @@ export function openAthenaEngine(options: AthenaOptions): SqlEngine {
           identity: [instance, queries],
           isRepeatable: true,
         });
-        return await runner.results(finished, maxRows);
+        answer = await runner.results(finished, maxRows);
       } catch (error) {
-        throw worded(error, prefix, names, qualified.shifts);
+        failure = worded(error, prefix, names, qualified.shifts);
       }
-    },
+      if (!(await areUnchanged(parts, marks))) continue;
+      if (answer === undefined) throw failure;
+      return answer;
+    }
+    throw new JobError('commit_conflict', 'tempfail', 'silver changes faster than this question is answered', {
+      hint: 'run it again',
+    });
+  }
+
+  return {
+    dialect: 'athena',
+    query,
     async session(request) {
       return openSession(parts, request, built);
     },
-    publish,
+    publish: (state) => publishNewest(parts, state, built),
     unusedTables: (states, madeBefore) => unusedTables(parts, states, madeBefore),
     async dropTables(names) {
       const databases = Map.groupBy(names, (table) => table.slice(0, table.indexOf('.')));
@@ -172,7 +180,8 @@ export function openAthenaEngine(options: AthenaOptions): SqlEngine {
 }
 
 /**
- * What stands for the tables that a reader's statement names, as the state has them; those of gold are looked at and named as they are.
+ * What stands for the tables that a reader's statement names, as the state has them; those of gold are looked at and named as they are. `marks`
+ * are of the tables of silver among them.
  *
  * @throws `object_missing`, `object_damaged` (65) for an object that is gone or, in gold, not the committed one
  */
@@ -181,14 +190,16 @@ async function readerRelations(
   state: LakeState,
   tokens: readonly Token[],
   target: Target,
-): Promise<ReadonlyMap<string, string>> {
+): Promise<{ relations: ReadonlyMap<string, string>; marks: ReadonlyMap<string, string> }> {
   const relations = new Map<string, string>();
+  const marks = new Map<string, string>();
   const { layers, names, isPlain } = namedTables(tokens);
-  if (!isPlain) return relations;
+  if (!isPlain) return { relations, marks };
   for (const [key, { layer, table }] of layers) {
     const isKnown = readContracts().some((one) => one.layer === layer && one.table === table);
     if ((layer === 'bronze' || layer === 'silver') && (isKnown || table === CHECK_RESULTS)) {
-      const { text } = await sourceRelation(parts, state, layer, table, false);
+      const { text, mark } = await sourceRelation(parts, state, layer, table);
+      if (mark !== undefined) marks.set(table, mark);
       if (text.startsWith('(')) relations.set(key, text);
     }
   }
@@ -197,7 +208,7 @@ async function readerRelations(
       if (layers.has(`gold_${each}.${model}`) || (each === target && names.has(model))) await verifyGold(parts, file);
     }
   }
-  return relations;
+  return { relations, marks };
 }
 
 async function openSession(
@@ -206,14 +217,28 @@ async function openSession(
   built: Set<Target>,
 ): Promise<EngineSession> {
   const { runner, databaseOf, workGroupOf } = parts;
-  const places = { ...parts, catalog: { ...parts.catalog, find: listedOnce(parts.catalog) } };
+  let find = listedOnce(parts.catalog);
+  const places: Parts = {
+    ...parts,
+    catalog: { ...parts.catalog, find: (database, table) => find(database, table) },
+    async publishIfAllowed() {
+      await parts.publishIfAllowed();
+      find = listedOnce(parts.catalog);
+    },
+  };
   const statement = { database: databaseOf(`gold_${target}`), workGroup: workGroupOf(target) };
   const relations = new Map<string, Promise<Relation>>();
+  /** Tables of silver that this session has read, as they were then. */
+  const marks = new Map<string, string>();
   /** Statement to how often this session has asked it. */
   const asked = new Map<string, number>();
 
   async function open(schema: Schema, table: string): Promise<Relation> {
-    if (schema === 'bronze' || schema === 'silver') return sourceRelation(places, state, schema, table, true);
+    if (schema === 'bronze' || schema === 'silver') {
+      const relation = await sourceRelation(places, state, schema, table);
+      if (relation.mark !== undefined) marks.set(table, relation.mark);
+      return relation;
+    }
     const version = state.gold[schema === 'gold_prod' ? 'prod' : 'dev'];
     const file = version?.tables[table];
     if (schema === 'run' || version === undefined || file === undefined) {
@@ -279,84 +304,14 @@ async function openSession(
       relations.set(`run.${request.model}`, Promise.resolve({ text, columns: request.columns }));
       return file;
     },
+    // Tables of the run stay: publishing needs their columns, and `gc` takes them when their version is gone.
     async close() {
-      // Tables of the run stay: publishing needs their columns, and `gc` takes them when their version is gone.
+      if (await areUnchanged(parts, marks)) return;
+      throw new JobError('commit_conflict', 'tempfail', 'others have published silver while it was read', {
+        hint: 'run it again; nothing was changed',
+      });
     },
   };
-}
-
-/** Writes the rows of a select under a prefix that nobody has used, and makes the run's table point at it. */
-async function buildTable(
-  parts: Parts,
-  statement: { database: string; workGroup: string },
-  request: BuildRequest & { target: Target; runId: string; name: string },
-): Promise<OutputFile> {
-  const { store, runner, catalog, lakeUri } = parts;
-
-  let builds = 0;
-  for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt += 1) {
-    const prefix = goldTablePrefix(request.target, request.runId, request.model, attempt);
-    // An attempt that has left anything, whole or not, is not written to again.
-    if ((await objectsOf(store, prefix)).length > 0) continue;
-    await catalog.put(statement.database, goldTable(request.name, request.columns, `${lakeUri}/${prefix}`));
-    builds += 1;
-    try {
-      const finished = await runner.run({
-        ...statement,
-        sql: insertOf(`${identifier(statement.database)}.${identifier(request.name)}`, request),
-        identity: [request.runId, 'build', request.model, attempt],
-        isRepeatable: false,
-      });
-      const objects = await objectsOf(store, prefix);
-      const rows = await runner.rowsWritten(finished);
-      if (rows === undefined) throw new Error(`Athena does not say how many rows it wrote for ${request.model}`);
-      return {
-        key: prefix,
-        rows,
-        bytes: objects.reduce((sum, { bytes }) => sum + bytes, 0),
-        sha256: hashOf(prefix, objects),
-      };
-    } catch (error) {
-      const isAthenas = error instanceof JobError && /^engine_(failed|timeout)$/.test(error.code);
-      if (!isAthenas || builds >= BUILDS_MAX) throw error;
-    }
-  }
-  throw new JobError(
-    'run_id_taken',
-    'usage',
-    `the run ${request.runId} has tried ${ATTEMPTS_MAX} times to write ${request.model}`,
-    {
-      hint: 'give the run another id',
-    },
-  );
-}
-
-function insertOf(table: string, { select, columns, sort }: BuildRequest): string {
-  const typed = columns.map(({ name, type }) => {
-    const precise = type === 'timestamp' ? 'timestamp(3)' : type;
-    return `cast(${identifier(name)} as ${precise}) as ${identifier(name)}`;
-  });
-  // The engine leaves out the order of what it inserts, unless a limit depends on it.
-  const keys = sort.map((name) => `${identifier(name)} nulls last`).join(', ');
-  const order = sort.length === 0 ? '' : `\norder by ${keys}\nlimit ${SORTED_ROWS_MAX}`;
-  return `insert into ${table}\nselect ${typed.join(', ')}\nfrom (${select}\n) as model${order}`;
-}
-
-function checkColumns({ model, columns }: BuildRequest, given: readonly ResultColumn[]): void {
-  const shown = (column: { name: string; type: string } | undefined): string =>
-    column === undefined ? 'no column' : `${column.name} ${column.type}`;
-  for (let index = 0; index < Math.max(columns.length, given.length); index += 1) {
-    const [declared, actual] = [columns[index], given[index]];
-    if (declared?.name === actual?.name && declared?.type === actual?.type) continue;
-    throw new JobError(
-      'model_columns',
-      'data',
-      `column ${index + 1} of ${model} is ${shown(actual)}, its .yml says ${shown(declared)}`,
-      {
-        hint: 'name, order and data_type in the .yml are what the select must give; cast in the last select',
-      },
-    );
-  }
 }
 
 /** The engine's words with our names in them, its places in the statement as it was given, and near names for an unknown table. */

@@ -95,6 +95,7 @@ export interface EngineSession {
    * @throws `model_columns` (65) where the select's columns are not the declared ones; `sql_invalid` (64); `disk_full` (74)
    */
   build(request: BuildRequest): Promise<OutputFile>;
+  /** To be called before what was read is committed. @throws `commit_conflict` (75; retry helps) where others have changed it meanwhile */
   close(): Promise<void>;
 }
 

@@ -44,10 +44,11 @@ export async function openEngine(
  * @throws `lake_not_on_aws` (78) for a lake in a folder; `store_unavailable`, `catalog_unavailable`, `engine_unavailable` (69; retry helps)
  */
 export async function inspectAccount(
-  { uri }: Pick<LakeStore, 'uri'>,
+  store: LakeStore,
   config: Pick<Config, 'aws'>,
   state: LakeState,
 ): Promise<Finding[]> {
+  const { uri } = store;
   if (!uri.startsWith('s3://')) {
     throw new JobError('lake_not_on_aws', 'config', `the lake ${uri} is a folder: there is no account to look at`, {
       hint: 'give the lake on AWS with --lake s3://bucket, or leave --aws out',
@@ -56,8 +57,5 @@ export async function inspectAccount(
   const { inspectBucket } = await import('../lake/s3-inspect.ts');
   const { inspectCatalog } = await import('./athena-inspect.ts');
   const { name, workGroup, isPathStyle } = config.aws;
-  return [
-    ...(await inspectBucket(uri, { isPathStyle })),
-    ...(await inspectCatalog({ lakeUri: uri, name, workGroup, state })),
-  ];
+  return [...(await inspectBucket(uri, { isPathStyle })), ...(await inspectCatalog({ store, name, workGroup, state }))];
 }

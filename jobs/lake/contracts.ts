@@ -19,10 +19,6 @@ const partitionSchema = z.strictObject({
   type: z.enum(['integer', 'varchar']),
   /** The column it is computed from; `load` and `observed_at` stand for values of the run and of the source. */
   from: z.string(),
-  projection: z.discriminatedUnion('type', [
-    z.strictObject({ type: z.literal('integer'), range: z.string() }),
-    z.strictObject({ type: z.literal('date'), format: z.literal('yyyy-MM-dd'), range: z.string() }),
-  ]),
   description: z.string(),
 });
 

@@ -148,6 +148,16 @@ export function tablePrefix(layer: 'bronze' | 'silver', table: string): string {
   return `${PREFIX[layer]}${checked(table, IDENTIFIER)}/`;
 }
 
+/** `silver/<table>/none/`: no object is ever there, so a table without partitions that points at it is empty. */
+export function emptySilverPrefix(table: string): string {
+  return `${tablePrefix('silver', table)}none/`;
+}
+
+/** The key of an object without its last part, with the slash: what a location in a catalog says. */
+export function objectFolder(key: string): string {
+  return key.slice(0, key.lastIndexOf('/') + 1);
+}
+
 /** `manifests/<20 digits>.json`; `sequence` counts from 1. */
 export function manifestKey(sequence: number): string {
   return `${PREFIX.manifests}${String(sequence).padStart(20, '0')}.json`;

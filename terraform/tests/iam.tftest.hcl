@@ -62,9 +62,9 @@ run "deny_matrix" {
       promote   = ["leases/*"]
       report    = []
       retention = ["athena-results/*", "bronze/*", "gold/dev/*", "gold/prod/*", "landing/*", "leases/*", "manifests/*", "report/*", "silver/*", "staging/*", "state/*"]
-      transform = ["leases/*", "silver/*", "staging/*"]
+      transform = ["leases/*", "staging/*"]
     })
-    error_message = "delete: only gc, forget and retention; apart from the own lease, the inbox that load empties, and what transform can make again: never bronze"
+    error_message = "delete: only gc, forget and retention; apart from the own lease, the inbox that load empties, and what transform has staged"
   }
 
   assert {
@@ -74,14 +74,37 @@ run "deny_matrix" {
 
   assert {
     condition = jsonencode({ for job, role in aws_iam_role_policy.job : job => sort(distinct(flatten([
-      for statement in jsondecode(role.policy).Statement : [for resource in statement.Resource : trimprefix(resource, "arn:aws:glue:eu-west-1:123456789012:table/")] if contains(statement.Action, "glue:UpdateTable")
-      ]))) if strcontains(role.policy, "glue:UpdateTable") }) == jsonencode({
+      for statement in jsondecode(role.policy).Statement : [for resource in statement.Resource : trimprefix(resource, "arn:aws:glue:eu-west-1:123456789012:table/")] if contains(statement.Action, "glue:CreateTable")
+      ]))) if strcontains(role.policy, "glue:CreateTable") }) == jsonencode({
       enrich    = ["arn:aws:glue:eu-west-1:123456789012:catalog", "arn:aws:glue:eu-west-1:123456789012:database/listenlake_gold_dev", "listenlake_gold_dev/*"]
       forget    = ["arn:aws:glue:eu-west-1:123456789012:catalog", "arn:aws:glue:eu-west-1:123456789012:database/listenlake_gold_dev", "arn:aws:glue:eu-west-1:123456789012:database/listenlake_gold_prod", "listenlake_gold_dev/*", "listenlake_gold_prod/*"]
       promote   = ["arn:aws:glue:eu-west-1:123456789012:catalog", "arn:aws:glue:eu-west-1:123456789012:database/listenlake_gold_prod", "listenlake_gold_prod/*"]
       retention = ["arn:aws:glue:eu-west-1:123456789012:catalog", "arn:aws:glue:eu-west-1:123456789012:database/listenlake_gold_dev", "arn:aws:glue:eu-west-1:123456789012:database/listenlake_gold_prod", "listenlake_gold_dev/*", "listenlake_gold_prod/*"]
     })
     error_message = "publishing: enrich points at dev, promote at prod"
+  }
+
+  assert {
+    condition = jsonencode({ for job, role in aws_iam_role_policy.job : job => distinct(flatten([
+      for statement in jsondecode(role.policy).Statement : [for resource in statement.Resource : trimprefix(resource, "arn:aws:glue:eu-west-1:123456789012:")] if contains(statement.Action, "glue:BatchUpdatePartition")
+      ])) if strcontains(role.policy, "CreatePartition") || strcontains(role.policy, "UpdatePartition") || strcontains(role.policy, "DeletePartition") }) == jsonencode({
+      forget    = ["catalog", "database/listenlake_silver", "table/listenlake_silver/*"]
+      retention = ["catalog", "database/listenlake_silver", "table/listenlake_silver/*"]
+      transform = ["catalog", "database/listenlake_silver", "table/listenlake_silver/*"]
+    })
+    error_message = "partitions are registered by who commits silver, and nowhere else"
+  }
+
+  assert {
+    condition     = toset(flatten([for role in aws_iam_role_policy.job : [for statement in jsondecode(role.policy).Statement : [for action in statement.Action : action if strcontains(action, "Partition") && !strcontains(action, "Get")]]])) == toset(["glue:BatchCreatePartition", "glue:BatchDeletePartition", "glue:BatchUpdatePartition"])
+    error_message = "partitions are registered in batches: no other call is made"
+  }
+
+  assert {
+    condition = jsonencode(sort([for job, role in aws_iam_role_policy.job : job if anytrue([
+      for statement in jsondecode(role.policy).Statement : contains(statement.Action, "glue:BatchGetPartition") && contains(statement.Action, "glue:GetPartitions") && contains(statement.Resource, "arn:aws:glue:eu-west-1:123456789012:table/listenlake_silver/*")
+    ])])) == jsonencode(["check", "enrich", "forget", "promote", "retention", "transform"])
+    error_message = "who reads silver through Athena, or compares it, sees its partitions"
   }
 
   assert {

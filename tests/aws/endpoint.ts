@@ -28,7 +28,9 @@ export type Fault =
   /** The head of the answer and the first half of its body arrive, then the connection is cut. */
   | { kind: 'cut-body' }
   /** The call waits. */
-  | { kind: 'delay'; ms: number };
+  | { kind: 'delay'; ms: number }
+  /** The call waits for something else to happen, as if its sender had been asleep. */
+  | { kind: 'hold'; until: Promise<unknown> };
 
 export interface Rule {
   operation: string | RegExp;
@@ -75,6 +77,7 @@ export async function startEndpoint(
     }
     // A test may end before it.
     if (fault?.kind === 'delay') await sleep(fault.ms, undefined, { ref: false });
+    if (fault?.kind === 'hold') await fault.until;
     const handler = athena(call.operation);
     const good = handler === undefined ? await pass(upstream, call) : await handled(handler, call);
     if (fault?.kind === 'lose-answer') return void incoming.socket.destroy();

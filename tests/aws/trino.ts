@@ -109,7 +109,6 @@ async function writeSettings(
     'hive.metastore.glue.aws-access-key': 'test',
     'hive.metastore.glue.aws-secret-key': 'test',
     'hive.metastore.glue.partitions-segments': 1,
-    'hive.partition-projection-enabled': true,
     // Athena inserts into external tables, and stops at 100 partitions of one statement.
     'hive.non-managed-table-writes-enabled': true,
     'hive.non-managed-table-creates-enabled': true,

@@ -37,7 +37,7 @@ create or replace macro parse_instant(text) as
             then date_trunc('millisecond', make_timestamp(epoch_us(try_cast(text as timestamptz))))
     end;
 
--- Moments outside are mistakes, and no partition exists for them (see the projection ranges in the contracts).
+-- Moments outside are mistakes of the source, and would make partitions of years that nobody lives in.
 create or replace macro is_possible(moment) as
     moment >= timestamp '2006-01-01' and moment < timestamp '2041-01-01';
 

@@ -167,6 +167,79 @@ def patch_glue():
     FakeTable.get_partitions = lambda self, expression: get_partitions(self, expression or None)
 
 
+# Of one request: docs.aws.amazon.com/glue/latest/webapi (API_BatchCreatePartition and its neighbours, API_GetPartitions, API_GetTables).
+BATCHES = {
+    "batch_create_partition": ("PartitionInputList", 100),
+    "batch_update_partition": ("Entries", 100),
+    "batch_delete_partition": ("PartitionsToDelete", 25),
+    "batch_get_partition": ("PartitionsToGet", 1000),
+    "batch_delete_table": ("TablesToDelete", 100),
+}
+LISTS = {"get_partitions": ("Partitions", 1000), "get_tables": ("TableList", 100)}
+EXPRESSION_MAX_CHARS = 2048
+
+
+def patch_glue_limits():
+    """Batches and pages have their limits; a partition has a value for each key of its table, and keeps its values when it changes."""
+    for name, (items, most) in BATCHES.items():
+        setattr(GlueResponse, name, limited(getattr(GlueResponse, name), items, most))
+    for name, (items, most) in LISTS.items():
+        setattr(GlueResponse, name, paged(getattr(GlueResponse, name), items, most))
+
+
+def limited(operation, items, most):
+    def within_limits(self):
+        given = self.parameters.get(items) or []
+        if len(given) > most:
+            refuse(f"Value at '{items}' failed to satisfy constraint: Member must have length less than or equal to {most}")
+        if items in ("PartitionInputList", "Entries"):
+            for entry in given:
+                check_partition(self, entry.get("PartitionInput", entry), entry.get("PartitionValueList"))
+        with GLUE_WRITES:
+            return operation(self)
+
+    return within_limits
+
+
+def check_partition(response, wanted, known_values):
+    table = response.glue_backend.get_table(response.parameters["DatabaseName"], response.parameters["TableName"])
+    keys = table.as_dict().get("PartitionKeys") or []
+    if len(wanted.get("Values") or []) != len(keys):
+        refuse("The number of partition keys do not match the number of partition values")
+    if known_values is not None and known_values != wanted["Values"]:
+        refuse("The values of a partition cannot be changed")
+    if not (wanted.get("StorageDescriptor") or {}).get("SerdeInfo"):
+        # Glue takes it, and then every question on the table ends in a NullPointerException.
+        refuse("A partition without SerdeInfo cannot be read")
+
+
+def paged(operation, items, most):
+    def page_of(self):
+        wanted = int(self.parameters.get("MaxResults") or most)
+        if wanted > most:
+            refuse(f"Value at 'MaxResults' failed to satisfy constraint: Member must have value less than or equal to {most}")
+        if len(self.parameters.get("Expression") or "") > EXPRESSION_MAX_CHARS:
+            refuse(f"Value at 'Expression' must have length less than or equal to {EXPRESSION_MAX_CHARS}")
+        with GLUE_WRITES:
+            answer = operation(self).result
+        start = int(self.parameters.get("NextToken") or 0)
+        page = answer[items][start : start + wanted]
+        if self.parameters.get("ExcludeColumnSchema"):
+            page = [{**each, "StorageDescriptor": without_columns(each)} for each in page]
+        more = {"NextToken": str(start + wanted)} if start + wanted < len(answer[items]) else {}
+        return ActionResult({**answer, items: page, **more})
+
+    return page_of
+
+
+def without_columns(partition):
+    return {name: value for name, value in partition.get("StorageDescriptor", {}).items() if name != "Columns"}
+
+
+def refuse(message):
+    raise JsonRESTError("InvalidInputException", message)
+
+
 class QuietHandler(WSGIRequestHandler):
     protocol_version = "HTTP/1.1"
 
@@ -186,6 +259,7 @@ def main():
     patch_policies()
     patch_athena()
     patch_glue()
+    patch_glue_limits()
     app = DomainDispatcherApplication(create_backend_app)
     server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=QuietHandler)
     print(server.port, flush=True)
