@@ -11,6 +11,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { LeftOut } from './layers.ts';
 
 interface Layer {
   name: string;
@@ -109,10 +110,11 @@ for (const layer of LAYERS.filter(({ name }) => wanted.length === 0 || wanted.in
   );
 }
 
-const skips = existsSync(skipsFile) ? [...new Set(readFileSync(skipsFile, 'utf8').split('\n').filter(Boolean))] : [];
-if (skips.length > 0) process.stdout.write(`\nleft out here:\n${skips.map((line) => `  ${line}\n`).join('')}`);
+const lines = existsSync(skipsFile) ? [...new Set(readFileSync(skipsFile, 'utf8').split('\n').filter(Boolean))] : [];
+const skips = lines.map((line) => JSON.parse(line) as LeftOut);
+if (skips.length > 0) process.stdout.write(`\nleft out here:\n${tableOf(skips)}`);
 const excused = (process.env.LISTENLAKE_TEST_WITHOUT ?? '').split(',').filter(Boolean);
-const unexcused = skips.filter((line) => !excused.some((name) => line.startsWith(name)));
+const unexcused = skips.filter(({ what }) => !excused.some((name) => what.startsWith(name)));
 if (isCi && unexcused.length > 0) {
   process.stdout.write('CI=true: what was left out counts as failed\n');
   failed += unexcused.length;
@@ -120,6 +122,24 @@ if (isCi && unexcused.length > 0) {
 rmSync(work, { recursive: true, force: true });
 process.stdout.write(`\n${passed} passed, ${failed} failed\n`);
 process.exit(failed === 0 && passed > 0 ? 0 : 1);
+
+/** One row for each reason: what is left out, why, how to have it. */
+function tableOf(skips: LeftOut[]): string {
+  const rows = new Map<string, string[]>();
+  for (const { what, why, how } of skips) {
+    const row = rows.get(`${why}\n${how}`);
+    if (row) row[0] = `${row[0]}, ${what}`;
+    else rows.set(`${why}\n${how}`, [what, why, how]);
+  }
+  const table = [['what', 'why', 'how to have it'], ...rows.values()];
+  const widths = [0, 1].map((column) => Math.min(60, Math.max(...table.map((row) => row[column]!.length))));
+  const line = (row: string[]): string =>
+    `  ${row
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join('  ')
+      .trimEnd()}\n`;
+  return table.map(line).join('');
+}
 
 async function runCommands(commands: string[][]): Promise<[number, number]> {
   const codes: number[] = [];
