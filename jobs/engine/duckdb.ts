@@ -1,18 +1,27 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import { atMost } from '../at-most.ts';
+import { diskError, diskErrorInWords, readStream } from '../disk.ts';
 import { isErrno, JobError, stopped } from '../errors.ts';
 import { CATALOG_KEY, goldKey, PREFIX } from '../lake/keys.ts';
 import { EMPTY_STATE, type LakeState, latestManifest, type OutputFile } from '../lake/manifest.ts';
 import type { LakeStore } from '../lake/store.ts';
 import { type CatalogTable, catalogTables, fingerprintOf, unreadableSelect } from './duckdb-catalog.ts';
 import { describeSelect, runSelect, translateSqlError, unknownTableOf } from './duckdb-select.ts';
-import { connectTo, disconnect, literalPath, messageOf, openEmbedded, quoteName, quoteText } from './embedded.ts';
+import {
+  connectTo,
+  disconnect,
+  literalPath,
+  messageOf,
+  openEmbedded,
+  quoteName,
+  quoteText,
+  translateDiskError,
+} from './embedded.ts';
 import type {
   BuildRequest,
   EngineSession,
@@ -82,7 +91,7 @@ export async function openDuckDbEngine(options: DuckDbOptions): Promise<SqlEngin
     if ((await openReader())?.fingerprint === fingerprint) return;
     const aside = join(scratch, `catalog-${randomBytes(6).toString('hex')}.duckdb`);
     try {
-      await writeCatalog(aside, tables, fingerprint);
+      await translateDiskError(() => writeCatalog(aside, tables, fingerprint));
       await store.put(CATALOG_KEY, { file: aside });
     } finally {
       await rm(aside, { force: true });
@@ -101,7 +110,7 @@ export async function openDuckDbEngine(options: DuckDbOptions): Promise<SqlEngin
       reader = undefined;
     }
     if (version === undefined) return undefined;
-    reader = await openCatalog(path, version, options);
+    reader = await translateDiskError(() => openCatalog(path, version, options));
     return reader;
   }
 
@@ -269,6 +278,8 @@ async function writeCatalog(path: string, tables: readonly CatalogTable[], finge
         await connection.run(view + table.select);
       } catch (error) {
         // A view takes its columns from its first file: one that is gone or damaged shows here, and costs only its own table.
+        // What the disk or the system refused is no fault of the table, and no catalog comes of it.
+        if (diskErrorInWords(error) !== error) throw error;
         const [text] = messageOf(error).split('\n', 1);
         await connection.run(view + unreadableSelect(table, `${table.schema}.${table.name} cannot be read: ${text}`));
         unreadable += 1;
@@ -277,7 +288,9 @@ async function writeCatalog(path: string, tables: readonly CatalogTable[], finge
     // With a table missing this is no catalog of the state yet: the next publish tries again.
     const version = unreadable === 0 ? fingerprint : `${fingerprint}, without ${unreadable}`;
     await connection.run(`create table lake.main.catalog_version as select ${quoteText(version)} as fingerprint`);
-    await connection.run('detach lake'); // which also writes the log into the file
+    // Its log goes into the file now, where it fails aloud: what cannot be written when it is detached is lost without a word.
+    await connection.run('checkpoint lake');
+    await connection.run('detach lake');
   } finally {
     connection.closeSync();
     instance.closeSync();
@@ -311,7 +324,7 @@ async function openCatalog(path: string, version: string, options: DuckDbOptions
   } catch (error) {
     instance?.closeSync();
     // Not a catalog of ours, cut short, or of another version of the engine: it is derived, so it is made anew.
-    if (/Out of Memory|Permission denied|Too many open files/i.test(messageOf(error))) throw error;
+    if (/Out of Memory/i.test(messageOf(error)) || diskErrorInWords(error) !== error) throw error;
     return undefined;
   }
 }
@@ -326,7 +339,7 @@ async function versionOf(path: string): Promise<string | undefined> {
     return `${found.ino}-${found.mtimeNs}-${found.size}`;
   } catch (error) {
     if (isErrno(error, 'ENOENT')) return undefined;
-    throw error;
+    throw diskError(error, path);
   }
 }
 
@@ -346,7 +359,7 @@ async function verifyObject(store: LakeStore, file: OutputFile, verified: Map<st
 
 async function hashFile(path: string): Promise<string> {
   const hash = createHash('sha256');
-  await pipeline(createReadStream(path), hash);
+  await pipeline(readStream(path), hash);
   return hash.digest('hex');
 }
 
