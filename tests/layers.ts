@@ -1,6 +1,9 @@
 import { appendFileSync, existsSync } from 'node:fs';
 import { REAL_DATA } from './command-line.ts';
 
+/** `make soak`: many more kills, faults and polls of each kind. */
+export const IS_SOAK = process.env.LISTENLAKE_TEST_SOAK === '1';
+
 /** What is not proven on this machine: what it is, why, and what to do to have it. */
 export interface LeftOut {
   what: string;

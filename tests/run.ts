@@ -1,7 +1,7 @@
 /**
  * `make test`: every layer in order, each with its name and time, then what was left out and why, then `N passed, N failed`.
  *
- *     node tests/run.ts [layer ...]        all layers, or the named ones
+ *     node tests/run.ts [layer ...]        all layers but `soak`, or the named ones
  *
  * A layer that cannot run here says why through LISTENLAKE_SKIPS; under CI=true that counts as a failure, but for the names in
  * LISTENLAKE_TEST_WITHOUT (comma-separated): what a place can never have, such as files that nobody may publish.
@@ -19,6 +19,8 @@ interface Layer {
   /** Commands that must exit 0, or a list of test files for Jest. */
   commands?: string[][];
   tests?: string[];
+  /** Only where it is named: the same tests with far more kills, faults and polls. */
+  isSoak?: boolean;
 }
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
@@ -56,6 +58,11 @@ const LAYERS: Layer[] = [
     about: 'the command line end to end, kills, order of files',
     tests: ['tests/(cli|run|kill)\\.test'],
   },
+  {
+    name: 'faults',
+    about: 'system calls that fail in every command; readers beside runs that compete',
+    tests: ['tests/(faults|readers)\\.test'],
+  },
   { name: 'real-data', about: 'every folder of real files accounted for', tests: ['tests/real-data\\.test'] },
   { name: 'spotify', about: 'login and capture against a stub of the Web API', tests: ['tests/spotify/'] },
   {
@@ -84,6 +91,12 @@ const LAYERS: Layer[] = [
     about: 'the manifests and the daily DAG on a real cluster',
     tests: ['tests/kubernetes/(access|daily)\\.test'],
   },
+  {
+    name: 'soak',
+    about: 'hundreds of kills and of failing system calls, tens of thousands of polls',
+    tests: ['tests/(kill|faults|readers)\\.test'],
+    isSoak: true,
+  },
 ];
 
 const wanted = process.argv.slice(2);
@@ -99,10 +112,11 @@ const isCi = process.env.CI === 'true';
 let passed = 0;
 let failed = 0;
 
-for (const layer of LAYERS.filter(({ name }) => wanted.length === 0 || wanted.includes(name))) {
+const isWanted = ({ name, isSoak = false }: Layer): boolean => (wanted.length === 0 ? !isSoak : wanted.includes(name));
+for (const layer of LAYERS.filter(isWanted)) {
   const started = performance.now();
   process.stdout.write(`\n== ${layer.name}: ${layer.about}\n`);
-  const [good, bad] = layer.commands ? await runCommands(layer.commands) : await runJest(layer.name, layer.tests ?? []);
+  const [good, bad] = layer.commands ? await runCommands(layer.commands) : await runJest(layer);
   passed += good;
   failed += bad;
   process.stdout.write(
@@ -147,14 +161,15 @@ async function runCommands(commands: string[][]): Promise<[number, number]> {
   return [codes.filter((code) => code === 0).length, codes.filter((code) => code !== 0).length];
 }
 
-async function runJest(name: string, patterns: string[]): Promise<[number, number]> {
+async function runJest({ name, tests = [], isSoak = false }: Layer): Promise<[number, number]> {
   const report = join(work, `${name}.json`);
   const args = [
     '--disable-warning=ExperimentalWarning',
     '--experimental-vm-modules',
     join(ROOT, 'node_modules/jest/bin/jest.js'),
   ];
-  const code = await run(process.execPath, [
+  const environment: Record<string, string> = isSoak ? { LISTENLAKE_TEST_SOAK: '1' } : {};
+  const jestArgs = [
     ...args,
     '--rootDir',
     ROOT,
@@ -163,8 +178,9 @@ async function runJest(name: string, patterns: string[]): Promise<[number, numbe
     '--outputFile',
     report,
     '--silent=false',
-    ...patterns,
-  ]);
+    ...tests,
+  ];
+  const code = await run(process.execPath, jestArgs, environment);
   if (!existsSync(report)) return [0, 1];
   const result = JSON.parse(readFileSync(report, 'utf8')) as {
     numPassedTests: number;
@@ -176,10 +192,11 @@ async function runJest(name: string, patterns: string[]): Promise<[number, numbe
   return [result.numPassedTests, bad];
 }
 
-function run(program: string, args: string[]): Promise<number> {
+function run(program: string, args: string[], environment: Record<string, string> = {}): Promise<number> {
   mkdirSync(work, { recursive: true });
   const env = {
     ...process.env,
+    ...environment,
     PATH: `${BIN}${delimiter}${process.env.PATH ?? ''}`,
     LISTENLAKE_SKIPS: skipsFile,
     NO_COLOR: '1',

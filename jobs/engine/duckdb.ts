@@ -10,7 +10,7 @@ import { isErrno, JobError, stopped } from '../errors.ts';
 import { CATALOG_KEY, goldKey, PREFIX } from '../lake/keys.ts';
 import { EMPTY_STATE, type LakeState, latestManifest, type OutputFile } from '../lake/manifest.ts';
 import type { LakeStore } from '../lake/store.ts';
-import { type CatalogTable, catalogTables, fingerprintOf, unreadableSelect } from './duckdb-catalog.ts';
+import { catalogTables, fingerprintOf, SCHEMAS, writeCatalog } from './duckdb-catalog.ts';
 import { describeSelect, runSelect, translateSqlError, unknownTableOf } from './duckdb-select.ts';
 import {
   connectTo,
@@ -51,7 +51,6 @@ export interface DuckDbOptions {
 const HASHES_AT_ONCE = 8;
 /** How often a query that is to end is told so. */
 const INTERRUPT_MS = 100;
-const SCHEMAS = ['bronze', 'silver', 'gold_dev', 'gold_prod'] as const;
 
 /** An open catalog: one version of it, whatever is renamed over it meanwhile. */
 interface Reader {
@@ -260,41 +259,6 @@ async function openSession(
       embedded.close();
     },
   };
-}
-
-async function writeCatalog(path: string, tables: readonly CatalogTable[], fingerprint: string): Promise<void> {
-  const instance = await DuckDBInstance.create(':memory:', {
-    autoinstall_known_extensions: 'false',
-    autoload_known_extensions: 'false',
-  });
-  const connection = await instance.connect();
-  try {
-    await connection.run(`attach ${quoteText(path)} as lake`);
-    for (const schema of SCHEMAS) await connection.run(`create schema lake.${schema}`);
-    let unreadable = 0;
-    for (const table of tables) {
-      const view = `create view lake.${table.schema}.${quoteName(table.name)} as `;
-      try {
-        await connection.run(view + table.select);
-      } catch (error) {
-        // A view takes its columns from its first file: one that is gone or damaged shows here, and costs only its own table.
-        // What the disk or the system refused is no fault of the table, and no catalog comes of it.
-        if (diskErrorInWords(error) !== error) throw error;
-        const [text] = messageOf(error).split('\n', 1);
-        await connection.run(view + unreadableSelect(table, `${table.schema}.${table.name} cannot be read: ${text}`));
-        unreadable += 1;
-      }
-    }
-    // With a table missing this is no catalog of the state yet: the next publish tries again.
-    const version = unreadable === 0 ? fingerprint : `${fingerprint}, without ${unreadable}`;
-    await connection.run(`create table lake.main.catalog_version as select ${quoteText(version)} as fingerprint`);
-    // Its log goes into the file now, where it fails aloud: what cannot be written when it is detached is lost without a word.
-    await connection.run('checkpoint lake');
-    await connection.run('detach lake');
-  } finally {
-    connection.closeSync();
-    instance.closeSync();
-  }
 }
 
 async function openCatalog(path: string, version: string, options: DuckDbOptions): Promise<Reader | undefined> {
