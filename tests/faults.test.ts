@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { generateIntoFolder } from '../jobs/extract-events.ts';
 import { listenlake } from './command-line.ts';
+import { type Loss, lossesOf } from './faults/power-cut.ts';
 import { type Errno, type FailingCalls, type Fault, openFailingCalls } from './faults/system-calls.ts';
 import { fingerprint, type TableFingerprint } from './lake-tables.ts';
 import { IS_SOAK } from './layers.ts';
@@ -165,3 +166,57 @@ it(
   },
   TIMEOUT_MS,
 );
+
+describe('F40: a power cut', () => {
+  /** What each command that writes would lose. */
+  const losses = new Map<string, Loss[]>();
+  beforeAll(async () => {
+    for (const [command, { args, base }] of calls === undefined ? [] : steps) {
+      const lake = join(folder, `cut-${command}`);
+      if (base !== '') await cp(base, lake, { recursive: true });
+      losses.set(command, lossesOf(await calls!.trace(args, lake), lake));
+      await rm(lake, { recursive: true, force: true });
+    }
+  }, TIMEOUT_MS);
+
+  it('leaves every object whole that a commit names, and every file that is not yet in bronze', () => {
+    const lost = [...losses].flatMap(([command, all]) =>
+      all
+        .filter(({ objects }) => objects.length > 0)
+        .map(({ at, objects }) => `${command}, ${at}: ${objects.join(', ')}`),
+    );
+    expect(lost).toEqual([]);
+  });
+
+  it('leaves the new folders that they lie in', () => {
+    const lost = [...losses].flatMap(([command, all]) =>
+      all
+        .filter(({ folders }) => folders.length > 0)
+        .map(({ at, folders }) => `${command}, ${at}: ${folders.join(', ')}`),
+    );
+    expect(lost).toEqual([]);
+  });
+
+  it('is seen by this test: a lake that flushes nothing loses all of it', () => {
+    const lake = '/lake';
+    const staged = `${lake}/.staging/1`;
+    const object = `${lake}/bronze/t/a`;
+    const flushed = [
+      'MKDIR\t/lake/bronze\t',
+      'MKDIR\t/lake/bronze/t\t',
+      `create\t${staged}\t`,
+      `WRITE\t${staged}\t`,
+      `FSYNC\t${staged}\t`,
+    ].concat(`LINK\t${staged}\t${object}`, 'FSYNC\t/lake/bronze/t\t', 'FSYNC\t/lake/bronze\t', 'FSYNC\t/lake\t');
+    expect(lossesOf(flushed.join('\n'), lake)).toEqual([]);
+    for (const [without, objects, folders] of [
+      [`FSYNC\t${staged}\t`, ['bronze/t/a'], []],
+      ['FSYNC\t/lake/bronze/t\t', ['bronze/t/a'], []],
+      ['FSYNC\t/lake/bronze\t', [], ['bronze/t']],
+      ['FSYNC\t/lake\t', [], ['bronze']],
+    ] as const) {
+      const trace = flushed.filter((line) => line !== without).join('\n');
+      expect(lossesOf(trace, lake)).toEqual([{ at: 'at the end', objects, folders }]);
+    }
+  });
+});

@@ -8,6 +8,7 @@
  *   FAULT_ERRNO  the number of the error
  *   FAULT_LASTS  1: every later call of that kind fails as well
  *   FAULT_COUNTS a file that is written at the end: one line for each kind, its name and how often it was called
+ *   FAULT_TRACE  a file that gets a line for each call that changes something and works: what it did, tab, the path (and the new path)
  *   FAULT_FIRED  a file that gets a line for each call that fails: the kind, and the path or descriptor it was of
  */
 #define _GNU_SOURCE
@@ -37,10 +38,12 @@ static long raw(long number, long a, long b, long c, long d);
 
 /* Which descriptors are of files that concern us. */
 static atomic_uchar is_ours[65536];
+static char *_Atomic path_of[65536];
 static atomic_long calls[KINDS];
 static char paths[4096];
 static char counts_file[PATH_MAX];
 static char fired_file[PATH_MAX];
+static char trace_file[PATH_MAX];
 static char cwd[PATH_MAX];
 static int failing = -1;
 static long fail_at;
@@ -54,6 +57,8 @@ __attribute__((constructor)) static void begin(void) {
   snprintf(counts_file, sizeof counts_file, "%s", given == NULL ? "" : given);
   given = getenv("FAULT_FIRED");
   snprintf(fired_file, sizeof fired_file, "%s", given == NULL ? "" : given);
+  given = getenv("FAULT_TRACE");
+  snprintf(trace_file, sizeof trace_file, "%s", given == NULL ? "" : given);
   if (getcwd(cwd, sizeof cwd) == NULL) cwd[0] = 0;
   given = getenv("FAULT_CALL");
   for (int kind = 0; given != NULL && kind < KINDS; kind++)
@@ -115,8 +120,30 @@ static int fails_path(enum kind kind, const char *path) { return concerns(path) 
 static int is_known(int fd) { return fd >= 0 && fd < 65536 && atomic_load(&is_ours[fd]); }
 static int fails_fd(enum kind kind, int fd) { return is_known(fd) && fails(kind, NULL, fd); }
 
-static int opened(int fd, const char *path) {
-  if (fd >= 0 && fd < 65536) atomic_store(&is_ours[fd], (unsigned char)concerns(path));
+/* Notes what was done; gives the result back. */
+static long traced(long result, const char *what, const char *path, const char *to) {
+  if (result < 0 || trace_file[0] == 0 || path == NULL || !concerns(path)) return result;
+  int before = errno;
+  char line[3 * PATH_MAX];
+  int length = snprintf(line, sizeof line, "%s\t%s\t%s\n", what, path, to == NULL ? "" : to);
+  int file = (int)raw(SYS_openat, AT_FDCWD, (long)trace_file, O_WRONLY | O_CREAT | O_APPEND, 0600);
+  if (raw(SYS_write, file, (long)line, length, 0) < 0) abort();
+  raw(SYS_close, file, 0, 0, 0);
+  errno = before;
+  return result;
+}
+static long traced_fd(long result, const char *what, int fd) {
+  return is_known(fd) ? traced(result, what, atomic_load(&path_of[fd]), NULL) : result;
+}
+
+static int opened(int fd, const char *path, int flags) {
+  if (fd < 0 || fd >= 65536) return fd;
+  int ours = concerns(path);
+  atomic_store(&is_ours[fd], (unsigned char)ours);
+  if (ours && trace_file[0] != 0) {
+    free(atomic_exchange(&path_of[fd], strdup(path)));
+    if ((flags & (O_CREAT | O_TRUNC)) != 0) traced(0, "create", path, NULL);
+  }
   return fd;
 }
 
@@ -136,17 +163,17 @@ static int opened(int fd, const char *path) {
 int open(const char *path, int flags, ...) {
   MODE_OF(flags)
   REAL(int, "open", const char *, int, ...);
-  return fails_path(OPEN, path) ? -1 : opened(real(path, flags, mode), path);
+  return fails_path(OPEN, path) ? -1 : opened(real(path, flags, mode), path, flags);
 }
 int open64(const char *path, int flags, ...) {
   MODE_OF(flags)
   REAL(int, "open64", const char *, int, ...);
-  return fails_path(OPEN, path) ? -1 : opened(real(path, flags, mode), path);
+  return fails_path(OPEN, path) ? -1 : opened(real(path, flags, mode), path, flags);
 }
 int openat(int folder, const char *path, int flags, ...) {
   MODE_OF(flags)
   REAL(int, "openat", int, const char *, int, ...);
-  return fails_path(OPEN, path) ? -1 : opened(real(folder, path, flags, mode), path);
+  return fails_path(OPEN, path) ? -1 : opened(real(folder, path, flags, mode), path, flags);
 }
 int close(int fd) {
   REAL(int, "close", int);
@@ -159,7 +186,7 @@ int close(int fd) {
 #define ON_FD(kind, type, name, params, args) \
   type name params { \
     REAL(type, #name, int, ...); \
-    return fails_fd(kind, fd) ? -1 : ((type(*) params)real) args; \
+    return fails_fd(kind, fd) ? -1 : (type)traced_fd(((type(*) params)real) args, #kind, fd); \
   }
 ON_FD(READ, ssize_t, read, (int fd, void *to, size_t size), (fd, to, size))
 ON_FD(READ, ssize_t, readv, (int fd, const struct iovec *to, int count), (fd, to, count))
@@ -189,11 +216,18 @@ ON_FD(COPY, ssize_t, copy_file_range, (int fd, off64_t *from, int to, off64_t *a
     if (real == NULL) real = (type(*) params)dlsym(RTLD_NEXT, #name); \
     return fails_path(kind, path) ? failed : real args; \
   }
-ON_PATH(RENAME, int, -1, rename, (const char *path, const char *to), (path, to))
-ON_PATH(LINK, int, -1, link, (const char *path, const char *to), (path, to))
-ON_PATH(UNLINK, int, -1, unlink, (const char *path), (path))
-ON_PATH(RMDIR, int, -1, rmdir, (const char *path), (path))
-ON_PATH(MKDIR, int, -1, mkdir, (const char *path, mode_t mode), (path, mode))
+
+#define CHANGES_PATH(kind, name, params, args, to) \
+  int name params { \
+    static int(*real) params; \
+    if (real == NULL) real = (int(*) params)dlsym(RTLD_NEXT, #name); \
+    return fails_path(kind, path) ? -1 : (int)traced(real args, #kind, path, to); \
+  }
+CHANGES_PATH(RENAME, rename, (const char *path, const char *to), (path, to), to)
+CHANGES_PATH(LINK, link, (const char *path, const char *to), (path, to), to)
+CHANGES_PATH(UNLINK, unlink, (const char *path), (path), NULL)
+CHANGES_PATH(RMDIR, rmdir, (const char *path), (path), NULL)
+CHANGES_PATH(MKDIR, mkdir, (const char *path, mode_t mode), (path, mode), NULL)
 ON_PATH(LISTING, DIR *, NULL, opendir, (const char *path), (path))
 ON_PATH(LISTING, int, -1, scandir64, (const char *path, struct dirent64 ***found, int (*filter)(const struct dirent64 *), int (*order)(const struct dirent64 **, const struct dirent64 **)), (path, found, filter, order))
 ON_PATH(STAT, int, -1, access, (const char *path, int mode), (path, mode))
@@ -205,11 +239,14 @@ int symlink(const char *to, const char *path) {
 }
 int unlinkat(int folder, const char *path, int flags) {
   REAL(int, "unlinkat", int, const char *, int);
-  return fails_path(flags & AT_REMOVEDIR ? RMDIR : UNLINK, path) ? -1 : real(folder, path, flags);
+  return fails_path(flags & AT_REMOVEDIR ? RMDIR : UNLINK, path) ? -1 : (int)traced(real(folder, path, flags), "UNLINK", path, NULL);
 }
 char *mkdtemp(char *path) {
   REAL(char *, "mkdtemp", char *);
-  return fails_path(MKDIR, path) ? NULL : real(path);
+  if (fails_path(MKDIR, path)) return NULL;
+  char *made = real(path);
+  traced(made == NULL ? -1 : 0, "MKDIR", made, NULL);
+  return made;
 }
 void *mmap(void *at, size_t size, int protection, int flags, int fd, off_t from) {
   REAL(void *, "mmap", void *, size_t, int, int, int, off_t);

@@ -30,6 +30,8 @@ export interface FailingCalls {
   /** How often a command calls each kind, undisturbed. */
   count(args: string[], lake: string): Promise<Map<string, number>>;
   run(args: string[], lake: string, fault: Fault): Promise<FaultyRun>;
+  /** What a command changes on the disk, call by call (`power-cut.ts` reads it). */
+  trace(args: string[], lake: string): Promise<string>;
 }
 
 /**
@@ -72,6 +74,13 @@ export function openFailingCalls(work: string): FailingCalls | undefined {
       const lines = readFileSync(counts, 'utf8').trimEnd().split('\n');
       rmSync(env.XDG_CACHE_HOME!, { recursive: true, force: true });
       return new Map(lines.map((line) => [line.split(' ')[0]!, Number(line.split(' ')[1])]));
+    },
+    async trace(args, lake) {
+      const { env } = environmentOf(lake);
+      const trace = join(work, `trace-${runs}`);
+      const done = await listenlake([...args, '--lake', lake], { ...env, FAULT_TRACE: trace });
+      if (done.code !== 0) throw new Error(`${args[0]} ended with ${done.code}: ${done.stderr}`);
+      return readFileSync(trace, 'utf8');
     },
     async run(args, lake, { call, at, errno, isLasting = false }) {
       const { env, fired } = environmentOf(lake);
