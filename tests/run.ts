@@ -38,7 +38,11 @@ const LAYERS: Layer[] = [
   {
     name: 'unit',
     about: 'store, sources, scanner, generator, documents, manifests',
-    tests: ['tests/(at-most|lake|config|project|aws-prices)\\.test', 'tests/sources/', 'tests/kubernetes/manifests'],
+    tests: [
+      'tests/(at-most|lake|config|project|security|aws-prices)\\.test',
+      'tests/sources/',
+      'tests/kubernetes/manifests',
+    ],
   },
   {
     name: 'jobs',
