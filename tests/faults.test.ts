@@ -2,7 +2,7 @@
  * System calls that fail below Node and below the engine, one in each run: the command ends with 74 and says which path and what to do
  * (or with 0 where nothing was lost by it), and one clean run brings the tables of a lake that was never disturbed.
  */
-import { cp, mkdtemp, rm } from 'node:fs/promises';
+import { cp, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { generateIntoFolder } from '../jobs/extract-events.ts';
@@ -163,6 +163,47 @@ it(
     const points = pointsAt(shares);
     expect(points.length).toBeGreaterThanOrEqual(IS_SOAK ? 300 : 100);
     await tryAll(points);
+  },
+  TIMEOUT_MS,
+);
+
+it(
+  'F65: a report that is killed, or finds the disk full, leaves a whole page with whole charts',
+  async () => {
+    if (calls === undefined) return;
+    const { args, counts } = steps.get('report')!;
+    const { base } = steps.get('sql')!; // the lake with the report
+    const shares = IS_SOAK ? [0.1, 0.3, 0.5, 0.7, 0.9] : [0.3, 0.8];
+    const points = ['write', 'rename'].flatMap((call) =>
+      shares.flatMap((share) =>
+        (['SIGKILL', 'ENOSPC'] as const).map((errno) => ({
+          call,
+          at: Math.ceil(share * counts.get(call)!),
+          errno,
+          isLasting: true,
+        })),
+      ),
+    );
+    for (const fault of points) {
+      const lake = join(folder, 'page');
+      await cp(base, lake, { recursive: true });
+      const run = await calls.run(args, lake, fault);
+      const how = fault.errno === 'SIGKILL' ? 'SIGKILL' : 74;
+      expect([fault, run.fired.length > 0, run.signal ?? run.code]).toEqual([fault, true, how]);
+      expect(await readFile(join(lake, 'report/report.html'), 'utf8')).toMatch(/^<!doctype html>[\s\S]*<\/html>\s*$/i);
+      const charts = (await readdir(join(lake, 'report/charts'))).filter((name) => name.endsWith('.png'));
+      expect(charts.length).toBeGreaterThan(2);
+      for (const name of charts) {
+        const bytes = await readFile(join(lake, 'report/charts', name));
+        expect([name, bytes.subarray(1, 4).toString(), bytes.subarray(-8, -4).toString()]).toEqual([
+          name,
+          'PNG',
+          'IEND',
+        ]);
+      }
+      expect((await listenlake([...args, '--lake', lake])).code).toBe(0);
+      await rm(lake, { recursive: true, force: true });
+    }
   },
   TIMEOUT_MS,
 );

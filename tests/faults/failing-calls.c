@@ -5,7 +5,7 @@
  *   FAULT_PATHS  folders, absolute, separated by `:`
  *   FAULT_CALL   the kind that fails (the names of KINDS); without it nothing fails
  *   FAULT_AT     which call of that kind fails, from 1 on
- *   FAULT_ERRNO  the number of the error
+ *   FAULT_ERRNO  the number of the error; 0: the program is killed instead (SIGKILL)
  *   FAULT_LASTS  1: every later call of that kind fails as well
  *   FAULT_COUNTS a file that is written at the end: one line for each kind, its name and how often it was called
  *   FAULT_TRACE  a file that gets a line for each call that changes something and works: what it did, tab, the path (and the new path)
@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -112,6 +113,7 @@ static int fails(enum kind kind, const char *path, int fd) {
     if (raw(SYS_write, file, (long)line, length, 0) < 0) abort();
     raw(SYS_close, file, 0, 0, 0);
   }
+  if (fail_errno == 0) raise(SIGKILL);
   errno = fail_errno;
   return 1;
 }

@@ -9,7 +9,8 @@ import { layerSkipped } from '../layers.ts';
 
 const SOURCE = fileURLToPath(new URL('./failing-calls.c', import.meta.url));
 
-export type Errno = 'EIO' | 'ENOSPC' | 'EMFILE' | 'EACCES' | 'EROFS' | 'ENOMEM';
+/** What a call that fails says; `SIGKILL`: the program ends there instead. */
+export type Errno = 'SIGKILL' | 'EIO' | 'ENOSPC' | 'EMFILE' | 'EACCES' | 'EROFS' | 'ENOMEM';
 
 /** The N-th call of one kind that concerns the lake or the user's cache. */
 export interface Fault {
@@ -85,7 +86,11 @@ export function openFailingCalls(work: string): FailingCalls | undefined {
     async run(args, lake, { call, at, errno, isLasting = false }) {
       const { env, fired } = environmentOf(lake);
       const fault = {
-        ...{ FAULT_CALL: call, FAULT_AT: String(at), FAULT_ERRNO: String(constants.errno[errno]) },
+        ...{
+          FAULT_CALL: call,
+          FAULT_AT: String(at),
+          FAULT_ERRNO: errno === 'SIGKILL' ? '0' : String(constants.errno[errno]),
+        },
         FAULT_LASTS: isLasting ? '1' : '0',
       };
       const done = await listenlake([...args, '--lake', lake], { ...env, ...fault });
