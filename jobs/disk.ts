@@ -44,7 +44,16 @@ export interface DiskAdvice {
 export function diskError(error: unknown, path: string, advice: DiskAdvice = {}): unknown {
   if (error instanceof JobError || isNetwork(error)) return error;
   const code = [...Object.keys(WORDS), ...OF_PATHS].find((each) => isErrno(error, each));
-  return code === undefined ? error : described(code, `${code}`, path, advice, error);
+  return code === undefined ? error : described(code, code, path, advice, error);
+}
+
+/** Runs an action on a file or folder; what the disk or the system refuses is said as `diskError` does. */
+export async function onDisk<T>(path: string, action: () => Promise<T>, advice: DiskAdvice = {}): Promise<T> {
+  try {
+    return await action();
+  } catch (error) {
+    throw diskError(error, path, advice);
+  }
 }
 
 /**

@@ -3,7 +3,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Config } from './config.ts';
-import { diskError } from './disk.ts';
+import { onDisk } from './disk.ts';
 import { interruptStatements } from './engine/embedded.ts';
 import type { SqlEngine } from './engine/index.ts';
 import { openEngine } from './engine/open.ts';
@@ -98,19 +98,13 @@ export async function withEffects<T>(
 }
 
 async function removeScratch(path: string | undefined): Promise<void> {
-  try {
-    if (path !== undefined) await rm(path, { recursive: true, force: true });
-  } catch (error) {
-    throw diskError(error, path ?? '', { failed: 'what the command did is done; the next one removes this' });
-  }
+  const advice = { failed: 'what the command did is done; the next one removes this' };
+  if (path !== undefined) await onDisk(path, () => rm(path, { recursive: true, force: true }), advice);
 }
 
 async function makeCacheDir(path: string): Promise<void> {
-  try {
-    await mkdir(path, { recursive: true, mode: 0o700 });
-  } catch (error) {
-    throw diskError(error, path, { failed: 'set XDG_CACHE_HOME to a folder that you may write' });
-  }
+  const advice = { failed: 'set XDG_CACHE_HOME to a folder that you may write' };
+  await onDisk(path, () => mkdir(path, { recursive: true, mode: 0o700 }), advice);
 }
 
 /** A store, and where this command's private files go. */

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { mkdir, open, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { diskError, readStream } from './disk.ts';
+import { onDisk, readStream } from './disk.ts';
 import { type Effects, stopIfAsked } from './effects.ts';
 import { landingKey } from './lake/keys.ts';
 import {
@@ -55,28 +55,28 @@ function folderSink(folder: string, onClosed?: (path: string) => Promise<void>):
   return {
     async open(name) {
       const path = join(folder, name);
-      try {
+      const written = <T>(action: () => Promise<T>): Promise<T> =>
+        onDisk(path, action, { failed: 'choose another folder' });
+      const handle = await written(async () => {
         await mkdir(dirname(path), { recursive: true });
-        const handle = await open(path, 'w');
-        let pending = '';
-        const flush = async (): Promise<void> => {
-          await handle.writeFile(pending);
-          pending = '';
-        };
-        return {
-          async write(text) {
-            pending += text;
-            if (pending.length >= WRITE_CHARS) await flush();
-          },
-          async close() {
-            await flush();
-            await handle.close();
-            await onClosed?.(path);
-          },
-        };
-      } catch (error) {
-        throw diskError(error, path, { failed: 'choose another folder' });
-      }
+        return open(path, 'w');
+      });
+      let pending = '';
+      const flush = async (): Promise<void> => {
+        await written(() => handle.writeFile(pending));
+        pending = '';
+      };
+      return {
+        async write(text) {
+          pending += text;
+          if (pending.length >= WRITE_CHARS) await flush();
+        },
+        async close() {
+          await flush();
+          await written(() => handle.close());
+          await onClosed?.(path);
+        },
+      };
     },
   };
 }

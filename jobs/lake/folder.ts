@@ -5,7 +5,7 @@ import { hostname } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { diskError, readStream } from '../disk.ts';
+import { onDisk, readStream } from '../disk.ts';
 import { isErrno, JobError } from '../errors.ts';
 import type { LakeStore, ObjectBody, ObjectInfo, PutCondition, PutResult, UnfinishedWrite } from './store.ts';
 
@@ -264,12 +264,8 @@ function versionOf(found: BigIntStats): string {
   return `${found.ino}-${found.mtimeNs}-${found.size}`;
 }
 
-async function translated<T>(path: string, action: () => Promise<T>): Promise<T> {
-  try {
-    return await action();
-  } catch (error) {
-    throw diskError(error, path, { failed: 'the folder of the lake must be readable and writable' });
-  }
+function translated<T>(path: string, action: () => Promise<T>): Promise<T> {
+  return onDisk(path, action, { failed: 'the folder of the lake must be readable and writable' });
 }
 
 /**
