@@ -6,7 +6,7 @@ IMAGE := listenlake:local
 comma := ,
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format bench docs picture airflow-pictures image airflow aws-local clean
+.PHONY: help install demo test soak check format bench docs picture airflow-pictures image airflow aws-local clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,6 +24,9 @@ demo: install ## Generate 25 listeners, one six-year export and 5,000 tracks, an
 
 test: install ## Run every test layer; ends with the line "N passed, N failed"
 	@$(NODE) tests/run.ts
+
+soak: install ## The proofs that take an hour: 200 kills, 300 failing system calls, tens of thousands of polls
+	@$(NODE) tests/run.ts soak
 
 check: install ## Types, lint and format only
 	@$(NODE) tests/run.ts check

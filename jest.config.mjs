@@ -9,5 +9,6 @@ export default {
       { jsc: { parser: { syntax: 'typescript' }, target: 'es2024' }, module: { type: 'es6' }, sourceMaps: 'inline' },
     ],
   },
-  testTimeout: 120_000,
+  // Far beyond what any test takes: it ends one that hangs, and never one on a busy machine.
+  testTimeout: 600_000,
 };

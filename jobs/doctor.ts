@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
-import { createReadStream, createWriteStream } from 'node:fs';
+import { createWriteStream } from 'node:fs';
 import { rm, stat, statfs } from 'node:fs/promises';
 import { totalmem } from 'node:os';
 import { join, resolve } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { isElsewhere } from './commands/command.ts';
+import { readStream } from './disk.ts';
 import { lookAtTransform } from './doctor-transform.ts';
 import type { Effects } from './effects.ts';
 import { type Embedded, literalPath, openEmbedded, quoteText } from './engine/embedded.ts';
@@ -310,7 +311,7 @@ function remedy(key: string): string {
 
 async function measure(path: string): Promise<[bytes: number, sha256: string]> {
   const hash = createHash('sha256');
-  await pipeline(createReadStream(path), hash);
+  await pipeline(readStream(path), hash);
   return [(await stat(path)).size, hash.digest('hex')];
 }
 

@@ -3,6 +3,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Config } from './config.ts';
+import { onDisk } from './disk.ts';
 import { interruptStatements } from './engine/embedded.ts';
 import type { SqlEngine } from './engine/index.ts';
 import { openEngine } from './engine/open.ts';
@@ -62,11 +63,11 @@ export async function withEffects<T>(
   const stop = stopOnSignals();
   let lease: Lease | undefined;
   let scratch: string | undefined;
-  try {
+  const act = async (): Promise<T> => {
     if (options.isWriter) lease = await acquireLease(store, 'writer', options.job, log);
     if (lease !== undefined && options.isSweeper !== true) await place.sweep(now());
     scratch = await place.makeScratch();
-    await mkdir(config.cacheDir, { recursive: true, mode: 0o700 });
+    await makeCacheDir(config.cacheDir);
     const engine = await openEngine(store, { config, scratch, log, signal: stop.signal });
     try {
       const progress: Progress =
@@ -78,15 +79,34 @@ export async function withEffects<T>(
     } finally {
       await engine.close();
     }
+  };
+  const tidyUp = async (): Promise<void> => {
+    const [removed] = await Promise.allSettled([removeScratch(scratch)]);
+    await lease?.release();
+    if (removed.status === 'rejected') throw removed.reason;
+  };
+  try {
+    const result = await act().catch(async (error: unknown) => {
+      // What a disk that fails does to the tidying up as well is not what people must know first.
+      await tidyUp().catch(() => {});
+      throw error;
+    });
+    await tidyUp();
+    return result;
   } finally {
-    try {
-      if (scratch !== undefined) await rm(scratch, { recursive: true, force: true });
-      await lease?.release();
-    } finally {
-      // Last: giving back a lease on a store that does not answer takes minutes, and belongs to the grace.
-      stop.dispose();
-    }
+    // Last: giving back a lease on a store that does not answer takes minutes, and belongs to the grace.
+    stop.dispose();
   }
+}
+
+async function removeScratch(path: string | undefined): Promise<void> {
+  const advice = { failed: 'what the command did is done; the next one removes this' };
+  if (path !== undefined) await onDisk(path, () => rm(path, { recursive: true, force: true }), advice);
+}
+
+async function makeCacheDir(path: string): Promise<void> {
+  const advice = { failed: 'set XDG_CACHE_HOME to a folder that you may write' };
+  await onDisk(path, () => mkdir(path, { recursive: true, mode: 0o700 }), advice);
 }
 
 /** A store, and where this command's private files go. */

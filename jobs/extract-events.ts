@@ -1,10 +1,9 @@
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { mkdir, open, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
+import { onDisk, readStream } from './disk.ts';
 import { type Effects, stopIfAsked } from './effects.ts';
-import { isErrno, JobError } from './errors.ts';
 import { landingKey } from './lake/keys.ts';
 import {
   type FileSink,
@@ -40,7 +39,7 @@ export async function generateIntoLanding(options: SyntheticOptions, effects: Ef
   const sink = folderSink(staging, async (path) => {
     stopIfAsked(effects.signal);
     const hash = createHash('sha256');
-    await pipeline(createReadStream(path), hash);
+    await pipeline(readStream(path), hash);
     await effects.store.put(landingKey(hash.digest('hex'), basename(path)), { file: path }, { ifAbsent: true });
     await rm(path, { force: true });
   });
@@ -56,33 +55,28 @@ function folderSink(folder: string, onClosed?: (path: string) => Promise<void>):
   return {
     async open(name) {
       const path = join(folder, name);
-      try {
+      const written = <T>(action: () => Promise<T>): Promise<T> =>
+        onDisk(path, action, { failed: 'choose another folder' });
+      const handle = await written(async () => {
         await mkdir(dirname(path), { recursive: true });
-        const handle = await open(path, 'w');
-        let pending = '';
-        const flush = async (): Promise<void> => {
-          await handle.writeFile(pending);
-          pending = '';
-        };
-        return {
-          async write(text) {
-            pending += text;
-            if (pending.length >= WRITE_CHARS) await flush();
-          },
-          async close() {
-            await flush();
-            await handle.close();
-            await onClosed?.(path);
-          },
-        };
-      } catch (error) {
-        if (!isErrno(error, 'EACCES', 'EPERM', 'EROFS', 'ENOTDIR', 'EEXIST', 'EISDIR')) throw error;
-        throw new JobError('disk_failed', 'io', `cannot write: ${error.code}`, {
-          place: { file: path },
-          hint: 'choose another folder',
-          cause: error,
-        });
-      }
+        return open(path, 'w');
+      });
+      let pending = '';
+      const flush = async (): Promise<void> => {
+        await written(() => handle.writeFile(pending));
+        pending = '';
+      };
+      return {
+        async write(text) {
+          pending += text;
+          if (pending.length >= WRITE_CHARS) await flush();
+        },
+        async close() {
+          await flush();
+          await written(() => handle.close());
+          await onClosed?.(path);
+        },
+      };
     },
   };
 }

@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { open, rm } from 'node:fs/promises';
+import { type BigIntStats, createReadStream, createWriteStream } from 'node:fs';
+import { type FileHandle, open, rm, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { diskError } from './disk.ts';
 import type { Effects } from './effects.ts';
 import { isErrno, JobError } from './errors.ts';
 import { landingKey } from './lake/keys.ts';
@@ -94,14 +96,14 @@ async function extractFile(
       if ((await store.head(key)) !== undefined) return { fileName: name, bytes, status: 'known', key };
       if (loaded.has(sha256) || (await isLoadedArchive(path, name, loaded, scratch)))
         return { fileName: name, bytes, status: 'known' };
-      const written = await store.put(key, { file: path }, { ifAbsent: true });
-      const after = await handle.stat({ bigint: true });
-      const isSame =
-        before.size === after.size &&
-        before.mtimeNs === after.mtimeNs &&
-        (await open(path, 'r').then(closeAfterStat)).ino === before.ino;
-      if (!isSame) {
-        if (written.status === 'written') await store.delete(key);
+      // What is put is what was hashed: a copy of the open file, whatever becomes of its name meanwhile.
+      const copy = join(scratch, 'extract-copy');
+      let isSame = (await copyOpened(handle, copy)) === sha256;
+      const written = isSame ? await store.put(key, { file: copy }, { ifAbsent: true }) : undefined;
+      await rm(copy, { force: true });
+      isSame &&= await isStill(path, before);
+      if (written === undefined || !isSame) {
+        if (written?.status === 'written') await store.delete(key);
         throw new JobError('file_changed', 'tempfail', 'it changed while it was read', {
           hint: 'run it again when it is complete',
         });
@@ -150,11 +152,32 @@ async function isLoadedArchive(
   }
 }
 
-async function closeAfterStat(handle: Awaited<ReturnType<typeof open>>): Promise<{ ino: bigint }> {
+/** Copies an open file to a new one. @returns SHA-256 (hex) of what was copied */
+async function copyOpened(handle: FileHandle, target: string): Promise<string> {
+  const hash = createHash('sha256');
+  const hashed = async function* (chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+    for await (const chunk of chunks) {
+      hash.update(chunk);
+      yield chunk;
+    }
+  };
   try {
-    return await handle.stat({ bigint: true });
-  } finally {
-    await handle.close();
+    const chunks = handle.createReadStream({ autoClose: false, start: 0, highWaterMark: 1024 ** 2 });
+    await pipeline(chunks, hashed, createWriteStream(target, { mode: 0o600 }));
+  } catch (error) {
+    throw diskError(error, target);
+  }
+  return hash.digest('hex');
+}
+
+/** Whether the file of this name is still the one that was looked at, unchanged. */
+async function isStill(path: string, before: BigIntStats): Promise<boolean> {
+  try {
+    const now = await stat(path, { bigint: true });
+    return now.ino === before.ino && now.size === before.size && now.mtimeNs === before.mtimeNs;
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'ENOTDIR')) return false;
+    throw error;
   }
 }
 

@@ -1,6 +1,6 @@
-import { createReadStream } from 'node:fs';
 import { lstat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { readStream } from './disk.ts';
 import { type Effects, stopIfAsked } from './effects.ts';
 import { type Embedded, literalPath, openEmbedded, quoteName, quoteText } from './engine/embedded.ts';
 import { JobError } from './errors.ts';
@@ -208,7 +208,7 @@ async function withScanner<T>(
   async function streamed(key: string): Promise<Finding[]> {
     const found = new Map<string, Finding>();
     let rest = Buffer.alloc(0);
-    for await (const chunk of createReadStream(await store.localFile(key), { highWaterMark: CHUNK_BYTES })) {
+    for await (const chunk of readStream(await store.localFile(key), { highWaterMark: CHUNK_BYTES })) {
       const content = Buffer.concat([rest, chunk as Buffer]);
       for (const finding of bytes(content, key)) found.set(finding.found, finding);
       rest = content.subarray(-OVERLAP_BYTES);
@@ -276,7 +276,7 @@ async function withScanner<T>(
   /** By its first and last bytes: tables that the other engine writes have no ending in their names. */
   async function isParquet(path: string): Promise<boolean> {
     let head = Buffer.alloc(0);
-    for await (const chunk of createReadStream(path, { end: 3 })) head = Buffer.concat([head, chunk as Buffer]);
+    for await (const chunk of readStream(path, { end: 3 })) head = Buffer.concat([head, chunk as Buffer]);
     return head.toString('latin1') === 'PAR1';
   }
 

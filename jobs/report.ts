@@ -3,6 +3,7 @@ import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { refuseLostLease } from './commit.ts';
+import { diskError } from './disk.ts';
 import { type Effects, stopIfAsked } from './effects.ts';
 import { isErrno, JobError } from './errors.ts';
 import { REPORT_KEY, reportChartKey, type Target } from './lake/keys.ts';
@@ -159,7 +160,10 @@ async function replaceFiles(
       if (name.endsWith('.png') && !images.has(name)) await rm(join(chartDir, name));
   } catch (error) {
     await Promise.all(staged.map((path) => rm(path, { force: true })));
-    throw asDiskError(error, outDir);
+    throw diskError(error, outDir, {
+      full: 'make room and run it again; the old report is whole',
+      failed: 'give a folder that you may write, with --out',
+    });
   }
   return { html: join(outDir, 'report.html'), charts: [...images.keys()].map((name) => join(chartDir, name)) };
 }
@@ -179,22 +183,4 @@ async function writeDurably(path: string, bytes: string | Uint8Array): Promise<v
   } finally {
     await file.close();
   }
-}
-
-function asDiskError(error: unknown, outDir: string): unknown {
-  if (isErrno(error, 'ENOSPC', 'EDQUOT', 'EFBIG')) {
-    return new JobError('disk_full', 'io', `no room for the report: ${error.code}`, {
-      place: { file: outDir },
-      hint: 'make room and run it again; the old report is whole',
-      cause: error,
-    });
-  }
-  if (isErrno(error, 'EACCES', 'EPERM', 'EROFS', 'EIO', 'ENOTDIR', 'EISDIR', 'EEXIST', 'ENOENT', 'ENAMETOOLONG')) {
-    return new JobError('disk_failed', 'io', `cannot write the report: ${error.code}`, {
-      place: { file: outDir },
-      hint: 'give a folder that you may write, with --out',
-      cause: error,
-    });
-  }
-  return error;
 }

@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ROOT } from './command-line.ts';
-import { layerSkipped } from './layers.ts';
+import { DOCKER, layerSkipped } from './layers.ts';
 
 interface Service {
   image: string;
@@ -17,7 +17,7 @@ interface Service {
 
 const version = spawnSync('docker', ['compose', 'version'], { encoding: 'utf8' });
 const isThere = version.status === 0;
-if (!isThere) layerSkipped('compose', 'no docker compose (version 2) here');
+if (!isThere) layerSkipped('compose', 'no docker compose (version 2) here', DOCKER);
 const describeCompose = isThere ? describe : describe.skip;
 
 function config(env: Record<string, string> = {}, ...profiles: string[]): Record<string, Service> {

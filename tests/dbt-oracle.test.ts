@@ -8,14 +8,14 @@ import { contractOf } from '../jobs/lake/contracts.ts';
 import { listenlake } from './command-line.ts';
 import { openDbt, runDbt } from './dbt.ts';
 import { type LakeFixture, openLakeFixture, type Row } from './lake-fixture.ts';
-import { layerSkipped } from './layers.ts';
+import { layerSkipped, PYTHON } from './layers.ts';
 
 const AS_OF = '2026-03-01T00:00:00.000Z';
 const TIMEOUT_MS = 900_000;
 const dbt = openDbt();
 
 if ('missing' in dbt) {
-  layerSkipped('oracle', dbt.missing);
+  layerSkipped('oracle', dbt.missing, PYTHON);
   it('is left out, which CI does not allow', () => {
     expect(process.env.CI).not.toBe('true');
   });

@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
-import { mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { gzipSync } from 'node:zlib';
 import { extract } from '../jobs/extract.ts';
 import { landingName } from '../jobs/lake/keys.ts';
+import type { LakeStore } from '../jobs/lake/store.ts';
 import { load } from '../jobs/load.ts';
 import { type LoadFixture, openLoadFixture, play, zipOf } from './load-fixture.ts';
 
@@ -17,6 +18,61 @@ afterEach(() => lake.close());
 const run = (...paths: string[]) =>
   extract({ paths: paths.length === 0 ? [lake.source] : paths, userId: 'me' }, lake.effects);
 const keys = async () => Object.keys(await lake.objects()).filter((key) => key.startsWith('landing/'));
+
+describe('F35: a file that does not stay as it was', () => {
+  const [before, after] = ['["as it was"]', '["as it is "]'];
+  const changes: [string, (path: string) => Promise<unknown>][] = [
+    ['is written to', (path) => writeFile(path, `${before} `)],
+    ['is written over with as many bytes', (path) => writeFile(path, after)],
+    ['is cut short', (path) => writeFile(path, '["as')],
+    [
+      'is replaced by another one',
+      async (path) => {
+        await writeFile(`${path}.new`, after);
+        await rename(`${path}.new`, path);
+      },
+    ],
+    ['is deleted', (path) => rm(path)],
+  ];
+  it.each(
+    changes.flatMap(([what, change]) => (['head', 'put'] as const).map((moment) => [what, moment, change] as const)),
+  )(
+    '%s after it was hashed (before the store is asked to %s): 75, nothing of it in landing, and the other file is there',
+    async (_, moment, change) => {
+      await lake.give({ 'a.json': before, 'b.json': '[2]' });
+      const path = join(lake.source, 'a.json');
+      let isChanged = false;
+      const changeOnce = async (key: string): Promise<void> => {
+        if (isChanged || !key.endsWith('a.json')) return;
+        isChanged = true;
+        await change(path);
+      };
+      const { store } = lake.effects;
+      const changing: LakeStore = {
+        ...store,
+        head: async (key) => {
+          const found = await store.head(key);
+          if (moment === 'head') await changeOnce(key);
+          return found;
+        },
+        put: async (key, ...rest) => {
+          if (moment === 'put') await changeOnce(key);
+          return store.put(key, ...rest);
+        },
+      };
+      const result = await extract({ paths: [lake.source], userId: 'me' }, { ...lake.effects, store: changing });
+      expect(isChanged).toBe(true);
+      expect([result.exit, result.files.map(({ fileName, status }) => [fileName, status])]).toEqual([
+        'tempfail',
+        [
+          ['source/a.json', 'changed'],
+          ['source/b.json', 'new'],
+        ],
+      ]);
+      expect((await keys()).map(landingName)).toEqual(['b.json']);
+    },
+  );
+});
 
 describe('extract', () => {
   it('puts every file of a folder into landing, byte by byte, under the hash of its content and its name', async () => {

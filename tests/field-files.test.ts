@@ -10,7 +10,11 @@ const INPUTS =
   process.env.LISTENLAKE_FIELD_INPUTS ?? fileURLToPath(new URL('../../shared/field-inputs', import.meta.url));
 const isThere = existsSync(INPUTS);
 if (!isThere)
-  layerSkipped('field inputs', 'no ../shared/field-inputs here; LISTENLAKE_FIELD_INPUTS may name the folder');
+  layerSkipped(
+    'field inputs',
+    'no ../shared/field-inputs',
+    'set LISTENLAKE_FIELD_INPUTS to the folder that holds them',
+  );
 
 let lake: LoadFixture;
 beforeEach(async () => {

@@ -37,7 +37,7 @@ const OF_RUNS = ['silver.table_stats.rows_before', 'silver.table_stats.bytes'];
 
 beforeAll(async () => {
   both = await lakes.make('both', ['bob', 'anna'], SHARED, { isWhole: false });
-}, 300_000);
+}, 900_000);
 afterAll(() => lakes.close());
 
 async function forgetIn(lake: OpenLake, more: Partial<ForgetInput> = {}): Promise<ForgetResult> {
@@ -95,7 +95,7 @@ describe('S10: forget', () => {
       of: expect.stringMatching(/^forget-/),
     });
     expect(await forgetIn(lake)).toMatchObject({ status: 'nothing_new', users: ['bob'] });
-  }, 300_000);
+  }, 900_000);
 
   it('finds a person by the address that events name them by, or by its pseudonym, and knows any other name', async () => {
     const events = ['anna@example.com', 'anna.b', 'carl'].map((user_id, n) =>

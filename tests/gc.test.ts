@@ -125,7 +125,7 @@ describe('listenlake gc', () => {
     }
     expect(killed).toBeGreaterThan(2);
     expect((await listenlake(['doctor', '--verify', '--lake', lake])).code).toBe(0);
-  }, 300_000);
+  }, 900_000);
 
   it('takes the commits that nobody reads any more, and run goes on from the one that stays', async () => {
     const before = await fingerprint(lake);

@@ -23,7 +23,7 @@ beforeAll(async () => {
     { seed: 3, users: 4, days: 4, tracks: 150, end: '2026-11-01', exportPlays: 900, exportYears: 2, faults: true },
     source,
   );
-}, 120_000);
+}, 900_000);
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
 /** As Airflow does it: the lake at the same path, as the owner of its folder. */
@@ -101,7 +101,7 @@ describeImage('image', () => {
     expect([ran.code, ran.stderr]).toEqual([0, '']);
     expect((await listenlake([...args, '--lake', outside])).code).toBe(0);
     expect(await fingerprint(inside)).toEqual(await fingerprint(outside));
-  }, 300_000);
+  }, 900_000);
 
   it('needs no shell', () => {
     const name = `${IMAGE.split(':')[0]}:no-shell-${process.pid}`;
@@ -119,7 +119,7 @@ describeImage('image', () => {
         );
       })
       .finally(() => docker(['image', 'rm', '--force', name]));
-  }, 300_000);
+  }, 900_000);
 
   it('SIGTERM ends it as its first process: at a whole step, with 75, and the next run goes on', async () => {
     const lake = join(folder, 'stopped');
@@ -139,7 +139,7 @@ describeImage('image', () => {
     const second = docker([...inContainer(lake), ...args]);
     expect([second.code, second.stderr]).toEqual([0, '']);
     expect(await fingerprint(lake)).toEqual(await fingerprint(join(folder, 'outside')));
-  }, 300_000);
+  }, 900_000);
 
   it('SIGTERM ends it at once while it starts, although it is the first process', async () => {
     const name = `listenlake-starting-${process.pid}`;
@@ -154,7 +154,7 @@ describeImage('image', () => {
     await new Promise<void>((up) => child.stdout!.on('data', (chunk: Buffer) => String(chunk).includes('up') && up()));
     docker(['stop', '--time=60', name]);
     expect((await done).code).toBe(143);
-  }, 120_000);
+  }, 900_000);
 
   it('two runs at once make one commit of the same files', async () => {
     const lake = join(folder, 'at-once');
@@ -174,7 +174,7 @@ describeImage('image', () => {
     expect(codes[0]).toBe(0);
     expect([75, 99]).toContain(codes[1]);
     expect((await readdir(join(lake, 'manifests'))).filter((name) => name.endsWith('.json'))).toHaveLength(1);
-  }, 300_000);
+  }, 900_000);
 
   it('a job that finds nothing new ends with the code that it was given, and with 0 where it was given none', () => {
     const lake = join(folder, 'outside');
@@ -186,5 +186,5 @@ describeImage('image', () => {
       78,
       expect.stringContaining('LISTENLAKE_NOTHING_NEW_EXIT: at most 255'),
     ]);
-  }, 120_000);
+  }, 900_000);
 });

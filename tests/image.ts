@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { ROOT } from './command-line.ts';
-import { layerSkipped } from './layers.ts';
+import { DOCKER, layerSkipped } from './layers.ts';
 
 const BUILD_TIMEOUT_MS = 1_200_000;
 /** Not the one in use: tests of another clone on the same engine have their own, too. */
@@ -23,7 +23,7 @@ export const HARDENED = [
 export function buildImage(layer: string): boolean {
   const engine = spawnSync('docker', ['version', '--format', '{{.Server.Version}}'], { encoding: 'utf8' });
   if (engine.status !== 0) {
-    layerSkipped(layer, `no Docker Engine answers: ${(engine.stderr || String(engine.error)).slice(0, 200)}`);
+    layerSkipped(layer, `no Docker Engine answers: ${(engine.stderr || String(engine.error)).slice(0, 200)}`, DOCKER);
     return false;
   }
   const built = spawnSync('make', ['image', `IMAGE=${IMAGE}`], {

@@ -1,18 +1,21 @@
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { generateIntoFolder } from '../jobs/extract-events.ts';
 import { finished, listenlake, start } from './command-line.ts';
+import { committedVersions, watchLake } from './lake-reader.ts';
 import { fingerprint, type TableFingerprint } from './lake-tables.ts';
+import { IS_SOAK } from './layers.ts';
 
 /** Kills at this many points, spread over the whole run by a fixed sequence; two at a time. */
-const POINTS = 50;
+const POINTS = IS_SOAK ? 200 : 20;
 const AT_ONCE = 2;
 
 let folder: string;
 let source: string;
 let undisturbed: Record<string, TableFingerprint>;
+let undisturbedPage: string;
 let runMs: number;
 
 beforeAll(async () => {
@@ -23,27 +26,21 @@ beforeAll(async () => {
     source,
   );
   // Once to warm the compile cache, once to know how long it takes.
-  await listenlake(['run', source, '--lake', join(folder, 'warm'), '--on-quarantine', 'warn', '--no-report']);
+  await listenlake(['run', source, '--lake', join(folder, 'warm'), '--on-quarantine', 'warn']);
   const started = performance.now();
-  const run = await listenlake([
-    'run',
-    source,
-    '--lake',
-    join(folder, 'undisturbed'),
-    '--on-quarantine',
-    'warn',
-    '--no-report',
-  ]);
+  const run = await listenlake(['run', source, '--lake', join(folder, 'undisturbed'), '--on-quarantine', 'warn']);
   runMs = performance.now() - started;
   expect([run.code, run.stderr]).toEqual([0, '']);
   undisturbed = await fingerprint(join(folder, 'undisturbed'));
+  undisturbedPage = withoutRun(readFileSync(join(folder, 'undisturbed/report/report.html'), 'utf8'));
   expect(undisturbed['gold_prod.fct_plays']!.rows).toBeGreaterThan(1000);
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-it(`F36, F37: kill -9 at ${POINTS} points, then run again: the tables of an undisturbed run`, async () => {
+it(`F36, F37: kill -9 at ${POINTS} points, under a reader, then run again: the tables and the page of an undisturbed run`, async () => {
   let next = 0;
   let killed = 0;
+  let polls = 0;
   const worker = async (): Promise<void> => {
     while (next < POINTS) {
       const point = next;
@@ -51,7 +48,8 @@ it(`F36, F37: kill -9 at ${POINTS} points, then run again: the tables of an undi
       const lake = join(folder, `killed-${point}`);
       // A golden-ratio sequence: spread evenly over the run, different every time, the same on every machine.
       const share = (0.5 + point * 0.618_033_988_749_895) % 1;
-      const child = start(['run', source, '--lake', lake, '--on-quarantine', 'warn', '--no-report']);
+      const watch = watchLake(lake, 50);
+      const child = start(['run', source, '--lake', lake, '--on-quarantine', 'warn']);
       const started = performance.now();
       const timer = setTimeout(() => child.kill('SIGKILL'), share * runMs * 1.1);
       const first = await finished(child);
@@ -62,15 +60,54 @@ it(`F36, F37: kill -9 at ${POINTS} points, then run again: the tables of an undi
         // It was faster than the one that was timed, as it may be where other work has ended: the next kills come sooner.
         runMs = Math.min(runMs, performance.now() - started);
       }
-      const second = await listenlake(['run', source, '--lake', lake, '--on-quarantine', 'warn', '--no-report']);
+      const second = await listenlake(['run', source, '--lake', lake, '--on-quarantine', 'warn']);
+      await watch.stop();
       expect([point, second.code, second.stderr]).toEqual([point, 0, '']);
       expect([point, await fingerprint(lake)]).toEqual([point, undisturbed]);
+      const { versions, builders } = await committedVersions(lake);
+      const known = versions.map(String);
+      expect([point, watch.faults]).toEqual([point, []]);
+      expect([point, watch.versions.filter((seen) => !known.includes(String(seen)))]).toEqual([point, []]);
+      expect([point, [...watch.builders].filter((builder) => !builders.has(builder))]).toEqual([point, []]);
+      const page = readFileSync(join(lake, 'report/report.html'), 'utf8');
+      expect([point, withoutRun(page)]).toEqual([point, undisturbedPage]);
+      polls += watch.catalogPolls + watch.pagePolls;
       await rm(lake, { recursive: true, force: true });
     }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, worker));
+  process.stderr.write(`kills: ${killed} of ${POINTS} runs were killed, ${polls} polls beside them\n`);
   expect(killed).toBeGreaterThan(POINTS / 2);
-}, 900_000);
+  expect(polls).toBeGreaterThan(POINTS * 10);
+}, 7_200_000);
+
+/** A page without what tells one run from another. */
+function withoutRun(page: string): string {
+  return page.replaceAll(/\d{8}t\d{6}-[0-9a-f]{6}/g, 'run');
+}
+
+it('F39: a heap that is too small ends the run as a kill does, memory of the engine that is too small with 74 and a hint', async () => {
+  const lake = join(folder, 'memory');
+  const args = ['run', source, '--lake', lake, '--on-quarantine', 'warn'];
+  let aborted = 0;
+  // From what not even starts to what is nearly enough.
+  for (const megabytes of [16, 24, 32, 40]) {
+    const run = await listenlake(args, { NODE_OPTIONS: `--max-old-space-size=${megabytes} --max-semi-space-size=1` });
+    if (run.code === 0) break;
+    expect([megabytes, run.signal ?? run.code]).toEqual([megabytes, 'SIGABRT']);
+    expect(run.stderr).toContain('heap out of memory');
+    aborted += 1;
+  }
+  expect(aborted).toBeGreaterThan(0);
+  const second = await listenlake(args);
+  expect([second.code, second.stderr]).toEqual([0, '']);
+  expect(await fingerprint(lake)).toEqual(undisturbed);
+
+  const greedy = 'select count(distinct a.range * b.range) as n from range(20000) a, range(20000) b';
+  const asked = await listenlake(['sql', '--lake', lake, greedy], { LISTENLAKE_MEMORY_MB: '64' });
+  expect([asked.code, asked.stdout]).toEqual([74, '']);
+  expect(asked.stderr).toMatch(/LISTENLAKE_MEMORY_MB|make room/);
+});
 
 it('F38: SIGTERM ends at a whole step with 75, gives the lease back, and the next run goes on', async () => {
   const lake = join(folder, 'terminated');

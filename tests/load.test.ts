@@ -1,7 +1,10 @@
 import { createHash } from 'node:crypto';
+import { renameSync, writeFileSync } from 'node:fs';
 import { appendFile, mkdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { gzipSync } from 'node:zlib';
+import { diskError } from '../jobs/disk.ts';
+import type { JobError } from '../jobs/errors.ts';
 import { extract } from '../jobs/extract.ts';
 import type { LakeStore } from '../jobs/lake/store.ts';
 import { createPseudonyms } from '../jobs/sources/personal-fields.ts';
@@ -507,6 +510,28 @@ describe('faults while loading', () => {
     expect((await lake.load()).accounts).toEqual({ read: 2, new: 1, duplicate: 1, quarantined: 0 });
   });
 
+  it('F35: a file that is replaced while it is read is left for the next run too', async () => {
+    await lake.give({ 'a.json': good({ platform: 'one' }), 'b.json': good() });
+    const path = join(lake.source, 'a.json');
+    let number = 0;
+    const replacing = setInterval(() => {
+      number += 1;
+      writeFileSync(`${path}.new`, good({ platform: 'two' }));
+      renameSync(`${path}.new`, path);
+    }, 1);
+    const result = await lake.load([path, join(lake.source, 'b.json')]);
+    clearInterval(replacing);
+    expect(number).toBeGreaterThan(1);
+    expect(outcome(result, 'b.json')).toMatchObject({ status: 'loaded' });
+    expect(outcome(result, 'a.json')).toMatchObject({ status: 'changed', code: 'file_changed' });
+    expect(result.exit).toBe('tempfail');
+    expect((await lake.load([path])).accounts).toEqual({ read: 1, new: 1, duplicate: 0, quarantined: 0 });
+    expect(await lake.query(`select distinct platform from bronze.export_extended order by 1`)).toEqual([
+      ['ios'],
+      ['two'],
+    ]);
+  });
+
   it('F36, F41: a store that fails at any one write leaves nothing half done, and the next run finishes', async () => {
     const source = await lake.give({
       'a.json': good({ platform: 'a' }),
@@ -521,7 +546,8 @@ describe('faults while loading', () => {
         ...lake.effects.store,
         put: async (...args) => {
           writes += 1;
-          if (writes === fail) throw Object.assign(new Error('the disk is gone'), { code: 'EIO' });
+          // As the folder's store says it (tests/faults.test.ts lets the calls below it fail).
+          if (writes === fail) throw diskError(Object.assign(new Error('i/o error'), { code: 'EIO' }), args[0]);
           return lake.effects.store.put(...args);
         },
       };
@@ -531,7 +557,8 @@ describe('faults while loading', () => {
       );
       if (!(ended instanceof Error)) break;
       failures += 1;
-      expect(ended.message).toBe('the disk is gone');
+      expect(ended).toMatchObject({ code: 'disk_failed', exit: 'io', place: { file: expect.any(String) } });
+      expect((ended as JobError).hint).toBeTruthy();
     }
     expect(failures).toBeGreaterThan(3);
     await lake.load();

@@ -7,7 +7,7 @@ import { type LoadFixture, openLoadFixture } from './load-fixture.ts';
 import { memorySink } from './sources/synthetic-sink.ts';
 import { account, extended, makeTestLake, pages, playedItem, type TestFile, type TestLake } from './transform.lake.ts';
 
-const FIELD_INPUTS = join(import.meta.dirname, '../../shared/field-inputs');
+const FIELD_INPUTS = process.env.LISTENLAKE_FIELD_INPUTS ?? join(import.meta.dirname, '../../shared/field-inputs');
 
 describe('rows that are one play', () => {
   let lake: TestLake;
@@ -261,5 +261,9 @@ if (existsSync(FIELD_INPUTS)) {
     });
   });
 } else {
-  layerSkipped('same plays of the field inputs', 'needs ../shared/field-inputs');
+  layerSkipped(
+    'field inputs',
+    'no ../shared/field-inputs',
+    'set LISTENLAKE_FIELD_INPUTS to the folder that holds them',
+  );
 }

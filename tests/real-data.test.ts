@@ -1,5 +1,5 @@
 /** Real files, read where they lie: `../shared/data` or LISTENLAKE_REAL_DATA. docs/real-data.md shows what this finds. */
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,10 +9,9 @@ import { latestManifest, readManifest } from '../jobs/lake/manifest.ts';
 import type { FileAccounts } from '../jobs/silver/accounts.ts';
 import { listenlake, REAL_DATA, ROOT } from './command-line.ts';
 import { fingerprint } from './lake-tables.ts';
-import { layerSkipped } from './layers.ts';
+import { realDataOrSkip } from './layers.ts';
 
-const isThere = existsSync(join(REAL_DATA, 'recently-played-polls'));
-if (!isThere) layerSkipped('real data', 'no ../shared/data here; LISTENLAKE_REAL_DATA may name the folder');
+const isThere = realDataOrSkip() !== undefined;
 
 let folder: string;
 beforeAll(async () => {

@@ -19,6 +19,7 @@ import { JobError } from '../jobs/errors.ts';
 import type { LakeStore } from '../jobs/lake/store.ts';
 import { report } from '../jobs/report.ts';
 import { type LakeFixture, openLakeFixture, type Row } from './lake-fixture.ts';
+import { chromiumOrSkip } from './layers.ts';
 import { AS_OF, events, HOSTILE, ownPlays, recentlyPlayed, sources, trackGenres } from './report-data.ts';
 import { type PageFigure, readFigures, readPng, textOf } from './report-page.ts';
 
@@ -315,12 +316,8 @@ describe('the report of a person and some users', () => {
   });
 
   it('F31, S8: makes no request and runs no script in a browser, shows its font, fits a phone, cuts no label', async () => {
-    const browserPath = [process.env.CHROMIUM, '/usr/bin/chromium'].find((path) => path && existsSync(path));
-    if (browserPath === undefined) {
-      if (process.env.LISTENLAKE_SKIPS)
-        appendFileSync(process.env.LISTENLAKE_SKIPS, 'report in a browser: no Chromium (set CHROMIUM)\n');
-      return;
-    }
+    const browserPath = chromiumOrSkip('report in a browser');
+    if (browserPath === undefined) return;
     const browser = await chromium.launch({
       executablePath: browserPath,
       args: [

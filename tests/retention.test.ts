@@ -14,7 +14,7 @@ let made: string;
 
 beforeAll(async () => {
   made = await lakes.make('made', ['anna'], {}, { isWhole: false });
-}, 300_000);
+}, 900_000);
 afterAll(() => lakes.close());
 
 /** The answers of the fixture were received on 2 and 13 October 2026. */

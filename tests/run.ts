@@ -1,7 +1,7 @@
 /**
  * `make test`: every layer in order, each with its name and time, then what was left out and why, then `N passed, N failed`.
  *
- *     node tests/run.ts [layer ...]        all layers, or the named ones
+ *     node tests/run.ts [layer ...]        all layers but `soak`, or the named ones
  *
  * A layer that cannot run here says why through LISTENLAKE_SKIPS; under CI=true that counts as a failure, but for the names in
  * LISTENLAKE_TEST_WITHOUT (comma-separated): what a place can never have, such as files that nobody may publish.
@@ -11,6 +11,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { LeftOut } from './layers.ts';
 
 interface Layer {
   name: string;
@@ -18,6 +19,8 @@ interface Layer {
   /** Commands that must exit 0, or a list of test files for Jest. */
   commands?: string[][];
   tests?: string[];
+  /** Only where it is named: the same tests with far more kills, faults and polls. */
+  isSoak?: boolean;
 }
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
@@ -35,7 +38,11 @@ const LAYERS: Layer[] = [
   {
     name: 'unit',
     about: 'store, sources, scanner, generator, documents, manifests',
-    tests: ['tests/(at-most|lake|config|project|aws-prices)\\.test', 'tests/sources/', 'tests/kubernetes/manifests'],
+    tests: [
+      'tests/(at-most|lake|config|project|security|aws-prices)\\.test',
+      'tests/sources/',
+      'tests/kubernetes/manifests',
+    ],
   },
   {
     name: 'jobs',
@@ -54,6 +61,11 @@ const LAYERS: Layer[] = [
     name: 'pipeline',
     about: 'the command line end to end, kills, order of files',
     tests: ['tests/(cli|run|kill)\\.test'],
+  },
+  {
+    name: 'faults',
+    about: 'system calls that fail in every command; readers beside runs that compete',
+    tests: ['tests/(faults|readers)\\.test'],
   },
   { name: 'real-data', about: 'every folder of real files accounted for', tests: ['tests/real-data\\.test'] },
   { name: 'spotify', about: 'login and capture against a stub of the Web API', tests: ['tests/spotify/'] },
@@ -83,6 +95,12 @@ const LAYERS: Layer[] = [
     about: 'the manifests and the daily DAG on a real cluster',
     tests: ['tests/kubernetes/(access|daily)\\.test'],
   },
+  {
+    name: 'soak',
+    about: 'hundreds of kills and of failing system calls, tens of thousands of polls',
+    tests: ['tests/(kill|faults|readers)\\.test'],
+    isSoak: true,
+  },
 ];
 
 const wanted = process.argv.slice(2);
@@ -98,10 +116,11 @@ const isCi = process.env.CI === 'true';
 let passed = 0;
 let failed = 0;
 
-for (const layer of LAYERS.filter(({ name }) => wanted.length === 0 || wanted.includes(name))) {
+const isWanted = ({ name, isSoak = false }: Layer): boolean => (wanted.length === 0 ? !isSoak : wanted.includes(name));
+for (const layer of LAYERS.filter(isWanted)) {
   const started = performance.now();
   process.stdout.write(`\n== ${layer.name}: ${layer.about}\n`);
-  const [good, bad] = layer.commands ? await runCommands(layer.commands) : await runJest(layer.name, layer.tests ?? []);
+  const [good, bad] = layer.commands ? await runCommands(layer.commands) : await runJest(layer);
   passed += good;
   failed += bad;
   process.stdout.write(
@@ -109,10 +128,11 @@ for (const layer of LAYERS.filter(({ name }) => wanted.length === 0 || wanted.in
   );
 }
 
-const skips = existsSync(skipsFile) ? [...new Set(readFileSync(skipsFile, 'utf8').split('\n').filter(Boolean))] : [];
-if (skips.length > 0) process.stdout.write(`\nleft out here:\n${skips.map((line) => `  ${line}\n`).join('')}`);
+const lines = existsSync(skipsFile) ? [...new Set(readFileSync(skipsFile, 'utf8').split('\n').filter(Boolean))] : [];
+const skips = lines.map((line) => JSON.parse(line) as LeftOut);
+if (skips.length > 0) process.stdout.write(`\nleft out here:\n${tableOf(skips)}`);
 const excused = (process.env.LISTENLAKE_TEST_WITHOUT ?? '').split(',').filter(Boolean);
-const unexcused = skips.filter((line) => !excused.some((name) => line.startsWith(name)));
+const unexcused = skips.filter(({ what }) => !excused.some((name) => what.startsWith(name)));
 if (isCi && unexcused.length > 0) {
   process.stdout.write('CI=true: what was left out counts as failed\n');
   failed += unexcused.length;
@@ -121,20 +141,39 @@ rmSync(work, { recursive: true, force: true });
 process.stdout.write(`\n${passed} passed, ${failed} failed\n`);
 process.exit(failed === 0 && passed > 0 ? 0 : 1);
 
+/** One row for each reason: what is left out, why, how to have it. */
+function tableOf(skips: LeftOut[]): string {
+  const rows = new Map<string, string[]>();
+  for (const { what, why, how } of skips) {
+    const row = rows.get(`${why}\n${how}`);
+    if (row) row[0] = `${row[0]}, ${what}`;
+    else rows.set(`${why}\n${how}`, [what, why, how]);
+  }
+  const table = [['what', 'why', 'how to have it'], ...rows.values()];
+  const widths = [0, 1].map((column) => Math.min(60, Math.max(...table.map((row) => row[column]!.length))));
+  const line = (row: string[]): string =>
+    `  ${row
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join('  ')
+      .trimEnd()}\n`;
+  return table.map(line).join('');
+}
+
 async function runCommands(commands: string[][]): Promise<[number, number]> {
   const codes: number[] = [];
   for (const [program, ...args] of commands) codes.push(await run(program!, args));
   return [codes.filter((code) => code === 0).length, codes.filter((code) => code !== 0).length];
 }
 
-async function runJest(name: string, patterns: string[]): Promise<[number, number]> {
+async function runJest({ name, tests = [], isSoak = false }: Layer): Promise<[number, number]> {
   const report = join(work, `${name}.json`);
   const args = [
     '--disable-warning=ExperimentalWarning',
     '--experimental-vm-modules',
     join(ROOT, 'node_modules/jest/bin/jest.js'),
   ];
-  const code = await run(process.execPath, [
+  const environment: Record<string, string> = isSoak ? { LISTENLAKE_TEST_SOAK: '1' } : {};
+  const jestArgs = [
     ...args,
     '--rootDir',
     ROOT,
@@ -143,8 +182,9 @@ async function runJest(name: string, patterns: string[]): Promise<[number, numbe
     '--outputFile',
     report,
     '--silent=false',
-    ...patterns,
-  ]);
+    ...tests,
+  ];
+  const code = await run(process.execPath, jestArgs, environment);
   if (!existsSync(report)) return [0, 1];
   const result = JSON.parse(readFileSync(report, 'utf8')) as {
     numPassedTests: number;
@@ -156,10 +196,11 @@ async function runJest(name: string, patterns: string[]): Promise<[number, numbe
   return [result.numPassedTests, bad];
 }
 
-function run(program: string, args: string[]): Promise<number> {
+function run(program: string, args: string[], environment: Record<string, string> = {}): Promise<number> {
   mkdirSync(work, { recursive: true });
   const env = {
     ...process.env,
+    ...environment,
     PATH: `${BIN}${delimiter}${process.env.PATH ?? ''}`,
     LISTENLAKE_SKIPS: skipsFile,
     NO_COLOR: '1',

@@ -78,7 +78,7 @@ if (local === undefined) {
       await load({ runId: person, paths: [source], userId: person, keepLanding: false }, effects);
       await transform({ runId: person, loadedOn: '2026-11-21' }, effects);
     }
-  }, 180_000);
+  }, 900_000);
 
   const forgetAnna = (): Promise<ForgetResult> =>
     forget({ runId: 'forget', userId: 'anna', dryRun: false, unloaded: 'stop', confirm: async () => true }, effects);
@@ -131,5 +131,5 @@ if (local === undefined) {
     );
     expect(dropped).toEqual(['gold_dev.fct_plays__killed']);
     expect((await latestManifest(effects.store))?.state.removal).toBeUndefined();
-  }, 180_000);
+  }, 900_000);
 }

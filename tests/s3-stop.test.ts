@@ -55,5 +55,5 @@ if (local === undefined) {
     expect([next.code, next.json]).toEqual([0, expect.objectContaining({ status: 'extracted' })]);
     expect(Number(next.json.added)).toBeLessThan(20);
     expect(Number(next.json.added) + Number(next.json.known)).toBe(20);
-  }, 300_000);
+  }, 900_000);
 }

@@ -2,7 +2,7 @@
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { parse } from 'yaml';
-import { layerSkipped } from './layers.ts';
+import { DOCKER, layerSkipped } from './layers.ts';
 import { type Done, runProgram } from './terraform.ts';
 
 export interface UserData {
@@ -124,7 +124,7 @@ export function describeHost(work: string, userDataOf: () => UserData): void {
       const args = ['--file', path('compose.yaml'), '--env-file', path('host.env'), '--env-file', secrets];
       const environment = { DATA_DIR: data, DOCKER_GID: '991' };
       const version = await runProgram('docker', ['compose', 'version']);
-      if (version.code !== 0) return layerSkipped('docker compose', 'not installed');
+      if (version.code !== 0) return layerSkipped('docker compose', 'not installed', DOCKER);
       const config = await runProgram(
         'docker',
         ['compose', '--project-name', 'host', ...args, 'config', '--format', 'json'],

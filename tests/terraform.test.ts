@@ -31,7 +31,7 @@ import { inspectBucket } from '../jobs/lake/s3-inspect.ts';
 import type { LakeStore } from '../jobs/lake/store.ts';
 import { type LocalAws, REGION, startLocalAwsOrSkip } from './aws/local.ts';
 import { Unavailable } from './aws/moto.ts';
-import { layerSkipped } from './layers.ts';
+import { layerSkipped, PYTHON } from './layers.ts';
 import { copyForEndpoint, type Done, openCheckov, runProgram, TERRAFORM_DIR, terraformIn } from './terraform.ts';
 import { describeHost, parseUserData, type UserData } from './terraform-host.ts';
 
@@ -65,13 +65,14 @@ afterAll(() => rmSync(work, { recursive: true, force: true }));
 /** False, with the reason reported, where Terraform or its provider cannot be had. */
 async function isUsable(): Promise<boolean> {
   const version = await runProgram('terraform', ['version', '-json']);
-  if (version.code !== 0) layerSkipped('terraform', 'not installed: https://developer.hashicorp.com/terraform/install');
+  if (version.code !== 0)
+    layerSkipped('terraform', 'not installed', 'https://developer.hashicorp.com/terraform/install');
   if (version.code !== 0) return false;
   const init = await root(...OFFLINE_INIT);
   const isProviderMissing =
     init.code !== 0 && /Failed to query available provider packages|could not connect/i.test(init.stderr);
   if (isProviderMissing)
-    layerSkipped('terraform', 'no AWS provider: neither the registry nor a mirror (TF_CLI_ARGS_init) has it');
+    layerSkipped('terraform', 'no AWS provider', 'let it reach the registry, or name a mirror in TF_CLI_ARGS_init');
   else if (init.code !== 0) throw new Error(init.stderr);
   return !isProviderMissing;
 }
@@ -200,7 +201,7 @@ if (await isUsable())
         checkov = await openCheckov();
       } catch (error) {
         if (!(error instanceof Unavailable)) throw error;
-        layerSkipped('checkov', error.message);
+        layerSkipped('checkov', error.message, PYTHON);
         return;
       }
       const args = ['--directory', TERRAFORM_DIR, '--framework', 'terraform', '--output', 'json', '--skip-download'];

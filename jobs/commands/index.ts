@@ -1,6 +1,8 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { resolve } from 'node:path';
 import yargs, { type Argv } from 'yargs';
 import { type Config, readConfig, readEnvFile, USER_LABEL } from '../config.ts';
+import { systemError } from '../disk.ts';
 import { withEffects } from '../effects.ts';
 import { describeError, EXIT, JobError } from '../errors.ts';
 import { createLog } from '../log.ts';
@@ -27,6 +29,7 @@ const GLOBAL_OPTIONS = {
  * @returns the exit code (errors.ts)
  */
 export async function main(argv: string[], environment: NodeJS.ProcessEnv): Promise<number> {
+  let place = process.cwd();
   let chosen: { command: Command; args: Arguments } | undefined;
   const parser = buildParser((command, args) => {
     chosen = { command, args };
@@ -40,12 +43,13 @@ export async function main(argv: string[], environment: NodeJS.ProcessEnv): Prom
     const given = text(args.user);
     const user = command.isAnyUser && given !== undefined && !USER_LABEL.test(given) ? undefined : given;
     const config = readConfig(environment, { LISTENLAKE_LAKE: text(args.lake), LISTENLAKE_USER: user });
+    if (!config.lakeUri.includes('://')) place = resolve(config.lakeUri);
     const outcome = await perform(command, args, config);
     print(outcome, args.json === true);
     const exit = EXIT[outcome.exit ?? 'ok'];
     return exit === EXIT.ok && outcome.json.status === 'nothing_new' ? config.nothingNewExit : exit;
   } catch (error) {
-    return report(error, argv.includes('--json'), environment);
+    return report(systemError(error, place), argv.includes('--json'), environment);
   }
 }
 

@@ -1,11 +1,13 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
+import { DuckDBInstance } from '@duckdb/node-api';
+import { diskErrorInWords } from '../disk.ts';
 import { type Contract, readContracts } from '../lake/contracts.ts';
 import { silverPathPattern, type Target } from '../lake/keys.ts';
 import { type LakeState, type OutputFile, objectsOfFiles, readBronzeIndex, readSilverFiles } from '../lake/manifest.ts';
 import type { LakeStore } from '../lake/store.ts';
 import { CHECK_RESULT_COLUMNS, CHECK_RESULTS } from './check-results.ts';
-import { JSON_FILES_AT_ONCE, literalPath, quoteName, quoteText } from './embedded.ts';
+import { JSON_FILES_AT_ONCE, literalPath, messageOf, quoteName, quoteText } from './embedded.ts';
 import type { DeclaredColumn, Schema } from './index.ts';
 
 /** A table of a catalog: the select behind its view, and the objects that the select reads. */
@@ -18,6 +20,7 @@ export interface CatalogTable {
   columns: readonly DeclaredColumn[];
 }
 
+export const SCHEMAS = ['bronze', 'silver', 'gold_dev', 'gold_prod'] as const;
 const GOLD_SCHEMA = { dev: 'gold_dev', prod: 'gold_prod' } as const satisfies Record<Target, Schema>;
 
 /**
@@ -60,9 +63,50 @@ export function fingerprintOf(tables: readonly CatalogTable[]): string {
 }
 
 /** In place of a table that cannot be read: every query on it fails with the reason, and no other table is touched. */
-export function unreadableSelect({ columns }: CatalogTable, reason: string): string {
+function unreadableSelect({ columns }: CatalogTable, reason: string): string {
   const shown = columns.length === 0 ? [{ name: 'unreadable', type: 'varchar' }] : columns;
   return emptySelect(shown, `error(${quoteText(reason)}) is not null`);
+}
+
+/**
+ * Makes a catalog: a database of views, and the fingerprint of the state that it shows.
+ *
+ * @param path absent; a catalog that was begun there and failed is the caller's to remove
+ * @throws what the engine says of a disk or a system that refuses; a table whose files are damaged costs only itself
+ */
+export async function writeCatalog(path: string, tables: readonly CatalogTable[], fingerprint: string): Promise<void> {
+  const instance = await DuckDBInstance.create(':memory:', {
+    autoinstall_known_extensions: 'false',
+    autoload_known_extensions: 'false',
+  });
+  const connection = await instance.connect();
+  try {
+    await connection.run(`attach ${quoteText(path)} as lake`);
+    for (const schema of SCHEMAS) await connection.run(`create schema lake.${schema}`);
+    let unreadable = 0;
+    for (const table of tables) {
+      const view = `create view lake.${table.schema}.${quoteName(table.name)} as `;
+      try {
+        await connection.run(view + table.select);
+      } catch (error) {
+        // A view takes its columns from its first file: one that is gone or damaged shows here, and costs only its own table.
+        // What the disk or the system refused is no fault of the table, and no catalog comes of it.
+        if (diskErrorInWords(error) !== error) throw error;
+        const [text] = messageOf(error).split('\n', 1);
+        await connection.run(view + unreadableSelect(table, `${table.schema}.${table.name} cannot be read: ${text}`));
+        unreadable += 1;
+      }
+    }
+    // With a table missing this is no catalog of the state yet: the next publish tries again.
+    const version = unreadable === 0 ? fingerprint : `${fingerprint}, without ${unreadable}`;
+    await connection.run(`create table lake.main.catalog_version as select ${quoteText(version)} as fingerprint`);
+    // Its log goes into the file now, where it fails aloud: what cannot be written when it is detached is lost without a word.
+    await connection.run('checkpoint lake');
+    await connection.run('detach lake');
+  } finally {
+    connection.closeSync();
+    instance.closeSync();
+  }
 }
 
 function selectOf(contract: Contract, root: string, files: readonly OutputFile[]): string {

@@ -1,16 +1,16 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import { atMost } from '../at-most.ts';
+import { diskError, diskErrorInWords, readStream } from '../disk.ts';
 import { isErrno, JobError, stopped } from '../errors.ts';
 import { CATALOG_KEY, goldKey, PREFIX } from '../lake/keys.ts';
 import { EMPTY_STATE, type LakeState, latestManifest, type OutputFile } from '../lake/manifest.ts';
 import type { LakeStore } from '../lake/store.ts';
-import { type CatalogTable, catalogTables, fingerprintOf, unreadableSelect } from './duckdb-catalog.ts';
+import { catalogTables, fingerprintOf, SCHEMAS, writeCatalog } from './duckdb-catalog.ts';
 import {
   checkColumns,
   describeSelect,
@@ -19,7 +19,16 @@ import {
   typedSelect,
   unknownTableOf,
 } from './duckdb-select.ts';
-import { connectTo, disconnect, literalPath, messageOf, openEmbedded, quoteName, quoteText } from './embedded.ts';
+import {
+  connectTo,
+  disconnect,
+  literalPath,
+  messageOf,
+  openEmbedded,
+  quoteName,
+  quoteText,
+  translateDiskError,
+} from './embedded.ts';
 import type { EngineSession, QueryOptions, Schema, SessionRequest, SqlEngine, SqlValue } from './index.ts';
 import { MAX_ROWS } from './index.ts';
 
@@ -42,7 +51,6 @@ const HASHES_AT_ONCE = 8;
 const PUBLISHES_MAX = 20;
 /** How often a query that is to end is told so. */
 const INTERRUPT_MS = 100;
-const SCHEMAS = ['bronze', 'silver', 'gold_dev', 'gold_prod'] as const;
 
 /** An open catalog: one version of it, whatever is renamed over it meanwhile. */
 interface Reader {
@@ -86,7 +94,7 @@ export async function openDuckDbEngine(options: DuckDbOptions): Promise<SqlEngin
       if ((await openReader())?.fingerprint === fingerprint) return;
       const aside = join(scratch, `catalog-${randomBytes(6).toString('hex')}.duckdb`);
       try {
-        await writeCatalog(aside, tables, fingerprint);
+        await translateDiskError(() => writeCatalog(aside, tables, fingerprint));
         const condition = there === undefined ? ({ ifAbsent: true } as const) : { ifVersion: there.version };
         // A catalog that was replaced meanwhile may be of a newer commit.
         if ((await store.put(CATALOG_KEY, { file: aside }, condition)).status === 'written') return;
@@ -113,7 +121,7 @@ export async function openDuckDbEngine(options: DuckDbOptions): Promise<SqlEngin
       reader = undefined;
     }
     if (version === undefined) return undefined;
-    reader = await openCatalog(path, version, options);
+    reader = await translateDiskError(() => openCatalog(path, version, options));
     return reader;
   }
 
@@ -265,37 +273,6 @@ async function openSession(
   };
 }
 
-async function writeCatalog(path: string, tables: readonly CatalogTable[], fingerprint: string): Promise<void> {
-  const instance = await DuckDBInstance.create(':memory:', {
-    autoinstall_known_extensions: 'false',
-    autoload_known_extensions: 'false',
-  });
-  const connection = await instance.connect();
-  try {
-    await connection.run(`attach ${quoteText(path)} as lake`);
-    for (const schema of SCHEMAS) await connection.run(`create schema lake.${schema}`);
-    let unreadable = 0;
-    for (const table of tables) {
-      const view = `create view lake.${table.schema}.${quoteName(table.name)} as `;
-      try {
-        await connection.run(view + table.select);
-      } catch (error) {
-        // A view takes its columns from its first file: one that is gone or damaged shows here, and costs only its own table.
-        const [text] = messageOf(error).split('\n', 1);
-        await connection.run(view + unreadableSelect(table, `${table.schema}.${table.name} cannot be read: ${text}`));
-        unreadable += 1;
-      }
-    }
-    // With a table missing this is no catalog of the state yet: the next publish tries again.
-    const version = unreadable === 0 ? fingerprint : `${fingerprint}, without ${unreadable}`;
-    await connection.run(`create table lake.main.catalog_version as select ${quoteText(version)} as fingerprint`);
-    await connection.run('detach lake'); // which also writes the log into the file
-  } finally {
-    connection.closeSync();
-    instance.closeSync();
-  }
-}
-
 async function openCatalog(path: string, version: string, options: DuckDbOptions): Promise<Reader | undefined> {
   let instance: DuckDBInstance | undefined;
   try {
@@ -323,7 +300,7 @@ async function openCatalog(path: string, version: string, options: DuckDbOptions
   } catch (error) {
     instance?.closeSync();
     // Not a catalog of ours, cut short, or of another version of the engine: it is derived, so it is made anew.
-    if (/Out of Memory|Permission denied|Too many open files/i.test(messageOf(error))) throw error;
+    if (/Out of Memory/i.test(messageOf(error)) || diskErrorInWords(error) !== error) throw error;
     return undefined;
   }
 }
@@ -338,7 +315,7 @@ async function versionOf(path: string): Promise<string | undefined> {
     return `${found.ino}-${found.mtimeNs}-${found.size}`;
   } catch (error) {
     if (isErrno(error, 'ENOENT')) return undefined;
-    throw error;
+    throw diskError(error, path);
   }
 }
 
@@ -358,7 +335,7 @@ async function verifyObject(store: LakeStore, file: OutputFile, verified: Map<st
 
 async function hashFile(path: string): Promise<string> {
   const hash = createHash('sha256');
-  await pipeline(createReadStream(path), hash);
+  await pipeline(readStream(path), hash);
   return hash.digest('hex');
 }
 

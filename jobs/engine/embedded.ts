@@ -1,4 +1,5 @@
 import { type DuckDBConnection, DuckDBInstance, type DuckDBValue, version } from '@duckdb/node-api';
+import { diskErrorInWords } from '../disk.ts';
 import { JobError } from '../errors.ts';
 
 export interface EmbeddedOptions {
@@ -52,6 +53,10 @@ export function interruptStatements(): void {
 
 /** Opens an in-memory database with the lake's settings: UTC, integer division as in the other engine, nothing loaded from outside. */
 export async function openEmbedded(options: EmbeddedOptions): Promise<Embedded> {
+  return translateDiskError(() => openInMemory(options));
+}
+
+async function openInMemory(options: EmbeddedOptions): Promise<Embedded> {
   const instance = await DuckDBInstance.create(':memory:', {
     memory_limit: `${options.memoryMb}MiB`,
     threads: String(options.threads),
@@ -100,7 +105,7 @@ function wrap(instance: DuckDBInstance, connection: DuckDBConnection, isOwner: b
       return reader.getRowObjectsJS() as T[];
     },
     async connect() {
-      return wrap(instance, await connectTo(instance), false);
+      return wrap(instance, await translateDiskError(() => connectTo(instance)), false);
     },
     close() {
       disconnect(connection);
@@ -109,25 +114,22 @@ function wrap(instance: DuckDBInstance, connection: DuckDBConnection, isOwner: b
   };
 }
 
-/** A full disk and a spill that does not fit are the user's to mend; anything else the engine says stays as it is. */
+/** What the system refused, and memory or a spill that does not fit, is the user's to mend; all else the engine says stays as it is. */
 export async function translateDiskError<T>(action: () => Promise<T>): Promise<T> {
   try {
     return await action();
   } catch (error) {
     const text = messageOf(error);
-    if (/No space left on device|Disk quota exceeded|File too large|max_temp_directory_size/i.test(text)) {
+    if (/max_temp_directory_size/i.test(text)) {
       throw new JobError('disk_full', 'io', firstLine(text), {
         hint: 'make room on the disk and run it again',
         cause: error,
       });
     }
-    if (/Permission denied|Read-only file system/i.test(text)) {
-      throw new JobError('disk_failed', 'io', firstLine(text), { hint: 'the folder must be writable', cause: error });
-    }
     if (/^Out of Memory Error/i.test(text)) {
       throw new JobError('memory_full', 'io', firstLine(text), { hint: 'raise LISTENLAKE_MEMORY_MB', cause: error });
     }
-    throw error;
+    throw diskErrorInWords(error);
   }
 }
 

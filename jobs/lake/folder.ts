@@ -1,10 +1,11 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { type BigIntStats, createReadStream } from 'node:fs';
+import type { BigIntStats } from 'node:fs';
 import { copyFile, link, mkdir, open, readdir, rename, rm, rmdir, stat, unlink } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { onDisk, readStream } from '../disk.ts';
 import { isErrno, JobError } from '../errors.ts';
 import type { LakeStore, ObjectBody, ObjectInfo, PutCondition, PutResult, UnfinishedWrite } from './store.ts';
 
@@ -74,7 +75,7 @@ export async function openFolderLake(path: string): Promise<LakeStore> {
       return found === undefined ? undefined : infoOf(key, found);
     },
     async get(key): Promise<Readable> {
-      return createReadStream(await existing(root, key));
+      return readStream(await existing(root, key));
     },
     async localFile(key) {
       return existing(root, key);
@@ -85,8 +86,10 @@ export async function openFolderLake(path: string): Promise<LakeStore> {
     },
     put,
     async delete(key) {
-      await translated(join(root, key), () => removeIfThere(join(root, key)));
-      await removeEmptyFolders(root, key);
+      await translated(join(root, key), async () => {
+        await removeIfThere(join(root, key));
+        await removeEmptyFolders(root, key);
+      });
     },
     oldVersions: () => Readable.from([]),
     async deleteVersion({ key }) {
@@ -234,7 +237,7 @@ async function* walk(root: string, prefix: string): AsyncIterable<ObjectInfo> {
       if (key.startsWith(prefix) || prefix.startsWith(key))
         yield* walk(root, key.length > prefix.length ? key : prefix);
     } else if (key.startsWith(prefix)) {
-      const found = await fileStat(join(root, key));
+      const found = await translated(join(root, key), () => fileStat(join(root, key)));
       if (found !== undefined) yield infoOf(key, found);
     }
   }
@@ -278,26 +281,8 @@ function versionOf(found: BigIntStats): string {
   return `${found.ino}-${found.mtimeNs}-${found.size}`;
 }
 
-async function translated<T>(path: string, action: () => Promise<T>): Promise<T> {
-  try {
-    return await action();
-  } catch (error) {
-    if (isErrno(error, 'ENOSPC', 'EDQUOT', 'EFBIG')) {
-      throw new JobError('disk_full', 'io', `cannot write: ${error.code}`, {
-        place: { file: path },
-        hint: 'make room and run it again; what was committed is whole',
-        cause: error,
-      });
-    }
-    if (isErrno(error, 'EACCES', 'EPERM', 'EROFS', 'EIO', 'ENOTDIR', 'EISDIR', 'ENOENT', 'ENAMETOOLONG')) {
-      throw new JobError('disk_failed', 'io', `cannot use it: ${error.code}`, {
-        place: { file: path },
-        hint: 'the folder of the lake must be readable and writable',
-        cause: error,
-      });
-    }
-    throw error;
-  }
+function translated<T>(path: string, action: () => Promise<T>): Promise<T> {
+  return onDisk(path, action, { failed: 'the folder of the lake must be readable and writable' });
 }
 
 /**
@@ -319,9 +304,10 @@ async function* staged(root: string): AsyncIterable<UnfinishedWrite> {
   for (const name of (await translated(staging, () => readdir(staging))).sort()) {
     const match = STAGED.exec(name);
     if (match === null || (match[1] === String(process.pid) && match[2] === HOST)) continue;
-    const found = await fileStat(join(staging, name));
+    const path = join(staging, name);
+    const found = await translated(path, () => fileStat(path));
     if (found === undefined) continue;
-    yield { name, bytes: await bytesBelow(join(staging, name)), startedAt: Number(found.mtimeMs) };
+    yield { name, bytes: await translated(path, () => bytesBelow(path)), startedAt: Number(found.mtimeMs) };
   }
 }
 
@@ -343,11 +329,13 @@ export async function sweepStaging(path: string, now: number): Promise<void> {
     const match = STAGED.exec(name);
     if (match === null) continue;
     const [, pid, host] = match;
-    const found = await fileStat(join(staging, name));
-    if (found === undefined) continue;
-    const isGone = host === HOST && !isAlive(Number(pid));
-    if (isGone || now - Number(found.mtimeMs) > STAGING_KEPT_MS)
-      await rm(join(staging, name), { recursive: true, force: true });
+    const left = join(staging, name);
+    await translated(left, async () => {
+      const found = await fileStat(left);
+      if (found === undefined) return;
+      const isGone = host === HOST && !isAlive(Number(pid));
+      if (isGone || now - Number(found.mtimeMs) > STAGING_KEPT_MS) await rm(left, { recursive: true, force: true });
+    });
   }
 }
 

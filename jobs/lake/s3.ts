@@ -15,7 +15,8 @@ import {
   statusOf,
   toJobError,
 } from '../aws.ts';
-import { isErrno, JobError } from '../errors.ts';
+import { diskError } from '../disk.ts';
+import { JobError } from '../errors.ts';
 import { PREFIX } from './keys.ts';
 import { addressOf, type Bucket, etagOf, look, place, translated } from './s3-bucket.ts';
 import { abortUpload, deleteVersion, list, listUploads, listVersions } from './s3-list.ts';
@@ -172,13 +173,7 @@ async function fetchFile(bucket: Bucket, info: ObjectInfo, path: string): Promis
     await rename(aside, path);
   } catch (error) {
     await rm(aside, { force: true });
-    if (isErrno(error, 'ENOSPC', 'EDQUOT', 'EFBIG')) {
-      throw new JobError('disk_full', 'io', `no room for ${info.key} (${info.bytes} bytes): ${error.code}`, {
-        hint: 'make room and run it again; what was committed is whole',
-        cause: error,
-      });
-    }
-    throw error;
+    throw diskError(error, path);
   }
   return path;
 }

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { mkdir, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { readStream } from '../disk.ts';
 import { type Embedded, quoteName, quoteText } from '../engine/embedded.ts';
 import { type Contract, contractOf } from '../lake/contracts.ts';
 import { type PartitionValues, silverKey, silverPartitionPrefix } from '../lake/keys.ts';
@@ -83,7 +83,7 @@ function isIn(partition: PartitionValues): string {
 /** SHA-256 (hex) of a local file. */
 export async function sha256Of(path: string): Promise<string> {
   const hash = createHash('sha256');
-  for await (const chunk of createReadStream(path, { highWaterMark: 1024 * 1024 })) hash.update(chunk as Buffer);
+  for await (const chunk of readStream(path, { highWaterMark: 1024 * 1024 })) hash.update(chunk as Buffer);
   return hash.digest('hex');
 }
 

@@ -1,5 +1,6 @@
 import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { diskError, onDisk } from '../disk.ts';
 import { isErrno } from '../errors.ts';
 
 /** What is known of a file that has not changed since. */
@@ -67,21 +68,28 @@ export async function openFingerprints(cacheDir: string, now: () => number): Pro
     },
     async save() {
       if (!isChanged) return;
-      await mkdir(cacheDir, { recursive: true, mode: 0o700 });
-      const staged = `${path}.${process.pid}`;
-      try {
-        const handle = await open(staged, 'w', 0o600);
-        try {
-          await handle.writeFile(JSON.stringify({ format: FORMAT, entries: [...entries].slice(-ENTRIES_MAX) }));
-        } finally {
-          await handle.close();
-        }
-        await rename(staged, path);
-      } finally {
-        await rm(staged, { force: true });
-      }
+      const text = JSON.stringify({ format: FORMAT, entries: [...entries].slice(-ENTRIES_MAX) });
+      await onDisk(path, () => replaceFile(cacheDir, path, text), {
+        failed: 'it is a cache: remove it, or set XDG_CACHE_HOME to a folder that you may write',
+      });
     },
   };
+}
+
+async function replaceFile(folder: string, path: string, text: string): Promise<void> {
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const staged = `${path}.${process.pid}`;
+  try {
+    const handle = await open(staged, 'w', 0o600);
+    try {
+      await handle.writeFile(text);
+    } finally {
+      await handle.close();
+    }
+    await rename(staged, path);
+  } finally {
+    await rm(staged, { force: true });
+  }
 }
 
 async function readEntries(path: string): Promise<[string, Fingerprint][]> {
@@ -90,7 +98,7 @@ async function readEntries(path: string): Promise<[string, Fingerprint][]> {
     text = await readFile(path, 'utf8');
   } catch (error) {
     if (isErrno(error, 'ENOENT', 'ENOTDIR', 'EACCES')) return [];
-    throw error;
+    throw diskError(error, path);
   }
   try {
     const stored = JSON.parse(text) as { format?: number; entries?: [string, Fingerprint][] };

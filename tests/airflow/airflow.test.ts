@@ -16,7 +16,7 @@ import { generateIntoFolder } from '../../jobs/extract-events.ts';
 import { listenlake, ROOT } from '../command-line.ts';
 import { buildImage, docker, IMAGE } from '../image.ts';
 import { fingerprint, type TableFingerprint } from '../lake-tables.ts';
-import { layerSkipped } from '../layers.ts';
+import { layerSkipped, PYTHON } from '../layers.ts';
 
 /** The data of `make demo`. */
 const DEMO = { seed: 7, users: 25, days: 90, tracks: 5_000, exportPlays: 40_000, exportYears: 6 };
@@ -25,7 +25,7 @@ const MORE = { seed: 4, users: 4, days: 4, tracks: 150, exportPlays: 900, export
 const RUN_MS = 1_200_000;
 const CANARY = 'canary-5f2b9c7d41-of-the-pseudonym-key';
 const opened = openAirflow();
-if ('missing' in opened) layerSkipped('airflow', opened.missing);
+if ('missing' in opened) layerSkipped('airflow', opened.missing, PYTHON);
 const isPossible = !('missing' in opened) && buildImage('airflow');
 
 let folder: string;
@@ -80,7 +80,7 @@ afterAll(async () => {
   alerts?.close();
   alerts?.closeAllConnections();
   if (folder !== undefined) await rm(folder, { recursive: true, force: true });
-}, 120_000);
+}, 900_000);
 
 const describeAirflow = isPossible ? describe : describe.skip;
 

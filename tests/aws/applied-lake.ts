@@ -2,7 +2,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { SyntheticOptions } from '../../jobs/sources/synthetic/index.ts';
-import { layerSkipped } from '../layers.ts';
+import { AWS_GROUND, layerSkipped } from '../layers.ts';
 import { copyForEndpoint, type Done, runProgram, terraformIn } from '../terraform.ts';
 import { environmentOf, type LocalAws, REGION } from './local.ts';
 import { Unavailable } from './moto.ts';
@@ -73,7 +73,7 @@ export async function applyLakeOrSkip(
     return await applyLake(local, work, variables);
   } catch (error) {
     if (!(error instanceof Unavailable)) throw error;
-    layerSkipped(what, error.message);
+    layerSkipped(what, error.message, AWS_GROUND);
     return undefined;
   }
 }

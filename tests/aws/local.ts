@@ -7,9 +7,9 @@
  * Needs Python 3.10, Maven and Java 24 or newer. The first start downloads about 250 MB into the cache. What lies in it is gone when it ends.
  */
 import { spawn } from 'node:child_process';
-import { appendFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { CreateBucketCommand, PutPublicAccessBlockCommand, S3Client } from '@aws-sdk/client-s3';
+import { AWS_GROUND, layerSkipped } from '../layers.ts';
 import { type AthenaFront, athenaFront } from './athena-front.ts';
 import { type Call, type Endpoint, startEndpoint } from './endpoint.ts';
 import { type Service, startMoto, Unavailable } from './moto.ts';
@@ -91,9 +91,7 @@ export async function startLocalAwsOrSkip(what: string, options: LocalAwsOptions
     return await startLocalAws(options);
   } catch (error) {
     if (!(error instanceof Unavailable)) throw error;
-    const line = `${what}: ${error.message}`;
-    if (process.env.LISTENLAKE_SKIPS) appendFileSync(process.env.LISTENLAKE_SKIPS, `${line}\n`);
-    process.stderr.write(`left out: ${line}\n`);
+    layerSkipped(what, error.message, AWS_GROUND);
     return undefined;
   }
 }

@@ -12,8 +12,8 @@ if (cluster === undefined) {
   beforeAll(async () => {
     image = await buildShellImage();
     await cluster.load(image);
-  }, 300_000);
-  afterAll(() => cluster.close(), 120_000);
+  }, 900_000);
+  afterAll(() => cluster.close(), 900_000);
 
   /** A pod that Pod Security "restricted" admits, for a test to spoil. */
   const pod = (name: string, script: string): Pod => ({

@@ -70,7 +70,7 @@ export async function openClusterOrSkip(what: string): Promise<Cluster | undefin
     return await open(KUBECONFIG!, NODE_GATEWAY!, LISTENLAKE_TEST_CLUSTER_LOAD!);
   } catch (error) {
     if (!(error instanceof Unavailable)) throw error;
-    layerSkipped(what, error.message);
+    layerSkipped(what, error.message, 'docs/contributing.md, "The layer that needs a cluster"');
     return undefined;
   }
 }

@@ -59,7 +59,7 @@ const ground = await openGroundOrSkip('Airflow on Kubernetes', work);
 afterAll(async () => {
   await ground?.close();
   await rm(work, { recursive: true, force: true });
-}, 180_000);
+}, 900_000);
 
 if (ground === undefined) {
   it('Airflow on Kubernetes is left out here, which is no answer under CI', () =>
@@ -100,7 +100,7 @@ if (ground === undefined) {
       dags: ['listenlake_daily', 'outcomes', 'killed_deferred'],
     });
   }, RUN_TIMEOUT_MS);
-  afterAll(() => airflow?.stop(), 120_000);
+  afterAll(() => airflow?.stop(), 900_000);
 
   it(
     'listenlake_daily succeeds, though a pod is killed at its work',
@@ -147,7 +147,7 @@ if (ground === undefined) {
       await duck.close();
       await aws.close();
     }
-  }, 300_000);
+  }, 900_000);
 
   it('a result is the small object that the job printed, and the log is the job’s', async () => {
     const path = '/dags/listenlake_daily/dagRuns/first/taskInstances';
@@ -243,7 +243,7 @@ if (ground === undefined) {
       cluster.kubectl(['get', 'pods', '-l', 'app.kubernetes.io/managed-by=airflow', '-o', 'name']);
     for (let tries = 0; tries < 120 && (await pods()) !== ''; tries += 1) await sleep(500);
     expect(await pods()).toBe('');
-  }, 120_000);
+  }, 900_000);
 }
 
 /** The run's task instances once it is over. */

@@ -7,7 +7,7 @@ import { type AppliedLake, applyLakeOrSkip } from '../aws/applied-lake.ts';
 import { type LocalAws, startLocalAwsOrSkip } from '../aws/local.ts';
 import { ROOT } from '../command-line.ts';
 import { buildImage, IMAGE } from '../image.ts';
-import { layerSkipped } from '../layers.ts';
+import { layerSkipped, PYTHON } from '../layers.ts';
 import { type Cluster, openClusterOrSkip, type Pod } from './cluster.ts';
 import { buildShellImage, SHELL_IMAGE } from './shell-image.ts';
 
@@ -31,7 +31,7 @@ export async function openGroundOrSkip(what: string, work: string): Promise<Grou
   };
   try {
     const airflow = openAirflow();
-    if ('missing' in airflow) layerSkipped(what, airflow.missing);
+    if ('missing' in airflow) layerSkipped(what, airflow.missing, PYTHON);
     else if (buildImage(what)) {
       await bringImages(cluster);
       local = await startLocalAwsOrSkip(what, { isTrinoNeeded: true, host: cluster.gateway });

@@ -118,10 +118,10 @@ describe('the strict JSON scanner', () => {
 
   it('S26: texts of a million characters take no longer than their length says', () => {
     for (const text of ['a'.repeat(1e6), '\\\\'.repeat(5e5), '\\u0061'.repeat(1e5), 'é'.repeat(5e5)]) {
-      const started = performance.now();
+      const started = process.cpuUsage();
       expect(codeOf(`["${text}"]`)).toBe('valid');
-      // Milliseconds, and a thousand times more where each character looks back at those before it.
-      expect(performance.now() - started).toBeLessThan(10_000);
+      // Milliseconds of the processor, and a thousand times more where each character looks back at those before it.
+      expect(process.cpuUsage(started).user / 1000).toBeLessThan(10_000);
     }
   });
 

@@ -76,6 +76,17 @@ export async function openSpotifyFixture(): Promise<SpotifyFixture> {
   let lakes = 0;
   let runs = 0;
   const engines: SqlEngine[] = [];
+  // The time of an attempt is over when the stub does not answer, and never before, however slow the machine is.
+  const limits = new Set<AbortController>();
+  const timeLimit = (): AbortSignal => {
+    const limit = new AbortController();
+    limits.add(limit);
+    return limit.signal;
+  };
+  stub.onEndless = () => {
+    for (const limit of limits) limit.abort(new DOMException('the stub does not answer', 'TimeoutError'));
+    limits.clear();
+  };
   const web: Web = {
     fetch: globalThis.fetch,
     async sleep(ms) {
@@ -90,7 +101,7 @@ export async function openSpotifyFixture(): Promise<SpotifyFixture> {
     },
     now: () => clock.ms,
     signal: new AbortController().signal,
-    timeoutMs: 2_000,
+    timeLimit,
   };
   const fixture = { stub, clock, sleeps, logs, web } as SpotifyFixture;
 

@@ -1,5 +1,5 @@
 import type { ChildProcess } from 'node:child_process';
-import { appendFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { get } from 'node:http';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -10,6 +10,7 @@ import { readConfig } from '../../jobs/config.ts';
 import { type LoginResult, login } from '../../jobs/login.ts';
 import { openWeb } from '../../jobs/sources/spotify-api/transport.ts';
 import { finished, start } from '../command-line.ts';
+import { chromiumOrSkip } from '../layers.ts';
 import { resolveToStub, STUB_HOSTS } from './names.ts';
 import { type Stub, startStub } from './stub.ts';
 
@@ -71,13 +72,10 @@ function expectNoSecret(...texts: string[]): void {
 }
 
 describe('login in a browser', () => {
-  const executablePath = [process.env.CHROMIUM, '/usr/bin/chromium'].find((path) => path && existsSync(path));
-  if (executablePath === undefined && process.env.LISTENLAKE_SKIPS) {
-    appendFileSync(process.env.LISTENLAKE_SKIPS, 'login in a browser: no Chromium (set CHROMIUM)\n');
-  }
-  const inBrowser = executablePath === undefined ? [] : ['Chromium'];
+  const executablePath = chromiumOrSkip('login in a browser');
+  const itInBrowser = executablePath === undefined ? it.skip : it;
 
-  it.each(inBrowser)('ends on a page that says what to do next (%s); the token file has mode 0600', async () => {
+  itInBrowser('ends on a page that says what to do next; the token file has mode 0600', async () => {
     const child = startLogin(['--allow', 'playlists', 'library'], { LISTENLAKE_LOG_LEVEL: 'debug' });
     const end = finished(child);
     const address = await addressOf(child);

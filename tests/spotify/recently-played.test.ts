@@ -356,7 +356,6 @@ describe('answers that are not what they should be', () => {
     'F9, F12: %s once is tried again, and nothing of it is kept',
     async (kind) => {
       fixture.stub.world.plays = playsUntilNow(4);
-      fixture.web = { ...fixture.web, timeoutMs: 300 };
       onCall({ 1: { kind } });
       expect(await poll()).toMatchObject({ items: 4 });
       expect(await fixture.landing()).toHaveLength(1);
@@ -373,7 +372,6 @@ describe('answers that are not what they should be', () => {
     fixture.stub.world.plays = playsUntilNow(4);
     await poll();
     const before = await fixture.ledger();
-    fixture.web = { ...fixture.web, timeoutMs: 200 };
     fixture.stub.fault = ({ host }) => (host === 'api.spotify.com' ? { kind } : undefined);
     await expect(poll()).rejects.toMatchObject({ code, exit });
     expect(await fixture.landing()).toHaveLength(1);

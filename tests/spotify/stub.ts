@@ -59,6 +59,8 @@ export interface Stub {
   readonly clock: Clock;
   /** Every request, in order. */
   readonly requests: StubRequest[];
+  /** Called when an answer begins that will never end (`hang`, `drip`). */
+  onEndless: () => void;
   /** Asked before each answer. */
   fault: (request: StubRequest) => Fault | undefined;
   /** The account behind the login. */
@@ -135,6 +137,7 @@ export async function startStub(clock: Clock): Promise<Stub> {
     caFile,
     clock,
     requests: [],
+    onEndless: () => {},
     fault: () => undefined,
     world: emptyWorld(),
     app: { id: 'stubclient00000000000000000000id', secret: 'CANARYsecret00000000000000000000' },
@@ -194,7 +197,9 @@ export async function startStub(clock: Clock): Promise<Stub> {
       response.writeHead(200, { 'content-type': 'application/json' });
       const timer = setInterval(() => response.write(' '), 20);
       response.on('close', () => clearInterval(timer));
-    } else if (fault?.kind !== 'hang') answer(asked, fault, incoming, response);
+      stub.onEndless();
+    } else if (fault?.kind === 'hang') stub.onEndless();
+    else answer(asked, fault, incoming, response);
   }
 
   function answer(

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { basename, dirname, join } from 'node:path';
+import { diskError } from '../../disk.ts';
 import { isErrno, JobError } from '../../errors.ts';
 import { LOCK_STALE_MS, LOCK_WAIT_MAX_MS, parseToken, type Token, type TokenStore } from './token-store.ts';
 import type { Web } from './transport.ts';
@@ -180,9 +181,7 @@ function isAlive(pid: number): boolean {
 }
 
 function diskFailed(path: string, error: unknown): unknown {
-  if (!(typeof error === 'object' && error !== null && 'code' in error) || error instanceof JobError) return error;
-  return new JobError('disk_failed', 'io', `the login cannot be read or written: ${String(error.code)}`, {
-    place: { file: path },
-    hint: 'check the rights of the file and its folder, or set LISTENLAKE_SPOTIFY_TOKEN_FILE',
+  return diskError(error, path, {
+    failed: 'check the rights of the file and its folder, or set LISTENLAKE_SPOTIFY_TOKEN_FILE',
   });
 }

@@ -12,8 +12,8 @@ export interface Web {
   /** Wall clock, Unix ms. */
   readonly now: () => number;
   readonly signal: AbortSignal;
-  /** One attempt, answer included, may take this long. */
-  readonly timeoutMs: number;
+  /** Begins the time of one attempt, answer included: a signal that aborts when it is over. */
+  readonly timeLimit: () => AbortSignal;
 }
 
 export interface Answer {
@@ -49,7 +49,7 @@ export function openWeb({ now, signal }: Pick<Effects, 'now' | 'signal'>): Web {
     random: Math.random,
     now,
     signal,
-    timeoutMs: TIMEOUT_MS,
+    timeLimit: () => AbortSignal.timeout(TIMEOUT_MS),
   };
 }
 
@@ -59,7 +59,7 @@ export function openWeb({ now, signal }: Pick<Effects, 'now' | 'signal'>): Web {
  * @throws `source_unavailable` (69; retry helps) when no whole answer comes in time; `answer_too_large` (65); `stopped` (75)
  */
 export async function attempt(url: string, init: RequestInit, web: Web): Promise<Answer> {
-  const timeout = AbortSignal.timeout(web.timeoutMs);
+  const timeout = web.timeLimit();
   try {
     const response = await web.fetch(url, {
       ...init,
@@ -70,7 +70,7 @@ export async function attempt(url: string, init: RequestInit, web: Web): Promise
   } catch (error) {
     if (error instanceof JobError) throw error;
     if (web.signal.aborted) throw stopped();
-    const reason = timeout.aborted ? `no whole answer within ${web.timeoutMs / 1000} s` : reasonOf(error);
+    const reason = timeout.aborted ? `no whole answer within ${TIMEOUT_MS / 1000} s` : reasonOf(error);
     // The cause is left out: errors of the network layer carry the request, and with it the token.
     throw new JobError('source_unavailable', 'unavailable', `${new URL(url).host} cannot be reached: ${reason}`, {
       hint: 'check the network, then run it again; what was kept is whole',

@@ -1,0 +1,273 @@
+/**
+ * System calls that fail below Node and below the engine, one in each run: the command ends with 74 and says which path and what to do
+ * (or with 0 where nothing was lost by it), and one clean run brings the tables of a lake that was never disturbed.
+ */
+import { cp, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { generateIntoFolder } from '../jobs/extract-events.ts';
+import { listenlake } from './command-line.ts';
+import { type Loss, lossesOf } from './faults/power-cut.ts';
+import { type Errno, type FailingCalls, type Fault, openFailingCalls } from './faults/system-calls.ts';
+import { fingerprint, type TableFingerprint } from './lake-tables.ts';
+import { IS_SOAK } from './layers.ts';
+
+/** Two commands at once, as many as the smallest machine has processors. */
+const AT_ONCE = 2;
+const TIMEOUT_MS = 7_200_000;
+/** What can go wrong with each kind of call. */
+const ERRORS: Record<string, Errno[]> = {
+  ...{
+    open: ['EMFILE', 'EIO', 'EACCES'],
+    read: ['EIO'],
+    pread: ['EIO'],
+    write: ['ENOSPC', 'EIO'],
+    pwrite: ['ENOSPC', 'EIO'],
+  },
+  ...{ fsync: ['EIO', 'ENOSPC'], close: ['EIO', 'ENOSPC'], rename: ['EIO', 'ENOSPC'], link: ['ENOSPC', 'EIO'] },
+  ...{ unlink: ['EIO', 'EROFS'], rmdir: ['EIO'], mkdir: ['ENOSPC', 'EIO'], ftruncate: ['EIO', 'ENOSPC'] },
+  ...{
+    opendir: ['EMFILE', 'EIO'],
+    stat: ['EIO'],
+    chmod: ['EROFS', 'EIO'],
+    symlink: ['ENOSPC'],
+    copy: ['EIO', 'ENOSPC'],
+  },
+};
+
+let folder: string;
+let source: string;
+let calls: FailingCalls | undefined;
+
+/** A command, and the lake that it starts from: what the commands before it made. */
+interface Step {
+  args: string[];
+  base: string;
+  /** The tables after it, undisturbed. */
+  after: Record<string, TableFingerprint>;
+  counts: Map<string, number>;
+}
+const steps = new Map<string, Step>();
+
+async function tablesOf(lake: string): Promise<Record<string, TableFingerprint>> {
+  return fingerprint(lake, ['bronze', 'silver', 'gold_dev', 'gold_prod']);
+}
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'listenlake-faults-'));
+  calls = openFailingCalls(folder);
+  if (calls === undefined) return;
+  source = join(folder, 'source');
+  await generateIntoFolder(
+    { seed: 3, users: 2, days: 2, tracks: 30, end: '2026-11-01', exportPlays: 60, exportYears: 1, faults: false },
+    source,
+  );
+  const ask = 'select count(*) as plays from fct_plays';
+  const flow = [
+    ['extract', source],
+    ['load'],
+    ['transform'],
+    ['enrich'],
+    ['check'],
+    ['promote'],
+    ['report'],
+    ['sql', ask],
+    ['coverage'],
+    ['doctor', '--verify'],
+    ['gc'],
+    ['forget', '--user', 'me', '--yes'],
+  ];
+  let base = '';
+  for (const [index, args] of flow.entries()) {
+    const lake = join(folder, `base-${index + 1}`);
+    if (base !== '') await cp(base, lake, { recursive: true });
+    const counts = await calls.count(args, lake);
+    // Whoever asks first makes the catalog, where the lake was moved or has none yet.
+    await listenlake(['sql', ask, '--lake', lake]);
+    steps.set(args[0]!, { args, base, after: await tablesOf(lake), counts });
+    base = lake;
+  }
+  const lake = join(folder, 'run');
+  const counts = await calls.count(['run', source], lake);
+  steps.set('run', { args: ['run', source], base: '', after: await tablesOf(lake), counts });
+}, TIMEOUT_MS);
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+/** @returns what is wrong with how the command took it; undefined where nothing is */
+async function tryFault(command: string, fault: Fault, lake: string): Promise<string | undefined> {
+  const { args, base, after } = steps.get(command)!;
+  const name = `${command}: ${fault.call} ${fault.at} ${fault.errno}${fault.isLasting ? ' from then on' : ''}`;
+  try {
+    if (base !== '') await cp(base, lake, { recursive: true });
+    const first = await calls!.run(args, lake, fault);
+    const what = `${name} (${first.fired[0]?.replace(lake, '') ?? 'did not come to it'}): ${first.code ?? first.signal}`;
+    if (first.code !== 0) {
+      if (first.code !== 74) return `${what}: ${first.stderr.slice(0, 1500)}`;
+      // One line: the path in front, what to do at its end.
+      if (!/^listenlake: \/.*: .* \(.*\)\n$/.test(first.stderr)) return `${what}, badly said: ${first.stderr}`;
+    }
+    const second = await listenlake([...args, '--lake', lake]);
+    if (second.code !== 0) return `${what}, then ${second.code}: ${second.stderr.slice(0, 1500)}`;
+    if (command === 'extract') await listenlake(['load', '--lake', lake]);
+    const wanted = command === 'extract' ? steps.get('load')!.after : after;
+    const found = await tablesOf(lake).catch(async () => {
+      await listenlake(['sql', 'select 1', '--lake', lake]);
+      return tablesOf(lake);
+    });
+    const others = Object.keys(wanted).filter((table) => found[table]?.hash !== wanted[table]!.hash);
+    return others.length === 0 ? undefined : `${what}, then other rows in ${others.join(', ')}`;
+  } finally {
+    await rm(lake, { recursive: true, force: true });
+  }
+}
+
+async function tryAll(points: [command: string, fault: Fault][]): Promise<void> {
+  const wrong: string[] = [];
+  let next = 0;
+  const worker = async (): Promise<void> => {
+    while (next < points.length) {
+      const index = next;
+      next += 1;
+      const [command, fault] = points[index]!;
+      const found = await tryFault(command, fault, join(folder, `point-${index}`));
+      if (found !== undefined) wrong.push(found);
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, worker));
+  expect(wrong).toEqual([]);
+}
+
+/** Every kind of call that a command makes, at `shares` of all of them; the errors of a kind take turns. */
+function pointsAt(shares: number[]): [string, Fault][] {
+  const points: [string, Fault][] = [];
+  let turn = 0;
+  for (const [command, { counts }] of steps) {
+    for (const [call, count] of counts) {
+      if (count === 0) continue;
+      for (const share of shares) {
+        turn += 1;
+        const errors = ERRORS[call]!;
+        const at = Math.max(1, Math.ceil(share * count));
+        points.push([command, { call, at, errno: errors[turn % errors.length]!, isLasting: turn % 4 === 0 }]);
+      }
+    }
+  }
+  return points;
+}
+
+/** Some 40 of them: every kind of call and every command a few times, each kind with another command. */
+function spread(points: [string, Fault][]): [string, Fault][] {
+  const [commands, kinds] = [[...steps.keys()], [...new Set(points.map(([, { call }]) => call))]];
+  return points.filter(([command, { call }]) => (commands.indexOf(command) + kinds.indexOf(call)) % 4 === 0);
+}
+
+it(
+  'F41, F75: system calls of every kind fail in every command: 74 with path and remedy, or 0; then the undisturbed tables',
+  async () => {
+    if (calls === undefined) return;
+    const all = pointsAt(IS_SOAK ? [0.05, 0.5, 0.9] : [0.5]);
+    const points = IS_SOAK ? all : spread(all);
+    expect(points.length).toBeGreaterThanOrEqual(IS_SOAK ? 300 : 40);
+    const kindsOf = (of: [string, Fault][]): string[] => [
+      ...new Set(of.flatMap(([command, { call }]) => [command, call])),
+    ];
+    expect(kindsOf(points).sort()).toEqual(kindsOf(all).sort());
+    await tryAll(points);
+  },
+  TIMEOUT_MS,
+);
+
+it(
+  'F65: a report that is killed, or finds the disk full, leaves a whole page with whole charts',
+  async () => {
+    if (calls === undefined) return;
+    const { args, counts } = steps.get('report')!;
+    const { base } = steps.get('sql')!; // the lake with the report
+    const shares = IS_SOAK ? [0.1, 0.3, 0.5, 0.7, 0.9] : [0.3, 0.8];
+    const points = ['write', 'rename'].flatMap((call) =>
+      shares.flatMap((share) =>
+        (['SIGKILL', 'ENOSPC'] as const).map((errno) => ({
+          call,
+          at: Math.ceil(share * counts.get(call)!),
+          errno,
+          isLasting: true,
+        })),
+      ),
+    );
+    for (const fault of points) {
+      const lake = join(folder, 'page');
+      await cp(base, lake, { recursive: true });
+      const run = await calls.run(args, lake, fault);
+      const how = fault.errno === 'SIGKILL' ? 'SIGKILL' : 74;
+      expect([fault, run.fired.length > 0, run.signal ?? run.code]).toEqual([fault, true, how]);
+      expect(await readFile(join(lake, 'report/report.html'), 'utf8')).toMatch(/^<!doctype html>[\s\S]*<\/html>\s*$/i);
+      const charts = (await readdir(join(lake, 'report/charts'))).filter((name) => name.endsWith('.png'));
+      expect(charts.length).toBeGreaterThan(2);
+      for (const name of charts) {
+        const bytes = await readFile(join(lake, 'report/charts', name));
+        expect([name, bytes.subarray(1, 4).toString(), bytes.subarray(-8, -4).toString()]).toEqual([
+          name,
+          'PNG',
+          'IEND',
+        ]);
+      }
+      expect((await listenlake([...args, '--lake', lake])).code).toBe(0);
+      await rm(lake, { recursive: true, force: true });
+    }
+  },
+  TIMEOUT_MS,
+);
+
+describe('F40: a power cut', () => {
+  /** What each command that writes would lose. */
+  const losses = new Map<string, Loss[]>();
+  beforeAll(async () => {
+    for (const [command, { args, base }] of calls === undefined ? [] : steps) {
+      const lake = join(folder, `cut-${command}`);
+      if (base !== '') await cp(base, lake, { recursive: true });
+      losses.set(command, lossesOf(await calls!.trace(args, lake), lake));
+      await rm(lake, { recursive: true, force: true });
+    }
+  }, TIMEOUT_MS);
+
+  it('leaves every object whole that a commit names, and every file that is not yet in bronze', () => {
+    const lost = [...losses].flatMap(([command, all]) =>
+      all
+        .filter(({ objects }) => objects.length > 0)
+        .map(({ at, objects }) => `${command}, ${at}: ${objects.join(', ')}`),
+    );
+    expect(lost).toEqual([]);
+  });
+
+  it('leaves the new folders that they lie in', () => {
+    const lost = [...losses].flatMap(([command, all]) =>
+      all
+        .filter(({ folders }) => folders.length > 0)
+        .map(({ at, folders }) => `${command}, ${at}: ${folders.join(', ')}`),
+    );
+    expect(lost).toEqual([]);
+  });
+
+  it('is seen by this test: a lake that flushes nothing loses all of it', () => {
+    const lake = '/lake';
+    const staged = `${lake}/.staging/1`;
+    const object = `${lake}/bronze/t/a`;
+    const flushed = [
+      'MKDIR\t/lake/bronze\t',
+      'MKDIR\t/lake/bronze/t\t',
+      `create\t${staged}\t`,
+      `WRITE\t${staged}\t`,
+      `FSYNC\t${staged}\t`,
+    ].concat(`LINK\t${staged}\t${object}`, 'FSYNC\t/lake/bronze/t\t', 'FSYNC\t/lake/bronze\t', 'FSYNC\t/lake\t');
+    expect(lossesOf(flushed.join('\n'), lake)).toEqual([]);
+    for (const [without, objects, folders] of [
+      [`FSYNC\t${staged}\t`, ['bronze/t/a'], []],
+      ['FSYNC\t/lake/bronze/t\t', ['bronze/t/a'], []],
+      ['FSYNC\t/lake/bronze\t', [], ['bronze/t']],
+      ['FSYNC\t/lake\t', [], ['bronze']],
+    ] as const) {
+      const trace = flushed.filter((line) => line !== without).join('\n');
+      expect(lossesOf(trace, lake)).toEqual([{ at: 'at the end', objects, folders }]);
+    }
+  });
+});
