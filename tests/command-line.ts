@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 export const ROOT = fileURLToPath(new URL('..', import.meta.url));
+export const FIELD_INPUTS = process.env.LISTENLAKE_FIELD_INPUTS ?? join(ROOT, '../shared/field-inputs');
 export const REAL_DATA = process.env.LISTENLAKE_REAL_DATA ?? join(ROOT, '../shared/data');
 
 export interface Finished {

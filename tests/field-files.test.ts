@@ -1,20 +1,9 @@
-/** Small files with what people's real files have, read where they lie: `../shared/field-inputs` or LISTENLAKE_FIELD_INPUTS. */
-import { existsSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import type { LoadResult } from '../jobs/load.ts';
 import { type TransformResult, transform } from '../jobs/transform.ts';
-import { layerSkipped } from './layers.ts';
+import { fieldInputsOrSkip } from './layers.ts';
 import { type LoadFixture, openLoadFixture, outcome } from './load-fixture.ts';
 
-const INPUTS =
-  process.env.LISTENLAKE_FIELD_INPUTS ?? fileURLToPath(new URL('../../shared/field-inputs', import.meta.url));
-const isThere = existsSync(INPUTS);
-if (!isThere)
-  layerSkipped(
-    'field inputs',
-    'no ../shared/field-inputs',
-    'set LISTENLAKE_FIELD_INPUTS to the folder that holds them',
-  );
+const inputs = fieldInputsOrSkip();
 
 let lake: LoadFixture;
 beforeEach(async () => {
@@ -23,7 +12,7 @@ beforeEach(async () => {
 afterEach(() => lake.close());
 
 async function build(folder: string): Promise<{ loaded: LoadResult; transformed: TransformResult }> {
-  const loaded = await lake.load([`${INPUTS}/${folder}`]);
+  const loaded = await lake.load([`${inputs}/${folder}`]);
   return { loaded, transformed: await transform({ runId: 'test', loadedOn: '2026-11-21' }, lake.effects) };
 }
 
@@ -33,7 +22,7 @@ function refusals(loaded: LoadResult): Record<string, string | undefined> {
   return Object.fromEntries(refused.map(({ fileName, reason }) => [fileName.split('/').slice(1).join('/'), reason]));
 }
 
-(isThere ? describe : describe.skip)('field inputs: files and what they mean', () => {
+(inputs !== undefined ? describe : describe.skip)('field inputs: files and what they mean', () => {
   it('08-charts-daily-2021', async () => {
     const { loaded, transformed } = await build('08-charts-daily-2021');
     expect(Object.keys(refusals(loaded))).toEqual(['regional-global-daily-latest.csv']);

@@ -1,5 +1,5 @@
 import { appendFileSync, existsSync } from 'node:fs';
-import { REAL_DATA } from './command-line.ts';
+import { FIELD_INPUTS, REAL_DATA } from './command-line.ts';
 
 /** `make soak`: many more kills, faults and polls of each kind. */
 export const IS_SOAK = process.env.LISTENLAKE_TEST_SOAK === '1';
@@ -32,6 +32,17 @@ export function realDataOrSkip(): string | undefined {
     'real data',
     'not published with the project',
     'set LISTENLAKE_REAL_DATA to the folder (docs/real-data.md)',
+  );
+  return undefined;
+}
+
+/** The small files of a property each, with the right values; undefined (and told) where they are absent. */
+export function fieldInputsOrSkip(): string | undefined {
+  if (existsSync(FIELD_INPUTS)) return FIELD_INPUTS;
+  layerSkipped(
+    'field inputs',
+    'not published with the project',
+    'set LISTENLAKE_FIELD_INPUTS to the folder that holds them',
   );
   return undefined;
 }

@@ -1,13 +1,12 @@
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { generateSeams } from '../jobs/sources/synthetic/seams.ts';
 import { transform } from '../jobs/transform.ts';
-import { layerSkipped } from './layers.ts';
+import { fieldInputsOrSkip } from './layers.ts';
 import { type LoadFixture, openLoadFixture } from './load-fixture.ts';
 import { memorySink } from './sources/synthetic-sink.ts';
 import { account, extended, makeTestLake, pages, playedItem, type TestFile, type TestLake } from './transform.lake.ts';
 
-const FIELD_INPUTS = process.env.LISTENLAKE_FIELD_INPUTS ?? join(import.meta.dirname, '../../shared/field-inputs');
+const inputs = fieldInputsOrSkip();
 
 describe('rows that are one play', () => {
   let lake: TestLake;
@@ -245,11 +244,11 @@ const EXPECTED: Record<string, [source: string, track: string | null, plays: num
   ],
 };
 
-if (existsSync(FIELD_INPUTS)) {
+if (inputs !== undefined) {
   describe('field inputs', () => {
     test.each(Object.keys(EXPECTED))('%s', async (folder) => {
       const lake = await openLoadFixture();
-      await lake.load([join(FIELD_INPUTS, folder)]);
+      await lake.load([join(inputs, folder)]);
       await transform({ runId: 'field', loadedOn: '2026-11-21' }, lake.effects);
       const rows = await lake.query(
         'select source, track_name, count(*), sum(copies) from silver.plays group by 1, 2 order by 1, 2',
@@ -260,10 +259,4 @@ if (existsSync(FIELD_INPUTS)) {
       await lake.close();
     });
   });
-} else {
-  layerSkipped(
-    'field inputs',
-    'no ../shared/field-inputs',
-    'set LISTENLAKE_FIELD_INPUTS to the folder that holds them',
-  );
 }

@@ -1,15 +1,15 @@
 /** Files with a value beyond its type, each beside a good one, through the program as people start it. */
-import { existsSync } from 'node:fs';
 import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { transform } from '../jobs/transform.ts';
-import { listenlake, ROOT } from './command-line.ts';
+import { listenlake } from './command-line.ts';
+import { fieldInputsOrSkip } from './layers.ts';
 import { openLoadFixture, play } from './load-fixture.ts';
 import { playedItem } from './transform.lake.ts';
 
 /** Inputs of the same shape that are not part of the project; the ones that are made here say the same. */
-const FIELD_INPUTS = join(ROOT, '../shared/field-inputs/poison');
+const inputs = fieldInputsOrSkip();
 const GOOD = JSON.stringify([play({ ts: '2025-06-01T10:00:00Z' }), play({ ts: '2025-06-01T11:00:00Z' })]);
 const TRACK = '"id":"0000000000000000000007","name":"T","type":"track","uri":"spotify:track:0000000000000000000007"';
 
@@ -117,13 +117,13 @@ describe('the program, given such files', () => {
     await runs(join(folder, 'lake'), given, POISON.length);
   }, 600_000);
 
-  if (existsSync(FIELD_INPUTS))
+  if (inputs !== undefined)
     it.each(['dur_1e308.ndjson', 'dur_2p63m1.ndjson', 'followers.json'])(
       'F69: field input %s gives its EXPECT.md',
       async (name) => {
         const given = join(folder, `given-${name}`);
         await mkdir(given);
-        await cp(join(FIELD_INPUTS, name), join(given, name));
+        await cp(join(inputs, 'poison', name), join(given, name));
         await writeFile(join(given, 'good.json'), GOOD);
         await runs(join(folder, `lake-${name}`), given, 1);
       },
