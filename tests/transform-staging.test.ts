@@ -403,7 +403,7 @@ describe('plan', () => {
       const before = await latestManifest(lake.effects.store);
       expect(await planTransform({ tasksMax: 16 }, lake.effects)).toEqual({ status: 'planned', partitions: [] });
       const plan = await planTransform({ tasksMax: 3, taskRowsMin: 5 }, lake.effects);
-      expect(plan.partitions).toHaveLength(3);
+      expect(plan.partitions).toHaveLength(2);
       expect([await staged(lake), await latestManifest(lake.effects.store)]).toEqual([[], before]);
       for (const { from, to } of plan.partitions) await stage(lake, { fromMs: Date.parse(from), toMs: Date.parse(to) });
       expect((await lake.transform()).taken).toBe(parts);
