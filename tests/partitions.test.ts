@@ -154,7 +154,7 @@ if (local === undefined) {
     await lake.engine.publish(state);
     const next = days(0, 3, 'b');
     const later = await commit({ listening_events: next });
-    // What the first list says is not so any more: all are there, of another version; then: none is.
+    // The first list says that none is there, and all are, of another version.
     endpoint.rules.push({
       operation: 'GetPartitions',
       fault: { kind: 'answer', status: 200, body: '{"Partitions":[]}' },
@@ -183,10 +183,10 @@ if (local === undefined) {
     const last = days(0, 2, 'c');
     endpoint.calls.length = 0;
     const body = JSON.stringify({ Partitions: stale.Partitions!.map(({ CreationTime, ...more }) => more) });
-    const state3 = await commit({ listening_events: last });
-    // Tables are looked at in the order of their names; listening_events is the third that has partitions.
+    const removed = await commit({ listening_events: last });
+    // And the other way round: the list says that they are there, and none is any more.
     endpoint.rules.push({ operation: 'GetPartitions', fault: { kind: 'answer', status: 200, body }, times: 8 });
-    await lake.engine.publish(state3);
+    await lake.engine.publish(removed);
     same(await registered('listening_events'), committed(last));
   });
 

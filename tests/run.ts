@@ -77,7 +77,7 @@ const LAYERS: Layer[] = [
   {
     name: 'aws',
     about: 'the ports on S3, Athena, Glue: moto and a real Trino',
-    tests: ['tests/(s3[^/]*|athena|aws-faults)\\.test'],
+    tests: ['tests/(s3[^/]*|athena|aws-faults|partitions)\\.test'],
   },
   { name: 'image', about: 'the image of the jobs, run as jobs run in it', tests: ['tests/(image|compose)\\.test'] },
   {
