@@ -181,6 +181,22 @@ const RECORDS: Record<string, Record<string, string>> = {
   },
   top50_2019: { TrackName: 'T', ArtistName: 'A', Genre: 'pop', Popularity: '5', Length: '200' },
   top10s: { title: 'T', artist: 'A', 'top genre': 'pop', year: '2015', pop: '5', dur: '200' },
+  charts_artists: { rank: '1', uri: 'spotify:artist:1', artist_name: 'A', previous_rank: '2' },
+  charts_by_region: {
+    ...{ title: 'T', rank: '1', date: '2024-05-01', artist: 'A', url: 'https://x/track/1' },
+    ...{ region: 'Argentina', chart: 'top200', streams: '100.0' },
+  },
+  charts_top50_countries: {
+    ...{ spotify_id: '1', name: 'T', artists: 'A', daily_rank: '1', country: 'NL', snapshot_date: '2024-05-01' },
+    ...{ popularity: '5', duration_ms: '1000', album_release_date: '2020-01-01' },
+  },
+  most_streamed_2024: {
+    ...{ Track: 'T', Artist: 'A', 'Release Date': '4/26/2024', 'All Time Rank': '1', 'Spotify Streams': '1,000' },
+  },
+  top50_by_country: {
+    ...{ title: 'T', artist: 'A', 'top genre': 'pop', year: '2015', added: '2020-01-01', pop: '5', dur: '200' },
+    country: 'world',
+  },
 };
 
 function charts(): TestFile[] {
@@ -237,19 +253,29 @@ function tracks(): TestFile[] {
     playlist_genre: 'pop',
   };
   // A track for each record: of records of one track all features are taken from one of them.
-  return Object.entries({ kaggle: { ...kaggle, ...numbers }, tidytuesday: { ...tidy, ...numbers } }).map(
-    ([shape, record]) => ({
-      table: 'tracks_csv',
-      kind: shape,
-      rows: [
-        ...rowsOf(record).map((each, n) => ({
-          shape,
-          record: JSON.stringify({ ...each, ...(each.track_id === record.track_id && { track_id: `${shape}${n}` }) }),
-        })),
-        { shape, record: '{"track_id":"\\ud800"}' },
-      ],
-    }),
-  );
+  const listed = { id: 'p1', name: 'T', artists: "['A', 'B']", id_artists: "['a', 'b']", release_date: '2020' };
+  const words = { track_id: 'w1', track_name: 'T', artist_name: 'A', genre: 'pop', popularity: '5', explicit: '1' };
+  const records: Record<string, Record<string, string>> = {
+    kaggle: { ...kaggle, ...numbers },
+    tidytuesday: { ...tidy, ...numbers },
+    kaggle_tracks: { ...listed, ...numbers },
+    kaggle_features: { ...words, ...numbers, key: 'C#', mode: 'Major', time_signature: '4/4' },
+  };
+  const idOf = (record: Record<string, string>): string => (record.track_id === undefined ? 'id' : 'track_id');
+  return Object.entries(records).map(([shape, record]) => ({
+    table: 'tracks_csv',
+    kind: shape,
+    rows: [
+      ...rowsOf(record).map((each, n) => ({
+        shape,
+        record: JSON.stringify({
+          ...each,
+          ...(each[idOf(record)] === record[idOf(record)] && { [idOf(record)]: `${shape}${n}` }),
+        }),
+      })),
+      { shape, record: '{"track_id":"\\ud800"}' },
+    ],
+  }));
 }
 
 /** Files of every table; each row is accounted for, whatever it says. */
