@@ -110,7 +110,7 @@ async function* walkFolder(
 
 /** What the file system's refusal of an input means: gone since it was listed (`file_changed`, 75), or not ours to read (`input_denied`, 65). */
 export function inputDenied(name: string, cause: unknown): JobError {
-  if (!(cause instanceof Error && 'code' in cause)) throw cause;
+  if (!(typeof cause === 'object' && cause !== null && 'code' in cause)) throw cause;
   const place = { file: name };
   if (isErrno(cause, 'ENOENT')) {
     return new JobError('file_changed', 'tempfail', 'it vanished while it was read', {
