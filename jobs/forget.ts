@@ -18,7 +18,7 @@ import {
 } from './removal.ts';
 import { openFingerprints } from './sources/fingerprints.ts';
 import { type LandingFile, landingFiles } from './sources/landing-owners.ts';
-import { createPseudonyms, isPersonalValue } from './sources/personal-fields.ts';
+import { createPseudonyms, isPersonalId } from './sources/personal-fields.ts';
 
 export interface ForgetInput {
   runId: string;
@@ -75,7 +75,7 @@ export async function forget(input: ForgetInput, effects: Effects): Promise<Forg
   const work = { job: 'forget', runId: input.runId };
   const state = (await latestManifest(effects.store))?.state ?? EMPTY_STATE;
   // An address stands in events as its pseudonym (and as given where an older version loaded it).
-  const pseudonym = isPersonalValue(userId) ? createPseudonyms(effects.config.pseudonymKey)(userId) : undefined;
+  const pseudonym = isPersonalId(userId) ? createPseudonyms(effects.config.pseudonymKey)(userId) : undefined;
   const names = pseudonym === undefined ? [userId] : [userId, pseudonym];
   const rule = ruleOf(userId, names, only, await readBronzeIndex(effects.store, state));
   const plan = await planRemoval(rule, effects);

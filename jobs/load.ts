@@ -19,6 +19,7 @@ import { examine, readHead } from './sources/examine.ts';
 import { type FileStamp, openFingerprints, stampOf } from './sources/fingerprints.ts';
 import { type InputFile, inputDenied, walkInputs } from './sources/input-files.ts';
 import { type Loading, openLoading } from './sources/loading.ts';
+import { fileNameWithoutPersonal } from './sources/personal-fields.ts';
 
 export interface LoadInput {
   runId: string;
@@ -148,7 +149,7 @@ async function listInputs(paths: readonly string[], { store }: Effects): Promise
     const sha256 = key.slice(PREFIX.landing.length).split('/', 1)[0];
     inputs.push({
       path: '',
-      name: landingName(key),
+      name: fileNameWithoutPersonal(landingName(key)),
       landingKey: key,
       sha256: /^[0-9a-f]{64}$/.test(sha256 ?? '') ? sha256 : undefined,
     });

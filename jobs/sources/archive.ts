@@ -6,6 +6,7 @@ import { crc32, createGunzip } from 'node:zlib';
 import yauzl, { type Entry, type ZipFile } from 'yauzl';
 import { JobError } from '../errors.ts';
 import { isLitter } from './input-files.ts';
+import { fileNameWithoutPersonal } from './personal-fields.ts';
 
 /** Limits of what is unpacked: a real export is one archive of about 60 entries and 0.1 to 1 GiB, packed about 15:1. */
 const ENTRIES_MAX = 10_000;
@@ -21,7 +22,7 @@ const UNPRINTABLE = /[\p{Cc}\p{Zl}\p{Zp}\u202a-\u202e\u2066-\u2069]/u;
 
 /** One file inside an archive: either it can be unpacked, or `refusal` says why not. */
 export interface ArchiveEntry {
-  /** As in the archive, made printable. */
+  /** As in the archive, made printable, without addresses and ids of people. */
   name: string;
   refusal: JobError | undefined;
   bytes: number;
@@ -66,7 +67,7 @@ export async function openArchive(path: string): Promise<Archive> {
     });
     return {
       entries: files.map((entry) => ({
-        name: printable(nameOf(entry)),
+        name: printable(nameOf(entry).split('/').map(fileNameWithoutPersonal).join('/')),
         refusal: refusalOf(entry, names.get(nameOf(entry)) ?? 1),
         bytes: entry.uncompressedSize,
         unpack: (target) => unpackEntry(zip, entry, target),

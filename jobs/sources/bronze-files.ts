@@ -6,6 +6,7 @@ import { JobError } from '../errors.ts';
 import { readCsv } from './csv.ts';
 import type { Recognised } from './examine.ts';
 import { periodsOfRows, writeRows } from './json-rows.ts';
+import { isPersonalKey, withoutPersonal } from './personal-fields.ts';
 import type { ApiReader } from './spotify-api.ts';
 import { hasUtf8Mark } from './text-encoding.ts';
 
@@ -116,12 +117,15 @@ async function writeCsv(
 ): Promise<BronzeDraft> {
   const periods = new Set<string>(place?.periodStart ? [place.periodStart.slice(0, 7)] : []);
   let rows = 0;
+  const isKept = (column: string): boolean => shape.columns.includes(column.trim()) || !isPersonalKey(column);
+  const kept = header.filter(isKept);
   await writeLines(scratch, async function* () {
     for await (const record of readCsv(source.file, encoding, header, headerLine)) {
       rows += 1;
       const period = shape.periodOf?.(record);
       if (period !== undefined) periods.add(period);
-      yield JSON.stringify({ row_number: rows, record: JSON.stringify(record) });
+      const clean = Object.fromEntries(kept.map((column) => [column, withoutPersonal(record[column] ?? '')]));
+      yield JSON.stringify({ row_number: rows, record: JSON.stringify(clean) });
     }
   });
   const text = (value: string | null | undefined): string => (value ? quoteText(value) : 'cast(null as varchar)');

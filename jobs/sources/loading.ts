@@ -9,7 +9,7 @@ import type { BronzeFile } from '../lake/manifest.ts';
 import type { LoadedFile } from '../load.ts';
 import { type BronzeDraft, hashFile, writeBronze } from './bronze-files.ts';
 import type { Recognised } from './examine.ts';
-import { createPseudonymSql, createPseudonyms } from './personal-fields.ts';
+import { createPseudonymSql, createPseudonyms, withoutPersonal } from './personal-fields.ts';
 import { createApiReader } from './spotify-api.ts';
 
 /** A file that was examined and is to be written. */
@@ -97,11 +97,13 @@ export async function openLoading(options: {
   async function refuse(name: string, sha256: string, error: JobError): Promise<LoadedFile> {
     const { byte } = error.place;
     // The name and the place stand in columns of their own.
-    const reason = describeError(
-      new JobError(error.code, error.exit, error.message, {
-        hint: error.hint ?? '',
-        place: { row: error.place.row, byte },
-      }),
+    const reason = withoutPersonal(
+      describeError(
+        new JobError(error.code, error.exit, error.message, {
+          hint: error.hint ?? '',
+          place: { row: error.place.row, byte },
+        }),
+      ),
     );
     const row = {
       source: 'unknown',
@@ -223,7 +225,9 @@ export async function openLoading(options: {
         status: error.exit === 'tempfail' ? 'changed' : 'refused',
         code: error.code,
       },
-      reason: describeError(new JobError(error.code, error.exit, error.message, { hint: error.hint ?? '' })),
+      reason: withoutPersonal(
+        describeError(new JobError(error.code, error.exit, error.message, { hint: error.hint ?? '' })),
+      ),
     }),
     refused: refuse,
     async start(file, recognised) {
