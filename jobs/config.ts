@@ -5,9 +5,6 @@ import { loadEnvFile } from 'node:process';
 import { z } from 'zod';
 import { JobError } from './errors.ts';
 
-/** A pseudonym key nobody has chosen: stable, so that two lakes agree, but known to all. Set your own before you share tables. */
-const DEFAULT_PSEUDONYM_KEY = 'listenlake-default-pseudonym-key';
-
 /** What `load` may call a person. */
 export const USER_LABEL = /^[A-Za-z0-9_-]{1,40}$/;
 
@@ -50,8 +47,15 @@ export const VARIABLES = {
     help: 'true keeps files in landing after they are loaded.',
   },
   LISTENLAKE_PSEUDONYM_KEY: {
-    rule: z.string().min(16, 'at least 16 characters').default(DEFAULT_PSEUDONYM_KEY),
-    help: 'Secret key of the hash that replaces ids of people (playlist owners). Set your own before you share tables.',
+    rule: z
+      .string()
+      .refine((text) => text === '' || text.length >= 16, 'at least 16 characters')
+      .default(''),
+    help: 'Secret key of the hash that replaces ids of people (playlist owners). Empty: a lake in a folder makes its own; one on S3 has none.',
+  },
+  LISTENLAKE_PSEUDONYM_SECRET: {
+    rule: z.string().regex(SECRET, 'the name or ARN of a secret in AWS Secrets Manager').default(''),
+    help: 'Name or ARN of the secret in AWS Secrets Manager that holds this key instead; never its value. For a lake on S3.',
   },
   LISTENLAKE_SPOTIFY_CLIENT_ID: {
     rule: z
@@ -155,7 +159,10 @@ export interface Config {
   readonly memoryMb: number;
   readonly threads: number;
   readonly keepLanding: boolean;
-  readonly pseudonymKey: string;
+  /** Undefined: see `findPseudonymKey`. */
+  readonly pseudonymKey: string | undefined;
+  /** Secret that holds the key; undefined: none was named. */
+  readonly pseudonymSecret: string | undefined;
   readonly logLevel: string;
   /** Exit code of a job whose result says `status: nothing_new`. */
   readonly nothingNewExit: number;
@@ -201,14 +208,14 @@ export function readConfig(
     });
   }
   const v = values as { [K in keyof typeof VARIABLES]: z.output<(typeof VARIABLES)[K]['rule']> };
-  const key = v.LISTENLAKE_PSEUDONYM_KEY;
   return Object.freeze({
     lakeUri: v.LISTENLAKE_LAKE,
     userId: v.LISTENLAKE_USER,
     memoryMb: v.LISTENLAKE_MEMORY_MB,
     threads: v.LISTENLAKE_THREADS,
     keepLanding: v.LISTENLAKE_KEEP_LANDING,
-    pseudonymKey: key,
+    pseudonymKey: v.LISTENLAKE_PSEUDONYM_KEY || undefined,
+    pseudonymSecret: v.LISTENLAKE_PSEUDONYM_SECRET || undefined,
     logLevel: v.LISTENLAKE_LOG_LEVEL,
     nothingNewExit: v.LISTENLAKE_NOTHING_NEW_EXIT,
     cacheDir: join(given.XDG_CACHE_HOME || join(homedir(), '.cache'), 'listenlake'),
@@ -229,9 +236,7 @@ export function readConfig(
       workGroup: v.LISTENLAKE_ATHENA_WORKGROUP || undefined,
       isPathStyle: v.LISTENLAKE_S3_PATH_STYLE,
     }),
-    secrets: [key === DEFAULT_PSEUDONYM_KEY ? '' : key, v.LISTENLAKE_SPOTIFY_CLIENT_SECRET].filter(
-      (secret) => secret !== '',
-    ),
+    secrets: [v.LISTENLAKE_PSEUDONYM_KEY, v.LISTENLAKE_SPOTIFY_CLIENT_SECRET].filter((secret) => secret !== ''),
   });
 }
 

@@ -6,7 +6,6 @@ import { landingName, PREFIX } from './lake/keys.ts';
 import {
   type Accounts,
   appendBronze,
-  type BronzeFile,
   commitManifest,
   EMPTY_STATE,
   latestManifest,
@@ -88,7 +87,8 @@ export async function load(input: LoadInput, effects: Effects): Promise<LoadResu
   const fingerprints = await openFingerprints(config.cacheDir, now);
   const landed = inputs.find(({ landingKey }) => landingKey !== undefined)?.landingKey;
   const inbox = landed === undefined ? [] : [dirname(dirname(await store.localFile(landed)))];
-  const loading = await openLoading({ index, userId: input.userId, effects, given: [...input.paths, ...inbox] });
+  const state = base?.state ?? EMPTY_STATE;
+  const loading = await openLoading({ state, index, userId: input.userId, effects, given: [...input.paths, ...inbox] });
   const files: LoadedFile[] = [];
   const finished: { input: Input; files: LoadedFile[] }[] = [];
   progress.start('load', inputs.length);
@@ -105,7 +105,7 @@ export async function load(input: LoadInput, effects: Effects): Promise<LoadResu
   }
   for (const done of finished) files.push(...done.files);
 
-  const manifest = await commit(input, effects, startedAt, loading.drafts(), files);
+  const manifest = await commit(input, effects, startedAt, loading, files);
   if (!input.keepLanding) {
     for (const { input: each, files: own } of finished) {
       if (each.landingKey !== undefined && own.every(({ status }) => status !== 'refused' && status !== 'changed'))
@@ -303,16 +303,17 @@ async function commit(
   input: LoadInput,
   { store, engine, now }: Effects,
   startedAt: number,
-  drafts: readonly Omit<BronzeFile, 'sequence'>[],
+  loading: Loading,
   files: readonly LoadedFile[],
 ): Promise<Manifest | undefined> {
+  const pseudonymKey = loading.pseudonymMark();
   for (let attempt = 1; attempt <= COMMIT_ATTEMPTS_MAX; attempt += 1) {
     const base = await latestManifest(store);
     const state = base?.state ?? EMPTY_STATE;
     const there = new Set(
       (await readBronzeIndex(store, state)).map(({ table, sourceKey }) => `${table === 'refused'}/${sourceKey}`),
     );
-    const fresh = drafts.filter(({ table, sourceKey }) => !there.has(`${table === 'refused'}/${sourceKey}`));
+    const fresh = loading.drafts().filter(({ table, sourceKey }) => !there.has(`${table === 'refused'}/${sourceKey}`));
     if (fresh.length === 0) return base;
     const sequence = (base?.sequence ?? 0) + 1;
     const added = fresh.map((file) => ({ ...file, sequence }));
@@ -332,7 +333,11 @@ async function commit(
         ignored: files.filter(({ status }) => status === 'ignored').length,
         changed: files.filter(({ status }) => status === 'changed').length,
       },
-      state: { ...state, bronze: await appendBronze(store, state, added) },
+      state: {
+        ...state,
+        ...(pseudonymKey !== undefined && { pseudonymKey }),
+        bronze: await appendBronze(store, state, added),
+      },
     };
     if (!(await commitManifest(store, manifest))) continue;
     await engine.publish(manifest.state);

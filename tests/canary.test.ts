@@ -84,7 +84,7 @@ const FEATURES = [
 const id = (number: number): string => `${String(number).padStart(2, '0')}abcdefghijklmnopqrst`;
 const moment = (number: number): string => `2026-10-${String(number + 1).padStart(2, '0')}T10:00:00Z`;
 
-function filesWithCanaries(): Record<string, string | Uint8Array> {
+function filesWithCanaries(): Record<string, string | Buffer> {
   const extended = rowsWith(
     (number) => play({ ts: moment(number), spotify_track_uri: `spotify:track:${id(number)}` }),
     ['platform', 'master_metadata_track_name', 'master_metadata_album_artist_name', 'episode_name', 'reason_end'],

@@ -99,7 +99,9 @@ describe('S10: forget', () => {
     const source = give(join(given.root, '../addresses'), { 'events-2026-10-04.json': `${events.join('\n')}\n` });
     await load({ runId: 'addresses', paths: [source], userId: 'bob', keepLanding: false }, given.effects);
     await transform({ runId: 'addresses', loadedOn: '2026-11-21' }, given.effects);
-    const pseudonym = createPseudonyms(given.effects.config.pseudonymKey)('anna@example.com');
+    const pseudonym = createPseudonyms(readFileSync(join(given.root, '.pseudonym-key'), 'utf8').trim())(
+      'anna@example.com',
+    );
     const dry = await forgetIn(given, { userId: pseudonym, dryRun: true });
     expect(dry).toMatchObject({ status: 'dry_run', preview: { rows: 1 } });
     const result = await forgetIn(given, { userId: 'anna@example.com' });

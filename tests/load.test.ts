@@ -227,7 +227,7 @@ describe('values go through as they are', () => {
         'polls.ndjson': `${JSON.stringify({ polled_at: '2026-01-01T00:00:00Z', body: { href: 'x', items: [{ played_at: '2026-01-01T00:00:00Z', track: null, context: { type: 'playlist', uri: 'spotify:user:canaryperson:playlist:1' } }], cursors: null } })}\n`,
       }),
     ]);
-    const pseudonym = createPseudonyms(lake.effects.config.pseudonymKey);
+    const pseudonym = createPseudonyms((await readFile(join(lake.root, '.pseudonym-key'), 'utf8')).trim());
     expect(await lake.query('select user_id from bronze.listening_events order by event_id')).toEqual([
       [pseudonym('canary@example.com')],
       [pseudonym('192.0.2.222')],

@@ -22,6 +22,13 @@ export interface BronzeDraft {
   periods: string[];
 }
 
+/** Reads ids of people as their pseudonyms. */
+export interface PeopleReaders {
+  api: ApiReader;
+  /** See `createPseudonymSql`. */
+  pseudonymSql: (column: string) => string;
+}
+
 /** Text that gathers before one write. */
 const WRITE_CHARS = 256 * 1024;
 
@@ -30,21 +37,21 @@ const WRITE_CHARS = 256 * 1024;
  *
  * @param file local path that the engine may read, without characters of a glob
  * @param scratch path for a temporary file; the caller removes it
+ * @param people needed for kinds that name people: API answers, rows with `people`
  * @throws `kind_unsupported`, `csv_malformed`, `parsers_disagree`, ... (65): the file is refused
  */
 export async function writeBronze(
   engine: Embedded,
-  api: ApiReader,
   recognised: Recognised,
   source: { file: string; name: string; sha256: string },
   output: string,
   scratch: string,
-  pseudonymSql: (column: string) => string,
+  people?: PeopleReaders,
 ): Promise<BronzeDraft> {
-  if (recognised.form === 'api') return writeApiPages(api, recognised.scan.form === 'lines', source, output);
+  if (recognised.form === 'api') return writeApiPages(people!.api, recognised.scan.form === 'lines', source, output);
   if (recognised.form === 'csv') return writeCsv(engine, recognised, source, output, scratch);
   const { source: kind, scan } = recognised;
-  const rows = await writeRows(engine, kind, scan, source.file, source.sha256, output, pseudonymSql).catch(
+  const rows = await writeRows(engine, kind, scan, source.file, source.sha256, output, people?.pseudonymSql).catch(
     (error: unknown) => {
       if (!(error instanceof Error && /^Invalid Input Error/.test(error.message))) throw error;
       throw new JobError('parsers_disagree', 'data', 'the file passed the check, but the engine cannot read it', {

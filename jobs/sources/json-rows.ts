@@ -83,7 +83,7 @@ export function rowSourceOf(scan: JsonScan, name: string, sources: readonly RowS
  * (personal-fields.ts); an object where a scalar should be is `[nested]`. Of a key that the contract does not know, `extra` keeps a short
  * scalar, unless the rule for names or the one for values finds it; known personal keys are not even read.
  *
- * @param pseudonymSql see `createPseudonymSql`
+ * @param pseudonymSql see `createPseudonymSql`; needed for a source with `people`
  * @param file path without characters that a glob would read
  * @returns rows written
  * @throws `json_too_many_keys`, `schema_keys_clash` (65)
@@ -95,7 +95,7 @@ export async function writeRows(
   file: string,
   sourceKey: string,
   output: string,
-  pseudonymSql: (column: string) => string,
+  pseudonymSql?: (column: string) => string,
 ): Promise<number> {
   const columns = contractOf('bronze', source.table).columns.map(({ name }) => name);
   const known = new Map(columns.filter((name) => !OWN_COLUMNS.has(name)).map((name) => [source.keyOf(name), name]));
@@ -110,7 +110,7 @@ export async function writeRows(
     if (name === 'row_number') return 'row_number() over () as row_number';
     if (name === 'extra') return `${extraSql(unknown)} as extra`;
     const value = quoteName(source.keyOf(name));
-    return `${cleanSql(value, source.people?.includes(name) === true, pseudonymSql)} as ${quoteName(name)}`;
+    return `${cleanSql(value, source.people?.includes(name) === true ? pseudonymSql : undefined)} as ${quoteName(name)}`;
   });
   const format =
     scan.form === 'array' ? 'array' : scan.form === 'lines' && !scan.hasBom ? 'newline_delimited' : 'unstructured';
@@ -163,11 +163,10 @@ function unknownKeys(scan: JsonScan, known: Map<string, string>): string[] {
 }
 
 /** A column of the contract without what is personal in it. An object where a scalar should be hides its names from the rule for names. */
-function cleanSql(value: string, isPerson: boolean, pseudonymSql: (column: string) => string): string {
+function cleanSql(value: string, pseudonymSql: ((column: string) => string) | undefined): string {
   const isNested = `(starts_with(${value}, '{') or starts_with(${value}, '[')) and regexp_matches(${value}, '"\\s*:') and json_valid(${value})`;
-  const cleaned = isPerson
-    ? pseudonymSql(value)
-    : `case when ${IS_PERSONAL} then ${withoutPersonalSql(value)} else ${value} end`;
+  const cleaned =
+    pseudonymSql?.(value) ?? `case when ${IS_PERSONAL} then ${withoutPersonalSql(value)} else ${value} end`;
   return `case when ${isNested} then '[nested]' else ${cleaned} end`;
 }
 

@@ -5,9 +5,10 @@ import type { Effects } from '../effects.ts';
 import { type Embedded, literalPath, openEmbedded } from '../engine/embedded.ts';
 import { describeError, JobError } from '../errors.ts';
 import { bronzeKey } from '../lake/keys.ts';
-import type { BronzeFile } from '../lake/manifest.ts';
+import type { BronzeFile, LakeState } from '../lake/manifest.ts';
 import type { LoadedFile } from '../load.ts';
-import { type BronzeDraft, hashFile, writeBronze } from './bronze-files.ts';
+import { findPseudonymKey, type PseudonymKey } from '../pseudonym-key.ts';
+import { type BronzeDraft, hashFile, type PeopleReaders, writeBronze } from './bronze-files.ts';
 import type { Recognised } from './examine.ts';
 import { createPseudonymSql, createPseudonyms, withoutPersonal } from './personal-fields.ts';
 import { createApiReader } from './spotify-api.ts';
@@ -34,6 +35,8 @@ export interface Loading {
   /** Waits for all that was started. @throws the first error that is not one file's own */
   finish(): Promise<void>;
   drafts(): Omit<BronzeFile, 'sequence'>[];
+  /** What the state records of the key that replaced ids of people; undefined where none was needed. */
+  pseudonymMark(): string | undefined;
   /** A path for a temporary file, which the next `start` or `close` removes. */
   temporary(): string;
   discard(path: string): Promise<void>;
@@ -48,6 +51,7 @@ const WRITERS = 2;
 
 /** @param options.given files and folders that the engine may read where they lie; what lies elsewhere is copied first */
 export async function openLoading(options: {
+  state: LakeState;
   index: readonly BronzeFile[];
   userId: string;
   effects: Effects;
@@ -57,8 +61,9 @@ export async function openLoading(options: {
   // Beside the lake's objects, so that what is finished is moved into place and not copied.
   const work = await mkdtemp(join(scratch, 'load-'));
   const readable = [...new Set(await Promise.all([scratch, ...options.given].map(folderOf)))];
-  const api = createApiReader(createPseudonyms(config.pseudonymKey));
-  const pseudonymSql = createPseudonymSql(config.pseudonymKey);
+  /** Found, or made, by the first file that names people. */
+  let people: Promise<PseudonymKey> | undefined;
+  let pseudonymMark: string | undefined;
   const rowsByHash = new Map<string, { rows: number; kind: string }>();
   const refusedBefore = new Set<string>();
   for (const file of options.index) {
@@ -92,6 +97,15 @@ export async function openLoading(options: {
       first === undefined ? openEmbedded({ ...memory, folders }) : first.then((engine) => engine.connect());
     engines.push(opened);
     return opened;
+  }
+
+  async function readPeople(recognised: Recognised): Promise<PeopleReaders | undefined> {
+    if (recognised.form === 'csv' || (recognised.form === 'rows' && recognised.source.people === undefined))
+      return undefined;
+    people ??= findPseudonymKey(options.effects, options.state, options.index, true) as Promise<PseudonymKey>;
+    const { key, mark } = await people;
+    pseudonymMark = mark;
+    return { api: createApiReader(createPseudonyms(key)), pseudonymSql: createPseudonymSql(key) };
   }
 
   async function refuse(name: string, sha256: string, error: JobError): Promise<LoadedFile> {
@@ -153,7 +167,7 @@ export async function openLoading(options: {
     try {
       await stageFor(file.path, staged, readable);
       const source = { file: staged, name: file.name, sha256: file.sha256 };
-      const draft = await writeBronze(engine, api, recognised, source, output, scratch, pseudonymSql);
+      const draft = await writeBronze(engine, recognised, source, output, scratch, await readPeople(recognised));
       if (!(await file.isSame())) {
         Object.assign(answer, {
           status: 'changed',
@@ -250,6 +264,7 @@ export async function openLoading(options: {
       for (const { answer, hashes } of unsettled) describe(answer, hashes);
     },
     drafts: () => [...drafts.values()],
+    pseudonymMark: () => pseudonymMark,
     temporary: () => join(work, `${randomUUID()}.file`),
     discard: (path) => rm(path, { force: true }),
     localFile: (key) => store.localFile(key),

@@ -36,7 +36,7 @@ function configurationPage(): string {
       name === 'LISTENLAKE_THREADS'
         ? 'processors'
         : name === 'LISTENLAKE_PSEUDONYM_KEY'
-          ? 'built in'
+          ? "the lake's own"
           : `\`${String(rule.parse(undefined))}\``;
     return `| \`${name}\` | ${fallback} | ${help} |`;
   });
