@@ -1,5 +1,6 @@
 import { type DestinationStream, type Logger, pino } from 'pino';
 import { withoutPersonal } from './sources/personal-fields.ts';
+import { visibleJson } from './visible.ts';
 
 export type Log = Logger;
 

@@ -1,4 +1,5 @@
 import { createHash, createHmac } from 'node:crypto';
+import { visible } from '../visible.ts';
 
 /** Words of a field's name (`ip_addr_decrypted`, `userAgent`, `e-mail`, `metro_area`) that say that its value is a person's. */
 const PERSONAL_WORDS = new Set(
@@ -131,8 +132,12 @@ export function withoutPersonal(text: string, pseudonym?: (id: string) => string
 /** Endings that say what a file is; an address before one does not swallow it. */
 const FILE_ENDING = /(?:\.(?:json|jsonl|ndjson|csv|tsv|txt|zip|gz|tgz|tar|parquet|html?|pdf|xlsx?))+$/i;
 
-/** The name of a file or folder (one part of a path) without what the rule for values finds; its ending stays. */
-export function fileNameWithoutPersonal(name: string): string {
+/**
+ * The name of a file or folder (one part of a path) for people: without what the rule for values finds, and without what a terminal would obey; its
+ * ending stays.
+ */
+export function fileNameWithoutPersonal(given: string): string {
+  const name = visible(given);
   const ending = FILE_ENDING.exec(name)?.[0] ?? '';
   return `${withoutPersonal(name.slice(0, name.length - ending.length))}${ending}`;
 }
