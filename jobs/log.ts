@@ -14,7 +14,9 @@ export function createLog(level: string, secrets: readonly string[] = [], destin
   const needles = secrets.filter((secret) => secret.length >= 8).map((secret) => JSON.stringify(secret).slice(1, -1));
   const stream = {
     write: (line: string) =>
-      target.write(withoutPersonal(needles.reduce((text, needle) => text.replaceAll(needle, '[redacted]'), line))),
+      target.write(
+        visibleJson(withoutPersonal(needles.reduce((text, needle) => text.replaceAll(needle, '[redacted]'), line))),
+      ),
   };
   return pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, stream);
 }
