@@ -1,7 +1,7 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { availableParallelism, homedir } from 'node:os';
 import { join } from 'node:path';
-import { loadEnvFile } from 'node:process';
+import { parseEnv } from 'node:util';
 import { z } from 'zod';
 import { JobError } from './errors.ts';
 
@@ -29,6 +29,10 @@ export const VARIABLES = {
   LISTENLAKE_LAKE: {
     rule: z.string().min(1, 'must not be empty').default('lake'),
     help: 'Where the lake lies: a folder, or s3://bucket/prefix. The flag --lake wins.',
+  },
+  LISTENLAKE_ENV_FILE: {
+    rule: z.string().default(''),
+    help: 'File of variables to read, as a whole. Empty: .env of the current folder, of which nothing is taken that says where tokens, keys or data go. The flag --env-file wins.',
   },
   LISTENLAKE_USER: {
     rule: z.string().regex(USER_LABEL, '1 to 40 letters, digits, - or _').default('me'),
@@ -240,9 +244,51 @@ export function readConfig(
   });
 }
 
-/** Reads `.env` of the current folder into the environment, where there is one; variables already set win. */
-export function readEnvFile(): void {
-  if (existsSync('.env')) loadEnvFile('.env');
+/** Variables of a `.env` that nobody has named which are taken, though they are not ours. */
+const HARMLESS = new Set(['AWS_REGION', 'AWS_DEFAULT_REGION', 'AWS_PROFILE']);
+/** Ours that say where tokens, keys and data go. */
+const REDIRECTING = new Set([
+  'LISTENLAKE_ENV_FILE',
+  'LISTENLAKE_PSEUDONYM_SECRET',
+  'LISTENLAKE_SPOTIFY_TOKEN_FILE',
+  'LISTENLAKE_SPOTIFY_TOKEN_SECRET',
+]);
+
+/**
+ * Reads a file of variables into the environment; those that are set already win. A file that was named is taken as it is. Without one, `.env` of the
+ * current folder is read, which anybody may have left there: of it only settings that send nothing anywhere are taken, never an endpoint, a proxy or a
+ * credential of AWS.
+ *
+ * @param environment is changed
+ * @param named path of the file; undefined: none was named
+ * @throws `env_file_missing`, `env_redirects` (78): the latter for a variable of ours that says where tokens, keys or data go
+ */
+export function readEnvFile(environment: NodeJS.ProcessEnv, named: string | undefined): void {
+  const path = named ?? '.env';
+  if (!existsSync(path)) {
+    if (named === undefined) return;
+    throw new JobError('env_file_missing', 'config', `there is no file ${JSON.stringify(named)}`, {
+      hint: 'give --env-file or LISTENLAKE_ENV_FILE the right path, or leave it out',
+    });
+  }
+  const values = Object.entries(parseEnv(readFileSync(path, 'utf8'))) as [string, string][];
+  const isRedirecting = ([name, value]: [string, string]): boolean =>
+    REDIRECTING.has(name) || (name === 'LISTENLAKE_LAKE' && value.includes('://'));
+  if (named === undefined) {
+    const refused = values.filter((each) => isRedirecting(each) && environment[each[0]] === undefined);
+    if (refused.length > 0) {
+      throw new JobError(
+        'env_redirects',
+        'config',
+        `.env of the current folder sets ${refused.map(([name]) => name).join(', ')}, which says where tokens, keys or data go`,
+        { hint: 'if it is yours, name it: --env-file .env' },
+      );
+    }
+  }
+  for (const [name, value] of values) {
+    const isTaken = named !== undefined || HARMLESS.has(name) || name.startsWith('LISTENLAKE_');
+    if (isTaken && environment[name] === undefined) environment[name] = value;
+  }
 }
 
 /** Read by the tests, not by the product; named here so that a developer's shell does not make every command fail. */

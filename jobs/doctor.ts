@@ -314,7 +314,7 @@ async function localIfThere({ store, scratch }: Effects, key: string): Promise<s
   try {
     if (!isElsewhere(store.uri)) return await store.localFile(key);
     const copy = join(scratch, `verify-${createHash('sha256').update(key).digest('hex')}`);
-    await pipeline(await store.get(key), createWriteStream(copy));
+    await pipeline(await store.get(key), createWriteStream(copy, { mode: 0o600 }));
     return copy;
   } catch (error) {
     if (!(error instanceof JobError) || error.code !== 'object_missing') throw error;

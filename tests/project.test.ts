@@ -63,6 +63,24 @@ describe('dependencies', () => {
       expect(Object.keys(packages)).toContain(`node_modules/${name}`);
     }
   });
+
+  it('S21: every package of the lock file, of every platform, has its hash, and only from the lock file is installed', () => {
+    const { packages } = JSON.parse(readFileSync(join(ROOT, 'package-lock.json'), 'utf8')) as {
+      packages: Record<string, { integrity?: string }>;
+    };
+    const unchecked = Object.entries(packages).filter(
+      ([path, { integrity }]) => path !== '' && !/^sha512-[\w+/]{86}==$/.test(integrity ?? ''),
+    );
+    // Mended by taking them out of the lock file and `npm install --package-lock-only --ignore-scripts`.
+    expect(unchecked.map(([path]) => path)).toEqual([]);
+    for (const name of ['listenlake', 'Makefile', 'Dockerfile']) {
+      const text = readFileSync(join(ROOT, name), 'utf8');
+      expect([name, text.match(/npm (?:ci|install)\b[^\n]*/g)]).toEqual([
+        name,
+        expect.arrayContaining([expect.stringMatching(/^npm ci .*--ignore-scripts/)]),
+      ]);
+    }
+  });
 });
 
 describe('documents', () => {

@@ -91,7 +91,7 @@ describe('words on the screen', () => {
           expect.not.stringMatching(OBEYED),
         ]);
         expect(stdout + stderr).not.toMatch(/^fake line/m);
-        expect(stdout + stderr).toMatch(args[0] === 'forget' ? /nothing/ : /u001b/);
+        expect(stdout + stderr).toMatch(args[0] === 'forget' ? /nothing/ : /u001b|LISTENLAKE_USER: /);
       }
     } finally {
       await rm(folder, { recursive: true, force: true });

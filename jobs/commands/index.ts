@@ -21,6 +21,11 @@ const GLOBAL_OPTIONS = {
     requiresArg: true,
     describe: 'Label of the person whose files these are (default: LISTENLAKE_USER, else me)',
   },
+  'env-file': {
+    type: 'string',
+    requiresArg: true,
+    describe: 'File of variables to read (default: LISTENLAKE_ENV_FILE, else what is harmless in ./.env)',
+  },
   json: { type: 'boolean', default: false, describe: 'Only the JSON result on stdout' },
   quiet: { type: 'boolean', default: false, describe: 'No progress on stderr' },
 } as const;
@@ -38,8 +43,8 @@ export async function main(argv: string[], environment: NodeJS.ProcessEnv): Prom
   try {
     await parser.parse(argv);
     if (chosen === undefined) return EXIT.ok; // --help and --version have printed
-    readEnvFile();
     const { command, args } = chosen;
+    readEnvFile(environment, text(args['env-file']) ?? (environment.LISTENLAKE_ENV_FILE || undefined));
     refuseRepeated(command, args);
     const given = text(args.user);
     const user = command.isAnyUser && given !== undefined && !USER_LABEL.test(given) ? undefined : given;

@@ -40,7 +40,7 @@ function configurationPage(): string {
           : `\`${String(rule.parse(undefined))}\``;
     return `| \`${name}\` | ${fallback} | ${help} |`;
   });
-  return `# Configuration\n\n${NOTE}\nVariables are read from the environment and from \`.env\` in the current folder. Flags win over variables. A variable that nobody reads is an error, so a typing mistake is not silent.\n\n| variable | default | meaning |\n|---|---|---|\n${rows.join('\n')}\n`;
+  return `# Configuration\n\n${NOTE}\nVariables are read from the environment and from a file. \`--env-file\` or \`LISTENLAKE_ENV_FILE\` names it; \`./listenlake\` of a clone names the clone's own \`.env\`. A \`.env\` of the current folder that nobody has named is read with care, because anybody may have left it there: settings are taken, and \`AWS_REGION\`, \`AWS_DEFAULT_REGION\`, \`AWS_PROFILE\`; a token file, a secret or a lake elsewhere stops the command, and whatever else it holds (endpoints, proxies, credentials) is passed over. Flags win over variables. A variable that nobody reads is an error, so a typing mistake is not silent.\n\n| variable | default | meaning |\n|---|---|---|\n${rows.join('\n')}\n`;
 }
 
 function envExample(): string {
