@@ -273,7 +273,7 @@ export function readEnvFile(environment: NodeJS.ProcessEnv, named: string | unde
   }
   const values = Object.entries(parseEnv(readFileSync(path, 'utf8'))) as [string, string][];
   const isRedirecting = ([name, value]: [string, string]): boolean =>
-    REDIRECTING.has(name) || (name === 'LISTENLAKE_LAKE' && value.includes('://'));
+    (REDIRECTING.has(name) && value !== '') || (name === 'LISTENLAKE_LAKE' && value.includes('://'));
   if (named === undefined) {
     const refused = values.filter((each) => isRedirecting(each) && environment[each[0]] === undefined);
     if (refused.length > 0) {

@@ -117,6 +117,30 @@ describe('documents', () => {
     expect(dead).toEqual([]);
   });
 
+  it('S20: images have a digest, or an exact tag until the workflow fills it in', async () => {
+    const { pinned } = (await import(join(ROOT, '.github/pin-images.mjs'))) as {
+      pinned: (text: string, digestOf: (image: string) => string) => string;
+    };
+    const digest = `sha256:${'0'.repeat(64)}`;
+    for (const name of ['docker-compose.yml', 'Dockerfile', 'airflow/Dockerfile']) {
+      const images: string[] = [];
+      const text = readFileSync(join(ROOT, name), 'utf8');
+      const filled = pinned(text, (image) => {
+        images.push(image);
+        return digest;
+      });
+      expect(images.length).toBeGreaterThan(0);
+      for (const image of images) expect(image).toMatch(/:[\d.]+[\w.-]*\d[\w.-]*$/);
+      // Again, and with another digest, only the digests change; nothing else ever does.
+      expect(pinned(filled, () => digest)).toBe(filled);
+      expect(filled.replaceAll(`@${digest}`, '')).toBe(text.replaceAll(/@sha256:[0-9a-f]{64}/g, ''));
+      const unpinned = [...filled.matchAll(/^\s*(?:image:|FROM|ARG BASE_IMAGE=).*$/gm)].filter(
+        ([line]) => !/@sha256:|:local|BASE_IMAGE\}/.test(line),
+      );
+      expect(unpinned).toEqual([]);
+    }
+  });
+
   it('S20: actions are pinned by commit', () => {
     const workflows = readdirSync(join(ROOT, '.github/workflows')).map((name) =>
       readFileSync(join(ROOT, '.github/workflows', name), 'utf8'),

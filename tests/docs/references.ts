@@ -49,7 +49,7 @@ function envExample(): string {
       name === 'LISTENLAKE_THREADS' ? '2' : name === 'LISTENLAKE_PSEUDONYM_KEY' ? '' : String(rule.parse(undefined));
     return `# ${help}\n#${name}=${value}\n`;
   });
-  return `# Copy to .env and change what you need. Flags win over variables. Every variable has a default.\n\n${entries.join('\n')}`;
+  return `# Copy to .env and change what you need: ./listenlake reads the one beside it; elsewhere name it (--env-file .env). Flags win over variables.\n# Every variable has a default.\n\n${entries.join('\n')}`;
 }
 
 interface ModelYaml {
