@@ -1,12 +1,9 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { availableParallelism, homedir } from 'node:os';
 import { join } from 'node:path';
-import { loadEnvFile } from 'node:process';
+import { parseEnv } from 'node:util';
 import { z } from 'zod';
 import { JobError } from './errors.ts';
-
-/** A pseudonym key nobody has chosen: stable, so that two lakes agree, but known to all. Set your own before you share tables. */
-const DEFAULT_PSEUDONYM_KEY = 'listenlake-default-pseudonym-key';
 
 /** What `load` may call a person. */
 export const USER_LABEL = /^[A-Za-z0-9_-]{1,40}$/;
@@ -33,6 +30,10 @@ export const VARIABLES = {
     rule: z.string().min(1, 'must not be empty').default('lake'),
     help: 'Where the lake lies: a folder, or s3://bucket/prefix. The flag --lake wins.',
   },
+  LISTENLAKE_ENV_FILE: {
+    rule: z.string().default(''),
+    help: 'File of variables to read, as a whole. Empty: .env of the current folder, of which nothing is taken that says where tokens, keys or data go. The flag --env-file wins.',
+  },
   LISTENLAKE_USER: {
     rule: z.string().regex(USER_LABEL, '1 to 40 letters, digits, - or _').default('me'),
     help: 'Label of the person whose files are loaded. The flag --user wins.',
@@ -50,8 +51,15 @@ export const VARIABLES = {
     help: 'true keeps files in landing after they are loaded.',
   },
   LISTENLAKE_PSEUDONYM_KEY: {
-    rule: z.string().min(16, 'at least 16 characters').default(DEFAULT_PSEUDONYM_KEY),
-    help: 'Secret key of the hash that replaces ids of people (playlist owners). Set your own before you share tables.',
+    rule: z
+      .string()
+      .refine((text) => text === '' || text.length >= 16, 'at least 16 characters')
+      .default(''),
+    help: 'Secret key of the hash that replaces ids of people (playlist owners). Empty: a lake in a folder makes its own; one on S3 has none.',
+  },
+  LISTENLAKE_PSEUDONYM_SECRET: {
+    rule: z.string().regex(SECRET, 'the name or ARN of a secret in AWS Secrets Manager').default(''),
+    help: 'Name or ARN of the secret in AWS Secrets Manager that holds this key instead; never its value. For a lake on S3.',
   },
   LISTENLAKE_SPOTIFY_CLIENT_ID: {
     rule: z
@@ -155,7 +163,10 @@ export interface Config {
   readonly memoryMb: number;
   readonly threads: number;
   readonly keepLanding: boolean;
-  readonly pseudonymKey: string;
+  /** Undefined: see `findPseudonymKey`. */
+  readonly pseudonymKey: string | undefined;
+  /** Secret that holds the key; undefined: none was named. */
+  readonly pseudonymSecret: string | undefined;
   readonly logLevel: string;
   /** Exit code of a job whose result says `status: nothing_new`. */
   readonly nothingNewExit: number;
@@ -201,14 +212,14 @@ export function readConfig(
     });
   }
   const v = values as { [K in keyof typeof VARIABLES]: z.output<(typeof VARIABLES)[K]['rule']> };
-  const key = v.LISTENLAKE_PSEUDONYM_KEY;
   return Object.freeze({
     lakeUri: v.LISTENLAKE_LAKE,
     userId: v.LISTENLAKE_USER,
     memoryMb: v.LISTENLAKE_MEMORY_MB,
     threads: v.LISTENLAKE_THREADS,
     keepLanding: v.LISTENLAKE_KEEP_LANDING,
-    pseudonymKey: key,
+    pseudonymKey: v.LISTENLAKE_PSEUDONYM_KEY || undefined,
+    pseudonymSecret: v.LISTENLAKE_PSEUDONYM_SECRET || undefined,
     logLevel: v.LISTENLAKE_LOG_LEVEL,
     nothingNewExit: v.LISTENLAKE_NOTHING_NEW_EXIT,
     cacheDir: join(given.XDG_CACHE_HOME || join(homedir(), '.cache'), 'listenlake'),
@@ -229,15 +240,55 @@ export function readConfig(
       workGroup: v.LISTENLAKE_ATHENA_WORKGROUP || undefined,
       isPathStyle: v.LISTENLAKE_S3_PATH_STYLE,
     }),
-    secrets: [key === DEFAULT_PSEUDONYM_KEY ? '' : key, v.LISTENLAKE_SPOTIFY_CLIENT_SECRET].filter(
-      (secret) => secret !== '',
-    ),
+    secrets: [v.LISTENLAKE_PSEUDONYM_KEY, v.LISTENLAKE_SPOTIFY_CLIENT_SECRET].filter((secret) => secret !== ''),
   });
 }
 
-/** Reads `.env` of the current folder into the environment, where there is one; variables already set win. */
-export function readEnvFile(): void {
-  if (existsSync('.env')) loadEnvFile('.env');
+/** Variables of a `.env` that nobody has named which are taken, though they are not ours. */
+const HARMLESS = new Set(['AWS_REGION', 'AWS_DEFAULT_REGION', 'AWS_PROFILE']);
+/** Ours that say where tokens, keys and data go. */
+const REDIRECTING = new Set([
+  'LISTENLAKE_ENV_FILE',
+  'LISTENLAKE_PSEUDONYM_SECRET',
+  'LISTENLAKE_SPOTIFY_TOKEN_FILE',
+  'LISTENLAKE_SPOTIFY_TOKEN_SECRET',
+]);
+
+/**
+ * Reads a file of variables into the environment; those that are set already win. A file that was named is taken as it is. Without one, `.env` of the
+ * current folder is read, which anybody may have left there: of it only settings that send nothing anywhere are taken, never an endpoint, a proxy or a
+ * credential of AWS.
+ *
+ * @param environment is changed
+ * @param named path of the file; undefined: none was named
+ * @throws `env_file_missing`, `env_redirects` (78): the latter for a variable of ours that says where tokens, keys or data go
+ */
+export function readEnvFile(environment: NodeJS.ProcessEnv, named: string | undefined): void {
+  const path = named ?? '.env';
+  if (!existsSync(path)) {
+    if (named === undefined) return;
+    throw new JobError('env_file_missing', 'config', `there is no file ${JSON.stringify(named)}`, {
+      hint: 'give --env-file or LISTENLAKE_ENV_FILE the right path, or leave it out',
+    });
+  }
+  const values = Object.entries(parseEnv(readFileSync(path, 'utf8'))) as [string, string][];
+  const isRedirecting = ([name, value]: [string, string]): boolean =>
+    (REDIRECTING.has(name) && value !== '') || (name === 'LISTENLAKE_LAKE' && value.includes('://'));
+  if (named === undefined) {
+    const refused = values.filter((each) => isRedirecting(each) && environment[each[0]] === undefined);
+    if (refused.length > 0) {
+      throw new JobError(
+        'env_redirects',
+        'config',
+        `.env of the current folder sets ${refused.map(([name]) => name).join(', ')}, which says where tokens, keys or data go`,
+        { hint: 'if it is yours, name it: --env-file .env' },
+      );
+    }
+  }
+  for (const [name, value] of values) {
+    const isTaken = named !== undefined || HARMLESS.has(name) || name.startsWith('LISTENLAKE_');
+    if (isTaken && environment[name] === undefined) environment[name] = value;
+  }
 }
 
 /** Read by the tests, not by the product; named here so that a developer's shell does not make every command fail. */

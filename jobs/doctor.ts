@@ -10,7 +10,7 @@ import { lookAtTransform } from './doctor-transform.ts';
 import type { Effects } from './effects.ts';
 import { type Embedded, literalPath, openEmbedded, quoteText } from './engine/embedded.ts';
 import { inspectAccount } from './engine/open.ts';
-import { JobError } from './errors.ts';
+import { describeError, JobError } from './errors.ts';
 import { PREFIX } from './lake/keys.ts';
 import {
   EMPTY_STATE,
@@ -27,6 +27,7 @@ import {
   readSilverFiles,
 } from './lake/manifest.ts';
 import type { LakeStore } from './lake/store.ts';
+import { findPseudonymKey } from './pseudonym-key.ts';
 
 export interface Finding {
   /** What was looked at. */
@@ -51,7 +52,11 @@ const ORPHANS_SHOWN = 3;
 export async function doctor(input: { verify: boolean; aws: boolean }, effects: Effects): Promise<Finding[]> {
   const manifest = await latestManifest(effects.store);
   const account = input.aws ? await inspectAccount(effects.store, effects.config, manifest?.state ?? EMPTY_STATE) : [];
-  const findings = [...(await lookAtMachine(effects)), ...lookAtConfig(effects), ...account];
+  const findings = [
+    ...(await lookAtMachine(effects)),
+    ...(await lookAtConfig(effects, manifest?.state ?? EMPTY_STATE)),
+    ...account,
+  ];
   if (manifest === undefined) {
     return [
       ...findings,
@@ -109,19 +114,47 @@ async function lookAtMachine(effects: Effects): Promise<Finding[]> {
   ];
 }
 
-function lookAtConfig(effects: Effects): Finding[] {
+async function lookAtConfig(effects: Effects, state: LakeState): Promise<Finding[]> {
   const { config } = effects;
-  const isOwnKey = config.secrets.includes(config.pseudonymKey);
   return [
     { name: 'config', verdict: 'ok', text: `lake ${config.lakeUri}, user ${config.userId}, ${config.threads} threads` },
-    {
-      name: 'pseudonyms',
-      verdict: 'ok',
-      text: isOwnKey
-        ? 'ids of other people are hashed with your own key'
-        : 'ids of other people are hashed with the built-in key: set LISTENLAKE_PSEUDONYM_KEY before you share tables',
-    },
+    await lookAtPseudonyms(effects, state),
   ];
+}
+
+async function lookAtPseudonyms(effects: Effects, state: LakeState): Promise<Finding> {
+  const name = 'pseudonyms';
+  // Its value is for the jobs that load; who looks at the machine need not have the right to read it.
+  const { pseudonymKey, pseudonymSecret } = effects.config;
+  if (pseudonymKey === undefined && pseudonymSecret !== undefined)
+    return {
+      name,
+      verdict: 'ok',
+      text: `ids of other people are hashed with the key in the secret ${pseudonymSecret}`,
+    };
+  try {
+    const index = await readBronzeIndex(effects.store, state);
+    const found = await findPseudonymKey(effects, state, index, false);
+    if (found?.from === 'built-in') {
+      return {
+        name,
+        verdict: 'warn',
+        text: 'ids of people in this lake are hashed with a key that everybody can read: load everything anew into a new lake (`listenlake run <your files> --lake <new folder>`), and use that one',
+      };
+    }
+    const words = { given: 'the key that was given', secret: 'the key of its secret', file: "this lake's own key" };
+    const none = isElsewhere(effects.store.uri)
+      ? 'no key is given: answers of the Web API and events cannot be loaded (LISTENLAKE_PSEUDONYM_SECRET)'
+      : 'nothing names people yet: the first file that does makes the key of this lake';
+    return {
+      name,
+      verdict: 'ok',
+      text: found === undefined ? none : `ids of other people are hashed with ${words[found.from]}`,
+    };
+  } catch (error) {
+    if (!(error instanceof JobError)) throw error;
+    return { name, verdict: 'fail', text: describeError(error) };
+  }
 }
 
 /** @param isWaiting bronze has files that are not in silver yet */
@@ -294,7 +327,7 @@ async function localIfThere({ store, scratch }: Effects, key: string): Promise<s
   try {
     if (!isElsewhere(store.uri)) return await store.localFile(key);
     const copy = join(scratch, `verify-${createHash('sha256').update(key).digest('hex')}`);
-    await pipeline(await store.get(key), createWriteStream(copy));
+    await pipeline(await store.get(key), createWriteStream(copy, { mode: 0o600 }));
     return copy;
   } catch (error) {
     if (!(error instanceof JobError) || error.code !== 'object_missing') throw error;

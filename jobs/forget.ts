@@ -5,6 +5,7 @@ import { quoteText } from './engine/embedded.ts';
 import { JobError } from './errors.ts';
 import { type BronzeFile, EMPTY_STATE, latestManifest, readBronzeIndex } from './lake/manifest.ts';
 import { collectTraces, type Proof, prove } from './proof.ts';
+import { findPseudonymKey } from './pseudonym-key.ts';
 import {
   closeRemoval,
   isNothing,
@@ -20,7 +21,7 @@ import {
 import { asRead } from './silver/relations.ts';
 import { openFingerprints } from './sources/fingerprints.ts';
 import { type LandingFile, landingFiles } from './sources/landing-owners.ts';
-import { createPseudonyms, isPersonalValue } from './sources/personal-fields.ts';
+import { createPseudonyms, isPersonalId } from './sources/personal-fields.ts';
 
 export interface ForgetInput {
   runId: string;
@@ -76,10 +77,12 @@ export async function forget(input: ForgetInput, effects: Effects): Promise<Forg
   const { userId, only } = input;
   const work = { job: 'forget', runId: input.runId };
   const state = (await latestManifest(effects.store))?.state ?? EMPTY_STATE;
+  const index = await readBronzeIndex(effects.store, state);
   // An address stands in events as its pseudonym (and as given where an older version loaded it).
-  const pseudonym = isPersonalValue(userId) ? createPseudonyms(effects.config.pseudonymKey)(userId) : undefined;
+  const key = isPersonalId(userId) ? await findPseudonymKey(effects, state, index, false) : undefined;
+  const pseudonym = key && createPseudonyms(key.key)(userId);
   const names = pseudonym === undefined ? [userId] : [userId, pseudonym];
-  const rule = ruleOf(userId, names, only, await readBronzeIndex(effects.store, state));
+  const rule = ruleOf(userId, names, only, index);
   const plan = await planRemoval(rule, effects);
   const users = [...new Set(plan.index.flatMap(({ userId: label }) => (label === null ? [] : [label])))].sort();
   const landing = isNothing(plan) ? [] : await landingFiles(plan.index, effects);

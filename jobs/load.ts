@@ -5,7 +5,6 @@ import { landingName, PREFIX } from './lake/keys.ts';
 import {
   type Accounts,
   appendBronze,
-  type BronzeFile,
   commitManifest,
   EMPTY_STATE,
   LAKE_FORMAT,
@@ -17,8 +16,9 @@ import {
 import { openFingerprints } from './sources/fingerprints.ts';
 import { walkInputs } from './sources/input-files.ts';
 import { type Input, takeIn } from './sources/intake.ts';
-import { openLoading } from './sources/loading.ts';
-import { putRefusals, type Refusal } from './sources/refusals.ts';
+import { type Loading, openLoading } from './sources/loading.ts';
+import { fileNameWithoutPersonal } from './sources/personal-fields.ts';
+import { putRefusals } from './sources/refusals.ts';
 
 export interface LoadInput {
   runId: string;
@@ -84,7 +84,8 @@ export async function load(input: LoadInput, effects: Effects): Promise<LoadResu
   const index = await readBronzeIndex(store, base?.state ?? EMPTY_STATE);
   const fingerprints = await openFingerprints(config.cacheDir, now);
   const given = [...input.paths, store.localFolder(PREFIX.landing)];
-  const loading = await openLoading({ index, userId: input.userId, effects, given });
+  const state = base?.state ?? EMPTY_STATE;
+  const loading = await openLoading({ state, index, userId: input.userId, effects, given });
   const files: LoadedFile[] = [];
   const finished: { input: Input; files: LoadedFile[] }[] = [];
   progress.start('load', inputs.length);
@@ -99,10 +100,9 @@ export async function load(input: LoadInput, effects: Effects): Promise<LoadResu
   } finally {
     await loading.close();
   }
-  const [drafts, refusals] = [loading.drafts(), loading.refusals()];
   for (const done of finished) files.push(...done.files);
 
-  const manifest = await commit(input, effects, startedAt, { drafts, refusals }, files);
+  const manifest = await commit(input, effects, startedAt, loading, files);
   if (!input.keepLanding) {
     for (const { input: each, files: own } of finished) {
       if (each.landingKey !== undefined && own.every(({ status }) => status !== 'refused' && status !== 'changed'))
@@ -137,7 +137,7 @@ async function listInputs(paths: readonly string[], { store }: Effects): Promise
     const sha256 = key.slice(PREFIX.landing.length).split('/', 1)[0];
     inputs.push({
       path: '',
-      name: landingName(key),
+      name: fileNameWithoutPersonal(landingName(key)),
       landingKey: key,
       sha256: /^[0-9a-f]{64}$/.test(sha256 ?? '') ? sha256 : undefined,
     });
@@ -156,10 +156,11 @@ async function commit(
   input: LoadInput,
   effects: Effects,
   startedAt: number,
-  found: { drafts: readonly Omit<BronzeFile, 'sequence'>[]; refusals: readonly Refusal[] },
+  loading: Loading,
   files: readonly LoadedFile[],
 ): Promise<Manifest | undefined> {
   const { store, engine, lease, now } = effects;
+  const pseudonymKey = loading.pseudonymMark();
   for (let attempt = 1; attempt <= COMMIT_ATTEMPTS_MAX; attempt += 1) {
     // Who has the lease now may have deleted what nobody had committed.
     await refuseLostLease({ lease });
@@ -170,10 +171,10 @@ async function commit(
       (table === 'refused' ? refused : loaded).add(sourceKey);
     }
     const fresh = [
-      ...found.drafts.filter(({ sourceKey }) => !loaded.has(sourceKey)),
+      ...loading.drafts().filter(({ sourceKey }) => !loaded.has(sourceKey)),
       ...(await putRefusals(
         effects,
-        found.refusals.filter(({ sourceKey }) => !refused.has(sourceKey)),
+        loading.refusals().filter(({ sourceKey }) => !refused.has(sourceKey)),
         input.userId,
       )),
     ];
@@ -197,7 +198,11 @@ async function commit(
         ignored: files.filter(({ status }) => status === 'ignored').length,
         changed: files.filter(({ status }) => status === 'changed').length,
       },
-      state: { ...state, bronze: await appendBronze(store, state, added) },
+      state: {
+        ...state,
+        ...(pseudonymKey !== undefined && { pseudonymKey }),
+        bronze: await appendBronze(store, state, added),
+      },
     };
     if (!(await commitManifest(store, manifest))) continue;
     await engine.publish(manifest.state);

@@ -1,9 +1,12 @@
 import { spawn } from 'node:child_process';
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
 import type { Config } from './config.ts';
 import { isErrno, JobError } from './errors.ts';
-import { authorizeUrl, exchangeCode } from './sources/spotify-api/authorization.ts';
+import { authorizeUrl, exchangeCode, makeCodeProof } from './sources/spotify-api/authorization.ts';
 import { type Allowance, appOf, consentEnd, SCOPES } from './sources/spotify-api/session.ts';
 import { openTokenStore, type TokenStore } from './sources/spotify-api/token-store.ts';
 import type { Web } from './sources/spotify-api/transport.ts';
@@ -34,7 +37,7 @@ const WAIT_MS = 5 * 60_000;
  * Logs a person in at Spotify: waits on http://127.0.0.1:PORT for the browser to come back from the page where they agree, exchanges the
  * code, and stores the login: in a file (mode 0600), or in the secret of the configuration. The browser ends on a page that says what to do next.
  *
- * @throws `app_missing`, `client_refused`, `port_taken` (78); `login_denied`, `state_mismatch`, `login_refused` (77); `login_timeout`,
+ * @throws `app_missing`, `client_refused`, `port_taken` (78); `login_denied`, `login_refused` (77); `login_timeout`,
  * `rate_limited` (75); `source_unavailable` (69); `disk_failed` (74); of a secret `secret_missing` (78), `secret_denied` (77), `secret_unavailable` (69)
  */
 export async function login(input: LoginInput, config: Config, web: Web): Promise<LoginResult> {
@@ -42,20 +45,21 @@ export async function login(input: LoginInput, config: Config, web: Web): Promis
   const app = { ...appOf(config), redirectUri: `http://${HOST}:${port}${CALLBACK}` };
   const state = randomBytes(24).toString('base64url');
   const scopes = [...new Set([...SCOPES['recently-played'], ...input.allow.flatMap((word) => [...SCOPES[word]])])];
-  const address = authorizeUrl(app, scopes, state);
+  const proof = makeCodeProof();
+  const address = authorizeUrl(app, scopes, state, proof);
 
   const store = await openTokenStore(config, web);
   let server: Server | undefined;
+  let opened: string | undefined;
   try {
     await refuseUnreachable(store);
     server = await listen(port);
-    const back = waitForBrowser(server, port, state, address, web.signal);
+    const back = waitForBrowser(server, port, state, web.signal);
     input.onAddress(address);
-    // The command line of the browser holds only our own address, which leads on to Spotify.
-    if (input.isBrowserOpened) openBrowser(`http://${HOST}:${port}/`);
+    if (input.isBrowserOpened) opened = await openBrowser(address);
     const { code, answer } = await back;
     try {
-      const grant = await exchangeCode(app, code, web);
+      const grant = await exchangeCode(app, code, proof, web);
       if (grant.refreshToken === undefined)
         throw new JobError('login_refused', 'auth', 'Spotify gave no refresh token', {
           hint: 'run `listenlake login` again',
@@ -93,6 +97,7 @@ export async function login(input: LoginInput, config: Config, web: Web): Promis
     server?.closeAllConnections();
     server?.close();
     store.close();
+    if (opened !== undefined) await rm(opened, { recursive: true, force: true });
   }
 }
 
@@ -130,13 +135,7 @@ interface Back {
   answer: (status: number, html: string) => Promise<void>;
 }
 
-function waitForBrowser(
-  server: Server,
-  port: number,
-  state: string,
-  address: string,
-  signal: AbortSignal,
-): Promise<Back> {
+function waitForBrowser(server: Server, port: number, state: string, signal: AbortSignal): Promise<Back> {
   return new Promise<Back>((resolve, reject) => {
     const timer = setTimeout(() => {
       reject(
@@ -159,27 +158,28 @@ function waitForBrowser(
       end(() => reject(error));
     };
     server.on('request', (request: IncomingMessage, response: ServerResponse) => {
-      const url = new URL(request.url ?? '/', `http://${HOST}:${port}`);
+      // What is no address (`//`) is nobody's request, and must not end the process.
+      const url = URL.parse(request.url ?? '/', `http://${HOST}:${port}`);
       // A name that points here does not make a page ours (DNS rebinding).
       const isOurs = request.headers.host === `${HOST}:${port}` && request.method === 'GET';
-      if (isOurs && url.pathname === '/' && !isDone) {
-        response.writeHead(302, { location: address, 'cache-control': 'no-store' }).end();
-      } else if (!isOurs || url.pathname !== CALLBACK || isDone) {
+      // The address of Spotify is not told here: it holds the state, and any program of this machine may ask.
+      if (!isOurs || url?.pathname !== CALLBACK || isDone) {
         void send(
           response,
           404,
           page('Nothing here', 'This address only serves a login that is under way:', 'listenlake login'),
         );
       } else if (!isSame(url.searchParams.get('state') ?? '', state)) {
-        const error = new JobError(
-          'state_mismatch',
-          'auth',
-          'the browser came back with the state of another login; its code was not used',
-          {
-            hint: 'run `listenlake login` again and use the address that it shows',
-          },
+        // Anybody can send this: it is refused, and who has begun the login can still end it.
+        void send(
+          response,
+          400,
+          page(
+            'This is not the login that was started',
+            'Use the address that the terminal shows, or begin anew:',
+            'listenlake login',
+          ),
         );
-        void fail(response, error, 'This is not the login that was started');
       } else if (url.searchParams.has('error') || !url.searchParams.get('code')) {
         const isDenied = url.searchParams.get('error') === 'access_denied';
         const error = new JobError(
@@ -246,15 +246,31 @@ code { display: block; font: 1rem/1.5 ui-monospace, monospace; padding: 0.75rem 
 `;
 }
 
-/** Best effort: where there is no browser, the address on the terminal remains. */
-function openBrowser(address: string): void {
+/**
+ * Opens the address in a browser. Command lines are seen by every user of a machine, and the address holds the state: the browser is given a page in a
+ * private folder that leads on to it. In the home folder, because a browser in a sandbox sees no other. Best effort: where there is no browser, the
+ * address on the terminal remains.
+ *
+ * @returns the folder, for the caller to remove; undefined where none could be made
+ */
+async function openBrowser(address: string): Promise<string | undefined> {
+  const folder = await mkdtemp(join(homedir(), 'listenlake-login-')).catch(() => undefined);
+  if (folder === undefined) return undefined;
+  const file = join(folder, 'open.html');
+  const target = address.replaceAll('&', '&amp;').replaceAll('"', '&quot;');
+  await writeFile(
+    file,
+    `<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n<meta name="referrer" content="no-referrer">\n<meta http-equiv="refresh" content="0; url=${target}">\n<title>listenlake</title>\n<a href="${target}">Go on to Spotify</a>\n</html>\n`,
+    { mode: 0o600, flag: 'wx' },
+  );
   const [program, ...args] =
     process.platform === 'darwin'
-      ? ['open', address]
+      ? ['open', file]
       : process.platform === 'win32'
-        ? ['cmd', '/c', 'start', '', address]
-        : ['xdg-open', address];
+        ? ['cmd', '/c', 'start', '', file]
+        : ['xdg-open', file];
   const child = spawn(program!, args, { stdio: 'ignore', detached: true });
   child.on('error', () => {});
   child.unref();
+  return folder;
 }

@@ -1,3 +1,5 @@
+import { visible } from './visible.ts';
+
 /** Where a job says how far it is. Units are the job's own: files, rows, models. */
 export interface Progress {
   /** Starts a step; `total` undefined when unknown. */
@@ -37,12 +39,12 @@ export function terminalProgress(out: NodeJS.WriteStream, now: () => number): Pr
         share === undefined
           ? ''
           : `${'█'.repeat(filled)}${'░'.repeat(BAR_CHARS - filled)} ${Math.round(share * 100)} % `;
-      draw(`  ${step.padEnd(12)} ${bar}${note}`);
+      draw(`  ${step.padEnd(12)} ${bar}${visible(note)}`);
     },
     end(note) {
       draw('');
       out.write(
-        `\r\u001b[32m✓\u001b[0m ${step.padEnd(12)} ${note}  \u001b[2m${((now() - startedAt) / 1000).toFixed(1)} s\u001b[0m\n`,
+        `\r\u001b[32m✓\u001b[0m ${step.padEnd(12)} ${visible(note)}  \u001b[2m${((now() - startedAt) / 1000).toFixed(1)} s\u001b[0m\n`,
       );
     },
   };

@@ -272,7 +272,7 @@ export async function withBronze<T>(
 ): Promise<T> {
   const { config, scratch, store } = effects;
   const folder = join(scratch, 'removal');
-  await mkdir(folder, { recursive: true });
+  await mkdir(folder, { recursive: true, mode: 0o700 });
   const db = await openEmbedded({
     memoryMb: config.memoryMb,
     threads: config.threads,

@@ -149,7 +149,7 @@ async function replaceFiles(
   const suffix = `.${randomBytes(6).toString('hex')}${UNFINISHED}`;
   const staged: string[] = [];
   try {
-    await mkdir(chartDir, { recursive: true });
+    await mkdir(chartDir, { recursive: true, mode: 0o700 });
     await removeLeftOvers(outDir, chartDir);
     for (const { path, bytes } of targets) {
       staged.push(path + suffix);

@@ -1,6 +1,7 @@
 import type { Effects } from './effects.ts';
 import type { ResultSet, SqlValue } from './engine/index.ts';
 import type { Target } from './lake/keys.ts';
+import { visible, visibleField } from './visible.ts';
 
 export type SqlFormat = 'table' | 'csv' | 'json';
 
@@ -23,8 +24,6 @@ const BYTE_UNITS: readonly [size: number, name: string][] = [
   [1e6, 'MB'],
   [1e3, 'kB'],
 ];
-/** How a formula begins for a spreadsheet, a negative number excepted. */
-const FORMULA = /^(?:[=+@\t\r]|-(?!\d))/;
 const NUMBER = /^(tinyint|smallint|integer|bigint|hugeint|u\w+int|ubigint|uinteger|float|double|decimal\(.*\))$/;
 
 /** Rows of one statement over the published tables. @throws as `SqlEngine.query` */
@@ -37,8 +36,8 @@ export async function sql(input: SqlInput, { engine }: Pick<Effects, 'engine'>):
  * A result as text without a final newline.
  *
  * - `table`: aligned columns, the number of rows and, where the engine is paid by them, the bytes it has read; control characters are shown, not sent to the terminal
- * - `csv`: RFC 4180 with a header; null is an empty field, an empty text is `""`; a text that a spreadsheet would run as a formula gets an
- *   apostrophe in front (`json` has the text as it is)
+ * - `csv`: RFC 4180 with a header; null is an empty field, an empty text is `""`; control characters are shown as in the table, but for line breaks and
+ *   tabs; a text that a spreadsheet would run as a formula gets an apostrophe in front (`json` has the text as it is)
  * - `json`: one array of objects; integers of any size and decimals as exact JSON numbers; not-a-number and infinities as text
  */
 export function formatResult(result: ResultSet, format: SqlFormat): string {
@@ -75,9 +74,8 @@ function uniqueNames(names: readonly string[]): string[] {
 function formatCsv({ columns, rows }: ResultSet): string {
   const field = (value: SqlValue): string => {
     if (value === null) return '';
-    // A spreadsheet runs a text that begins like a formula; an apostrophe makes it text again. Numbers are left alone.
-    const text = typeof value === 'string' && FORMULA.test(value) ? `'${value}` : String(value);
-    return text === '' || /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+    const text = typeof value === 'string' ? visibleField(value) : String(value);
+    return text === '' || /[",;\t\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
   };
   return [columns.map(({ name }) => name), ...rows].map((row) => row.map(field).join(',')).join('\r\n');
 }
@@ -118,13 +116,9 @@ function formatTable(result: ResultSet): string {
   ].join('\n');
 }
 
-/** What a terminal would obey instead of showing: control characters, and marks that turn the direction of text. */
+/** Short enough for a table, and without what a terminal would obey. */
 function shown(text: string): string {
-  const inert = text.replace(/[\p{Cc}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu, (mark) => {
-    if (mark === '\n') return '\\n';
-    if (mark === '\t') return '\\t';
-    return `\\u${mark.codePointAt(0)!.toString(16).padStart(4, '0')}`;
-  });
+  const inert = visible(text);
   const characters = [...inert];
   return characters.length <= CELL_MAX_CHARS ? inert : `${characters.slice(0, CELL_MAX_CHARS - 1).join('')}…`;
 }

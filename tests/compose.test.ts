@@ -1,7 +1,9 @@
 /** docker-compose.yml as Docker Compose itself reads it; no image is pulled. */
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { parse } from 'yaml';
 import { ROOT } from './command-line.ts';
 import { DOCKER, layerSkipped } from './layers.ts';
 
@@ -44,7 +46,7 @@ describeCompose('docker-compose.yml', () => {
   it('takes images of a fixed version and is reached from this machine only', () => {
     const services = config({}, 'kafka', 's3');
     for (const { image, ports } of Object.values(services)) {
-      expect(image).toMatch(/:(local|[\d.]+[\w.-]*)$/);
+      expect(image).toMatch(/:(local|[\d.]+[\w.-]*(@sha256:[0-9a-f]{64})?)$/);
       for (const port of ports ?? []) expect(port.host_ip).toBe('127.0.0.1');
     }
   });
@@ -77,5 +79,52 @@ describeCompose('docker-compose.yml', () => {
     const names = Object.keys(config().scheduler!.environment!).filter((name) => name.startsWith('LISTENLAKE_'));
     const unknown = names.filter((name) => !settings.includes(`"${name}"`) && !(name in VARIABLES));
     expect(unknown).toEqual([]);
+  });
+});
+
+/** As it is written: what Docker Compose would fill in is not there. */
+interface Written {
+  command?: string[];
+  environment?: Record<string, string>;
+  volumes?: string[];
+}
+
+describe('docker-compose.yml as it is written', () => {
+  it('S1: holds no secret: they are made at random at the first start, once, for the user of Airflow alone', () => {
+    const text = readFileSync(join(ROOT, 'docker-compose.yml'), 'utf8');
+    const { services } = parse(text, { merge: true }) as { services: Record<string, Written> };
+    for (const { environment = {} } of Object.values(services)) {
+      for (const [name, value] of Object.entries(environment))
+        if (/SECRET|PASSWORD|CONN/.test(name))
+          expect([name, value]).toEqual([expect.stringMatching(/_(CMD|FILE)$/), expect.stringContaining('/secrets/')]);
+    }
+    const holders = Object.entries(services).filter(([, { volumes }]) =>
+      volumes?.some((volume) => /^secrets:\/secrets(:ro)?$/.test(volume)),
+    );
+    expect(holders.map(([name]) => name)).toEqual(
+      Object.keys(services).filter((name) => !['kafka', 's3'].includes(name)),
+    );
+    // The very script that the container runs, on folders of this test.
+    const folder = mkdtempSync(join(tmpdir(), 'listenlake-compose-'));
+    for (const name of ['lake', 'inbox', 'secrets']) mkdirSync(join(folder, name));
+    const script = services
+      .folders!.command!.join('\n')
+      .replaceAll(/"\/(lake|inbox|secrets)/g, `"${folder}/$1`)
+      .replace('50000, 0', 'process.getuid(), process.getgid()');
+    const run = (): string[] => {
+      const env = { LISTENLAKE_JOB_USER: `${process.getuid!()}:${process.getgid!()}` };
+      const done = spawnSync(process.execPath, ['-e', script], { env, encoding: 'utf8' });
+      expect(done.stderr).toBe('');
+      return ['airflow', 'postgres'].map((name) => readFileSync(join(folder, 'secrets', name), 'utf8'));
+    };
+    const [airflow, postgres] = run();
+    expect([airflow, postgres]).toEqual([
+      expect.stringMatching(/^[0-9a-f]{64}$/),
+      expect.stringMatching(/^[0-9a-f]{64}$/),
+    ]);
+    expect(airflow).not.toBe(postgres);
+    expect(run()).toEqual([airflow, postgres]);
+    expect(statSync(join(folder, 'secrets/airflow')).mode & 0o777).toBe(0o440);
+    rmSync(folder, { recursive: true, force: true });
   });
 });

@@ -1,4 +1,7 @@
-import { readConfig, VARIABLES } from '../jobs/config.ts';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { readConfig, readEnvFile, VARIABLES } from '../jobs/config.ts';
 import { parseInterval } from '../jobs/interval.ts';
 import { createLog } from '../jobs/log.ts';
 
@@ -89,5 +92,50 @@ describe('log', () => {
       expect(line).toContain('[redacted]');
       expect(() => JSON.parse(line)).not.toThrow();
     }
+  });
+});
+
+describe('a file of variables', () => {
+  let folder: string;
+  let before: string;
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'listenlake-env-'));
+    before = process.cwd();
+    process.chdir(folder);
+  });
+  afterEach(() => {
+    process.chdir(before);
+    rmSync(folder, { recursive: true, force: true });
+  });
+  const read = (content: string, named?: string): NodeJS.ProcessEnv => {
+    writeFileSync(named ?? '.env', content);
+    const environment: NodeJS.ProcessEnv = { LISTENLAKE_USER: 'anna' };
+    readEnvFile(environment, named);
+    return environment;
+  };
+
+  it('S4: of a .env that merely lies there only settings are taken, no endpoint, proxy or credential', () => {
+    const content = [
+      'LISTENLAKE_MEMORY_MB=300\nLISTENLAKE_USER=bob\nLISTENLAKE_LAKE=mine\nAWS_REGION=eu-west-1',
+      'AWS_ENDPOINT_URL=https://example.org\nAWS_ACCESS_KEY_ID=x\nHTTPS_PROXY=http://example.org\nNODE_EXTRA_CA_CERTS=x\nHOME=/x',
+    ].join('\n');
+    const taken = { LISTENLAKE_MEMORY_MB: '300', LISTENLAKE_USER: 'anna', LISTENLAKE_LAKE: 'mine' };
+    expect(read(content)).toEqual({ ...taken, AWS_REGION: 'eu-west-1' });
+    expect(read(content, 'named.env')).toMatchObject({ ...taken, AWS_ENDPOINT_URL: 'https://example.org' });
+  });
+
+  it.each([
+    'LISTENLAKE_SPOTIFY_TOKEN_FILE=/tmp/token.json',
+    'LISTENLAKE_SPOTIFY_TOKEN_SECRET=theirs',
+    'LISTENLAKE_PSEUDONYM_SECRET=theirs',
+    'LISTENLAKE_LAKE=s3://theirs',
+  ])('S4: one that sends tokens, keys or data elsewhere (%s) is taken only when it is named', (line) => {
+    expect(() => read(line)).toThrow(expect.objectContaining({ code: 'env_redirects', exit: 'config' }));
+    const [name, value] = line.split('=') as [string, string];
+    expect(read(line, 'named.env')[name]).toBe(value);
+  });
+
+  it('that was named and is not there is 78', () => {
+    expect(() => readEnvFile({}, 'absent.env')).toThrow(expect.objectContaining({ code: 'env_file_missing' }));
   });
 });

@@ -1,5 +1,7 @@
-import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { type ForgetInput, type ForgetResult, forget } from '../jobs/forget.ts';
 import { landingKey } from '../jobs/lake/keys.ts';
 import {
@@ -105,7 +107,9 @@ describe('S10: forget', () => {
     const source = give(join(given.root, '../addresses'), { 'events-2026-10-04.json': `${events.join('\n')}\n` });
     await load({ runId: 'addresses', paths: [source], userId: 'bob', keepLanding: false }, given.effects);
     await transform({ runId: 'addresses', loadedOn: '2026-11-21' }, given.effects);
-    const pseudonym = createPseudonyms(given.effects.config.pseudonymKey)('anna@example.com');
+    const pseudonym = createPseudonyms(readFileSync(join(given.root, '.pseudonym-key'), 'utf8').trim())(
+      'anna@example.com',
+    );
     const dry = await forgetIn(given, { userId: pseudonym, dryRun: true });
     expect(dry).toMatchObject({ status: 'dry_run', preview: { rows: 1 } });
     const result = await forgetIn(given, { userId: 'anna@example.com' });
@@ -120,6 +124,32 @@ describe('S10: forget', () => {
     const lake = await lakes.copy(await lakes.make('with', ['bob', 'anna'], {}, { isWhole: false }));
     await forgetIn(lake);
     expect(await fingerprint(lake.root, ['silver'], OF_RUNS)).toEqual(await fingerprint(without, ['silver'], OF_RUNS));
+  });
+
+  it('reads everything that lies under the lake, whoever has put it there, and says what it cannot look into', async () => {
+    const lake = await lakes.copy(both);
+    const theirs = '{"user_id": "anna", "note": "by hand"}';
+    mkdirSync(join(lake.root, 'backup/deep'), { recursive: true });
+    writeFileSync(join(lake.root, 'backup/deep/old.json'), theirs);
+    writeFileSync(join(lake.root, 'backup/old.json.gz'), gzipSync(theirs));
+    writeFileSync(join(lake.root, 'backup/old.zip'), await zipOf({ 'inside/old.json': theirs }));
+    writeFileSync(join(lake.root, '.staging/left.json'), theirs);
+    const result = await forgetIn(lake);
+    expect(result.status).toBe('found');
+    expect(result.proof!.hits.map(({ place }) => place).sort()).toEqual([
+      ...['.staging/left.json', 'backup/deep/old.json', 'backup/old.json.gz', 'backup/old.zip/inside/old.json'],
+    ]);
+    rmSync(join(lake.root, 'backup'), { recursive: true });
+    rmSync(join(lake.root, '.staging/left.json'));
+    mkdirSync(join(lake.root, 'mine'));
+    writeFileSync(join(lake.root, 'mine/a.7z'), Buffer.from('377abcaf271c0004', 'hex'));
+    execFileSync('mkfifo', [join(lake.root, 'mine/pipe')]);
+    symlinkSync('/', join(lake.root, 'mine/root'));
+    const again = await forgetIn(lake);
+    expect([again.status, again.proof?.hits]).toEqual(['forgotten', []]);
+    expect(again.proof!.unread).toEqual([
+      ...['mine/a.7z (compressed)', 'mine/pipe (no regular file)', 'mine/root (no regular file)'],
+    ]);
   });
 
   it('--only api: what came from the Web API goes, the export stays', async () => {

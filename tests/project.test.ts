@@ -63,6 +63,24 @@ describe('dependencies', () => {
       expect(Object.keys(packages)).toContain(`node_modules/${name}`);
     }
   });
+
+  it('S21: every package of the lock file, of every platform, has its hash, and only from the lock file is installed', () => {
+    const { packages } = JSON.parse(readFileSync(join(ROOT, 'package-lock.json'), 'utf8')) as {
+      packages: Record<string, { integrity?: string }>;
+    };
+    const unchecked = Object.entries(packages).filter(
+      ([path, { integrity }]) => path !== '' && !/^sha512-[\w+/]{86}==$/.test(integrity ?? ''),
+    );
+    // Mended by taking them out of the lock file and `npm install --package-lock-only --ignore-scripts`.
+    expect(unchecked.map(([path]) => path)).toEqual([]);
+    for (const name of ['listenlake', 'Makefile', 'Dockerfile']) {
+      const text = readFileSync(join(ROOT, name), 'utf8');
+      expect([name, text.match(/npm (?:ci|install)\b[^\n]*/g)]).toEqual([
+        name,
+        expect.arrayContaining([expect.stringMatching(/^npm ci .*--ignore-scripts/)]),
+      ]);
+    }
+  });
 });
 
 describe('documents', () => {
@@ -97,6 +115,30 @@ describe('documents', () => {
         .map((target) => `${page} -> ${target}`),
     );
     expect(dead).toEqual([]);
+  });
+
+  it('S20: images have a digest, or an exact tag until the workflow fills it in', async () => {
+    const { pinned } = (await import(join(ROOT, '.github/pin-images.mjs'))) as {
+      pinned: (text: string, digestOf: (image: string) => string) => string;
+    };
+    const digest = `sha256:${'0'.repeat(64)}`;
+    for (const name of ['docker-compose.yml', 'Dockerfile', 'airflow/Dockerfile']) {
+      const images: string[] = [];
+      const text = readFileSync(join(ROOT, name), 'utf8');
+      const filled = pinned(text, (image) => {
+        images.push(image);
+        return digest;
+      });
+      expect(images.length).toBeGreaterThan(0);
+      for (const image of images) expect(image).toMatch(/:[\d.]+[\w.-]*\d[\w.-]*$/);
+      // Again, and with another digest, only the digests change; nothing else ever does.
+      expect(pinned(filled, () => digest)).toBe(filled);
+      expect(filled.replaceAll(`@${digest}`, '')).toBe(text.replaceAll(/@sha256:[0-9a-f]{64}/g, ''));
+      const unpinned = [...filled.matchAll(/^\s*(?:image:|FROM|ARG BASE_IMAGE=).*$/gm)].filter(
+        ([line]) => !/@sha256:|:local|BASE_IMAGE\}/.test(line),
+      );
+      expect(unpinned).toEqual([]);
+    }
   });
 
   it('S20: actions are pinned by commit', () => {

@@ -67,6 +67,7 @@ if (local === undefined) {
         XDG_CACHE_HOME: folder,
         XDG_CONFIG_HOME: folder,
         LISTENLAKE_THREADS: '2',
+        LISTENLAKE_PSEUDONYM_KEY: 'a key for tests on s3',
       }),
       store: await openS3Lake(`s3://${Bucket}`, { ...place, scratch: join(folder, 'scratch') }),
       engine: engine as unknown as SqlEngine,

@@ -2,8 +2,10 @@ import { createInterface } from 'node:readline/promises';
 import { JobError } from '../errors.ts';
 import type { ForgetPreview, ForgetResult } from '../forget.ts';
 import type { GcResult } from '../gc.ts';
-import type { Hit } from '../proof.ts';
+import type { Proof } from '../proof.ts';
 import type { RetentionResult } from '../retention.ts';
+import type { Hit } from '../trace-scanner.ts';
+import { visible } from '../visible.ts';
 import { type Arguments, type Command, count, INTERVAL_OPTIONS, optional, whole } from './command.ts';
 
 const DRY_RUN = {
@@ -90,7 +92,7 @@ export const FORGET: Command = {
     const json = {
       ...{ status, files: preview.files, rows: preview.rows, landing: preview.landing.length },
       ...(purged && { objects_deleted: purged.objects, old_versions_deleted: purged.oldVersions }),
-      ...(proof && { hits: proof.hits.length, objects_scanned: proof.objects }),
+      ...(proof && { hits: proof.hits.length, objects_scanned: proof.objects, unread: proof.unread.length }),
       ...(checks && { checks }),
     };
     return { text: forgetText(result, userId), json, exit: status === 'found' ? 'data' : 'ok' };
@@ -120,7 +122,7 @@ export const RETENTION: Command = {
     const json = {
       ...{ status: status === 'kept' ? 'nothing_new' : status, before, files, rows, landing, undated },
       ...(purged && { objects_deleted: purged.objects, old_versions_deleted: purged.oldVersions }),
-      ...(proof && { hits: proof.hits.length, objects_scanned: proof.objects }),
+      ...(proof && { hits: proof.hits.length, objects_scanned: proof.objects, unread: proof.unread.length }),
       ...(checks && { checks }),
     };
     return { text: retentionText(result, days), json, exit: status === 'found' ? 'data' : 'ok' };
@@ -137,10 +139,10 @@ function requireConsent(args: Arguments): void {
 
 async function confirmed(args: Arguments, userId: string, preview: ForgetPreview): Promise<boolean> {
   if (args.yes === true) return true;
-  process.stderr.write(`${previewLines(preview).join('\n')}\n`);
+  process.stderr.write(`${visible(previewLines(preview).join('\n'), '\n')}\n`);
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
   try {
-    const answer = await terminal.question(`This cannot be taken back. Type the label (${userId}) to go on: `);
+    const answer = await terminal.question(`This cannot be taken back. Type the label (${visible(userId)}) to go on: `);
     return answer.trim() === userId;
   } finally {
     terminal.close();
@@ -159,7 +161,8 @@ function previewLines({ tables, landing, notices, isUnfinished }: ForgetPreview)
 }
 
 function forgetText({ status, preview, purged, proof, checks, users }: ForgetResult, userId: string): string {
-  const labels = users.length === 0 ? 'there are no people in it' : `it knows ${users.join(', ')}`;
+  const labels =
+    users.length === 0 ? 'there are no people in it' : `it knows ${users.map((user) => visible(user)).join(', ')}`;
   const heads = {
     forgotten: `forget: ${userId} is gone`,
     nothing_new: `forget: nothing in this lake is of ${userId} (${labels})`,
@@ -177,6 +180,7 @@ function forgetText({ status, preview, purged, proof, checks, users }: ForgetRes
     ...(checks === 'failed' ? [row('production', 'is built anew and fails its tests: run listenlake check')] : []),
     ...(proof ? [row('proof', proofText(proof))] : []),
     ...(proof?.hits ?? []).slice(0, HITS_MAX).map((hit) => row('', hitText(hit))),
+    ...unreadLines(proof),
   ].join('\n');
 }
 
@@ -203,10 +207,18 @@ function retentionText(
     ...(checks === 'failed' ? [row('production', 'is built anew and fails its tests: run listenlake check')] : []),
     ...(proof ? [row('proof', proofText(proof))] : []),
     ...(proof?.hits ?? []).slice(0, HITS_MAX).map((hit) => row('', hitText(hit))),
+    ...unreadLines(proof),
   ].join('\n');
 }
 
 const HITS_MAX = 20;
+
+/** What the proof says nothing about: for a person to see to. */
+function unreadLines(proof: Proof | undefined): string[] {
+  const unread = proof?.unread ?? [];
+  const more = unread.length > HITS_MAX ? [row('', `and ${unread.length - HITS_MAX} more`)] : [];
+  return [...unread.slice(0, HITS_MAX).map((place) => row('not read', visible(place))), ...more];
+}
 
 function proofText({ hits, objects }: { hits: readonly Hit[]; objects: number }): string {
   return `${count(hits.length, 'hit')} in ${count(objects, 'object')}`;

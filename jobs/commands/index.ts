@@ -6,11 +6,15 @@ import { systemError } from '../disk.ts';
 import { withEffects } from '../effects.ts';
 import { describeError, EXIT, JobError } from '../errors.ts';
 import { createLog } from '../log.ts';
+import { visible, visibleJson } from '../visible.ts';
 import type { Arguments, Command, Outcome } from './command.ts';
 import { COMMANDS } from './registry.ts';
 
 /** Where KubernetesPodOperator's sidecar looks for a result; written only where the folder is there. */
 const XCOM_FOLDER = '/airflow/xcom';
+
+/** Line breaks and tabs in what is printed are ours. */
+const LINES = '\n\t';
 
 const GLOBAL_OPTIONS = {
   lake: { type: 'string', requiresArg: true, describe: 'The lake: a folder (default: LISTENLAKE_LAKE, else ./lake)' },
@@ -18,6 +22,11 @@ const GLOBAL_OPTIONS = {
     type: 'string',
     requiresArg: true,
     describe: 'Label of the person whose files these are (default: LISTENLAKE_USER, else me)',
+  },
+  'env-file': {
+    type: 'string',
+    requiresArg: true,
+    describe: 'File of variables to read (default: LISTENLAKE_ENV_FILE, else what is harmless in ./.env)',
   },
   json: { type: 'boolean', default: false, describe: 'Only the JSON result on stdout' },
   quiet: { type: 'boolean', default: false, describe: 'No progress on stderr' },
@@ -37,8 +46,8 @@ export async function main(argv: string[], environment: NodeJS.ProcessEnv): Prom
   try {
     await parser.parse(argv);
     if (chosen === undefined) return EXIT.ok; // --help and --version have printed
-    readEnvFile();
     const { command, args } = chosen;
+    readEnvFile(environment, text(args['env-file']) ?? (environment.LISTENLAKE_ENV_FILE || undefined));
     refuseRepeated(command, args);
     const given = text(args.user);
     const user = command.isAnyUser && given !== undefined && !USER_LABEL.test(given) ? undefined : given;
@@ -119,27 +128,32 @@ function refuseRepeated(command: Command, args: Arguments): void {
     throw new JobError('usage_invalid', 'usage', `--${repeated} is given more than once`, { hint: 'give it once' });
 }
 
+/** What is printed may hold names of files and of songs: nothing in it is obeyed by a terminal. */
 function print(outcome: Outcome, isJson: boolean): void {
-  const line = JSON.stringify(outcome.json);
+  const line = visibleJson(JSON.stringify(outcome.json));
   const isTerminal = process.stdout.isTTY === true;
-  if (outcome.isRaw) process.stdout.write(`${outcome.text}${outcome.text === '' ? '' : '\n'}`);
+  // The lines of a CSV end in CR LF; in its fields a CR is written out already.
+  const text = visible(outcome.text, outcome.isRaw ? `${LINES}\r` : LINES);
+  if (outcome.isRaw)
+    process.stdout.write(isJson ? `${visibleJson(outcome.text)}\n` : `${text}${text === '' ? '' : '\n'}`);
   else if (isJson) process.stdout.write(`${line}\n`);
   // A person at a terminal reads the text; a program that reads our output gets the object as its last line.
-  else process.stdout.write(isTerminal ? `${outcome.text}\n` : `${outcome.text}\n${line}\n`);
-  if (outcome.note !== undefined) process.stderr.write(`${outcome.note}\n`);
+  else process.stdout.write(isTerminal ? `${text}\n` : `${text}\n${line}\n`);
+  if (outcome.note !== undefined) process.stderr.write(`${visible(outcome.note, LINES)}\n`);
   if (existsSync(XCOM_FOLDER)) writeFileSync(`${XCOM_FOLDER}/return.json`, `${line}\n`);
 }
 
 /** One line for a person (or one JSON object), the exit code for programs. Bugs keep their stack. */
 function report(error: unknown, isJson: boolean, environment: NodeJS.ProcessEnv): number {
   if (!(error instanceof JobError)) {
-    process.stderr.write(`listenlake: a bug: ${error instanceof Error ? error.stack : String(error)}\n`);
+    const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    process.stderr.write(`listenlake: a bug: ${visible(stack, LINES)}\n`);
     return EXIT.software;
   }
   if (isJson) {
     const { code, place, hint, message } = error;
-    process.stderr.write(`${JSON.stringify({ code, ...place, message, hint })}\n`);
-  } else process.stderr.write(`listenlake: ${describeError(error)}\n`);
+    process.stderr.write(`${visibleJson(JSON.stringify({ code, ...place, message, hint }))}\n`);
+  } else process.stderr.write(`listenlake: ${visible(describeError(error), LINES)}\n`);
   if (environment.LISTENLAKE_LOG_LEVEL === 'debug')
     createLog('debug').debug({ code: error.code, stack: error.stack }, 'failed');
   return EXIT[error.exit];

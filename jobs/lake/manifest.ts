@@ -105,6 +105,11 @@ export interface LakeState {
   /** Key of a JSON array of `Refusal`; absent where silver is made of all bronze. */
   refusals?: string;
   /**
+   * With which key ids of people were replaced (pseudonym-key.ts): `built-in`, or a mark to know the key by. Absent where none were, and in lakes of
+   * older versions.
+   */
+  pseudonymKey?: string;
+  /**
    * Something is being removed for good (removal.ts), and a killed run has left it unfinished. `silver`: bronze is without it, silver and gold are
    * not yet; `purge`: silver is, too, but old versions are still there. Absent: nothing is open.
    */

@@ -74,7 +74,7 @@ export async function openBuild(
 ): Promise<Build> {
   const { store, config, scratch } = effects;
   const tempDir = join(scratch, 'spill');
-  await mkdir(tempDir, { recursive: true });
+  await mkdir(tempDir, { recursive: true, mode: 0o700 });
   const db = await openEmbedded({
     memoryMb: config.memoryMb,
     threads: config.threads,

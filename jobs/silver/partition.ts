@@ -97,7 +97,7 @@ async function writeFile(
 ): Promise<StagedPartition> {
   const prefix = silverPartitionPrefix(table, partition);
   const path = join(scratch, prefix, 'part-0.parquet');
-  await mkdir(dirname(path), { recursive: true });
+  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
   // Without bloom filters: they cost 8 % of the size and serve look-ups of single values, which nobody does here.
   const [result] = await db.rows<{ Count: bigint }>(
     `copy (${select}) to ${quoteText(path)} (format parquet, compression zstd, write_bloom_filter false)`,

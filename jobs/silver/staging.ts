@@ -245,7 +245,7 @@ async function readDescriptor(
 /** Copies an object to `path`, hashing on the way: what is used is what was verified. */
 async function fetchObject({ effects }: Build, object: StagedObject, path: string): Promise<string> {
   const key = stagedObjectKey(object.sha256);
-  await mkdir(dirname(path), { recursive: true });
+  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
   const hash = createHash('sha256');
   await pipeline(
     await effects.store.get(key),

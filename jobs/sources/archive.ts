@@ -17,6 +17,7 @@ import {
   seeing,
   UNPACKED_MODE,
 } from './packing.ts';
+import { fileNameWithoutPersonal } from './personal-fields.ts';
 
 const NAME_BYTES_MAX = 1_024;
 /** Names and notes of all entries: they are held in memory. Real ones are under 10 KiB. */
@@ -26,7 +27,7 @@ const UNPRINTABLE = /[\p{Cc}\p{Zl}\p{Zp}\u202a-\u202e\u2066-\u2069]/u;
 
 /** One file inside an archive: either it can be unpacked, or `refusal` says why not. */
 export interface ArchiveEntry {
-  /** As in the archive, made printable. */
+  /** As in the archive, made printable, without addresses and ids of people. */
   name: string;
   refusal: JobError | undefined;
   bytes: number;
@@ -78,7 +79,7 @@ export async function openArchive(path: string, budget: Budget = openBudget()): 
     budget.bytes -= readable.reduce((sum, entry) => sum + entry.uncompressedSize, 0);
     return {
       entries: files.map(({ entry, refusal }) => ({
-        name: printable(nameOf(entry)),
+        name: printable(nameOf(entry).split('/').map(fileNameWithoutPersonal).join('/')),
         refusal,
         bytes: entry.uncompressedSize,
         packedBytes: entry.compressedSize,

@@ -8,6 +8,7 @@ import type { Recognised } from './examine.ts';
 import { periodsOfRows, rowSourceOf, writeRows } from './json-rows.ts';
 import { createJsonScanner, type JsonScan } from './json-scanner.ts';
 import { linesOf, wholeOf, writeLines } from './lines.ts';
+import { isPersonalKey, withoutPersonal } from './personal-fields.ts';
 import type { ApiAnswer, ApiReader } from './spotify-api.ts';
 
 /** A bronze object that is written but not yet in the lake. */
@@ -22,31 +23,38 @@ export interface BronzeDraft {
   periods: string[];
 }
 
+/** Reads ids of people as their pseudonyms. */
+export interface PeopleReaders {
+  api: ApiReader;
+  /** See `createPseudonymSql`. */
+  pseudonymSql: (column: string) => string;
+}
+
 /**
  * Writes a recognised file as its bronze object to `output`, in the columns of the bronze contract.
  *
  * @param file local path that the engine may read, without characters of a glob
  * @param scratch path for a temporary file; the caller removes it
+ * @param people needed for kinds that name people: API answers, rows with `people`
  * @throws `kind_unsupported`, `csv_malformed`, `parsers_disagree`, ... (65): the file is refused
  */
 export async function writeBronze(
   engine: Embedded,
-  api: ApiReader,
   recognised: Recognised,
   source: { file: string; name: string; sha256: string },
   output: string,
   scratch: string,
-  pseudonymSql: (column: string) => string,
+  people?: PeopleReaders,
 ): Promise<BronzeDraft> {
   if (recognised.form === 'api')
-    return writeApi(engine, api, recognised.scan.form === 'lines', source, output, scratch);
+    return writeApi(engine, people!.api, recognised.scan.form === 'lines', source, output, scratch);
   if (recognised.form === 'csv') {
     return recognised.header.shape.rows === undefined
       ? writeCsv(engine, recognised, source, output, scratch)
-      : writeCsvRows(engine, recognised, source, output, scratch, pseudonymSql);
+      : writeCsvRows(engine, recognised, source, output, scratch, people?.pseudonymSql);
   }
   const { source: kind, scan } = recognised;
-  const rows = await writeRows(engine, kind, scan, source.file, source.sha256, output, pseudonymSql).catch(
+  const rows = await writeRows(engine, kind, scan, source.file, source.sha256, output, people?.pseudonymSql).catch(
     (error: unknown) => {
       if (!(error instanceof Error && /^Invalid Input Error/.test(error.message))) throw error;
       throw new JobError('parsers_disagree', 'data', 'the file passed the check, but the engine cannot read it', {
@@ -112,12 +120,15 @@ async function writeCsv(
   const { shape } = header;
   const periods = new Set<string>(place?.periodStart ? [place.periodStart.slice(0, 7)] : []);
   let rows = 0;
+  const isKept = (column: string): boolean => shape.columns.includes(column.trim()) || !isPersonalKey(column);
+  const kept = header.names.filter(isKept);
   async function* lines(): AsyncGenerator<string> {
     for await (const record of readCsv(source.file, encoding, header)) {
       rows += 1;
       const period = shape.periodOf?.(record);
       if (period !== undefined) periods.add(period);
-      yield JSON.stringify({ row_number: rows, record: JSON.stringify(record) });
+      const clean = Object.fromEntries(kept.map((column) => [column, withoutPersonal(record[column] ?? '')]));
+      yield JSON.stringify({ row_number: rows, record: JSON.stringify(clean) });
     }
   }
   await writeLines(scratch, lines());
@@ -152,7 +163,7 @@ async function writeCsvRows(
   source: { file: string; name: string; sha256: string },
   output: string,
   scratch: string,
-  pseudonymSql: (column: string) => string,
+  pseudonymSql: ((column: string) => string) | undefined,
 ): Promise<BronzeDraft> {
   const { source: kind, keyOf, cellOf } = header.shape.rows!;
   const keys = header.names.map((name) => keyOf.get(name) ?? name);

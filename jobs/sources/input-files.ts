@@ -3,8 +3,9 @@ import { constants, type Dirent, type Stats } from 'node:fs';
 import { type FileHandle, open, readdir, realpath, stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { isErrno, JobError } from '../errors.ts';
+import { fileNameWithoutPersonal, withoutPersonal } from './personal-fields.ts';
 
-/** One file to read. `name` is for people: relative to what was given, never an absolute path. */
+/** One file to read. `name` is for people: relative to what was given, never an absolute path, and without addresses and ids of people. */
 export interface InputFile {
   path: string;
   name: string;
@@ -42,7 +43,7 @@ export async function* walkInputs(paths: readonly string[]): AsyncGenerator<Inpu
   const counter = { files: 0 };
   const given = await Promise.all(paths.map(async (path) => ({ path: resolve(path), stats: await statOfGiven(path) })));
   for (const { path, stats } of given) {
-    const name = basename(path);
+    const name = fileNameWithoutPersonal(basename(path));
     const other = stats.isDirectory() ? undefined : otherThanFile(name, stats);
     if (stats.isDirectory()) yield* walkFolder(path, name, 1, counter);
     else if (other === undefined) yield { path: await realPathOf(path), name };
@@ -55,10 +56,15 @@ async function statOfGiven(path: string): Promise<Stats> {
     return await stat(path);
   } catch (error) {
     if (isErrno(error, 'ENOENT', 'ENOTDIR', 'ELOOP')) {
-      throw new JobError('input_missing', 'usage', `there is no file or folder ${JSON.stringify(path)}`, {
-        hint: 'check the path',
-        cause: error,
-      });
+      throw new JobError(
+        'input_missing',
+        'usage',
+        `there is no file or folder ${JSON.stringify(withoutPersonal(path))}`,
+        {
+          hint: 'check the path',
+          cause: error,
+        },
+      );
     }
     throw inputDenied(path, error);
   }
@@ -81,12 +87,12 @@ async function* walkFolder(
   for (const entry of entries) {
     if (!isUtf8(entry.name)) {
       const error = new JobError('name_invalid', 'data', 'the file name is not UTF-8', { hint: 'rename it' });
-      yield { name: `${name}/${entry.name.toString('latin1').slice(0, 100)}`, error };
+      yield { name: `${name}/${fileNameWithoutPersonal(entry.name.toString('latin1').slice(0, 100))}`, error };
       continue;
     }
     const own = entry.name.toString('utf8');
     if (isLitter(own)) continue;
-    const child = { path: join(folder, own), name: `${name}/${own}` };
+    const child = { path: join(folder, own), name: `${name}/${fileNameWithoutPersonal(own)}` };
     if (entry.isDirectory()) {
       if (depth < FOLDER_DEPTH_MAX) yield* walkFolder(child.path, child.name, depth + 1, counter);
       else {

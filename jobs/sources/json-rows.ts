@@ -3,7 +3,7 @@ import { JobError } from '../errors.ts';
 import { contractOf } from '../lake/contracts.ts';
 import { JSON_BATCH_ROWS, type JsonScan } from './json-scanner.ts';
 import { monthsAround } from './periods.ts';
-import { isPersonalKey, PERSONAL_VALUE_PATTERN } from './personal-fields.ts';
+import { isPersonalKey, isPersonalSql, withoutPersonalSql } from './personal-fields.ts';
 
 /** A kind of JSON file whose rows become rows of one bronze table, column by column. */
 export interface RowSource {
@@ -46,10 +46,13 @@ const BATCH_BYTES_MAX = 8 * 1024 ** 2;
 const READ_OBJECT_BYTES = 4 * 1024 ** 2;
 /** Bronze columns that are not keys of the file. */
 const OWN_COLUMNS = new Set(['source_key', 'row_number', 'extra']);
-/** A key inside an unknown value that says the value is a person's. */
-const PERSONAL_INNER_KEY_PATTERN = '(?i:"[^"]{0,40}(ip_?addr|user|e-?mail|agent|phone|birth)[^"]{0,40}"\\s*:)';
 /** Keys that the contract does not know; real drift is one to four at a time. */
 const UNKNOWN_KEYS_MAX = 200;
+/** Whether any column of the row holds something personal. */
+const IS_PERSONAL = '"is personal?"';
+const EXTRA_NAME_CHARS_MAX = 64;
+/** JSON scalars that are kept of unknown keys: true, false, a number, a code without blanks (`mobile`, `2026-11-21T10:00:00Z`). */
+const EXTRA_VALUE_PATTERN = '^(true|false|-?[0-9][0-9.eE+-]{0,31}|"[A-Za-z0-9_.:/+-]{0,64}")$';
 
 /**
  * The source that a file's rows belong to, by their keys.
@@ -123,10 +126,11 @@ function rowGroupRows({ largestBatch }: JsonScan): number {
 }
 
 /**
- * Writes the rows of a checked file as Parquet (zstd) in the contract's columns and order, all text. A key that the contract does not know goes
- * into `extra`, unless its name or its value looks personal; known personal keys are not even read.
+ * Writes the rows of a checked file as Parquet (zstd) in the contract's columns and order, all text, without what the rule for values finds
+ * (personal-fields.ts); an object where a scalar should be is `[nested]`. Of a key that the contract does not know, `extra` keeps a short
+ * scalar, unless the rule for names or the one for values finds it; known personal keys are not even read.
  *
- * @param pseudonymSql see `createPseudonymSql`
+ * @param pseudonymSql see `createPseudonymSql`; needed for a source with `people` or `derived`
  * @param file path without characters that a glob would read
  * @returns rows written
  * @throws `json_too_many_keys`, `schema_keys_clash` (65)
@@ -138,7 +142,7 @@ export async function writeRows(
   file: string,
   sourceKey: string,
   output: string,
-  pseudonymSql: (column: string) => string,
+  pseudonymSql?: (column: string) => string,
 ): Promise<number> {
   const columns = contractOf('bronze', source.table).columns.map(({ name }) => name);
   const known = new Map(columns.filter((name) => !OWN_COLUMNS.has(name)).map((name) => [source.keyOf(name), name]));
@@ -147,21 +151,25 @@ export async function writeRows(
     ...[...known.keys()].map((key) => `${quoteText(key)}: 'varchar'`),
     ...unknown.map((key) => `${quoteText(key)}: 'json'`),
   ];
+  const cleaned = [...known].filter(([, name]) => !source.people?.includes(name)).map(([key]) => quoteName(key));
   const values = columns.map((name) => {
     if (name === 'source_key') return `${quoteText(sourceKey)} as source_key`;
     if (name === 'row_number') return 'row_number() over () as row_number';
     if (name === 'extra') return `${extraSql(unknown)} as extra`;
     const derived = source.derived?.[name];
-    if (derived !== undefined) return `${derived(pseudonymSql)} as ${quoteName(name)}`;
+    if (derived !== undefined) return `${derived(pseudonymSql!)} as ${quoteName(name)}`;
     const value = quoteName(source.keyOf(name));
-    return `${source.people?.includes(name) ? pseudonymSql(value) : value} as ${quoteName(name)}`;
+    return `${cleanSql(value, source.people?.includes(name) === true ? pseudonymSql : undefined)} as ${quoteName(name)}`;
   });
   const format =
     scan.form === 'array' ? 'array' : scan.form === 'lines' && !scan.hasBom ? 'newline_delimited' : 'unstructured';
   const [written] = await engine.rows<{ Count: bigint }>(`
     copy (
         select ${values.join(', ')}
-        from read_json(${quoteText(literalPath(file))}, format = '${format}', columns = {${reads.join(', ')}}, compression = 'uncompressed', maximum_object_size = ${READ_OBJECT_BYTES})
+        from (
+            select *, ${isPersonalSql(cleaned)} as ${IS_PERSONAL}
+            from read_json(${quoteText(literalPath(file))}, format = '${format}', columns = {${reads.join(', ')}}, compression = 'uncompressed', maximum_object_size = ${READ_OBJECT_BYTES})
+        )
     ) to ${quoteText(output)} (format parquet, compression zstd, row_group_size ${rowGroupRows(scan)})`);
   return Number(written?.Count);
 }
@@ -177,7 +185,9 @@ export async function periodsOfRows(engine: Embedded, source: RowSource, file: s
 }
 
 function unknownKeys(scan: JsonScan, known: Map<string, string>): string[] {
-  const unknown = [...scan.keys.keys()].filter((key) => !known.has(key) && !isPersonalKey(key) && key !== '');
+  const unknown = [...scan.keys.keys()].filter(
+    (key) => !known.has(key) && !isPersonalKey(key) && key !== '' && key.length <= EXTRA_NAME_CHARS_MAX,
+  );
   if (unknown.length > UNKNOWN_KEYS_MAX) {
     throw new JobError('json_too_many_keys', 'data', `${unknown.length} keys that files of this kind do not have`, {
       hint: 'this is not a file of a known kind',
@@ -201,13 +211,21 @@ function unknownKeys(scan: JsonScan, known: Map<string, string>): string[] {
   return unknown;
 }
 
-/** One JSON object of the unknown keys that a row has; their values stay the JSON they were. */
+/** A column of the contract without what is personal in it. An object where a scalar should be hides its names from the rule for names. */
+function cleanSql(value: string, pseudonymSql: ((column: string) => string) | undefined): string {
+  const isNested = `(starts_with(${value}, '{') or starts_with(${value}, '[')) and regexp_matches(${value}, '"\\s*:') and json_valid(${value})`;
+  const cleaned =
+    pseudonymSql?.(value) ?? `case when ${IS_PERSONAL} then ${withoutPersonalSql(value)} else ${value} end`;
+  return `case when ${isNested} then '[nested]' else ${cleaned} end`;
+}
+
+/** One JSON object of the unknown keys that a row has and whose values may stay; those stay the JSON they were. */
 function extraSql(keys: readonly string[]): string {
   if (keys.length === 0) return 'cast(null as varchar)';
-  const pattern = quoteText(`${PERSONAL_VALUE_PATTERN}|${PERSONAL_INNER_KEY_PATTERN}`);
   const members = keys.map((key) => {
     const value = `cast(${quoteName(key)} as varchar)`;
-    return `case when not regexp_matches(${value}, ${pattern}) then ${quoteText(`${JSON.stringify(key)}:`)} || ${value} end`;
+    const isKept = `regexp_matches(${value}, ${quoteText(EXTRA_VALUE_PATTERN)}) and not ${isPersonalSql([value])}`;
+    return `case when ${isKept} then ${quoteText(`${JSON.stringify(key)}:`)} || ${value} end`;
   });
   return `nullif('{' || concat_ws(',', ${members.join(', ')}) || '}', '{}')`;
 }

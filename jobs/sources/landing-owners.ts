@@ -9,6 +9,7 @@ import { openArchive } from './archive.ts';
 import { hashFile } from './bronze-files.ts';
 import { readHead } from './examine.ts';
 import { packingOf } from './packing.ts';
+import { fileNameWithoutPersonal } from './personal-fields.ts';
 
 /** A file that waits in landing, or was kept there, and the loaded (or refused) files that it is or holds. */
 export interface LandingFile {
@@ -24,7 +25,7 @@ export async function landingFiles(index: readonly BronzeFile[], effects: Effect
   const bySource = Map.groupBy(index, ({ sourceKey }) => sourceKey);
   const files: LandingFile[] = [];
   for await (const { key } of store.list(PREFIX.landing)) {
-    const name = landingName(key);
+    const name = fileNameWithoutPersonal(landingName(key));
     const path = await store.localFile(key);
     if (!(await lstat(path)).isFile()) {
       files.push({ key, name, known: [] });

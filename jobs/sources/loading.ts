@@ -5,12 +5,13 @@ import type { Effects } from '../effects.ts';
 import { type Embedded, literalPath, openEmbedded } from '../engine/embedded.ts';
 import { describeError, isErrno, JobError } from '../errors.ts';
 import { bronzeKey } from '../lake/keys.ts';
-import type { BronzeFile } from '../lake/manifest.ts';
+import type { BronzeFile, LakeState } from '../lake/manifest.ts';
 import type { LoadedFile } from '../load.ts';
-import { type BronzeDraft, hashFile, writeBronze } from './bronze-files.ts';
+import { findPseudonymKey, type PseudonymKey } from '../pseudonym-key.ts';
+import { type BronzeDraft, hashFile, type PeopleReaders, writeBronze } from './bronze-files.ts';
 import type { Recognised } from './examine.ts';
 import { faultOfFile, isWorthAnotherTry } from './file-faults.ts';
-import { createPseudonymSql, createPseudonyms } from './personal-fields.ts';
+import { createPseudonymSql, createPseudonyms, withoutPersonal } from './personal-fields.ts';
 import type { Refusal } from './refusals.ts';
 import { createApiReader } from './spotify-api.ts';
 
@@ -40,6 +41,8 @@ export interface Loading {
   drafts(): Omit<BronzeFile, 'sequence'>[];
   /** Files that were refused for the first time. */
   refusals(): Refusal[];
+  /** What the state records of the key that replaced ids of people; undefined where none was needed. */
+  pseudonymMark(): string | undefined;
   /** Gives the action a path for a temporary file, which is removed after it; where it was given to `start`, when it is written. */
   withTemporary<T>(action: (path: string) => Promise<T>): Promise<T>;
   localFile(key: string): Promise<string>;
@@ -70,6 +73,7 @@ const WRITERS = 2;
 
 /** @param options.given files and folders that the engine may read where they lie; what lies elsewhere is copied first */
 export async function openLoading(options: {
+  state: LakeState;
   index: readonly BronzeFile[];
   userId: string;
   effects: Effects;
@@ -79,8 +83,9 @@ export async function openLoading(options: {
   // Beside the lake's objects, so that what is finished is moved into place and not copied.
   const work = await mkdtemp(join(scratch, 'load-'));
   const readable = [...new Set((await Promise.all([scratch, ...options.given].map(folderOf))).flat())];
-  const api = createApiReader(createPseudonyms(config.pseudonymKey));
-  const pseudonymSql = createPseudonymSql(config.pseudonymKey);
+  /** Found, or made, by the first file that names people. */
+  let people: Promise<PseudonymKey> | undefined;
+  let pseudonymMark: string | undefined;
   const rowsByHash = new Map<string, { rows: number; kind: string }>();
   const refusedBefore = new Set<string>();
   for (const file of options.index) {
@@ -133,14 +138,30 @@ export async function openLoading(options: {
     [engines, idle] = [[], []];
   }
 
+  async function readPeople(recognised: Recognised): Promise<PeopleReaders | undefined> {
+    const rows =
+      recognised.form === 'csv'
+        ? recognised.header.shape.rows?.source
+        : recognised.form === 'rows'
+          ? recognised.source
+          : undefined;
+    if (recognised.form !== 'api' && rows?.people === undefined) return undefined;
+    people ??= findPseudonymKey(options.effects, options.state, options.index, true) as Promise<PseudonymKey>;
+    const { key, mark } = await people;
+    pseudonymMark = mark;
+    return { api: createApiReader(createPseudonyms(key)), pseudonymSql: createPseudonymSql(key) };
+  }
+
   function refuse(name: string, sha256: string, error: JobError): LoadedFile {
     const { byte } = error.place;
     // The name and the place stand in columns of their own.
-    const reason = describeError(
-      new JobError(error.code, error.exit, error.message, {
-        hint: error.hint ?? '',
-        place: { row: error.place.row, byte },
-      }),
+    const reason = withoutPersonal(
+      describeError(
+        new JobError(error.code, error.exit, error.message, {
+          hint: error.hint ?? '',
+          place: { row: error.place.row, byte },
+        }),
+      ),
     );
     const isRepeated = refusedBefore.has(sha256);
     if (!isRepeated && !refusals.has(sha256))
@@ -166,7 +187,7 @@ export async function openLoading(options: {
       let draft: BronzeDraft;
       try {
         await stageFor(file.path, staged, readable);
-        draft = await writeBronze(engine, api, recognised, source, output, scratch, pseudonymSql);
+        draft = await writeBronze(engine, recognised, source, output, scratch, await readPeople(recognised));
       } catch (error) {
         const fault = faultOfFile(error, file.name, work, staged);
         if (fault === undefined) throw error;
@@ -250,7 +271,9 @@ export async function openLoading(options: {
         status: error.exit === 'tempfail' ? 'changed' : 'refused',
         code: error.code,
       },
-      reason: describeError(new JobError(error.code, error.exit, error.message, { hint: error.hint ?? '' })),
+      reason: withoutPersonal(
+        describeError(new JobError(error.code, error.exit, error.message, { hint: error.hint ?? '' })),
+      ),
     }),
     refused: refuse,
     faultOf: (error, name) => faultOfFile(error, name, work),
@@ -279,6 +302,7 @@ export async function openLoading(options: {
     },
     drafts: () => [...drafts.values()],
     refusals: () => [...refusals.values()],
+    pseudonymMark: () => pseudonymMark,
     async withTemporary(action) {
       const path = join(work, `${randomUUID()}.file`);
       try {

@@ -1,66 +1,171 @@
 import { createHash, createHmac } from 'node:crypto';
+import { visible } from '../visible.ts';
 
-/** Words of a key (`ip_addr_decrypted`, `userAgent`, `e-mail`) that mark what it holds as personal. */
-const PERSONAL_WORDS = new Set([
-  ...[
-    'ip',
-    'ipv4',
-    'ipv6',
-    'ipaddr',
-    'ipaddress',
-    'user',
-    'username',
-    'users',
-    'agent',
-    'useragent',
-    'email',
-    'mail',
-    'phone',
-  ],
-  ...[
-    'mobile',
-    'birthdate',
-    'birthday',
-    'birth',
-    'gender',
-    'postal',
-    'zip',
-    'street',
-    'address',
-    'addr',
-    'password',
-    'token',
-  ],
-]);
+/** Words of a field's name (`ip_addr_decrypted`, `userAgent`, `e-mail`, `metro_area`) that say that its value is a person's. */
+const PERSONAL_WORDS = new Set(
+  [
+    'ip ipv4 ipv6 ipaddr ipaddress mac macaddress hostname imei idfa msisdn deviceid agent useragent cookie cookies',
+    'user users userid username person nickname nick firstname lastname surname fullname displayname realname contact',
+    'email emails mail emailaddress phone phonenumber telephone tel mobile fax facebook',
+    'birth birthdate birthday birthyear dob gender sex iban creditcard cardnumber passport ssn',
+    'city town region province county metro location latitude longitude lat lon lng geo geolocation coordinates',
+    'address addresses addr street postal postcode postalcode zip zipcode',
+    'password passwords passwd passphrase pwd pin token tokens secret secrets credential credentials apikey authorization jwt',
+  ].flatMap((line) => line.split(' ')),
+);
+/** The same, where words are written as one, or with other words around them. */
+const PERSONAL_PARTS =
+  /useragent|username|display_?name|first_?name|last_?name|full_?name|real_?name|metro_?area|ip_?addr|e_?mail|password|birth_?da|phone_?n|_token|token_|api_?key/;
+
+const AT = '(?:@|\uff20|%(?:25)*40)';
+const COLON = '(?::|%(?:25)*3a)';
+const SLASH = '(?:\\\\?/|%(?:25)*2f)';
+/** What ends a word in a text, an address in a link, a value in JSON. */
+const ENDS = '\\s"\'<>(),;:|/\\\\=&?!#{}\\[\\]';
+/** A character of an id of a user in a link, which may be percent-encoded, but not one that is encoded and ends the id. */
+const ID = '(?:[^\\s"\'<>:/?#&\\\\%]|%(?:[014-9a-f][0-9a-f]|2[0-24790-9a-e]|3[0-9b-e]))';
+/** An octet of two digits and more; the first one of an address: not 0, and not 127, which is every machine itself. */
+const LONG_OCTET = '(?:25[0-5]|2[0-4][0-9]|[01]?[0-9][0-9])';
+const OCTET = '(?:25[0-5]|2[0-4][0-9]|[01]?[0-9]?[0-9])';
+const FIRST_OCTET = '(?:25[0-5]|2[0-4][0-9]|1[013-9][0-9]|12[0-689]|0?[1-9][0-9])';
+/** Four numbers of one digit are a title or a version more often than an address. */
+const IPV4 = `(?:${FIRST_OCTET}(?:\\.${OCTET}){3}|[1-9]\\.${LONG_OCTET}(?:\\.${OCTET}){2}|[1-9]\\.[0-9]\\.${LONG_OCTET}\\.${OCTET}|[1-9]\\.[0-9]\\.[0-9]\\.${LONG_OCTET})`;
+/** Whole, shortened in the middle, at the end, at the beginning; six pairs are the address of a network card. */
+const IPV6 =
+  '(?:(?:[0-9a-f]{1,4}:){7}[0-9a-f]{1,4}|(?:[0-9a-f]{1,4}:){1,6}(?::[0-9a-f]{1,4}){1,6}|(?:[0-9a-f]{1,4}:){2,7}:|::[0-9a-f]{1,4}(?::[0-9a-f]{1,4}){1,6}|(?:[0-9a-f]{2}:){5}[0-9a-f]{2})';
 
 /**
- * What an address looks like, as a regular expression without look-around, so that both engines' RE2 and JavaScript read it the same:
- * an e-mail address, an IPv4 address, an IPv6 address (four groups and more, or with `::`).
+ * The rule for values: what must not stay in any text, and what stands there instead. As regular expressions without look-around and without
+ * regard to case, so that the engine's RE2 and JavaScript read them the same.
  */
-export const PERSONAL_VALUE_PATTERN =
-  '[^\\s@"<>]{1,64}@[^\\s@"<>]{1,190}\\.[A-Za-z]|(^|[^0-9.])[0-9]{1,3}\\.[0-9]{1,3}\\.[0-9]{1,3}\\.[0-9]{1,3}($|[^0-9.])|([0-9A-Fa-f]{1,4}:){3,7}[0-9A-Fa-f]{1,4}|[0-9A-Fa-f]{0,4}::[0-9A-Fa-f]{1,4}';
+const RULES: readonly { pattern: string; instead: string; times?: 2 }[] = [
+  // Users in links and URIs of Spotify, plain and percent-encoded. Group 2 is the user's id.
+  {
+    pattern: `(spotify${COLON}user${COLON}|spotify${COLON}${SLASH}${SLASH}user${SLASH}|(?:open|play|api|www)\\.spotify\\.com(?:${SLASH}[a-z0-9-]{1,20}){0,2}${SLASH}users?${SLASH})(${ID}+)`,
+    instead: '$1[user]',
+  },
+  {
+    pattern: `((?:^|[\\s"'(=]|file:${SLASH}${SLASH}|[a-z]:)(?:${SLASH}(?:home|users)${SLASH}|[\\\\]+users[\\\\]+))(${ID}+)`,
+    instead: '$1[user]',
+  },
+  // Secrets: parameters of links, members of JSON inside a text, headers, and by their own form.
+  {
+    pattern: `((?:token|secret|passwd|password|pwd|api_?key|sp_dc|sp_key|authorization|[?&](?:code|si|sig|signature|sid|session|key|auth))(?:=|%(?:25)*3d|\\\\?["']\\s{0,9}:\\s{0,9}\\\\?["']))([^\\s&"'<>#;\\\\]+)`,
+    instead: '$1[secret]',
+  },
+  { pattern: '(bearer )([a-z0-9._~+/=-]{16,})', instead: '$1[secret]' },
+  { pattern: '(eyj)([a-z0-9_-]{10,}[.][a-z0-9_-]{10,}(?:[.][a-z0-9_-]+)?)', instead: '[secret]' },
+  { pattern: '(^|[^a-z0-9_-])([ab]q[a-z0-9_-]{60,})', instead: '$1[secret]' },
+  { pattern: '(a[ks]ia)([0-9a-z]{16})', instead: '[secret]' },
+  { pattern: `(:${SLASH}${SLASH})([^\\s/@"'<>]{1,200}@)`, instead: '$1' },
+  // Addresses. What stands around an IP address is part of the match, so that two in a row need two passes.
+  {
+    pattern: `((?:[^${ENDS}@\uff20%]|%(?:2[bde]|5f)){1,64})(${AT}[^${ENDS}@\uff20%_]+[.][^${ENDS}@\uff20%.0-9_-]{2,})`,
+    instead: '[address]',
+  },
+  { pattern: `(^|[^0-9])(${IPV4})($|[^0-9])`, instead: '$1[address]$3', times: 2 },
+  { pattern: `(^|[^0-9a-z:])(${IPV6})($|[^0-9a-z])`, instead: '$1[address]$3', times: 2 },
+];
 
-const personalValue = new RegExp(PERSONAL_VALUE_PATTERN);
-/** Longer texts are cut before the test: an address at the end of a novel is not what this looks for, and time stays bounded. */
-const PERSONAL_VALUE_MAX_CHARS = 4_096;
+const ANY_RULE = RULES.map(({ pattern }) => `(?:${pattern})`).join('|');
+/** What an id of a person is replaced for: what the rule finds, and a little more, so that ids that were replaced once always are. */
+const PERSONAL_ID_PATTERN = `${ANY_RULE}|[^\\s@"<>]{1,64}@[^\\s@"<>]{1,190}\\.[a-z]|(?:^|[^0-9.])[0-9]{1,3}(?:\\.[0-9]{1,3}){3}(?:$|[^0-9.])|(?:[0-9a-f]{1,4}:){3,7}[0-9a-f]{1,4}|[0-9a-f]{0,4}::[0-9a-f]{1,4}`;
 
-/** True for a key name that says its value is a person's (IP address, user name, user agent, e-mail, ...). */
+const anyRule = new RegExp(ANY_RULE, 'iu');
+const personalId = new RegExp(PERSONAL_ID_PATTERN, 'iu');
+const rules = RULES.map((rule) => ({ ...rule, expression: new RegExp(rule.pattern, 'giu') }));
+const [userInLink] = rules;
+
+/** Names are few and stand in every row. */
+const knownKeys = new Map<string, boolean>();
+
+/** The rule for names: true for a field whose name says that its value is a person's (IP address, user name, place, password, ...). */
 export function isPersonalKey(key: string): boolean {
-  const words = key
+  let isPersonal = knownKeys.get(key);
+  if (isPersonal === undefined) {
+    isPersonal = isPersonalValue(key) || saysPersonal(key);
+    if (knownKeys.size < 10_000 && key.length <= 200) knownKeys.set(key, isPersonal);
+  }
+  return isPersonal;
+}
+
+function saysPersonal(key: string): boolean {
+  const spaced = key
     .slice(0, 200)
+    .normalize('NFKC')
     .replace(/([a-z0-9])([A-Z])/g, '$1_$2')
+    .replace(/([A-Z])([A-Z][a-z])/g, '$1_$2')
     .toLowerCase()
-    .split(/[^a-z0-9]+/);
-  return (
-    words.some((word) => PERSONAL_WORDS.has(word)) ||
-    words.join('').includes('useragent') ||
-    words.join('').includes('displayname')
+    .replaceAll(/[^a-z0-9]+/g, '_');
+  return spaced.split('_').some((word) => PERSONAL_WORDS.has(word)) || PERSONAL_PARTS.test(spaced);
+}
+
+/** True for a text that holds what the rule for values finds: an e-mail or IP address, a link to a user, a secret. */
+export function isPersonalValue(text: string): boolean {
+  return anyRule.test(text);
+}
+
+/** True for an id of a person that is an address itself. */
+export function isPersonalId(id: string): boolean {
+  return personalId.test(id.slice(0, 4_096));
+}
+
+/**
+ * The text without what the rule for values finds: `[address]`, `[user]`, `[secret]` stand there instead; all else stays byte by byte.
+ *
+ * @param pseudonym replaces the ids of users in links and URIs, so that equal ones stay equal; without it they are `[user]`
+ */
+export function withoutPersonal(text: string, pseudonym?: (id: string) => string): string {
+  if (!anyRule.test(text)) return text;
+  let kept = text;
+  for (const rule of rules) {
+    for (let pass = 0; pass < (rule.times ?? 1); pass += 1) {
+      kept =
+        rule === userInLink && pseudonym !== undefined
+          ? kept.replace(rule.expression, (_, prefix: string, id: string) => `${prefix}${pseudonym(decoded(id))}`)
+          : kept.replace(rule.expression, rule.instead);
+    }
+  }
+  return kept;
+}
+
+/** Endings that say what a file is; an address before one does not swallow it. */
+const FILE_ENDING = /(?:\.(?:json|jsonl|ndjson|csv|tsv|txt|zip|gz|tgz|tar|parquet|html?|pdf|xlsx?))+$/i;
+
+/**
+ * The name of a file or folder (one part of a path) for people: without what the rule for values finds, and without what a terminal would obey; its
+ * ending stays.
+ */
+export function fileNameWithoutPersonal(given: string): string {
+  const name = visible(given);
+  const ending = FILE_ENDING.exec(name)?.[0] ?? '';
+  return `${withoutPersonal(name.slice(0, name.length - ending.length))}${ending}`;
+}
+
+function decoded(id: string): string {
+  try {
+    return decodeURIComponent(id);
+  } catch {
+    return id; // a stray % is part of the id
+  }
+}
+
+/** True where one of the text columns holds what the rule for values finds: one pass over all of them, as an SQL condition. */
+export function isPersonalSql(columns: readonly string[]): string {
+  return `regexp_matches(concat_ws(chr(31), ${columns.join(', ')}), ${quoted(`(?i)${ANY_RULE}`)})`;
+}
+
+/** `withoutPersonal` (without pseudonyms) as an SQL expression of the embedded engine. */
+export function withoutPersonalSql(column: string): string {
+  return RULES.flatMap((rule) => Array<typeof rule>(rule.times ?? 1).fill(rule)).reduce(
+    (sql, { pattern, instead }) =>
+      `regexp_replace(${sql}, ${quoted(pattern)}, ${quoted(instead.replaceAll('$', '\\'))}, 'gi')`,
+    column,
   );
 }
 
-/** True for a text that looks like an e-mail or IP address, or holds one. */
-export function isPersonalValue(text: string): boolean {
-  return personalValue.test(text.slice(0, PERSONAL_VALUE_MAX_CHARS));
+function quoted(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`;
 }
 
 /**
@@ -74,7 +179,7 @@ export function createPseudonymSql(key: string): (column: string) => string {
   const pad = (byte: number): string => `unhex('${Buffer.from(block.map((each) => each ^ byte)).toString('hex')}')`;
   return (column) => {
     const inner = `unhex(sha256(${pad(0x36)} || encode(${column})))`;
-    return `case when regexp_matches(${column}, '${PERSONAL_VALUE_PATTERN.replaceAll("'", "''")}') then 'u_' || substr(sha256(${pad(0x5c)} || ${inner}), 1, 16) else ${column} end`;
+    return `case when regexp_matches(${column}, ${quoted(`(?i)${PERSONAL_ID_PATTERN}`)}) then 'u_' || substr(sha256(${pad(0x5c)} || ${inner}), 1, 16) else ${column} end`;
   };
 }
 

@@ -1,7 +1,7 @@
 import { JobError } from '../errors.ts';
 import { shownColumns } from './csv.ts';
 import { monthsAround } from './periods.ts';
-import { isPersonalKey, isPersonalValue } from './personal-fields.ts';
+import { isPersonalKey, withoutPersonal } from './personal-fields.ts';
 
 /** Web API responses that a table is made of. */
 export type ApiKind =
@@ -261,10 +261,9 @@ const DROPPED_KEYS = new Set([
   'product',
   'explicit_content',
 ]);
-const USER_IN_LINK = /(spotify:user:|api\.spotify\.com\/v1\/users\/|open\.spotify\.com\/user\/)([^:/?#\s"]+)/g;
 
 function withoutPeople(value: Json, pseudonym: (id: string) => string, key: string): Json {
-  if (typeof value === 'string') return textWithoutPeople(value, pseudonym, key);
+  if (typeof value === 'string') return withoutPersonal(value, pseudonym);
   if (Array.isArray(value)) return value.map((element) => withoutPeople(element, pseudonym, key));
   if (!isObject(value)) return value;
   const isUser =
@@ -290,24 +289,6 @@ function withoutPeople(value: Json, pseudonym: (id: string) => string, key: stri
 /** As an own property even where the name is `__proto__`. */
 function define(target: JsonObject, name: string, value: Json): void {
   Object.defineProperty(target, name, { value, enumerable: true, configurable: true, writable: true });
-}
-
-function textWithoutPeople(text: string, pseudonym: (id: string) => string, key: string): Json {
-  if (/spotify:user:|spotify\.com\/(?:v1\/)?users?\//.test(text)) {
-    return text.replace(USER_IN_LINK, (_, prefix: string, id: string) => `${prefix}${pseudonym(decoded(id))}`);
-  }
-  // Names of songs and people on stage stay byte by byte what they are; other texts that hold an address do not stay.
-  if (key !== 'name' && key !== 'uri' && key !== 'href' && !text.startsWith('http') && isPersonalValue(text))
-    return null;
-  return text;
-}
-
-function decoded(id: string): string {
-  try {
-    return decodeURIComponent(id);
-  } catch {
-    return id; // a stray % is part of the id
-  }
 }
 
 function keepDigits(_key: string, value: unknown, context?: { source?: string }): unknown {

@@ -28,6 +28,7 @@ export function environmentOf(url: string): Record<string, string> {
     AWS_SECRET_ACCESS_KEY: 'test',
     AWS_EC2_METADATA_DISABLED: 'true',
     LISTENLAKE_S3_PATH_STYLE: 'true',
+    LISTENLAKE_PSEUDONYM_KEY: 'a key for tests on s3',
   };
 }
 

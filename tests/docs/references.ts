@@ -36,11 +36,11 @@ function configurationPage(): string {
       name === 'LISTENLAKE_THREADS'
         ? 'processors'
         : name === 'LISTENLAKE_PSEUDONYM_KEY'
-          ? 'built in'
+          ? "the lake's own"
           : `\`${String(rule.parse(undefined))}\``;
     return `| \`${name}\` | ${fallback} | ${help} |`;
   });
-  return `# Configuration\n\n${NOTE}\nVariables are read from the environment and from \`.env\` in the current folder. Flags win over variables. A variable that nobody reads is an error, so a typing mistake is not silent.\n\n| variable | default | meaning |\n|---|---|---|\n${rows.join('\n')}\n`;
+  return `# Configuration\n\n${NOTE}\nVariables are read from the environment and from a file. \`--env-file\` or \`LISTENLAKE_ENV_FILE\` names it; \`./listenlake\` of a clone names the clone's own \`.env\`. A \`.env\` of the current folder that nobody has named is read with care, because anybody may have left it there: settings are taken, and \`AWS_REGION\`, \`AWS_DEFAULT_REGION\`, \`AWS_PROFILE\`; a token file, a secret or a lake elsewhere stops the command, and whatever else it holds (endpoints, proxies, credentials) is passed over. Flags win over variables. A variable that nobody reads is an error, so a typing mistake is not silent.\n\n| variable | default | meaning |\n|---|---|---|\n${rows.join('\n')}\n`;
 }
 
 function envExample(): string {
@@ -49,7 +49,7 @@ function envExample(): string {
       name === 'LISTENLAKE_THREADS' ? '2' : name === 'LISTENLAKE_PSEUDONYM_KEY' ? '' : String(rule.parse(undefined));
     return `# ${help}\n#${name}=${value}\n`;
   });
-  return `# Copy to .env and change what you need. Flags win over variables. Every variable has a default.\n\n${entries.join('\n')}`;
+  return `# Copy to .env and change what you need: ./listenlake reads the one beside it; elsewhere name it (--env-file .env). Flags win over variables.\n# Every variable has a default.\n\n${entries.join('\n')}`;
 }
 
 interface ModelYaml {

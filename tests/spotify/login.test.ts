@@ -1,7 +1,16 @@
 import type { ChildProcess } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { get } from 'node:http';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { chromium } from 'playwright-core';
@@ -99,8 +108,7 @@ describe('login in a browser', () => {
       const faults: string[] = [];
       page.on('pageerror', (error) => faults.push(String(error)));
       page.on('console', (message) => message.type() === 'error' && faults.push(message.text()));
-      // The short address leads to Spotify, as for a browser that the command has opened itself.
-      await page.goto(`http://127.0.0.1:${port}/`);
+      await page.goto(address.href);
       expect(page.url()).toBe(address.href);
       await page.click('#agree');
       await page.waitForSelector('h1');
@@ -164,6 +172,12 @@ describe('login', () => {
     }
   }
 
+  /** What a person does who agrees on the page. */
+  async function agree(on = address): Promise<number> {
+    const page = await (await fetch(on)).text();
+    return (await fetch(/id="agree" href="([^"]+)"/.exec(page)![1]!.replaceAll('&amp;', '&'))).status;
+  }
+
   it('S23: asks for recently played and nothing else, with a state of its own, on the loopback address', async () => {
     await expect(logIn(() => comeBack(address, { error: 'access_denied' }))).rejects.toMatchObject({
       code: 'login_denied',
@@ -176,17 +190,74 @@ describe('login', () => {
       redirect_uri: `http://127.0.0.1:${port}/callback`,
       scope: 'user-read-recently-played',
       state: expect.stringMatching(/^[\w-]{32}$/),
+      code_challenge_method: 'S256',
+      code_challenge: expect.stringMatching(/^[\w-]{43}$/),
     });
     const first = address.searchParams.get('state');
     await expect(logIn(() => comeBack(address, { error: 'access_denied' }))).rejects.toThrow('denied');
     expect(address.searchParams.get('state')).not.toBe(first);
   });
 
-  it('S23: another state is refused, 77, and its code is not exchanged', async () => {
-    const back = (): Promise<unknown> => comeBack(address, { code: 'code-of-somebody-else', state: 'another' });
-    await expect(logIn(back)).rejects.toMatchObject({ code: 'state_mismatch', exit: 'auth' });
-    expect(stub.requests).toEqual([]);
+  it('S23: another state is refused, its code is not exchanged, and who has begun the login can still end it', async () => {
+    let refused = { status: 0, text: '' };
+    const result = await logIn(async () => {
+      refused = await comeBack(address, { code: 'code-of-somebody-else', state: 'another' });
+      expect(stub.requests.filter(({ path }) => path === '/api/token')).toEqual([]);
+      await agree();
+    });
+    expect(refused).toMatchObject({ status: 400, text: expect.stringContaining('not the login that was started') });
+    expect(result.place).toBe(tokenFile);
+  });
+
+  it('S23: a code is of no use to who has not begun the login: the verifier of another one is refused', async () => {
+    // Somebody agrees on an address of their own making, with a challenge that is not this login's.
+    const back = async (): Promise<unknown> => {
+      const forged = new URL(address);
+      forged.searchParams.set('code_challenge', 'A'.repeat(43));
+      return agree(forged);
+    };
+    await expect(logIn(back)).rejects.toMatchObject({ code: 'login_refused', exit: 'auth' });
     expect(existsSync(tokenFile)).toBe(false);
+  });
+
+  it('S23: what is no address does not end it, and nothing on the port tells the state', async () => {
+    const answers: string[] = [];
+    await logIn(async () => {
+      for (const path of ['//', '/', '//callback', '/callback', '/%', '*', 'http://[', '/../', '/?state'])
+        answers.push(await rawAnswer(port, path));
+      await agree();
+    });
+    for (const answer of answers) {
+      expect(answer).toMatch(/^HTTP\/1\.1 4\d\d /);
+      expect(answer).not.toContain(address.searchParams.get('state')!);
+      expect(answer).not.toMatch(/accounts\.spotify\.com/);
+    }
+  });
+
+  it('S23: no command line holds the state: the browser is given a page that only its owner can read, and that is gone afterwards', async () => {
+    const bin = join(folder, 'bin');
+    mkdirSync(bin);
+    const seen = join(folder, 'seen');
+    writeFileSync(
+      join(bin, 'xdg-open'),
+      `#!/bin/sh\nstat -c '%a %n' "$(dirname "$1")" "$1" > ${seen}.part\ncat "$1" >> ${seen}.part\nmv ${seen}.part ${seen}\n`,
+      { mode: 0o755 },
+    );
+    const child = start(['login'], {
+      ...stub.env(),
+      ...{ HOME: folder, PATH: `${bin}:${process.env.PATH}`, LISTENLAKE_SPOTIFY_TOKEN_FILE: tokenFile },
+      LISTENLAKE_SPOTIFY_REDIRECT_PORT: String(port),
+    });
+    const end = finished(child);
+    const shown = await addressOf(child);
+    while (!existsSync(seen)) await new Promise((resolve) => setTimeout(resolve, 50));
+    const [ofFolder, ofFile, ...rest] = readFileSync(seen, 'utf8').split('\n');
+    expect([ofFolder, ofFile]).toEqual([expect.stringMatching(/^700 /), expect.stringMatching(/^600 .*open\.html$/)]);
+    expect(`${ofFolder}${ofFile}`).not.toContain(shown.searchParams.get('state')!);
+    expect(rest.join('\n')).toContain(shown.href.replaceAll('&', '&amp;'));
+    await agree(shown);
+    expect((await end).code).toBe(0);
+    expect(readdirSync(folder).filter((name) => name.startsWith('listenlake-login-'))).toEqual([]);
   });
 
   it('a wrong client secret is 78, told in the browser, too, and the secret is not repeated', async () => {
@@ -220,18 +291,14 @@ describe('login', () => {
       );
       // Another name that leads to this machine.
       statuses.push(await statusUnderName(port, `/callback?code=x&state=${state}`, 'rebound.example'));
-      const page = await (await fetch(address)).text();
-      statuses.push((await fetch(/id="agree" href="([^"]+)"/.exec(page)![1]!.replaceAll('&amp;', '&'))).status);
+      statuses.push(await agree());
     });
     expect(statuses).toEqual([404, 404, 404, 200]);
     expect(result).toMatchObject({ place: tokenFile, scopes: ['user-read-recently-played'] });
   });
 
   it('a login replaces one that has ended, and its end is six months away', async () => {
-    const result = await logIn(async () => {
-      const page = await (await fetch(address)).text();
-      await fetch(/id="agree" href="([^"]+)"/.exec(page)![1]!.replaceAll('&amp;', '&'));
-    });
+    const result = await logIn(() => agree());
     const days = (Date.parse(result.endsOn) - stub.clock.ms) / 86_400_000;
     expect(days).toBeGreaterThan(179);
     expect(days).toBeLessThan(185);
@@ -256,6 +323,18 @@ describe('login', () => {
     });
   });
 });
+
+/** The answer to a request line as it is, which no client would send. */
+function rawAnswer(to: number, path: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(to, '127.0.0.1', () =>
+      socket.write(`GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${to}\r\nConnection: close\r\n\r\n`),
+    );
+    let text = '';
+    socket.on('data', (chunk: Buffer) => (text += chunk.toString('utf8')));
+    socket.on('end', () => resolve(text)).on('error', reject);
+  });
+}
 
 function statusUnderName(to: number, path: string, host: string): Promise<number> {
   return new Promise((resolve, reject) => {

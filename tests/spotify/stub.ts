@@ -130,7 +130,7 @@ export async function startStub(clock: Clock): Promise<Stub> {
   });
 
   const validUntil = new Map<string, number>();
-  const codes = new Map<string, { redirectUri: string; scope: string }>();
+  const codes = new Map<string, { redirectUri: string; scope: string; challenge: string }>();
   const server: Server = createServer({ key: readFileSync(keyFile), cert: readFileSync(caFile) });
   const stub: Stub = {
     port: 0,
@@ -249,7 +249,10 @@ export async function startStub(clock: Clock): Promise<Stub> {
     if (asked.path === '/authorize') {
       const code = randomBytes(12).toString('hex');
       const redirectUri = query.get('redirect_uri') ?? '';
-      codes.set(code, { redirectUri, scope: query.get('scope') ?? '' });
+      if (query.get('code_challenge_method') !== 'S256' || !query.get('code_challenge'))
+        return json(400, { error: 'invalid_request', error_description: 'code_challenge_method must be S256' });
+      const challenge = query.get('code_challenge')!;
+      codes.set(code, { redirectUri, scope: query.get('scope') ?? '', challenge });
       const state = stub.stateOverride ?? query.get('state') ?? '';
       const back = (values: Record<string, string>): string =>
         `${redirectUri}?${new URLSearchParams(values)}`.replaceAll('&', '&amp;');
@@ -273,7 +276,10 @@ export async function startStub(clock: Clock): Promise<Stub> {
     if (form.get('grant_type') === 'authorization_code') {
       const code = codes.get(form.get('code') ?? '');
       codes.delete(form.get('code') ?? '');
-      if (code === undefined || code.redirectUri !== form.get('redirect_uri'))
+      const verifier = createHash('sha256')
+        .update(form.get('code_verifier') ?? '')
+        .digest('base64url');
+      if (code === undefined || code.redirectUri !== form.get('redirect_uri') || verifier !== code.challenge)
         return json(400, { error: 'invalid_grant', error_description: 'Invalid authorization code' });
       return json(200, {
         ...grant,

@@ -12,6 +12,7 @@ import {
 import { freePort } from '../../airflow/free-port.ts';
 import { JobError } from '../../jobs/errors.ts';
 import { extractRecentlyPlayed } from '../../jobs/extract-recently-played.ts';
+import { readSecret } from '../../jobs/secret.ts';
 import { secretTokenStore } from '../../jobs/sources/spotify-api/token-secret.ts';
 import { parseToken, type Token } from '../../jobs/sources/spotify-api/token-store.ts';
 import type { Rule } from '../aws/endpoint.ts';
@@ -183,6 +184,12 @@ if (local === undefined) {
       expect([refreshes(), (await stored()).refreshToken]).toEqual([1, fixture.stub.refreshToken]);
     },
   );
+
+  it('reads any secret as it is, and says where there is none', async () => {
+    await write('the key of a lake');
+    expect(await readSecret(secret)).toBe('the key of a lake');
+    expect(await failure(readSecret('no/such/secret'))).toMatchObject({ code: 'secret_missing', exit: 'config' });
+  });
 
   it('says what is wrong with the secret: absent, empty, no login, denied, its key denied, going, not reachable', async () => {
     expect(await failure(poll())).toMatchObject({ code: 'not_logged_in', exit: 'auth' });

@@ -1,3 +1,4 @@
+import { createHash, randomBytes } from 'node:crypto';
 import { createRequire } from 'node:module';
 import type SpotifyWebApi from 'spotify-web-api-node';
 import { JobError } from '../../errors.ts';
@@ -24,26 +25,57 @@ const ACCOUNTS_ORIGIN = 'https://accounts.spotify.com';
 /** Attempts, and with the waits between them under three minutes: other jobs wait for a refresh meanwhile. */
 const ATTEMPTS_MAX = 4;
 
+/** Proof that who exchanges a code is who has asked for it (PKCE): the challenge goes with the question, the verifier with the code. */
+export interface CodeProof {
+  verifier: string;
+  challenge: string;
+}
+
+/** A new random one. @see https://www.rfc-editor.org/rfc/rfc7636 (S256) */
+export function makeCodeProof(): CodeProof {
+  const verifier = randomBytes(48).toString('base64url');
+  return { verifier, challenge: createHash('sha256').update(verifier).digest('base64url') };
+}
+
 /**
- * The page of Spotify on which a person agrees (authorization code flow; `spotify-web-api-node` writes the address).
+ * The page of Spotify on which a person agrees (authorization code flow; `spotify-web-api-node` writes the address, and knows no PKCE: the challenge is
+ * appended to it).
  *
  * @param scopes least first; nothing that is not needed
  * @param state random, checked when the browser comes back
  */
-export function authorizeUrl(app: App, scopes: readonly string[], state: string): string {
+export function authorizeUrl(app: App, scopes: readonly string[], state: string, { challenge }: CodeProof): string {
   const url = new URL(library(app).createAuthorizeURL([...scopes], state));
   if (url.origin !== ACCOUNTS_ORIGIN) throw new Error(`the authorization page is not Spotify's: ${url.origin}`);
+  url.searchParams.set('code_challenge_method', 'S256');
+  url.searchParams.set('code_challenge', challenge);
   return url.href;
 }
 
 /**
- * Exchanges the code of a consent for tokens. A code works once.
+ * Exchanges the code of a consent for tokens. A code works once, and only with the verifier of the challenge that it was asked for with.
  *
  * @throws `client_refused` (78), `login_refused` (77), `source_unavailable` (69), `rate_limited` (75), `redirect_refused` (65)
+ * @see https://developer.spotify.com/documentation/web-api/tutorials/code-flow, and code-pkce-flow for `code_verifier`
  */
-export async function exchangeCode(app: App, code: string, web: Web): Promise<Grant> {
+export async function exchangeCode(app: App, code: string, { verifier }: CodeProof, web: Web): Promise<Grant> {
+  const form = {
+    grant_type: 'authorization_code',
+    code,
+    redirect_uri: app.redirectUri ?? '',
+    client_id: app.clientId,
+    code_verifier: verifier,
+  };
+  const request = {
+    url: `${ACCOUNTS_ORIGIN}/api/token`,
+    headers: {
+      authorization: `Basic ${Buffer.from(`${app.clientId}:${app.clientSecret}`).toString('base64')}`,
+      'content-type': 'application/x-www-form-urlencoded',
+    },
+    body: new URLSearchParams(form).toString(),
+  };
   return sendTokenRequest(
-    requestOf((done) => library(app).authorizationCodeGrant(code, done)),
+    request,
     web,
     () =>
       new JobError('login_refused', 'auth', 'Spotify did not accept the code of this login', {
