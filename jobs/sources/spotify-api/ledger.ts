@@ -1,9 +1,11 @@
+import { refuseLostLease } from '../../commit.ts';
 import type { Effects } from '../../effects.ts';
 import { JobError } from '../../errors.ts';
 import {
   commitManifest,
   EMPTY_STATE,
   getState,
+  LAKE_FORMAT,
   latestManifest,
   type Manifest,
   NO_ACCOUNTS,
@@ -83,18 +85,19 @@ export async function readLedger(store: LakeStore): Promise<Ledger> {
 /**
  * Commits the ledger beside whatever else is true in the lake. Tables do not change by it.
  *
- * @throws `commit_conflict` (75) when others keep committing
+ * @throws `commit_conflict` (75) when others keep committing; `lease_lost` (75): what it knows may be what another run has removed
  */
 export async function commitLedger(
-  { store, now }: Pick<Effects, 'store' | 'now'>,
+  { store, lease, now }: Pick<Effects, 'store' | 'lease' | 'now'>,
   work: { job: string; runId: string; startedAt: number; inputs: string[]; details: Record<string, unknown> },
   ledger: Ledger,
 ): Promise<void> {
   const key = await putState(store, 'spotify', ledger);
   for (let attempt = 1; attempt <= COMMIT_ATTEMPTS_MAX; attempt += 1) {
+    await refuseLostLease({ lease });
     const base = await latestManifest(store);
     const manifest: Manifest = {
-      format: 1,
+      format: base?.format ?? LAKE_FORMAT,
       sequence: (base?.sequence ?? 0) + 1,
       job: work.job,
       runId: work.runId,
