@@ -241,6 +241,28 @@ if (local === undefined) {
     expect(await locationOf('tracks')).toMatch(/\/silver\/tracks\/v\/[0-9a-f]{64}\/$/);
   });
 
+  it('killed before it published anything: a session that reads all tables at once registers them once, and ends well', async () => {
+    const row = { occurred_at: '2026-01-01 00:00:00', ended_at: '2026-01-01 00:00:00' };
+    const state = await lake.commitSilver({
+      plays: [{ play_id: 'p1', ended_at: row.ended_at }],
+      listening_events: [{ event_id: 'e1', occurred_at: row.occurred_at }],
+      tracks: [{ track_id: 't1' }],
+      artists: [{ artist_id: 'a1' }],
+    });
+    endpoint.calls.length = 0;
+    const session = await lake.engine.session({ state, target: 'dev', runId: 'all' });
+    await Promise.all(
+      ['plays', 'listening_events', 'tracks', 'artists'].map((table) => session.relation('silver', table)),
+    );
+    await session.close();
+    expect(writes().sort()).toEqual([
+      ['BatchCreatePartition', 1],
+      ['BatchCreatePartition', 1],
+      ['UpdateTable', 1],
+      ['UpdateTable', 1],
+    ]);
+  });
+
   it('killed half-way through its requests: the next one does the rest', async () => {
     const files = days(0, 250);
     endpoint.rules.push({ operation: 'BatchCreatePartition', after: 1, fault: DENIED, times: 9 });

@@ -86,6 +86,7 @@ export function openAthenaEngine(options: AthenaOptions): SqlEngine {
   let queries = 0;
   let seenSequence = -1;
   let seenState: LakeState = EMPTY_STATE;
+  let publishing: Promise<void> | undefined;
   const parts: Parts = {
     store,
     runner: statementRunner(options),
@@ -94,11 +95,17 @@ export function openAthenaEngine(options: AthenaOptions): SqlEngine {
     lakeUri: store.uri.replace(/\/+$/, ''),
     databaseOf: (layer) => `${prefix}${layer}`,
     workGroupOf: (target) => `${name}-${target}`,
-    async publishIfAllowed() {
-      await publishNewest(parts, seenState, built).catch((error: unknown) => {
-        // A reader that cannot mend the catalog reads gold as it was published before; silver is compared before it is read.
-        if (!(error instanceof JobError && /^catalog_(altered|denied)$/.test(error.code))) throw error;
-      });
+    publishIfAllowed() {
+      // One for all who ask at once: a second one would sign the same partitions again, and who has looked in between would see a change.
+      publishing ??= publishNewest(parts, seenState, built)
+        .catch((error: unknown) => {
+          // A reader that cannot mend the catalog reads gold as it was published before; silver is compared before it is read.
+          if (!(error instanceof JobError && /^catalog_(altered|denied)$/.test(error.code))) throw error;
+        })
+        .finally(() => {
+          publishing = undefined;
+        });
+      return publishing;
     },
   };
   const { runner, catalog } = parts;
