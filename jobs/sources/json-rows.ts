@@ -40,8 +40,6 @@ const ROW_GROUP_BYTES = 32 * 1024 ** 2;
  */
 const ROW_BYTES_MAX = 256 * 1024;
 const BATCH_BYTES_MAX = 8 * 1024 ** 2;
-/** The engine reads into buffers of twice this size (its default: 16 MiB); a row must fit into it. */
-const READ_OBJECT_BYTES = 4 * 1024 ** 2;
 /** Bronze columns that are not keys of the file. */
 const OWN_COLUMNS = new Set(['source_key', 'row_number', 'extra']);
 /** A key inside an unknown value that says the value is a person's. */
@@ -157,7 +155,7 @@ export async function writeRows(
   const [written] = await engine.rows<{ Count: bigint }>(`
     copy (
         select ${values.join(', ')}
-        from read_json(${quoteText(literalPath(file))}, format = '${format}', columns = {${reads.join(', ')}}, compression = 'uncompressed', maximum_object_size = ${READ_OBJECT_BYTES})
+        from read_json(${quoteText(literalPath(file))}, format = '${format}', columns = {${reads.join(', ')}}, compression = 'uncompressed')
     ) to ${quoteText(output)} (format parquet, compression zstd, row_group_size ${rowGroupRows(scan)})`);
   return Number(written?.Count);
 }
