@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdirSync, readdirSync, renameSync, unlinkSync, writeFileSync } from 'node:fs';
-import { appendFile, mkdir, readdir, symlink, writeFile } from 'node:fs/promises';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, unlinkSync, writeFileSync } from 'node:fs';
+import { appendFile, mkdir, readdir, symlink, truncate, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { JobError } from '../jobs/errors.ts';
@@ -9,9 +9,11 @@ import { extract } from '../jobs/extract.ts';
 import { bronzeKey } from '../jobs/lake/keys.ts';
 import { appendBronze, type BronzeFile, latestManifest } from '../jobs/lake/manifest.ts';
 import type { LoadResult } from '../jobs/load.ts';
+import { run } from '../jobs/run.ts';
 import { faultOfFile } from '../jobs/sources/file-faults.ts';
 import { landingFiles } from '../jobs/sources/landing-owners.ts';
 import { transform } from '../jobs/transform.ts';
+import { finished, start } from './command-line.ts';
 import { GOOD, good, type LoadFixture, loadBeside, openLoadFixture, outcome, play, zipOf } from './load-fixture.ts';
 
 let lake: LoadFixture;
@@ -255,8 +257,8 @@ describe('F24, F70: what is too large is one file refused, in the default memory
   });
 
   it('a file that the engine has no memory for is refused, tried alone first, and loads when there is more', async () => {
-    const config = { ...lake.effects.config, memoryMb: 24 };
-    await lake.give({ 'large.json': large(4_000, 3_500), [GOOD]: good() });
+    const config = { ...lake.effects.config, memoryMb: 40 };
+    await lake.give({ 'large.json': large(6_000, 3_500), [GOOD]: good() });
     const result = await lake.load(undefined, { effects: { config } });
     expect(codesOf(result)).toEqual({ 'large.json': 'memory_full', [GOOD]: 'loaded' });
     expect(outcome(result, 'large.json').reason).toContain('raise LISTENLAKE_MEMORY_MB');
@@ -321,6 +323,67 @@ describe('F24, F70: what is too large is one file refused, in the default memory
       await lake.query(`select rows from silver.table_stats where layer = 'bronze' and table_name = 'refused'`),
     ).toEqual([[BigInt(count)]]);
   }
+});
+
+describe('F69, F73, F74: hostile files beside a good one, from end to end', () => {
+  /** Runs what lies in a folder, twice: the second run must find nothing to complain of but what is no file. */
+  async function runTwice(folder: string, expected: Record<string, string>): Promise<void> {
+    const input = { paths: [folder], userId: 'me', report: undefined };
+    const first = await run({ ...input, runId: 'r1' }, lake.effects);
+    expect(codesOf(first.load)).toEqual(expected);
+    expect(first).toMatchObject({ status: 'done', load: { exit: 'data' } });
+    expect(await lake.query('select count(*) from gold_prod.fct_plays')).toEqual([[2n]]);
+    await lake.give({ 'next.json': good({ ts: '2024-06-01T00:00:00Z', platform: 'next' }) });
+    const second = await run({ ...input, paths: [join(lake.source, 'next.json')], runId: 'r2' }, lake.effects);
+    expect([second.status, second.load.exit]).toEqual(['done', 'ok']);
+    // Its second play is the one that is there already.
+    expect(await lake.query('select count(*) from gold_prod.fct_plays')).toEqual([[3n]]);
+  }
+
+  it('the good rows are in production, and the next run works', async () => {
+    const inner = await zipOf({ 'a.json': good() });
+    await putOddities(lake.source);
+    await lake.give({
+      'key.json': JSON.stringify([play({ '\0': 5 })]),
+      'low.json': `[${JSON.stringify(play({ ts: '2024-05-07T00:00:00Z', ms_played: 7 })).replace(':7,', ':-9223372036854775808,')}]`,
+      'fan.zip': await zipOf({ 'n0.json': inner, 'n1.json': inner }),
+      [GOOD]: good(),
+    });
+    await runTwice(lake.source, {
+      ...ODDITIES,
+      [GOOD]: 'loaded',
+      'key.json': 'json_key_nul',
+      'low.json': 'loaded',
+      'n0.json': 'zip_nested',
+      'n1.json': 'zip_nested',
+    });
+    expect(await lake.query(`select code, count(*) from silver.quarantine group by code order by code`)).toEqual([
+      ['json_key_nul', 1n],
+      [expect.stringContaining('ms_played'), 1n],
+      ['zip_nested', 2n],
+    ]);
+  });
+});
+
+describe('F24: memory of the whole process', () => {
+  (existsSync('/proc/self/status') ? it : it.skip)('a file of 2 GiB is refused within 512 MiB', async () => {
+    const path = join(await lake.give({ 'huge.json': '[', [GOOD]: good() }), 'huge.json');
+    // A hole: zeros that take no room on the disk.
+    await truncate(path, 2 * 1024 ** 3);
+    const child = start(['load', lake.source, '--lake', join(lake.root, '..', 'other')]);
+    let peak = 0;
+    const look = setInterval(() => {
+      const status = existsSync(`/proc/${child.pid}/status`) ? readFileSync(`/proc/${child.pid}/status`, 'utf8') : '';
+      peak = Math.max(peak, Number(/VmHWM:\s*(\d+) kB/.exec(status)?.[1] ?? 0));
+    }, 20);
+    const done = await finished(child).finally(() => clearInterval(look));
+    expect([done.code, done.json]).toEqual([
+      65,
+      expect.objectContaining({ accounts: { read: 2, new: 1, duplicate: 0, quarantined: 1 } }),
+    ]);
+    expect(peak).toBeGreaterThan(0);
+    expect(peak).toBeLessThan(512 * 1024);
+  });
 });
 
 describe('whose fault an error is', () => {

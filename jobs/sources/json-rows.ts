@@ -42,8 +42,6 @@ const ROW_GROUP_BYTES = 32 * 1024 ** 2;
  */
 const ROW_BYTES_MAX = 256 * 1024;
 const BATCH_BYTES_MAX = 8 * 1024 ** 2;
-/** The engine reads into buffers of twice this size (its default: 16 MiB); a row must fit into it. */
-const READ_OBJECT_BYTES = 4 * 1024 ** 2;
 /** Bronze columns that are not keys of the file. */
 const OWN_COLUMNS = new Set(['source_key', 'row_number', 'extra']);
 /** Keys that the contract does not know; real drift is one to four at a time. */
@@ -168,7 +166,7 @@ export async function writeRows(
         select ${values.join(', ')}
         from (
             select *, ${isPersonalSql(cleaned)} as ${IS_PERSONAL}
-            from read_json(${quoteText(literalPath(file))}, format = '${format}', columns = {${reads.join(', ')}}, compression = 'uncompressed', maximum_object_size = ${READ_OBJECT_BYTES})
+            from read_json(${quoteText(literalPath(file))}, format = '${format}', columns = {${reads.join(', ')}}, compression = 'uncompressed')
         )
     ) to ${quoteText(output)} (format parquet, compression zstd, row_group_size ${rowGroupRows(scan)})`);
   return Number(written?.Count);
