@@ -106,7 +106,7 @@ export interface LakeState {
   removal?: 'silver' | 'purge';
 }
 
-/** A loaded file that silver is made without, because a statement fails on it (decision 21). Grain: bronze object. */
+/** A loaded file that silver is made without, because a statement fails on it (decision 24). Grain: bronze object. */
 export interface Refusal {
   /** Key and hash of the bronze object: one that was rewritten since is another file. */
   key: string;

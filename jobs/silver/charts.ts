@@ -52,7 +52,8 @@ async function buildMonths(
   had: ReadonlySet<Month> | undefined,
 ): Promise<Built> {
   const { db, effects } = build;
-  const isUnplaced = (file: BronzeFile): boolean => build.isNew(file) && file.periods.length === 0 && file.rows > 0;
+  const isUnplaced = (file: BronzeFile): boolean =>
+    (build.isNew(file) || isWholeRebuild(build)) && file.periods.length === 0 && file.rows > 0;
   if (wanted.size === 0 && (had === undefined || !files.some(isUnplaced))) return NOTHING_BUILT;
   effects.progress.start('charts');
   const own = filesOf(files, wanted);

@@ -69,7 +69,8 @@ async function buildDates(
 ): Promise<Built> {
   const { db, effects } = build;
   // A file whose index names no date has none that can be read, or refused rows only: it must be looked at once.
-  const isUnplaced = (file: BronzeFile): boolean => build.isNew(file) && file.periods.length === 0 && file.rows > 0;
+  const isUnplaced = (file: BronzeFile): boolean =>
+    (build.isNew(file) || isWholeRebuild(build)) && file.periods.length === 0 && file.rows > 0;
   if (wanted.length === 0 && (had === undefined || !files.some(isUnplaced))) return NOTHING_BUILT;
   effects.progress.start('events');
   const local = await localBronze(effects.store, files);

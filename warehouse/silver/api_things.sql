@@ -11,7 +11,7 @@ described as (
         contents.content_key,
         bronze.position = 0 as is_answer,
         bronze.thing,
-        readable_json(bronze.content) as content
+        bronze.content
 
     from bronze_api_answers as bronze
     inner join source_files as files on bronze.source_key = files.source_key

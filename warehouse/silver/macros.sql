@@ -29,7 +29,7 @@ create or replace macro instant_of_epoch(number) as
 -- Years have four digits, so a length or a window of days can be added or taken away without leaving what the type holds.
 create or replace macro parse_instant(text) as
     case
-        when strlen(text) = 20 and ends_with(text, 'Z') and text[5] = '-' then try_cast(text as timestamp)
+        when strlen(text) = 20 and ends_with(text, 'Z') and strpos(text, '-') = 5 then try_cast(text as timestamp)
         when regexp_full_match(text, '\d{9,17}') then instant_of_epoch(try_cast(text as bigint))
         when regexp_full_match(text, '\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?Z?')
             then date_trunc('millisecond', try_cast(rtrim(text, 'Z') as timestamp))
@@ -75,14 +75,6 @@ create or replace macro parse_up_to(text, most) as
 
 -- Whether a text is a number that `parse_up_to` does not take: its row is refused. What is no number at all is a missing one.
 create or replace macro is_beyond(text, most) as coalesce(not try_cast(text as double) between 0 and most, false);
-
--- JSON as the engine can read it, from bronze. Half of a surrogate pair is legal JSON and no text: it becomes U+FFFD. Bronze writes whole
--- pairs as they are, so an escaped half stands alone.
-create or replace macro readable_json(text) as
-    case
-        when json_valid(text) then text
-        else regexp_replace(text, '([^\\](?:\\\\)*)(?:\\u[dD][89a-fA-F][0-9a-fA-F]{2})+', '\1' || chr(65533), 'g')
-    end;
 
 create or replace macro parse_flag(text) as
     case lower(text) when 'true' then true when 'false' then false end;
