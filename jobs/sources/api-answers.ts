@@ -207,20 +207,13 @@ function createDescriber(reader: Pick<ApiReader, 'withoutPeople'>): Describer {
     const known = remembered.get(given);
     if (known !== undefined) return known;
     const kept = reader.withoutPeople(value) as JsonObject;
-    const content = jsonOf(kept);
+    const content = JSON.stringify(kept);
     const key = hash('sha256', `${thing} ${content}`, 'hex').slice(0, 32);
     const row = { ...thingColumns(thing, kept), content_key: key };
     if (remembered.size >= REMEMBERED) remembered.clear();
     remembered.set(given, row);
     return { ...row, content, content_bytes: Buffer.byteLength(content) };
   };
-}
-
-/** JSON that the engine can read: half of a surrogate pair is legal JSON and no text, and becomes U+FFFD. */
-function jsonOf(value: Json): string {
-  const text = JSON.stringify(value);
-  if (!/\\ud[89a-f]/.test(text)) return text;
-  return JSON.stringify(value, (_, each: unknown) => (typeof each === 'string' ? each.toWellFormed() : each));
 }
 
 function thingColumns(thing: string, value: JsonObject): Row {
@@ -252,7 +245,7 @@ function firstName(list: Json | undefined): string | undefined {
 /** A text as it is, anything else as its JSON; nothing for null. */
 function textOf(value: Json | undefined): string | undefined {
   if (value === null || value === undefined) return undefined;
-  return (typeof value === 'string' ? value : JSON.stringify(value)).toWellFormed();
+  return typeof value === 'string' ? value : JSON.stringify(value);
 }
 
 function without(value: JsonObject, key: string): JsonObject {
