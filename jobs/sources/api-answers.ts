@@ -245,7 +245,7 @@ function firstName(list: Json | undefined): string | undefined {
 /** A text as it is, anything else as its JSON; nothing for null. */
 function textOf(value: Json | undefined): string | undefined {
   if (value === null || value === undefined) return undefined;
-  return (typeof value === 'string' ? value : JSON.stringify(value)).toWellFormed();
+  return typeof value === 'string' ? value : JSON.stringify(value);
 }
 
 function without(value: JsonObject, key: string): JsonObject {

@@ -44,7 +44,7 @@ final as (
         content_key,
         seen_at,
         first_at,
-        cast(sum(place.bytes) over (order by place.file_no, place.row_number) as bigint) // 1000000 as batch
+        sum(place.bytes) over (order by place.file_no, place.row_number) // 1000000 as batch
 
     from placed
 
