@@ -71,7 +71,7 @@ export async function transform(
   const { base, state, index, tables, silver: committed, isNew } = there;
   // Where something was removed from bronze, no one knows from bronze what silver has of it.
   const rebuild = rebuildInterval(state.removal === 'silver' ? { ...input, rebuild: true } : input);
-  if (!index.some(isNew) && rebuild === undefined) return nothingNew(there);
+  if (!index.some(isNew) && rebuild === undefined) return nothingNew(there, effects);
 
   const known = await knownPaths(effects, committed.get('quarantine') ?? [], rebuild !== undefined);
   const build = await openBuild(effects, there, rebuild, limits);
@@ -94,7 +94,7 @@ export async function transform(
         effects,
         [...staged, stats].filter((part) => part.rows > 0 && !changes.includes(part)),
       );
-    if (changes.length === 0 && files.length === 0 && state.removal !== 'silver') return nothingNew(there);
+    if (changes.length === 0 && files.length === 0 && state.removal !== 'silver') return nothingNew(there, effects);
     lists.push(listOf('table_stats', committed.get('table_stats') ?? [], changes));
 
     await putChanges(effects, changes);
@@ -296,7 +296,9 @@ async function clear({ log }: Effects, staging: Staging): Promise<void> {
   }
 }
 
-function nothingNew({ base, tables, silver }: Committed): TransformResult {
+/** Shows readers what is committed: a run that ended between its commit and its publish has left them with the version before. */
+async function nothingNew({ base, tables, silver }: Committed, { engine }: Effects): Promise<TransformResult> {
+  if (base !== undefined) await engine.publish(base.state);
   return {
     status: 'nothing_new',
     sequence: base?.sequence ?? 0,

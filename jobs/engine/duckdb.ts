@@ -90,7 +90,7 @@ export async function openDuckDbEngine(options: DuckDbOptions): Promise<SqlEngin
     if ((await openReader())?.fingerprint === fingerprint) return;
     const aside = join(scratch, `catalog-${randomBytes(6).toString('hex')}.duckdb`);
     try {
-      await translateDiskError(() => writeCatalog(aside, tables, fingerprint));
+      await translateDiskError(() => writeCatalog(aside, tables, fingerprint), join(root, CATALOG_KEY));
       await store.put(CATALOG_KEY, { file: aside });
     } finally {
       await rm(aside, { force: true });
@@ -109,7 +109,7 @@ export async function openDuckDbEngine(options: DuckDbOptions): Promise<SqlEngin
       reader = undefined;
     }
     if (version === undefined) return undefined;
-    reader = await translateDiskError(() => openCatalog(path, version, options));
+    reader = await translateDiskError(() => openCatalog(path, version, options), path);
     return reader;
   }
 
