@@ -1,4 +1,4 @@
-import { createReadStream, type ReadStream } from 'node:fs';
+import { createReadStream, existsSync, type ReadStream } from 'node:fs';
 import { isErrno, JobError } from './errors.ts';
 
 /** What the system says by code (Node's errors) and in words (the engine's: glibc's and musl's `strerror`). */
@@ -8,7 +8,7 @@ const WORDS: Record<string, string[]> = {
   EFBIG: ['File too large'],
   EMFILE: ['Too many open files', 'No file descriptors available'],
   ENFILE: ['Too many open files in system'],
-  EIO: ['Input/output error', 'I/O error'],
+  EIO: ['Input/output error', 'I/O error', 'fsync failed'],
   EROFS: ['Read-only file system'],
   EACCES: ['Permission denied'],
   EPERM: ['Operation not permitted'],
@@ -63,7 +63,8 @@ export async function onDisk<T>(path: string, action: () => Promise<T>, advice: 
  * @param place where the command works, for errors that name no path
  */
 export function systemError(error: unknown, place: string): unknown {
-  if (error instanceof JobError || isNetwork(error)) return error;
+  if (error instanceof JobError) return placed(error, place);
+  if (isNetwork(error)) return error;
   const code = Object.keys(WORDS).find((each) => isErrno(error, each));
   if (code === undefined) return diskErrorInWords(error, place);
   const named = typeof error === 'object' && error !== null && 'path' in error ? String(error.path) : place;
@@ -75,6 +76,9 @@ export function diskErrorInWords(error: unknown, place?: string): unknown {
   if (error instanceof JobError) return error;
   const text = typeof error === 'object' && error !== null && 'message' in error ? String(error.message) : '';
   const [line = ''] = text.split('\n', 1);
+  const hidden = HIDDEN.exec(text)?.[1]?.replaceAll(/\[([[*?])\]/g, '$1');
+  if (hidden !== undefined && existsSync(hidden))
+    return described('EIO', 'the engine cannot see it, and it is there', hidden, {}, error);
   const code = Object.keys(WORDS).findLast((each) => WORDS[each]!.some((words) => text.includes(words)));
   if (code === undefined || !ENGINE_SAYS.test(text)) return error;
   const named = /"(\/[^"]+)"/.exec(line)?.[1] ?? place;
@@ -92,6 +96,8 @@ export function readStream(path: string, options: Parameters<typeof createReadSt
   return stream;
 }
 
+/** A file that is there and is not found: its status could not be read, which the engine takes for its absence. */
+const HIDDEN = /No files found that match the pattern "(\/[^"]+)"/;
 /** How an engine's complaint about the system begins, wherever it stands in a chain of them. */
 const ENGINE_SAYS = /\b(IO|FATAL|INTERNAL|TransactionContext|Permission|Out of Memory) Error: |\bFailed to /;
 
@@ -117,6 +123,13 @@ function described(
   }
   const hint = advice.failed ?? 'it must be readable and writable, and its disk well; then run it again';
   return new JobError('disk_failed', 'io', `cannot use it: ${message}`, { ...options, hint });
+}
+
+/** With the place where the command works, where a fault of the disk says none. */
+function placed(error: JobError, place: string): JobError {
+  if (error.exit !== 'io' || error.place.file !== undefined) return error;
+  const { code, exit, message, hint, cause } = error;
+  return new JobError(code, exit, message, { place: { file: place }, cause, ...(hint === undefined ? {} : { hint }) });
 }
 
 function isNetwork(error: unknown): boolean {

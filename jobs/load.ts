@@ -103,6 +103,8 @@ export async function load(input: LoadInput, effects: Effects): Promise<LoadResu
   for (const done of finished) files.push(...done.files);
 
   const manifest = await commit(input, effects, startedAt, loading, files);
+  // Also where nothing was new: a run that ended between its commit and its publish has left readers with the version before.
+  if (manifest === undefined && base !== undefined) await effects.engine.publish(base.state);
   if (!input.keepLanding) {
     for (const { input: each, files: own } of finished) {
       if (each.landingKey !== undefined && own.every(({ status }) => status !== 'refused' && status !== 'changed'))

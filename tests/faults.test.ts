@@ -130,7 +130,10 @@ async function tryAll(points: [command: string, fault: Fault][]): Promise<void> 
       next += 1;
       const [command, fault] = points[index]!;
       const found = await tryFault(command, fault, join(folder, `point-${index}`));
-      if (found !== undefined) wrong.push(found);
+      if (found !== undefined) {
+        wrong.push(found);
+        process.stderr.write(`${found}\n`);
+      }
     }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, worker));

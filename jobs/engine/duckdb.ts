@@ -94,7 +94,7 @@ export async function openDuckDbEngine(options: DuckDbOptions): Promise<SqlEngin
       if ((await openReader())?.fingerprint === fingerprint) return;
       const aside = join(scratch, `catalog-${randomBytes(6).toString('hex')}.duckdb`);
       try {
-        await translateDiskError(() => writeCatalog(aside, tables, fingerprint));
+        await translateDiskError(() => writeCatalog(aside, tables, fingerprint), join(root, CATALOG_KEY));
         const condition = there === undefined ? ({ ifAbsent: true } as const) : { ifVersion: there.version };
         // A catalog that was replaced meanwhile may be of a newer commit.
         if ((await store.put(CATALOG_KEY, { file: aside }, condition)).status === 'written') return;
@@ -121,7 +121,7 @@ export async function openDuckDbEngine(options: DuckDbOptions): Promise<SqlEngin
       reader = undefined;
     }
     if (version === undefined) return undefined;
-    reader = await translateDiskError(() => openCatalog(path, version, options));
+    reader = await translateDiskError(() => openCatalog(path, version, options), path);
     return reader;
   }
 

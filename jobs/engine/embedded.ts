@@ -115,7 +115,7 @@ function wrap(instance: DuckDBInstance, connection: DuckDBConnection, isOwner: b
 }
 
 /** What the system refused, and memory or a spill that does not fit, is the user's to mend; all else the engine says stays as it is. */
-export async function translateDiskError<T>(action: () => Promise<T>): Promise<T> {
+export async function translateDiskError<T>(action: () => Promise<T>, place?: string): Promise<T> {
   try {
     return await action();
   } catch (error) {
@@ -129,7 +129,7 @@ export async function translateDiskError<T>(action: () => Promise<T>): Promise<T
     if (/^Out of Memory Error/i.test(text)) {
       throw new JobError('memory_full', 'io', firstLine(text), { hint: 'raise LISTENLAKE_MEMORY_MB', cause: error });
     }
-    throw diskErrorInWords(error);
+    throw diskErrorInWords(error, place);
   }
 }
 
