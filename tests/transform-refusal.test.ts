@@ -12,6 +12,7 @@ import {
   type Refusal,
   readBronzeIndex,
 } from '../jobs/lake/manifest.ts';
+import { namedObjects } from '../jobs/lake/named.ts';
 import { planTransform } from '../jobs/silver/plan.ts';
 import { stageTransform } from '../jobs/silver/stage.ts';
 import { transform } from '../jobs/transform.ts';
@@ -78,6 +79,9 @@ describe('a file on which a statement fails', () => {
     const content = await lake.content();
     expect((await lake.transform()).status).toBe('nothing_new');
     const known = await refusals();
+    // What remembers it is kept by gc.
+    const newest = (await latestManifest(lake.effects.store))!;
+    expect((await namedObjects(lake.effects.store, newest, [])).has(newest.state.refusals!)).toBe(true);
     await lake.add(play(6));
     expect((await lake.transform()).accounts).toEqual({ read: 1, new: 1, duplicate: 0, quarantined: 0 });
     await lake.transform({ rebuild: true });

@@ -29,7 +29,7 @@ create or replace macro instant_of_epoch(number) as
 -- Years have four digits, so a length or a window of days can be added or taken away without leaving what the type holds.
 create or replace macro parse_instant(text) as
     case
-        when strlen(text) = 20 and ends_with(text, 'Z') and text[5] = '-' then try_cast(text as timestamp)
+        when strlen(text) = 20 and ends_with(text, 'Z') and strpos(text, '-') = 5 then try_cast(text as timestamp)
         when regexp_full_match(text, '\d{9,17}') then instant_of_epoch(try_cast(text as bigint))
         when regexp_full_match(text, '\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?Z?')
             then date_trunc('millisecond', try_cast(rtrim(text, 'Z') as timestamp))
