@@ -23,11 +23,7 @@ export function foreignKeys({ keys }: JsonScan): JobError | undefined {
 export function foreignForm(head: Buffer): JobError | undefined {
   const refuse = (code: string, what: string, hint: string) => new JobError(code, 'data', what, { hint });
   if (/^\s*<(!doctype html|html|head|body)\b/i.test(head.toString('latin1', hasUtf8Mark(head) ? 3 : 0, 512))) {
-    return refuse(
-      'html_page',
-      'a web page, whatever its name says',
-      'log in where it comes from, and download it again',
-    );
+    return refuse('html_page', 'a web page, not data', 'log in and download it again');
   }
   const magic = (text: string, at = 0): boolean => head.toString('latin1', at, at + text.length) === text;
   if (magic('\xd0\xcf\x11\xe0')) return refuse('spreadsheet', 'a spreadsheet', 'save it as CSV (UTF-8)');
