@@ -150,9 +150,17 @@ function decoded(id: string): string {
   }
 }
 
+/**
+ * What every text has that the rule finds something in, and few others have: without counters, so that the engine reads it in one pass. Measured on
+ * an export of 157 MB: `load` takes 1.25 times the processor time that it takes without a rule.
+ */
+const HINT =
+  '@|\\x{ff20}|%(?:25)*40|user|home|token|secret|passw|pwd|api_?key|sp_dc|sp_key|authorization|bearer |eyj|[?&][a-z]+(?:=|%)|://|%2f%2f|[ab]q[a-z0-9_-]{60}|a[ks]ia[0-9a-z]{16}|[0-9][.][0-9]+[.][0-9]+[.][0-9]|::|[0-9a-f]:[0-9a-f]+:[0-9a-f]+:[0-9a-f]+:[0-9a-f]';
+
 /** True where one of the text columns holds what the rule for values finds: one pass over all of them, as an SQL condition. */
 export function isPersonalSql(columns: readonly string[]): string {
-  return `regexp_matches(concat_ws(chr(31), ${columns.join(', ')}), ${quoted(`(?i)${ANY_RULE}`)})`;
+  const all = `concat_ws(chr(31), ${columns.join(', ')})`;
+  return `case when regexp_matches(${all}, ${quoted(`(?i)${HINT}`)}) then regexp_matches(${all}, ${quoted(`(?i)${ANY_RULE}`)}) else false end`;
 }
 
 /** `withoutPersonal` (without pseudonyms) as an SQL expression of the embedded engine. */
