@@ -2,11 +2,13 @@ import { cpSync, existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { run } from '../jobs/run.ts';
 import { ROOT } from './command-line.ts';
+import { layerSkipped } from './layers.ts';
 import { GOOD, good, type LoadFixture, openLoadFixture } from './load-fixture.ts';
 
 /** Small inputs with a property of people's real files, each folder with its right value in EXPECT.md; not part of this repository. */
 const FIELD_INPUTS = join(ROOT, '../shared/field-inputs');
 const withInputs = existsSync(FIELD_INPUTS) ? describe : describe.skip;
+if (!existsSync(FIELD_INPUTS)) layerSkipped('real data', 'the field inputs are not beside the clone');
 
 let lake: LoadFixture;
 beforeEach(async () => {
