@@ -1,14 +1,12 @@
-import { cpSync, existsSync, readdirSync } from 'node:fs';
+import { cpSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { run } from '../jobs/run.ts';
-import { ROOT } from './command-line.ts';
-import { layerSkipped } from './layers.ts';
+import { fieldInputsOrSkip } from './layers.ts';
 import { GOOD, good, type LoadFixture, openLoadFixture } from './load-fixture.ts';
 
 /** Small inputs with a property of people's real files, each folder with its right value in EXPECT.md; not part of this repository. */
-const FIELD_INPUTS = join(ROOT, '../shared/field-inputs');
-const withInputs = existsSync(FIELD_INPUTS) ? describe : describe.skip;
-if (!existsSync(FIELD_INPUTS)) layerSkipped('real data', 'the field inputs are not beside the clone');
+const inputs = fieldInputsOrSkip();
+const withInputs = inputs !== undefined ? describe : describe.skip;
 
 let lake: LoadFixture;
 beforeEach(async () => {
@@ -18,7 +16,7 @@ afterEach(() => lake.close());
 
 /** Copies the folder but for what is written about it. The originals may not be written beside. */
 function copy(folder: string): string {
-  cpSync(join(FIELD_INPUTS, folder), lake.source, { recursive: true });
+  cpSync(join(inputs!, folder), lake.source, { recursive: true });
   return lake.source;
 }
 

@@ -163,9 +163,8 @@ export async function openLoading(options: {
         }),
       ),
     );
-    const isRepeated = refusedBefore.has(sha256);
-    if (!isRepeated && !refusals.has(sha256))
-      refusals.set(sha256, { fileName: name, sourceKey: sha256, code: error.code, reason, byte });
+    const isRepeated = refusedBefore.has(sha256) || refusals.has(sha256);
+    if (!isRepeated) refusals.set(sha256, { fileName: name, sourceKey: sha256, code: error.code, reason, byte });
     return {
       fileName: name,
       kind: 'unknown',
