@@ -49,7 +49,7 @@ withInputs('field inputs', () => {
 
   it('poison: the exports among them run through to production', async () => {
     const own = ['ev_nul.ndjson', 'key_nul.json', 'neg_2_63.json', 'fan3_as_json.zip'];
-    for (const name of own) cpSync(join(FIELD_INPUTS, 'poison', name), join(lake.source, name));
+    for (const name of own) cpSync(join(inputs!, 'poison', name), join(lake.source, name));
     await lake.give({ [GOOD]: good() });
     const input = { paths: [lake.source], userId: 'me', report: undefined };
     const first = await run({ ...input, runId: 'r1' }, lake.effects);
