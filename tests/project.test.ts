@@ -151,6 +151,16 @@ describe('documents', () => {
   });
 });
 
+it('every test file belongs to one layer of `make test`', () => {
+  const driver = readFileSync(join(ROOT, 'tests/run.ts'), 'utf8');
+  const layers = driver.slice(driver.indexOf('const LAYERS'), driver.indexOf("name: 'soak'"));
+  const patterns = [...layers.matchAll(/'(tests\/[^']+)'/g)].map(
+    ([, text]) => new RegExp(text!.replaceAll('\\\\', '\\')),
+  );
+  const files = trackedFiles().filter((name) => /^tests\/.*\.test\.ts$/.test(name));
+  expect(files.filter((name) => patterns.filter((pattern) => pattern.test(name)).length !== 1)).toEqual([]);
+});
+
 describe('layout', () => {
   const sources = trackedFiles().filter((name) => name.startsWith('jobs/') && name.endsWith('.ts'));
   /** The code without its comments. */

@@ -39,7 +39,7 @@ const LAYERS: Layer[] = [
     name: 'unit',
     about: 'store, sources, scanner, generator, documents, manifests',
     tests: [
-      'tests/(at-most|lake|config|project|security|aws-prices)\\.test',
+      'tests/(at-most|lake|config|project|security|aws-prices|visible|modes|pseudonym-key)\\.test',
       'tests/sources/',
       'tests/kubernetes/manifests',
     ],
@@ -48,7 +48,8 @@ const LAYERS: Layer[] = [
     name: 'jobs',
     about: 'each job on real folders and the real engine',
     tests: [
-      'tests/(gc|forget|retention|load|extract|transform|plays|parquet|engine|enrich|check|promote|sql|report|doctor)[^/]*\\.test',
+      'tests/(gc|forget|retention|load|extract|transform|plays|csv-kinds|field-files|coverage)[^/]*\\.test',
+      'tests/(parquet|engine|enrich|check|promote|sql|report|doctor)[^/]*\\.test',
     ],
   },
   {
@@ -61,6 +62,11 @@ const LAYERS: Layer[] = [
     name: 'pipeline',
     about: 'the command line end to end, kills, order of files',
     tests: ['tests/(cli|run|kill)\\.test'],
+  },
+  {
+    name: 'trust',
+    about: 'no mix for readers, no leak, no file that stops a lake, lakes of older versions',
+    tests: ['tests/(one-version|overtaken|upgrade|poison|recorded-polls|canary)\\.test'],
   },
   {
     name: 'faults',
