@@ -318,7 +318,7 @@ async function rewrite(effects: Effects, file: BronzeFile, condition: string): P
     try {
       const rest = `select * from bronze_${file.table} where not coalesce(${condition}, false)`;
       await db.run(
-        `copy (${table === 'api_answers' ? answersLeft(rest) : rest} order by row_number)
+        `copy (${table === 'api_answers' ? answersLeft(rest) : rest} order by ${table === 'api_answers' ? 'answer, position' : 'row_number'})
          to ${quoteText(output)} (format parquet, compression zstd${table === 'api_answers' ? ', row_group_size 2048' : ''})`,
       );
       const isItem = table === 'api_answers' ? 'position > 0' : 'true';

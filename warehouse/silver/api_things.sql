@@ -18,6 +18,8 @@ described as (
     inner join batch_contents as contents
         on files.file_no = contents.file_no
         and bronze.row_number = contents.row_number
+        and bronze.content_key = contents.content_key
+    where bronze.content is not null
 
 ),
 

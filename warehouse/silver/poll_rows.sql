@@ -7,7 +7,7 @@ answers as (
         files.file_no,
         coalesce(files.user_id, 'unknown') as user_id,
         bronze.source_key,
-        bronze.row_number as source_row,
+        bronze.answer as source_row,
         parse_instant(bronze.observed_at) as polled_at,
         bronze.items
 
@@ -40,7 +40,7 @@ items as (
     from bronze_api_answers as bronze
     inner join polls
         on bronze.source_key = polls.source_key
-        and bronze.answer_row = polls.source_row
+        and bronze.answer = polls.source_row
     where bronze.position > 0
 
 ),
