@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Config } from './config.ts';
 import { onDisk } from './disk.ts';
-import { interruptStatements } from './engine/embedded.ts';
+import { interruptStatements, refuseUnusablePath } from './engine/embedded.ts';
 import type { SqlEngine } from './engine/index.ts';
 import { openEngine } from './engine/open.ts';
 import { JobError, stopped } from './errors.ts';
@@ -121,6 +121,7 @@ async function openPlace({ lakeUri, aws }: Config): Promise<Place> {
   const [scheme] = /^[a-z0-9]+(?=:\/\/)/.exec(lakeUri) ?? [];
   if (scheme === undefined) {
     const root = resolve(lakeUri);
+    refuseUnusablePath(root);
     const store = await openFolderLake(root);
     return { store, sweep: (now) => sweepStaging(root, now), makeScratch: () => makeScratch(root) };
   }

@@ -109,10 +109,7 @@ describe('usage', () => {
       expect([args, env, run.code, run.stdout]).toEqual([args, env, code, '']);
       expect(run.stderr).toMatch(words);
       expect(run.stderr.trimEnd().split('\n')).toHaveLength(1);
-      // The folder of a lake is made before its name is known to be one that the engine can open; nothing is in it.
-      const left = (await readdir(work, { recursive: true })).filter((name) => !/^what\?(\/\.staging)?$/.test(name));
-      expect([args, left]).toEqual([args, []]);
-      await rm(join(work, 'what?'), { recursive: true, force: true });
+      expect([args, await readdir(work)]).toEqual([args, []]);
     }
   });
 

@@ -27,6 +27,7 @@ import {
   openEmbedded,
   quoteName,
   quoteText,
+  refuseUnusablePath,
   translateDiskError,
 } from './embedded.ts';
 import type { EngineSession, QueryOptions, Schema, SessionRequest, SqlEngine, SqlValue } from './index.ts';
@@ -65,11 +66,7 @@ interface Reader {
 /** The engine in this process over a lake in a folder. @throws `lake_path_invalid` (78) for a folder whose name DuckDB cannot open */
 export async function openDuckDbEngine(options: DuckDbOptions): Promise<SqlEngine> {
   const { store, root, scratch, signal } = options;
-  if (root.includes('?')) {
-    throw new JobError('lake_path_invalid', 'config', `a lake cannot lie in ${root}: its path has a question mark`, {
-      hint: 'use another folder',
-    });
-  }
+  refuseUnusablePath(root);
   /** Object key to the version and hash that were found to agree. */
   const verified = new Map<string, string>();
   let reader: Reader | undefined;

@@ -89,6 +89,14 @@ export function literalPath(path: string): string {
   return path.replace(/[[*?]/g, '[$&]');
 }
 
+/** @throws `lake_path_invalid` (78) for a folder whose files the engine's readers cannot name, before anything is made in it */
+export function refuseUnusablePath(folder: string): void {
+  if (!folder.includes('?')) return;
+  throw new JobError('lake_path_invalid', 'config', `a lake cannot lie in ${folder}: its path has a question mark`, {
+    hint: 'use another folder',
+  });
+}
+
 /** A name as an SQL identifier. */
 export function quoteName(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;
