@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
-import { type Embedded, literalPath, quoteName, quoteText } from '../engine/embedded.ts';
+import { type Embedded, literalPath, messageOf, quoteName, quoteText } from '../engine/embedded.ts';
 import { contractOf } from '../lake/contracts.ts';
 import { linesOf, writeLines } from './lines.ts';
 import {
@@ -40,39 +40,41 @@ export async function writeAnswers(
   output: string,
   scratch: string,
 ): Promise<{ rows: number; items: number }> {
-  const describe = createDescriber(reader);
-  let [rows, items, number, longest] = [0, 0, 0, 0];
-  await alone(() => writeLines(scratch, lines()));
-  async function* lines(): AsyncGenerator<string> {
-    for await (const answer of answers) {
-      number += 1;
-      for (const row of rowsOf(answer, reader, describe)) {
-        rows += 1;
-        if (row.position !== 0) items += 1;
-        const line = JSON.stringify({ row_number: items, answer: number, ...row });
-        longest = Math.max(longest, Buffer.byteLength(line));
-        yield line;
+  return alone(async () => {
+    const describe = createDescriber(reader);
+    let [rows, items, number, longest] = [0, 0, 0, 0];
+    await writeLines(scratch, lines());
+    async function* lines(): AsyncGenerator<string> {
+      for await (const answer of answers) {
+        number += 1;
+        for (const row of rowsOf(answer, reader, describe)) {
+          rows += 1;
+          if (row.position !== 0) items += 1;
+          const line = JSON.stringify({ row_number: items, answer: number, ...row });
+          longest = Math.max(longest, Buffer.byteLength(line));
+          yield line;
+        }
       }
     }
-  }
-  const columns = contractOf('bronze', 'api_answers').columns.filter(({ name }) => name !== 'source_key');
-  const types = columns.map(({ name, type }) => `${quoteText(name)}: ${quoteText(type)}`);
-  await engine.run(`
+    const columns = contractOf('bronze', 'api_answers').columns.filter(({ name }) => name !== 'source_key');
+    const types = columns.map(({ name, type }) => `${quoteText(name)}: ${quoteText(type)}`);
+    await engine.run(`
     copy (
         select ${quoteText(sourceKey)} as source_key, ${columns.map(({ name }) => quoteName(name)).join(', ')}
         from read_json(${quoteText(literalPath(scratch))}, format = 'newline_delimited', columns = {${types.join(', ')}},
           compression = 'uncompressed', maximum_object_size = ${Math.max(VECTOR_ROWS * 1024, 2 * longest)})
     ) to ${quoteText(output)} (format parquet, compression zstd, row_group_size ${groupRows((await stat(scratch)).size, rows)})`);
-  return { rows, items };
+    return { rows, items };
+  });
 }
 
-/** The last parse that was asked for. */
-let parsed: Promise<unknown> = Promise.resolve();
+/** The last file that was asked for. */
+let written: Promise<unknown> = Promise.resolve();
 
-/** Runs it when all before it have ended: files that are parsed at once share one thread, are no faster, and hold twice as much. */
-async function alone<T>(parse: () => Promise<T>): Promise<T> {
-  const own = parsed.then(parse);
-  parsed = own.catch(() => {});
+/** Runs it when all before it have ended: files that are parsed at once share one thread, are hardly faster, and hold twice as much. */
+async function alone<T>(write: () => Promise<T>): Promise<T> {
+  const own = written.then(write);
+  written = own.catch(() => {});
   return own;
 }
 
@@ -80,14 +82,14 @@ async function alone<T>(parse: () => Promise<T>): Promise<T> {
 export async function* answersOfPages(path: string): AsyncGenerator<ApiAnswer> {
   for await (const line of linesOf(path)) {
     if (line === '') continue;
-    const page = JSON.parse(line) as {
+    const page = parsed(line) as unknown as {
       kind: ApiAnswer['kind'];
       observed_at: string | null;
       time_range: string | null;
       playlist_id: string | null;
       body: string;
     };
-    const body = parseJson(page.body);
+    const body = parsed(page.body);
     yield {
       kind: page.kind,
       observedAt: page.observed_at,
@@ -97,6 +99,15 @@ export async function* answersOfPages(path: string): AsyncGenerator<ApiAnswer> {
       ...listOf(page.kind, body),
       periods: [],
     };
+  }
+}
+
+/** @throws Error in the engine's words for data that it cannot read, because it stands for such a statement: the file is refused */
+function parsed(text: string): Json {
+  try {
+    return parseJson(text);
+  } catch (error) {
+    throw new Error(`Invalid Input Error: Malformed JSON: ${messageOf(error)}`, { cause: error });
   }
 }
 
