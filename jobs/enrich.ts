@@ -180,11 +180,12 @@ async function newestMidnight(
   project: Project,
   { target, runId }: EnrichInput,
 ): Promise<string> {
-  const longest = Number(project.vars.implausible_play_ms);
+  const longest = project.vars.implausible_play_ms;
+  const isPlausible = typeof longest === 'number' ? `coalesce(played_ms, 0) <= ${longest}` : undefined;
   const session = await effects.engine.session({ state, target, runId });
   try {
     const listened = { plays: 'ended_at', listening_events: 'occurred_at' };
-    const listening = await newestDay(session, listened, `coalesce(played_ms, 0) <= ${longest}`);
+    const listening = await newestDay(session, listened, isPlausible);
     const snapshots = { playlist_items: 'snapshot_date', saved_tracks: 'snapshot_date', top_items: 'snapshot_date' };
     const day = listening ?? (await newestDay(session, { ...snapshots, chart_entries: 'period_end' }));
     return `${day ?? '1970-01-01'}T00:00:00.000Z`;

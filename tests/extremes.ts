@@ -115,6 +115,15 @@ const ELEMENTS: Record<string, unknown> = {
   top_artists: { ...PERSON, popularity: 3, genres: ['pop'], followers: { total: 5 } },
 };
 
+/** Items of one song within two seconds are one play: these are minutes apart. */
+function apart(items: unknown[]): unknown[] {
+  const at = Date.parse('2024-05-01T10:00:00Z');
+  return items.map((item, index) => {
+    const isPlayed = (item as { played_at?: unknown } | null)?.played_at === '2024-05-01T10:00:00Z';
+    return isPlayed ? { ...(item as object), played_at: new Date(at + index * 60_000).toISOString() } : item;
+  });
+}
+
 /** One file of answers of all kinds. */
 function answers(): TestFile {
   const at = '2024-05-09T00:00:00Z';
@@ -125,7 +134,9 @@ function answers(): TestFile {
     artists: ELEMENTS.top_artists,
   };
   const made = pages(
-    ...Object.entries(ELEMENTS).map(([kind, element]) => answer(kind, { items: variants(element, EXTREME_JSON) })),
+    ...Object.entries(ELEMENTS).map(([kind, element]) =>
+      answer(kind, { items: apart(variants(element, EXTREME_JSON)) }),
+    ),
     ...Object.entries(described).map(([kind, element]) => answer(kind, { [kind]: variants(element, EXTREME_JSON) })),
     // What stands beside the elements: length and place of a list, what a playlist says of itself, when an answer came.
     ...['total', 'offset'].flatMap((name) =>

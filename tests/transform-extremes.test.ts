@@ -17,17 +17,20 @@ const OWN_VALUES: readonly [cast: RegExp, why: string][] = [
   [/^hash\(.*\) as ubigint$/s, 'a hash'],
   [/^\w is not null as integer$/, 'a truth'],
   [
-    /^(file_no|source_row|source_rank|part|placed\.part|plays|copies|marked\.copies) as (integer|bigint|tinyint)$/,
+    /^(file_no|source_row|winner_file_no|winner_row|source_rank|part|placed\.part|plays|(marked\.)?(copies|occurrence)) as (integer|bigint|tinyint)$/,
     'a count or number of our own',
   ],
   [/^facts as tinyint$|^facts_of\([^)]*\) as tinyint$/, 'a count up to 8'],
   [/^(started_at|ended_at|reported_at|occurred_at) as timestamp$/, 'a timestamp already: read by parse_instant'],
   [/^(content_hash|name_hash) as ubigint$/, 'a hash'],
   [/^played_ms as bigint$/, 'read by parse_length'],
+  [/^(has_uri|has_name) as (boolean|integer)$/, 'whether a text is there'],
+  [/^facts \+ 9 \* \(.*\) as tinyint$/, 'a count up to 26'],
   [
-    /^floor\(epoch\((\w+\.)?(ended_at|started_at|reported_at)\) \/ 60\) as bigint$/,
-    'minutes of an instant that is possible',
+    /^floor\(\(?epoch\((\w+\.)?(ended_at|started_at|reported_at|opens_at|closes_at)\)( [+-] [\d *]+\))? \/ (60|3600)\) as bigint$/,
+    'minutes or hours of an instant that is possible',
   ],
+  [/^reported_at as date$/, 'the day of an instant that is possible'],
   [/^starts_on \+ interval 1 (day|year) as date$/, 'a date up to 2999: read by parse_date'],
 ];
 
