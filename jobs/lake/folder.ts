@@ -157,7 +157,8 @@ async function inFolder(target: string, action: () => Promise<void>): Promise<vo
   }
 }
 
-async function flushFolder(path: string): Promise<void> {
+/** Makes the names in a folder outlast a power cut. */
+export async function flushFolder(path: string): Promise<void> {
   const handle = await open(path, 'r');
   try {
     await handle.sync();
