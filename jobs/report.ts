@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { refuseLostLease } from './commit.ts';
 import { diskError } from './disk.ts';
 import { type Effects, stopIfAsked } from './effects.ts';
 import { isErrno, JobError } from './errors.ts';
+import { flushFolder } from './lake/folder.ts';
 import { REPORT_KEY, reportChartKey, type Target } from './lake/keys.ts';
 import { latestManifest } from './lake/manifest.ts';
 import type { LakeStore } from './lake/store.ts';
@@ -156,6 +157,7 @@ async function replaceFiles(
       await writeDurably(path + suffix, bytes);
     }
     for (const { path } of targets) await rename(path + suffix, path);
+    for (const folder of [chartDir, outDir, dirname(resolve(outDir))]) await flushFolder(folder);
     for (const name of await readdir(chartDir))
       if (name.endsWith('.png') && !images.has(name)) await rm(join(chartDir, name));
   } catch (error) {

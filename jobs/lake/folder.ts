@@ -174,7 +174,8 @@ async function makeFolder(path: string): Promise<string[]> {
   return changed;
 }
 
-async function flushFolder(path: string): Promise<void> {
+/** Makes the names in a folder outlast a power cut. */
+export async function flushFolder(path: string): Promise<void> {
   const handle = await open(path, 'r');
   try {
     await handle.sync();
