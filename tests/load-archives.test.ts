@@ -125,7 +125,7 @@ describe('archives are told by their content, and one input has one budget', () 
     expect(told('b.tar.gz')).toEqual(['archive_unknown', 'unpack it and give the folder']);
     expect(told('c.7z')).toEqual(['archive_unknown', 'unpack it and give the folder']);
     expect(told(`d\\${GOOD}`)).toEqual(['zip_name', 'unpack it and give the folder']);
-    expect(told('e.zip')).toEqual(['html_page', 'log in where it comes from, and download it again']);
+    expect(told('e.zip')).toEqual(['html_page', 'log in and download it again']);
     expect(told('f.json.gz')).toEqual(['zip_nested', 'unpack the outer one and give the folder']);
   });
 
