@@ -150,7 +150,6 @@ export function sources(): { export_files: Row[]; capture_polls: Row[] } {
     user_id: 'me',
     source: 'export_extended',
     file_number: number,
-    export_key: 'export',
     stretch: 1,
     is_music: true,
     plays: 100,

@@ -92,7 +92,6 @@ final as (
                 files.own_name, '^(?:Streaming_History_Audio_.*_|StreamingHistory(?:_music_)?)([0-9]{1,3})\.json$', 1
             ) as integer
         ) as file_number,
-        md5(left(files.file_name, length(files.file_name) - length(files.own_name))) as export_key,
         spans.stretch,
         spans.is_music,
         spans.plays,

@@ -7,9 +7,9 @@ export_files as (
         user_id,
         source,
         file_number,
-        export_key,
         stretch,
         source_key,
+        sum(plays) over (partition by source_key) as file_plays,
         {{ epoch_ms('first_at') }} as first_ms,
         {{ epoch_ms('last_at') }} as last_ms
     from {{ source('silver', 'export_files') }}
@@ -26,7 +26,8 @@ polls as (
     from {{ source('silver', 'capture_polls') }}
 ),
 
--- Of one export: a stretch of a file and the next one, and a file and the one that has the next number.
+-- Of one export: a stretch of a file and the next one, and a full file and the one that has the
+-- next number. A file that is not full is the last one of its export.
 neighbours as (
     select
         files.user_id,
@@ -45,7 +46,7 @@ neighbours as (
                 )
                 or (
                     files.source_key <> next_files.source_key
-                    and files.export_key = next_files.export_key
+                    and files.file_plays >= {{ var('export_file_plays_min') }}
                     and files.file_number + 1 = next_files.file_number
                 )
             )
