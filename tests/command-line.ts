@@ -8,6 +8,9 @@ export const ROOT = fileURLToPath(new URL('..', import.meta.url));
 export const FIELD_INPUTS = process.env.LISTENLAKE_FIELD_INPUTS ?? join(ROOT, '../shared/field-inputs');
 export const REAL_DATA = process.env.LISTENLAKE_REAL_DATA ?? join(ROOT, '../shared/data');
 
+/** Ids of people are the same in every lake that has the same key, so lakes can be compared. */
+export const PSEUDONYM_KEY = 'one key for all lakes of the tests';
+
 export interface Finished {
   code: number | null;
   signal: string | null;
@@ -23,7 +26,7 @@ export function start(args: string[], env: Record<string, string> = {}, cwd = RO
   );
   return spawn(process.execPath, ['--disable-warning=ExperimentalWarning', join(ROOT, 'jobs/cli.ts'), ...args], {
     cwd,
-    env: { ...clean, ...env },
+    env: { ...clean, LISTENLAKE_PSEUDONYM_KEY: PSEUDONYM_KEY, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
 }

@@ -277,11 +277,16 @@ describeAirflow('exit codes', () => {
     async () => {
       const lease = join(lake, 'leases/writer.json');
       await mkdir(join(lake, 'leases'), { recursive: true });
-      const holder = { token: 1, holder: 'x', host: 'elsewhere', pid: 1, job: 'load', expiresAt: Date.now() + RUN_MS };
-      await writeFile(lease, JSON.stringify(holder));
+      const holder = { token: 1, holder: 'x', host: 'elsewhere', pid: 1, job: 'load' };
+      const hold = (): Promise<void> => writeFile(lease, JSON.stringify(holder));
+      await hold();
+      // As a holder at work does: a lease that nobody renews for a minute is free.
+      const renewing = setInterval(() => void hold(), 15_000);
       await unpause('held_lease');
       const run = await trigger('held_lease');
-      await until(async () => (await statesOf('held_lease', run)).load === 'up_for_retry');
+      await until(async () => (await statesOf('held_lease', run)).load === 'up_for_retry').finally(() =>
+        clearInterval(renewing),
+      );
       await rm(lease);
       await ended('held_lease', run, 'success');
       const [load] = await tasksOf('held_lease', run);

@@ -9,6 +9,7 @@
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { CreateBucketCommand, PutPublicAccessBlockCommand, S3Client } from '@aws-sdk/client-s3';
+import { PSEUDONYM_KEY } from '../command-line.ts';
 import { AWS_GROUND, layerSkipped } from '../layers.ts';
 import { type AthenaFront, athenaFront } from './athena-front.ts';
 import { type Call, type Endpoint, startEndpoint } from './endpoint.ts';
@@ -28,7 +29,7 @@ export function environmentOf(url: string): Record<string, string> {
     AWS_SECRET_ACCESS_KEY: 'test',
     AWS_EC2_METADATA_DISABLED: 'true',
     LISTENLAKE_S3_PATH_STYLE: 'true',
-    LISTENLAKE_PSEUDONYM_KEY: 'a key for tests on s3',
+    LISTENLAKE_PSEUDONYM_KEY: PSEUDONYM_KEY,
   };
 }
 
