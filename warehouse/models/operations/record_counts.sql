@@ -37,6 +37,14 @@ gold_tables as (
     union all
 
     select
+        'dim_songs' as table_name,
+        count(*) as row_count,
+        cast(null as timestamp(3)) as newest_at
+    from {{ ref('dim_songs') }}
+
+    union all
+
+    select
         'dim_tracks' as table_name,
         count(*) as row_count,
         cast(null as timestamp(3)) as newest_at
