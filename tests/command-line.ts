@@ -9,7 +9,7 @@ export const FIELD_INPUTS = process.env.LISTENLAKE_FIELD_INPUTS ?? join(ROOT, '.
 export const REAL_DATA = process.env.LISTENLAKE_REAL_DATA ?? join(ROOT, '../shared/data');
 
 /** Ids of people are the same in every lake that has the same key, so lakes can be compared. */
-export const PSEUDONYM_KEY = 'one key for all lakes of the tests';
+export const PSEUDONYM_KEY = 'one-key-for-all-lakes-of-the-tests';
 
 export interface Finished {
   code: number | null;

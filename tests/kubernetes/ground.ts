@@ -58,8 +58,8 @@ async function bringImages(cluster: Cluster): Promise<void> {
 
 /** What is so only here: keys, where AWS gives roles, and a way to the local AWS, which the policies of airflow/kubernetes/ do not open. */
 async function configure(cluster: Cluster, { environment }: AppliedLake): Promise<void> {
-  const { AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_EC2_METADATA_DISABLED } = environment;
-  const data = { AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_EC2_METADATA_DISABLED };
+  const { AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_EC2_METADATA_DISABLED, LISTENLAKE_PSEUDONYM_KEY } = environment;
+  const data = { AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_EC2_METADATA_DISABLED, LISTENLAKE_PSEUDONYM_KEY };
   await cluster.apply({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'listenlake' }, data });
   const port = Number(new URL(environment.AWS_ENDPOINT_URL!).port);
   await cluster.apply({
