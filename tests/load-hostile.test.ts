@@ -389,7 +389,7 @@ describe('F24: memory of the whole process', () => {
 describe('whose fault an error is', () => {
   const system = (code: string, syscall: string, path?: string): Error =>
     Object.assign(new Error(`${code}: ${syscall}`), { code, syscall, ...(path && { path }) });
-  const faultOf = (error: unknown) => faultOfFile(error, 'x.json', '/work', '/work/1.in')?.code;
+  const faultOf = (error: unknown) => faultOfFile(error, 'x.json', '/scratch', '/scratch/1.in')?.code;
 
   it.each([
     ['a read that fails', system('EIO', 'read'), 'input_denied'],
@@ -398,7 +398,7 @@ describe('whose fault an error is', () => {
     ['the engine on the file', new Error('Conversion Error: Could not convert string'), 'file_failed'],
     [
       'the engine reading the file',
-      new Error('IO Error: Could not read from file "/work/1.in": Input/output error'),
+      new Error('IO Error: Could not read from file "/scratch/1.in": Input/output error'),
       'file_failed',
     ],
     ['a bug', new TypeError('x is not a function'), 'file_failed'],
@@ -408,17 +408,17 @@ describe('whose fault an error is', () => {
   it.each([
     ['a full disk', system('ENOSPC', 'write')],
     ['too many open files', system('EMFILE', 'open', '/given/x.json')],
-    ['a failing temporary file', system('EIO', 'open', '/work/a.file')],
-    ['the engine writing', new Error('IO Error: Could not write file "/work/1.out": Input/output error')],
+    ['a failing temporary file', system('EIO', 'open', '/scratch/a.file')],
+    ['the engine writing', new Error('IO Error: Could not write file "/scratch/1.out": Input/output error')],
     ['the store', new JobError('store_unavailable', 'unavailable', 'no')],
     ['the disk', new JobError('disk_full', 'io', 'no')],
   ])('not the file: %s', (_name, error) => expect(faultOf(error)).toBeUndefined());
 
   it("the engine's words are told without what may be a value of the file", () => {
     const error = new Error(`Conversion Error: Could not convert string 'canary@example.com' to INT64\nLINE 1: canary`);
-    const fault = faultOfFile(error, 'x.json', '/work');
+    const fault = faultOfFile(error, 'x.json', '/scratch');
     expect(fault?.message).toBe('reading it failed: Conversion Error: Could not convert string ... to INT64');
-    expect(faultOfFile(new Error('it says canary@example.com'), 'x.json', '/work')?.message).not.toContain('canary');
+    expect(faultOfFile(new Error('it says canary@example.com'), 'x.json', '/scratch')?.message).not.toContain('canary');
   });
 });
 
