@@ -243,8 +243,12 @@ describe('F40: a power cut', () => {
   });
 
   it('leaves the new folders that they lie in', () => {
+    // The folder that the commit itself is about to be put into holds nothing yet: it is flushed once it does.
+    const withoutOwn = ({ at, folders }: { at: string; folders: readonly string[] }): string[] =>
+      folders.filter((folder) => !at.startsWith(`before ${folder}/`));
     const lost = [...losses].flatMap(([command, all]) =>
       all
+        .map((loss) => ({ at: loss.at, folders: withoutOwn(loss) }))
         .filter(({ folders }) => folders.length > 0)
         .map(({ at, folders }) => `${command}, ${at}: ${folders.slice(0, 5).join(', ')} (${folders.length})`),
     );
