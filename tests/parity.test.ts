@@ -101,7 +101,8 @@ if (applied === undefined) {
       async (name, contract) => {
         const found = await answers(`select * from ${name}`);
         expect(tableDifferences(name, contract.key, ...sides(found))).toEqual([]);
-        expect([name, found[0].rows.length > 0]).toEqual([name, true]);
+        // Older versions wrote this one; a lake of today has none of it.
+        expect([name, found[0].rows.length > 0]).toEqual([name, name !== 'bronze.api_pages']);
       },
     );
 
