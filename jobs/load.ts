@@ -103,8 +103,6 @@ export async function load(input: LoadInput, effects: Effects): Promise<LoadResu
   for (const done of finished) files.push(...done.files);
 
   const manifest = await commit(input, effects, startedAt, loading, files);
-  // Also where nothing was new: a run that ended between its commit and its publish has left readers with the version before.
-  if (manifest === undefined && base !== undefined) await effects.engine.publish(base.state);
   if (!input.keepLanding) {
     for (const { input: each, files: own } of finished) {
       if (each.landingKey !== undefined && own.every(({ status }) => status !== 'refused' && status !== 'changed'))
@@ -180,7 +178,11 @@ async function commit(
         input.userId,
       )),
     ];
-    if (fresh.length === 0) return base;
+    if (fresh.length === 0) {
+      // A run that ended between its commit and its publish has left readers with the version before.
+      if (base !== undefined) await engine.publish(base.state);
+      return base;
+    }
     const sequence = (base?.sequence ?? 0) + 1;
     const loadedAt = new Date(startedAt).toISOString();
     const added = fresh.map((file) => ({ ...file, sequence, loadedAt }));

@@ -5,7 +5,7 @@ import { goldTable } from './athena-catalog.ts';
 import type { StatementRunner } from './athena-client.ts';
 import type { Places } from './athena-places.ts';
 import { identifier } from './athena-sql.ts';
-import type { BuildRequest, ResultColumn } from './index.ts';
+import type { BuildRequest } from './index.ts';
 
 /** A build whose statement fails on Athena's side is begun anew under another prefix this often. */
 const BUILDS_MAX = 3;
@@ -73,22 +73,4 @@ function insertOf(table: string, { select, columns, sort }: BuildRequest): strin
   const keys = sort.map((name) => `${identifier(name)} nulls last`).join(', ');
   const order = sort.length === 0 ? '' : `\norder by ${keys}\nlimit ${SORTED_ROWS_MAX}`;
   return `insert into ${table}\nselect ${typed.join(', ')}\nfrom (${select}\n) as model${order}`;
-}
-
-/** @throws `model_columns` (65) where a select does not give the columns that its model declares */
-export function checkColumns({ model, columns }: BuildRequest, given: readonly ResultColumn[]): void {
-  const shown = (column: { name: string; type: string } | undefined): string =>
-    column === undefined ? 'no column' : `${column.name} ${column.type}`;
-  for (let index = 0; index < Math.max(columns.length, given.length); index += 1) {
-    const [declared, actual] = [columns[index], given[index]];
-    if (declared?.name === actual?.name && declared?.type === actual?.type) continue;
-    throw new JobError(
-      'model_columns',
-      'data',
-      `column ${index + 1} of ${model} is ${shown(actual)}, its .yml says ${shown(declared)}`,
-      {
-        hint: 'name, order and data_type in the .yml are what the select must give; cast in the last select',
-      },
-    );
-  }
 }

@@ -5,7 +5,7 @@ import { readContracts } from '../lake/contracts.ts';
 import type { Target } from '../lake/keys.ts';
 import { EMPTY_STATE, type LakeState, latestManifest } from '../lake/manifest.ts';
 import type { LakeStore } from '../lake/store.ts';
-import { buildTable, checkColumns } from './athena-build.ts';
+import { buildTable } from './athena-build.ts';
 import { databasePrefix, listedOnce, openCatalog } from './athena-catalog.ts';
 import { type StatementRunner, statementRunner } from './athena-client.ts';
 import type { PublishedPlaces } from './athena-places.ts';
@@ -24,6 +24,7 @@ import {
   withDatabases,
 } from './athena-sql.ts';
 import { CHECK_RESULTS } from './check-results.ts';
+import { checkColumns } from './declared-columns.ts';
 import {
   type EngineSession,
   MAX_ROWS,

@@ -10,15 +10,9 @@ import { isErrno, JobError, stopped } from '../errors.ts';
 import { CATALOG_KEY, goldKey, PREFIX } from '../lake/keys.ts';
 import { EMPTY_STATE, type LakeState, latestManifest, type OutputFile } from '../lake/manifest.ts';
 import type { LakeStore } from '../lake/store.ts';
+import { checkColumns } from './declared-columns.ts';
 import { catalogTables, fingerprintOf, SCHEMAS, writeCatalog } from './duckdb-catalog.ts';
-import {
-  checkColumns,
-  describeSelect,
-  runSelect,
-  translateSqlError,
-  typedSelect,
-  unknownTableOf,
-} from './duckdb-select.ts';
+import { describeSelect, runSelect, translateSqlError, typedSelect, unknownTableOf } from './duckdb-select.ts';
 import {
   connectTo,
   disconnect,
