@@ -303,6 +303,8 @@ describe('listenlake forget', () => {
   const environment = (lake: OpenLake): Record<string, string> => ({
     XDG_CACHE_HOME: join(lake.root, '../cache'),
     XDG_CONFIG_HOME: join(lake.root, '../config'),
+    // These lakes were made with the keys that lie beside them.
+    LISTENLAKE_PSEUDONYM_KEY: '',
   });
 
   it('wants a name, and a yes where there is nobody to ask', async () => {
