@@ -1,15 +1,19 @@
 /**
- * `make test`: every layer in order, each with its name and time, then what was left out and why, then `N passed, N failed`.
+ * `make test`: every layer with its name and time, then the slowest files, what was left out and why, what failed, and
+ * `N passed, N failed`.
  *
  *     node tests/run.ts [layer ...]        all layers but `soak`, or the named ones
+ *
+ * Two lanes run side by side, each of them one layer after the other: layers that compute in this process, and layers
+ * that mostly wait for other processes (Trino, Airflow, a cluster). What a layer prints is shown when it ends.
  *
  * A layer that cannot run here says why through LISTENLAKE_SKIPS; under CI=true that counts as a failure, but for the names in
  * LISTENLAKE_TEST_WITHOUT (comma-separated): what a place can never have, such as files that nobody may publish.
  */
 import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { delimiter, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { LeftOut } from './layers.ts';
 
@@ -19,8 +23,20 @@ interface Layer {
   /** Commands that must exit 0, or a list of test files for Jest. */
   commands?: string[][];
   tests?: string[];
+  /** It mostly waits for engines and servers that it starts: it runs beside the layers that compute. */
+  isServed?: boolean;
   /** Only where it is named: the same tests with far more kills, faults and polls. */
   isSoak?: boolean;
+}
+
+/** What a layer has come to. */
+interface Outcome {
+  passed: number;
+  failed: number;
+  /** File and name of each test that failed. */
+  failures: string[];
+  /** Seconds that each test file took. */
+  files: { file: string; seconds: number }[];
 }
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
@@ -57,7 +73,12 @@ const LAYERS: Layer[] = [
     about: 'rows in, rows out for every gold model; every SQL text in the grammar of both engines',
     tests: ['tests/(models|trino-grammar|table-difference)\\.test'],
   },
-  { name: 'oracle', about: 'dbt builds the same gold tables', tests: ['tests/dbt-oracle\\.test'] },
+  {
+    name: 'oracle',
+    about: 'dbt builds the same gold tables',
+    tests: ['tests/dbt-oracle\\.test'],
+    isServed: true,
+  },
   {
     name: 'pipeline',
     about: 'the command line end to end, kills, order of files',
@@ -79,27 +100,37 @@ const LAYERS: Layer[] = [
     name: 'terraform',
     about: 'format, validation, policies offline, checkov, apply on moto',
     tests: ['tests/terraform\\.test'],
+    isServed: true,
   },
   {
     name: 'aws',
     about: 'the ports on S3, Athena, Glue: moto and a real Trino',
     tests: ['tests/(s3[^/]*|athena|aws-faults|partitions)\\.test'],
+    isServed: true,
   },
-  { name: 'image', about: 'the image of the jobs, run as jobs run in it', tests: ['tests/(image|compose)\\.test'] },
+  {
+    name: 'image',
+    about: 'the image of the jobs, run as jobs run in it',
+    tests: ['tests/(image|compose)\\.test'],
+    isServed: true,
+  },
   {
     name: 'airflow',
     about: 'the DAGs on a real Airflow, their jobs as containers',
     tests: ['tests/airflow/'],
+    isServed: true,
   },
   {
     name: 'parity',
     about: 'one lake in a folder, one on S3: both engines say the same of every table and question',
     tests: ['tests/parity\\.test'],
+    isServed: true,
   },
   {
     name: 'kubernetes',
     about: 'the manifests and the daily DAG on a real cluster',
     tests: ['tests/kubernetes/(access|daily)\\.test'],
+    isServed: true,
   },
   {
     name: 'soak',
@@ -119,19 +150,20 @@ if (unknown.length > 0) {
 const work = mkdtempSync(join(tmpdir(), 'listenlake-tests-'));
 const skipsFile = join(work, 'skips.txt');
 const isCi = process.env.CI === 'true';
-let passed = 0;
-let failed = 0;
 
 const isWanted = ({ name, isSoak = false }: Layer): boolean => (wanted.length === 0 ? !isSoak : wanted.includes(name));
-for (const layer of LAYERS.filter(isWanted)) {
-  const started = performance.now();
-  process.stdout.write(`\n== ${layer.name}: ${layer.about}\n`);
-  const [good, bad] = layer.commands ? await runCommands(layer.commands) : await runJest(layer);
-  passed += good;
-  failed += bad;
-  process.stdout.write(
-    `== ${layer.name}: ${good} passed, ${bad} failed in ${((performance.now() - started) / 1000).toFixed(0)} s\n`,
-  );
+const lanes = [true, false].map((served) =>
+  LAYERS.filter((layer) => isWanted(layer) && (layer.isServed ?? false) === served),
+);
+const outcomes = (await Promise.all(lanes.map(runInOrder))).flat();
+const passed = outcomes.reduce((sum, outcome) => sum + outcome.passed, 0);
+let failed = outcomes.reduce((sum, outcome) => sum + outcome.failed, 0);
+
+const slowest = outcomes.flatMap(({ files }) => files).toSorted((a, b) => b.seconds - a.seconds);
+if (slowest.length > 0) {
+  process.stdout.write('\nslowest files:\n');
+  for (const { file, seconds } of slowest.slice(0, 10))
+    process.stdout.write(`  ${seconds.toFixed(0).padStart(4)} s  ${file}\n`);
 }
 
 const lines = existsSync(skipsFile) ? [...new Set(readFileSync(skipsFile, 'utf8').split('\n').filter(Boolean))] : [];
@@ -144,6 +176,8 @@ if (isCi && unexcused.length > 0) {
   failed += unexcused.length;
 }
 rmSync(work, { recursive: true, force: true });
+const failures = outcomes.flatMap((outcome) => outcome.failures);
+if (failures.length > 0) process.stdout.write(`\nfailed:\n${failures.map((each) => `  ${each}\n`).join('')}`);
 process.stdout.write(`\n${passed} passed, ${failed} failed\n`);
 process.exit(failed === 0 && passed > 0 ? 0 : 1);
 
@@ -165,44 +199,80 @@ function tableOf(skips: LeftOut[]): string {
   return table.map(line).join('');
 }
 
-async function runCommands(commands: string[][]): Promise<[number, number]> {
-  const codes: number[] = [];
-  for (const [program, ...args] of commands) codes.push(await run(program!, args));
-  return [codes.filter((code) => code === 0).length, codes.filter((code) => code !== 0).length];
+async function runInOrder(layers: readonly Layer[]): Promise<Outcome[]> {
+  const results: Outcome[] = [];
+  for (const layer of layers) {
+    const started = performance.now();
+    const printed = join(work, `${layer.name}.txt`);
+    process.stdout.write(`-- ${layer.name} begins\n`);
+    const outcome = layer.commands ? await runCommands(layer, printed) : await runJest(layer, printed);
+    results.push(outcome);
+    const seconds = ((performance.now() - started) / 1000).toFixed(0);
+    const text = existsSync(printed) ? readFileSync(printed, 'utf8') : '';
+    process.stdout.write(
+      `\n== ${layer.name}: ${layer.about}\n${text}` +
+        `== ${layer.name}: ${outcome.passed} passed, ${outcome.failed} failed in ${seconds} s\n`,
+    );
+  }
+  return results;
 }
 
-async function runJest({ name, tests = [], isSoak = false }: Layer): Promise<[number, number]> {
+async function runCommands({ commands = [] }: Layer, printed: string): Promise<Outcome> {
+  const failures: string[] = [];
+  for (const [program, ...args] of commands)
+    if ((await run(program!, args, printed)) !== 0) failures.push([program!.split('/').at(-1), ...args].join(' '));
+  return { passed: commands.length - failures.length, failed: failures.length, failures, files: [] };
+}
+
+/** What Jest writes of a run (https://jestjs.io/docs/cli#--json), as far as it is read here. */
+interface JestReport {
+  numPassedTests: number;
+  numFailedTests: number;
+  numFailedTestSuites: number;
+  testResults: {
+    name: string;
+    startTime: number;
+    endTime: number;
+    status: string;
+    assertionResults: { fullName: string; status: string }[];
+  }[];
+}
+
+async function runJest({ name, tests = [], isSoak = false }: Layer, printed: string): Promise<Outcome> {
   const report = join(work, `${name}.json`);
   const args = [
-    '--disable-warning=ExperimentalWarning',
-    '--experimental-vm-modules',
+    ...['--disable-warning=ExperimentalWarning', '--experimental-vm-modules'],
     join(ROOT, 'node_modules/jest/bin/jest.js'),
-  ];
-  const environment: Record<string, string> = isSoak ? { LISTENLAKE_TEST_SOAK: '1' } : {};
-  const jestArgs = [
-    ...args,
-    '--rootDir',
-    ROOT,
-    '--json',
-    '--maxWorkers=2',
-    '--outputFile',
-    report,
-    '--silent=false',
+    ...['--rootDir', ROOT, '--json', '--outputFile', report, '--maxWorkers=2', '--silent=false'],
     ...tests,
   ];
-  const code = await run(process.execPath, jestArgs, environment);
-  if (!existsSync(report)) return [0, 1];
-  const result = JSON.parse(readFileSync(report, 'utf8')) as {
-    numPassedTests: number;
-    numFailedTests: number;
-    numFailedTestSuites: number;
+  const code = await run(process.execPath, args, printed, isSoak ? { LISTENLAKE_TEST_SOAK: '1' } : {});
+  if (!existsSync(report)) return { passed: 0, failed: 1, failures: [`${name}: Jest wrote no report`], files: [] };
+  const result = JSON.parse(readFileSync(report, 'utf8')) as JestReport;
+  const failures = result.testResults.flatMap(({ name: file, status, assertionResults }) => {
+    const names = assertionResults.filter((each) => each.status === 'failed').map(({ fullName }) => fullName);
+    const where = relative(ROOT, file);
+    return names.length === 0 && status === 'failed' ? [where] : names.map((each) => `${where}: ${each}`);
+  });
+  return {
+    passed: result.numPassedTests,
+    // A file that does not load has no tests, and an exit code without a failed test is a failure too.
+    failed: Math.max(result.numFailedTests, result.numFailedTestSuites, code === 0 ? 0 : 1),
+    failures,
+    files: result.testResults.map(({ name: file, startTime, endTime }) => ({
+      file: relative(ROOT, file),
+      seconds: (endTime - startTime) / 1000,
+    })),
   };
-  // A file that does not load has no tests, and an exit code without a failed test is a failure too.
-  const bad = Math.max(result.numFailedTests, result.numFailedTestSuites, code === 0 ? 0 : 1);
-  return [result.numPassedTests, bad];
 }
 
-function run(program: string, args: string[], environment: Record<string, string> = {}): Promise<number> {
+/** The exit code of a program; what it prints goes to the end of the file `printed`. */
+function run(
+  program: string,
+  args: string[],
+  printed: string,
+  environment: Record<string, string> = {},
+): Promise<number> {
   mkdirSync(work, { recursive: true });
   const env = {
     ...process.env,
@@ -212,8 +282,11 @@ function run(program: string, args: string[], environment: Record<string, string
     NO_COLOR: '1',
   };
   return new Promise((resolve, reject) => {
-    // Jest's JSON goes to the file; what it prints goes to stderr.
-    const child = spawn(program, args, { cwd: ROOT, env, stdio: ['ignore', 'ignore', 'inherit'] });
+    const output = openSync(printed, 'a');
+    // Jest's JSON goes to the file; what it prints goes to stderr. Types and lint are told on stdout.
+    const isJest = program === process.execPath;
+    const child = spawn(program, args, { cwd: ROOT, env, stdio: ['ignore', isJest ? 'ignore' : output, output] });
+    closeSync(output);
     child.on('error', reject);
     child.on('exit', (code) => resolve(code ?? 1));
   });
