@@ -135,7 +135,7 @@ const LAYERS: Layer[] = [
   {
     name: 'soak',
     about: 'hundreds of kills and of failing system calls, tens of thousands of polls',
-    tests: ['tests/(kill|faults|readers)\\.test'],
+    tests: ['tests/(kill|faults|readers|transform-(staging|purity))\\.test'],
     isSoak: true,
   },
 ];

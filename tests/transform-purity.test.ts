@@ -1,8 +1,10 @@
+import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import type { JobError } from '../jobs/errors.ts';
 import { latestManifest, readSilverFiles } from '../jobs/lake/manifest.ts';
 import type { LakeStore } from '../jobs/lake/store.ts';
 import { LIMITS, type Limits } from '../jobs/silver/build.ts';
+import { IS_SOAK } from './layers.ts';
 import { extended, makeTestLake, pages, playedItem, stoppedAt, type TestLake } from './transform.lake.ts';
 import { world } from './transform-world.ts';
 
@@ -22,17 +24,23 @@ async function inOrder(
 }
 
 /** Each run is some ten transforms; a shrunk counterexample would take longer than the answer is worth. */
-const RUNS = 4;
+const RUNS = IS_SOAK ? 20 : 2;
 const MINUTES = 60_000;
 
 const ALL = world().map((_, index) => index);
 
+/** The whole world in silver by one transform; tests work on copies of it. */
+let reference: TestLake;
+
+beforeAll(async () => {
+  reference = await inOrder(ALL, () => false);
+}, MINUTES);
+afterAll(() => reference.close());
+
 test(
   'F26, F66: any order of files, in any number of runs, gives the same tables, byte by byte',
   async () => {
-    const reference = await inOrder(ALL, () => false);
     const [hashes, content] = [await reference.hashes(), await reference.content()];
-    await reference.close();
     expect(Object.keys(hashes).length).toBeGreaterThan(15);
     await fc.assert(
       fc.asyncProperty(
@@ -40,9 +48,10 @@ test(
         fc.array(fc.boolean(), { minLength: ALL.length, maxLength: ALL.length }),
         async (order, runs) => {
           const lake = await inOrder(order, (position) => runs[position] === true);
-          const [own, rows] = [await lake.hashes(), await lake.content()];
+          const own = await lake.hashes();
+          // Rows are read only where the bytes differ: they say in what.
+          if (!isDeepStrictEqual(own, hashes)) expect(await lake.content()).toEqual(content);
           await lake.close();
-          expect(rows).toEqual(content);
           expect(own).toEqual(hashes);
         },
       ),
@@ -55,9 +64,7 @@ test(
 test(
   'every row is accounted for, and a play is new once, however the files are split over runs',
   async () => {
-    const reference = await inOrder(ALL, () => false);
     const plays = (await reference.rows('plays')).length;
-    await reference.close();
     await fc.assert(
       fc.asyncProperty(fc.shuffledSubarray(ALL, { minLength: ALL.length }), async (order) => {
         const lake = await makeTestLake();
@@ -101,7 +108,7 @@ test.each(
     [table, 'deleted'],
   ]),
 )('F43: %s that was %s is mended by a rebuild', async (table, how) => {
-  const lake = await inOrder(ALL, () => false);
+  const lake = await reference.copy();
   const { store } = lake.effects;
   const [rows, files] = [
     await lake.rows(table),
@@ -126,7 +133,7 @@ test('F43: damaged bronze is named and refused', async () => {
 });
 
 test('F42: foreign files beside silver are not read, and stay', async () => {
-  const lake = await inOrder(ALL, () => false);
+  const lake = await reference.copy();
   const content = await lake.content();
   const foreign = ['silver/plays/tmp_part-0.parquet', 'silver/plays/v/year=2024/notes.txt'];
   for (const key of foreign) await lake.effects.store.put(key, '');
@@ -230,7 +237,7 @@ test('table_stats counts every table, before and after', async () => {
 });
 
 test(
-  'F36: stopped before every second write of a run, the next run gives the undisturbed tables',
+  'F36: stopped before a write of a run, the next run gives the undisturbed tables',
   async () => {
     const files = world();
     const base = await makeTestLake();
@@ -243,7 +250,7 @@ test(
     await undisturbed.close();
     let stops = 0;
     for (let isClean = false; !isClean; ) {
-      stops += 2;
+      stops += IS_SOAK ? 1 : 4;
       const lake = await base.copy();
       const before = await lake.hashes();
       try {
@@ -255,8 +262,9 @@ test(
         if ((await latestManifest(lake.effects.store))?.job === 'load') expect(await lake.hashes()).toEqual(before);
       }
       await lake.transform();
-      expect(await lake.content()).toEqual(content);
-      expect(await lake.hashes()).toEqual(hashes);
+      const own = await lake.hashes();
+      if (!isDeepStrictEqual(own, hashes)) expect(await lake.content()).toEqual(content);
+      expect(own).toEqual(hashes);
       await lake.close();
     }
     await base.close();
