@@ -104,7 +104,7 @@ export async function checkScope(
   of: string,
   results: readonly TestResult[],
 ): Promise<LakeState> {
-  const rows = results.map((result) => ({ scope, ...result }));
+  const rows = results.map((result) => ({ ...result, scope }));
   const key = await putState(store, 'checks', rows);
   return { ...state, checks: { ...state.checks, [scope]: { key, verdict: verdictOf(results), of } } };
 }
@@ -118,17 +118,17 @@ export function refuseFailed(scope: Scope, results: readonly TestResult[]): void
   const more = broken.length > shown.length ? ` and ${broken.length - shown.length} more` : '';
   throw failed.length > 0
     ? new JobError('checks_failed', 'data', `${scope} fails its tests: ${shown.join('; ')}${more}`, {
-        hint: 'what was published stays as it was',
+        hint: "gold_prod stays as it was; see `select * from silver.check_results where status <> 'passed'`",
       })
     : new JobError('checks_errored', 'unavailable', `tests of ${scope} could not run: ${shown.join('; ')}${more}`, {
-        hint: 'nothing is known about the data; what was published stays as it was',
+        hint: 'nothing is known about the data; gold_prod stays as it was; check again',
       });
 }
 
 function testedVersion(state: LakeState, { scope, target }: CheckInput, modelsHash: string | undefined): string {
   if (scope === 'silver') return String(state.silverSequence);
   const version = state.gold[target];
-  const hint = `run \`listenlake enrich --target ${target}\` first`;
+  const hint = target === 'dev' ? 'run `listenlake enrich` first' : 'run `listenlake promote` first';
   if (version === undefined) throw new JobError('gold_missing', 'data', `there is no gold_${target} yet`, { hint });
   if (version.modelsHash !== modelsHash) {
     throw new JobError('gold_outdated', 'data', `gold_${target} was built by other models than those of today`, {

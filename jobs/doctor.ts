@@ -338,7 +338,9 @@ async function localIfThere({ store, scratch }: Effects, key: string): Promise<s
 function remedy(key: string): string {
   if (key.startsWith(PREFIX.silver)) return 'run `listenlake transform --rebuild` to make it again from bronze';
   if (key.startsWith(PREFIX.gold))
-    return `run \`listenlake enrich --target ${key.startsWith(`${PREFIX.gold}prod`) ? 'prod' : 'dev'} --rebuild\` to make it again from silver`;
+    return key.startsWith(`${PREFIX.gold}prod`)
+      ? 'run `listenlake promote --rebuild` to publish gold_dev again'
+      : 'run `listenlake enrich --rebuild` to make it again from silver';
   return 'load the file it came from again';
 }
 

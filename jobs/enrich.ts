@@ -1,17 +1,13 @@
-import { checkScope, refuseFailed } from './check.ts';
 import { commitWork, publishAgain } from './commit.ts';
 import { type Effects, stopIfAsked } from './effects.ts';
-import { goldTests, runTests, type TestResult } from './engine/data-tests.ts';
 import type { EngineSession, SingleRow } from './engine/index.ts';
 import { buildModels } from './engine/models.ts';
 import { type Project, readProject } from './engine/project.ts';
 import { JobError } from './errors.ts';
 import { parseInterval } from './interval.ts';
-import type { Target } from './lake/keys.ts';
 import { EMPTY_STATE, type GoldVersion, type LakeState, latestManifest, type Manifest } from './lake/manifest.ts';
 
 export interface EnrichInput {
-  target: Target;
   runId: string;
   /** Exclusive end of the data, an instant or a date in UTC; default: the midnight after the newest listening. */
   asOf?: string;
@@ -22,7 +18,6 @@ export interface EnrichInput {
 }
 
 export interface EnrichResult {
-  target: Target;
   status: 'built' | 'nothing_new';
   /** The run whose tables are published now. */
   runId: string;
@@ -31,20 +26,12 @@ export interface EnrichResult {
   tables: { model: string; rows: number; bytes: number }[];
 }
 
-/** The version that a run has built and nobody sees yet, and what its tests found. */
-export interface BuiltVersion {
-  version: GoldVersion;
-  results: TestResult[];
-}
-
 /**
- * Builds every gold model of the target from the current silver and shows it to readers, all tables at once. The same silver, the same
+ * Builds every gold model from the current silver and shows it to readers as `gold_dev`, all tables at once. The same silver, the same
  * models and the same `asOf` again change nothing.
  *
- * Prod is tested before it is shown; a failing test leaves prod as it was.
- *
  * @throws `interval_invalid` (64), `run_id_taken` (64), `model_invalid` (78), `sql_invalid` (64), `model_columns` (65), `object_damaged` (65),
- *   `checks_failed` (65) and `checks_errored` (69) for prod, `commit_conflict` (75; retry helps)
+ *   `commit_conflict` (75; retry helps)
  */
 export async function enrich(input: EnrichInput, effects: Effects): Promise<EnrichResult> {
   const startedAt = effects.now();
@@ -53,96 +40,63 @@ export async function enrich(input: EnrichInput, effects: Effects): Promise<Enri
   const state = base?.state ?? EMPTY_STATE;
   const asOf =
     input.asOf === undefined
-      ? await newestMidnight(effects, state, project, input)
+      ? await newestMidnight(effects, state, project, input.runId)
       : parseInterval(undefined, input.asOf).to!;
-  const published = state.gold[input.target];
+  const published = state.gold.dev;
   if (
     input.rebuild !== true &&
     isSameVersion(published, { asOf, silverSequence: state.silverSequence, modelsHash: project.hash })
   ) {
     await publishAgain(effects, base);
-    return resultOf(input.target, 'nothing_new', published!);
+    return resultOf('nothing_new', published!);
   }
-  const { version, results } = await buildVersion(effects, state, project, { ...input, asOf });
-  if (input.target === 'prod') {
-    refuseFailed('gold_prod', results);
-    await commitProd(effects, base, { job: 'enrich', startedAt, version, results });
-  } else {
-    await commitWork(effects, {
-      job: 'enrich',
-      runId: input.runId,
-      startedAt,
-      base,
-      state: { ...state, gold: { ...state.gold, dev: version } },
-      ...accountOf(version),
-    });
-  }
-  return resultOf(input.target, 'built', version);
+  const version = await buildVersion(effects, state, project, { ...input, asOf });
+  await commitWork(effects, {
+    job: 'enrich',
+    runId: input.runId,
+    startedAt,
+    base,
+    state: { ...state, gold: { ...state.gold, dev: version } },
+    ...accountOf(version),
+  });
+  return resultOf('built', version);
 }
 
-/** Builds all models of a target out of readers' sight; those of prod are tested there as well. */
-export async function buildVersion(
+/** Builds all models out of readers' sight. */
+async function buildVersion(
   effects: Effects,
   state: LakeState,
   project: Project,
-  { target, runId, asOf, rebuild = false }: { target: Target; runId: string; asOf: string; rebuild?: boolean },
-): Promise<BuiltVersion> {
+  { runId, asOf, rebuild = false }: { runId: string; asOf: string; rebuild?: boolean },
+): Promise<GoldVersion> {
   const { engine, progress } = effects;
-  for (const version of Object.values(state.gold)) {
-    if (version?.runId === runId) {
-      throw new JobError(
-        'run_id_taken',
-        'usage',
-        `the run ${runId} is published: its tables must not be written again`,
-        {
-          hint: 'give the run another id',
-        },
-      );
-    }
-  }
-  const session = await engine.session({ state, target, runId });
+  refuseTaken(state, runId);
+  const session = await engine.session({ state, target: 'dev', runId });
   try {
-    progress.start(`enrich ${target}`, project.models.size);
+    progress.start('enrich', project.models.size);
     const tables = await buildModels(session, project, {
       dialect: engine.dialect,
-      target,
+      target: 'dev',
       asOf,
-      // Prod is built from what dev was built from.
       areColumnsKnown: state.gold.dev?.modelsHash === project.hash,
-      previous: rebuild ? [] : Object.keys(state.gold[target]?.tables ?? {}),
+      previous: rebuild ? [] : Object.keys(state.gold.dev?.tables ?? {}),
       onModel: (name, index) => {
         stopIfAsked(effects.signal);
         progress.update(index, name);
       },
     });
-    progress.end(`${Object.keys(tables).length} tables of gold_${target}`);
-    const results = target === 'prod' ? await runTests(session, goldTests(project, 'run')) : [];
-    return {
-      version: { runId, asOf, silverSequence: state.silverSequence, modelsHash: project.hash, tables },
-      results,
-    };
+    progress.end(`${Object.keys(tables).length} tables of gold_dev`);
+    return { runId, asOf, silverSequence: state.silverSequence, modelsHash: project.hash, tables };
   } finally {
     await session.close();
   }
 }
 
-/** Commits a tested version of prod together with the results of its tests, then shows it. */
-export async function commitProd(
-  effects: Effects,
-  base: Manifest | undefined,
-  work: { job: string; startedAt: number; details?: Record<string, unknown> } & BuiltVersion,
-): Promise<Manifest> {
-  const { version, results } = work;
-  const state = base?.state ?? EMPTY_STATE;
-  const checked = await checkScope(effects.store, state, 'gold_prod', version.runId, results);
-  return commitWork(effects, {
-    job: work.job,
-    runId: version.runId,
-    startedAt: work.startedAt,
-    base,
-    state: { ...checked, gold: { ...state.gold, prod: version } },
-    ...accountOf(version),
-    ...(work.details && { details: work.details }),
+/** @throws `run_id_taken` (64) where a published version is of this run: its tables must not be written again */
+export function refuseTaken(state: LakeState, runId: string): void {
+  if (!Object.values(state.gold).some((version) => version?.runId === runId)) return;
+  throw new JobError('run_id_taken', 'usage', `the run ${runId} is published: its tables must not be written again`, {
+    hint: 'give the run another id',
   });
 }
 
@@ -159,7 +113,8 @@ export function isSameVersion(
   );
 }
 
-function accountOf(version: GoldVersion): Pick<Manifest, 'versions' | 'interval' | 'outputs'> {
+/** What the commit of a version of gold says of it. */
+export function accountOf(version: GoldVersion): Pick<Manifest, 'versions' | 'interval' | 'outputs'> {
   return {
     versions: { models: version.modelsHash },
     interval: { from: null, to: version.asOf },
@@ -167,22 +122,17 @@ function accountOf(version: GoldVersion): Pick<Manifest, 'versions' | 'interval'
   };
 }
 
-function resultOf(target: Target, status: EnrichResult['status'], version: GoldVersion): EnrichResult {
+function resultOf(status: EnrichResult['status'], version: GoldVersion): EnrichResult {
   const tables = Object.entries(version.tables).map(([model, { rows, bytes }]) => ({ model, rows, bytes }));
   tables.sort((a, b) => (a.model < b.model ? -1 : 1));
-  return { target, status, runId: version.runId, asOf: version.asOf, tables };
+  return { status, runId: version.runId, asOf: version.asOf, tables };
 }
 
 /** Where listening ends; where there is none, where snapshots and charts end; else the epoch. Never now. */
-async function newestMidnight(
-  effects: Effects,
-  state: LakeState,
-  project: Project,
-  { target, runId }: EnrichInput,
-): Promise<string> {
+async function newestMidnight(effects: Effects, state: LakeState, project: Project, runId: string): Promise<string> {
   const longest = project.vars.implausible_play_ms;
   const isPlausible = typeof longest === 'number' ? `coalesce(played_ms, 0) <= ${longest}` : undefined;
-  const session = await effects.engine.session({ state, target, runId });
+  const session = await effects.engine.session({ state, target: 'dev', runId });
   try {
     const listened = { plays: 'ended_at', listening_events: 'occurred_at' };
     const listening = await newestDay(session, listened, isPlausible);

@@ -1,17 +1,29 @@
 import { atMost } from './at-most.ts';
-import { refuseFailed, type Scope } from './check.ts';
-import { publishAgain } from './commit.ts';
-import type { Effects } from './effects.ts';
+import { checkScope, refuseFailed, type Scope } from './check.ts';
+import { commitWork, publishAgain } from './commit.ts';
+import { type Effects, stopIfAsked } from './effects.ts';
+import type { TestResult } from './engine/data-tests.ts';
 import type { DeclaredColumn, EngineSession, SingleRow } from './engine/index.ts';
 import { type Model, type Project, readProject } from './engine/project.ts';
-import { buildVersion, commitProd, isSameVersion } from './enrich.ts';
+import { accountOf, isSameVersion, refuseTaken } from './enrich.ts';
 import { JobError } from './errors.ts';
-import { EMPTY_STATE, type GoldVersion, type LakeState, latestManifest } from './lake/manifest.ts';
+import {
+  EMPTY_STATE,
+  type GoldVersion,
+  getState,
+  type LakeState,
+  latestManifest,
+  type Manifest,
+  type OutputFile,
+} from './lake/manifest.ts';
+import type { LakeStore } from './lake/store.ts';
 
 export interface PromoteInput {
   runId: string;
   /** Only show the difference. */
   dryRun?: boolean;
+  /** Publish although the same version is published: for a table of prod that was damaged. */
+  rebuild?: boolean;
   /** The models; default: the warehouse folder of this package. */
   project?: Project;
 }
@@ -39,11 +51,11 @@ export interface PromoteResult {
 const NUMERIC = /^(integer|bigint|double|decimal\(\d+,\d+\))$/;
 
 /**
- * Compares gold_dev with gold_prod table by table, then builds prod from the same models, the same silver and the same end of data, tests
- * it out of readers' sight, and shows it. Whatever fails on the way leaves prod as it was.
+ * Compares gold_dev with gold_prod table by table, then shows as prod the very objects that dev's tests have passed on. Whatever fails
+ * on the way leaves prod as it was.
  *
- * @throws `gold_missing`, `gold_outdated`, `checks_missing`, `checks_failed` (65), `checks_errored` (69), `commit_conflict` (75; retry
- *   helps); what `enrich` throws
+ * @throws `gold_missing`, `gold_outdated`, `checks_missing`, `checks_failed` (65), `run_id_taken` (64), `object_damaged` (65),
+ *   `checks_errored` (69), `commit_conflict` (75; retry helps)
  */
 export async function promote(input: PromoteInput, effects: Effects): Promise<PromoteResult> {
   const startedAt = effects.now();
@@ -51,20 +63,69 @@ export async function promote(input: PromoteInput, effects: Effects): Promise<Pr
   const base = await latestManifest(effects.store);
   const state = base?.state ?? EMPTY_STATE;
   const dev = currentDev(state, project);
-  requireChecks(state, dev);
-  const differences = await differencesOf(effects, state, project, input.runId);
-  const prod = state.gold.prod;
+  await requireChecks(effects.store, state, dev);
+  const { prod } = state.gold;
+  // What is damaged cannot be compared.
+  const shown = input.rebuild === true ? withoutProd(state) : state;
+  const differences = await differencesOf(effects, shown, project, input.runId);
   const result = { runId: prod?.runId ?? null, asOf: dev.asOf, differences };
-  if (isSameVersion(prod, dev)) {
+  if (input.rebuild !== true && isSameVersion(prod, dev)) {
     await publishAgain(effects, base);
     return { ...result, status: 'nothing_new' };
   }
   if (input.dryRun === true) return { ...result, status: 'dry_run' };
-  const built = await buildVersion(effects, state, project, { target: 'prod', runId: input.runId, asOf: dev.asOf });
-  refuseFailed('gold_prod', built.results);
   const changed = differences.filter(isChanged).map(({ table, rows }) => ({ table, rows }));
-  await commitProd(effects, base, { job: 'promote', startedAt, ...built, details: { dev: dev.runId, changed } });
+  const work = { job: 'promote', runId: input.runId, startedAt, details: { dev: dev.runId, changed } };
+  await publishDev(effects, base, project, work);
   return { ...result, status: 'promoted', runId: input.runId };
+}
+
+/**
+ * Shows gold_dev as gold_prod: copies its objects, whose hashes are compared, and commits them with what the tests of dev have found.
+ * It asks for no verdict: that is its caller's.
+ *
+ * @throws `run_id_taken` (64); `object_missing`, `object_damaged` (65); `commit_conflict` (75; retry helps)
+ */
+export async function publishDev(
+  effects: Effects,
+  base: Manifest | undefined,
+  project: Project,
+  work: { job: string; runId: string; startedAt: number; details?: Record<string, unknown> },
+): Promise<void> {
+  const { engine, progress, store } = effects;
+  const state = base?.state ?? EMPTY_STATE;
+  const { dev } = state.gold;
+  const checks = state.checks.gold_dev;
+  if (dev === undefined || checks?.of !== dev.runId)
+    throw new Error('gold_dev is to be published, and was not checked');
+  refuseTaken(state, work.runId);
+  const session = await engine.session({ state, target: 'prod', runId: work.runId });
+  let tables: Record<string, OutputFile>;
+  try {
+    const models = Object.entries(dev.tables);
+    progress.start('publish', models.length);
+    let done = 0;
+    const copies = await atMost(session.atOnce, models, async ([model, file]) => {
+      stopIfAsked(effects.signal);
+      progress.update(done, model);
+      const copy = await session.copy(model, project.models.get(model)?.columns ?? [], file);
+      done += 1;
+      return [model, copy] as const;
+    });
+    tables = Object.fromEntries(copies);
+    progress.end(`${models.length} tables of gold_prod`);
+  } finally {
+    await session.close();
+  }
+  const version: GoldVersion = { ...dev, runId: work.runId, tables };
+  const results = await getState<TestResult[]>(store, checks.key);
+  const checked = await checkScope(store, state, 'gold_prod', version.runId, results);
+  await commitWork(effects, {
+    ...work,
+    base,
+    state: { ...checked, gold: { ...state.gold, prod: version } },
+    ...accountOf(version),
+  });
 }
 
 /** True where prod would show something else than before. */
@@ -87,7 +148,12 @@ function currentDev(state: LakeState, project: Project): GoldVersion {
   return dev;
 }
 
-function requireChecks(state: LakeState, dev: GoldVersion): void {
+function withoutProd(state: LakeState): LakeState {
+  const { prod: _, ...gold } = state.gold;
+  return { ...state, gold };
+}
+
+async function requireChecks(store: LakeStore, state: LakeState, dev: GoldVersion): Promise<void> {
   const needed: [Scope, string, string][] = [
     ['silver', String(state.silverSequence), 'listenlake check --scope silver'],
     ['gold_dev', dev.runId, 'listenlake check --scope gold'],
@@ -99,11 +165,7 @@ function requireChecks(state: LakeState, dev: GoldVersion): void {
         hint: `run \`${command}\``,
       });
     }
-    if (found.verdict !== 'passed') {
-      throw new JobError('checks_failed', 'data', `${scope} fails its tests; prod stays as it is`, {
-        hint: "see `select * from silver.check_results where status <> 'passed'`",
-      });
-    }
+    refuseFailed(scope, await getState<TestResult[]>(store, found.key));
   }
 }
 

@@ -5,12 +5,13 @@ import { commitWork, refuseOvertaken } from './commit.ts';
 import { type Effects, stopIfAsked } from './effects.ts';
 import { type Embedded, openEmbedded, quoteText } from './engine/embedded.ts';
 import { readProject } from './engine/project.ts';
-import { buildVersion, commitProd, enrich } from './enrich.ts';
+import { enrich, isSameVersion } from './enrich.ts';
 import { deleter, ownObjects } from './gc.ts';
 import { contractOf } from './lake/contracts.ts';
 import { bronzeKey, LAYERS, type Layer, manifestKey, PREFIX } from './lake/keys.ts';
 import { type BronzeFile, EMPTY_STATE, latestManifest, putState, readBronzeIndex } from './lake/manifest.ts';
 import { namedObjects } from './lake/named.ts';
+import { publishDev } from './promote.ts';
 import { report } from './report.ts';
 import { asRead, createBronze, readableBronze } from './silver/relations.ts';
 import { hashFile } from './sources/bronze-files.ts';
@@ -100,7 +101,7 @@ export async function removeForGood(
   stopIfAsked(effects.signal);
   await rebuildDev(runId, effects);
   stopIfAsked(effects.signal);
-  return rebuildProd(work, effects);
+  return replaceProd(work, effects);
 }
 
 /** Closes the removal: from now on nothing of it is open. */
@@ -221,29 +222,29 @@ function refuseSharedObjects(left: readonly BronzeFile[], removed: readonly Bron
   if (shared !== undefined) throw new Error(`${shared.key} also holds files that stay`);
 }
 
-/** Gold of silver as it is now, where there is one of another silver; as of the same end, so that nothing else changes in it. */
+/**
+ * Gold of silver as it is now, where there is gold of another silver; as of the same end, so that nothing else changes in it. Its tests
+ * are run, and whatever they find does not hold up the removal.
+ */
 async function rebuildDev(runId: string, effects: Effects): Promise<void> {
   const state = await stateOf(effects);
-  const { dev } = state.gold;
-  if (dev === undefined || dev.silverSequence === state.silverSequence) return;
+  const { dev = state.gold.prod } = state.gold;
+  const wanted = { asOf: dev?.asOf ?? '', silverSequence: state.silverSequence, modelsHash: readProject().hash };
+  if (dev === undefined || isSameVersion(state.gold.dev, wanted)) return;
   await check({ scope: 'silver', target: 'dev', runId }, effects);
-  await enrich({ target: 'dev', runId: `${runId}-dev`, asOf: dev.asOf, rebuild: true }, effects);
-  await check({ scope: 'gold', target: 'dev', runId }, effects);
+  await enrich({ runId: `${runId}-dev`, asOf: dev.asOf, rebuild: true }, effects);
 }
 
-async function rebuildProd(
+async function replaceProd(
   { job, runId }: { job: string; runId: string },
   effects: Effects,
 ): Promise<'passed' | 'failed' | undefined> {
   const startedAt = effects.now();
-  const base = await latestManifest(effects.store);
-  const state = base?.state ?? EMPTY_STATE;
-  const { prod } = state.gold;
+  const { prod } = (await stateOf(effects)).gold;
   if (prod === undefined) return undefined;
-  if (prod.silverSequence !== state.silverSequence) {
-    const version = { target: 'prod', runId, asOf: prod.asOf, rebuild: true } as const;
-    const built = await buildVersion(effects, state, readProject(), version);
-    await commitProd(effects, base, { job, startedAt, ...built });
+  if (prod.silverSequence !== (await stateOf(effects)).silverSequence) {
+    await check({ scope: 'gold', target: 'dev', runId, isReused: true }, effects);
+    await publishDev(effects, await latestManifest(effects.store), readProject(), { job, runId, startedAt });
   }
   return (await stateOf(effects)).checks.gold_prod?.verdict;
 }

@@ -59,7 +59,7 @@ export async function run(input: RunInput, effects: Effects): Promise<RunResult>
     return { ...partial, status: 'checks_failed', checks, promote: undefined, report: undefined, asOf: null };
 
   stopIfAsked(signal);
-  await enrich({ target: 'dev', runId: `${runId}-dev`, ...(input.asOf && { asOf: input.asOf }) }, effects);
+  await enrich({ runId: `${runId}-dev`, ...(input.asOf && { asOf: input.asOf }) }, effects);
   stopIfAsked(signal);
   checks.push(await check({ scope: 'gold', target: 'dev', runId, isReused: true }, effects));
   if (checks[1]!.verdict === 'failed')

@@ -58,13 +58,13 @@ locals {
       secrets   = []
     }
     promote = {
-      about     = "silver -> gold_prod, once gold_dev has passed"
+      about     = "gold_dev -> gold_prod, once gold_dev has passed"
       commits   = true
-      read      = ["silver", "gold/dev", "gold/prod"]
+      read      = ["gold/dev", "gold/prod"]
       write     = ["gold/prod"]
       delete    = []
       workgroup = ["prod"]
-      catalog   = { read = ["silver", "gold_dev", "gold_prod"], write = ["gold_prod"], delete = [], register = [] }
+      catalog   = { read = ["gold_dev", "gold_prod"], write = ["gold_prod"], delete = [], register = [] }
       secrets   = []
     }
     report = {

@@ -98,7 +98,7 @@ if (local?.athena === undefined) {
 
   /** Dev built and checked, as far as it is not. */
   async function built(): Promise<void> {
-    await enrich({ target: 'dev', runId: `dev-${runs++}`, project }, effects);
+    await enrich({ runId: `dev-${runs++}`, project }, effects);
     await check({ scope: 'silver', target: 'dev', runId: `check-${runs++}`, isReused: true }, effects);
     await check({ scope: 'gold', target: 'dev', runId: `check-${runs++}`, isReused: true, project }, effects);
   }
@@ -343,7 +343,7 @@ if (local?.athena === undefined) {
         const [before, shown] = [await lake.state(), await prod()];
         const from = athena.executions.length;
         athena.switches.hold = /^insert into/;
-        const built = failureOf(enrich({ target: 'dev', runId: `dev-${runs++}`, project }, effects));
+        const built = failureOf(enrich({ runId: `dev-${runs++}`, project }, effects));
         while (!statements(from).some((sql) => sql.startsWith('insert')))
           await new Promise((done) => setTimeout(done, 20));
         const committed = await lake.commitSilver({ plays: plays('u8') });
@@ -461,7 +461,7 @@ ${['a', 'b', 'c'].map((name) => `  - name: one_${name}\n    columns: [{name: n, 
         const two = await withEngine({ statementsAtOnce: 2 });
         const from = athena.executions.length;
         athena.switches.hold = /^insert into/;
-        const built = enrich({ target: 'dev', runId: `dev-${runs++}`, project: four }, two);
+        const built = enrich({ runId: `dev-${runs++}`, project: four }, two);
         await until(() => inserts(from).filter(isAtWork).length === 2);
         athena.switches.hold = undefined;
         await built;
@@ -499,7 +499,7 @@ ${['a', 'b', 'c'].map((name) => `  - name: one_${name}\n    columns: [{name: n, 
           reason: 'GENERIC_INTERNAL_ERROR: lost a worker',
           times: 99,
         };
-        const failed = failureOf(enrich({ target: 'dev', runId: `dev-${runs++}`, rebuild: true, project: four }, two));
+        const failed = failureOf(enrich({ runId: `dev-${runs++}`, rebuild: true, project: four }, two));
         await until(() => inserts(from, 'one_b').filter(({ state }) => state === 'FAILED').length === 3);
         athena.switches.hold = undefined;
         expect(await failed).toMatchObject({
@@ -546,7 +546,7 @@ ${['a', 'b', 'c'].map((name) => `  - name: one_${name}\n    columns: [{name: n, 
         const from = athena.executions.length;
         Object.assign(athena.switches.throttle, { StartQueryExecution: 12, GetQueryExecution: 6, GetQueryResults: 6 });
         const asOf = '2026-03-01';
-        await enrich({ target: 'dev', runId: `dev-${runs++}`, asOf, rebuild: true, project: four }, effects);
+        await enrich({ runId: `dev-${runs++}`, asOf, rebuild: true, project: four }, effects);
         expect(athena.switches.throttle).toEqual({ StartQueryExecution: 0, GetQueryExecution: 0, GetQueryResults: 0 });
         const all = athena.executions.slice(from);
         expect(all.map(({ sql }) => /"(\w+)__/.exec(sql)?.[1]).sort()).toEqual(['one_a', 'one_b', 'one_c', 'sums']);

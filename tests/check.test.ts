@@ -131,7 +131,7 @@ ${tests}
     yml('      []').replace(`{name: ${column},`, `{name: ${column}, data_tests: [${test}],`);
   const run = async (text: string, target: 'dev' | 'prod' = 'dev'): Promise<CheckResult> => {
     const project = projectOf({ ...sql, 'models/all.yml': text });
-    await enrich({ target: 'dev', runId: `enrich-${runs++}`, project }, lake.effects);
+    await enrich({ runId: `enrich-${runs++}`, project }, lake.effects);
     return check({ scope: 'gold', target, runId: `check-${runs++}`, project }, lake.effects);
   };
 
@@ -176,7 +176,7 @@ ${tests}
     const later = check({ scope: 'gold', target: 'dev', runId: 'later', project }, lake.effects);
     await expect(later).rejects.toMatchObject({
       code: 'gold_outdated',
-      hint: expect.stringContaining('enrich --target dev'),
+      hint: expect.stringContaining('listenlake enrich'),
     });
   });
 

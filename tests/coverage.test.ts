@@ -1,7 +1,6 @@
 import { coverageText } from '../jobs/commands/summary.ts';
 import { coverage } from '../jobs/coverage.ts';
-import { enrich } from '../jobs/enrich.ts';
-import { type LakeFixture, openLakeFixture, type Row } from './lake-fixture.ts';
+import { type LakeFixture, openLakeFixture, publishProd, type Row } from './lake-fixture.ts';
 import { sources } from './report-data.ts';
 
 let lake: LakeFixture;
@@ -13,7 +12,7 @@ afterEach(() => lake.close());
 
 async function published(silver: Record<string, readonly Row[]>, asOf = '2026-07-01'): Promise<void> {
   await lake.commitSilver(silver);
-  await enrich({ target: 'prod', runId: `run-${(runs += 1)}`, asOf }, lake.effects);
+  await publishProd(lake.effects, { runId: `run-${(runs += 1)}`, asOf });
 }
 
 it('says what is covered, the gaps from the longest on, and the newest poll and row', async () => {

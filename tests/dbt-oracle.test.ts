@@ -53,7 +53,7 @@ if ('missing' in dbt) {
       silver: Record<string, Row[]>,
     ): Promise<Record<string, string>> => {
       await lake.commitSilver(silver);
-      await enrich({ target: 'dev', runId: 'ours', asOf: AS_OF }, lake.effects);
+      await enrich({ runId: 'ours', asOf: AS_OF }, lake.effects);
       return compareWith(command, join(lake.root, 'lake.duckdb'), 'gold_dev', AS_OF);
     };
 

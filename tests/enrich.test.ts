@@ -32,14 +32,13 @@ describe('enrich', () => {
   afterEach(() => lake.close());
 
   const run = (input: Partial<EnrichInput> = {}): Promise<EnrichResult> =>
-    enrich({ target: 'dev', runId: `run-${runs++}`, project, ...input }, lake.effects);
+    enrich({ runId: `run-${runs++}`, project, ...input }, lake.effects);
   const plays = async (target: 'dev' | 'prod' = 'dev'): Promise<unknown> =>
     (await lake.engine.query('select user_id, plays from play_counts order by 1', { target })).rows;
 
   it('builds every model, commits and shows gold_dev', async () => {
     const result = await run({ runId: 'first' });
     expect(result).toEqual({
-      target: 'dev',
       status: 'built',
       runId: 'first',
       asOf: '2026-02-02T00:00:00.000Z',
@@ -143,7 +142,7 @@ describe('enrich', () => {
   it('F36: a run killed after its commit is shown by the next one, which builds nothing', async () => {
     const killed = new Error('killed');
     const engine = { ...lake.engine, publish: () => Promise.reject(killed) };
-    await expect(enrich({ target: 'dev', runId: 'killed', project }, { ...lake.effects, engine })).rejects.toBe(killed);
+    await expect(enrich({ runId: 'killed', project }, { ...lake.effects, engine })).rejects.toBe(killed);
     expect(await run()).toMatchObject({ status: 'nothing_new', runId: 'killed' });
     expect(await plays()).toEqual([['u1', 2n]]);
   });
@@ -157,7 +156,7 @@ describe('enrich', () => {
       put: (key: string, ...rest: [never]) =>
         key.startsWith('manifests/') ? Promise.reject(killed) : lake.store.put(key, ...rest),
     };
-    await expect(enrich({ target: 'dev', runId: 'killed', project }, { ...lake.effects, store })).rejects.toBe(killed);
+    await expect(enrich({ runId: 'killed', project }, { ...lake.effects, store })).rejects.toBe(killed);
     expect(await plays()).toEqual([['u1', 2n]]);
     expect(existsSync(join(lake.root, 'gold/dev/killed'))).toBe(true); // an orphan that nobody reads
     await run();
@@ -167,12 +166,12 @@ describe('enrich', () => {
   it('F38: stops between two models when asked to, committing nothing', async () => {
     const controller = new AbortController();
     controller.abort();
-    await expect(
-      enrich({ target: 'dev', runId: 'r', project }, { ...lake.effects, signal: controller.signal }),
-    ).rejects.toMatchObject({
-      code: 'stopped',
-      exit: 'tempfail',
-    });
+    await expect(enrich({ runId: 'r', project }, { ...lake.effects, signal: controller.signal })).rejects.toMatchObject(
+      {
+        code: 'stopped',
+        exit: 'tempfail',
+      },
+    );
     expect((await lake.state()).gold).toEqual({});
   });
 
@@ -181,44 +180,5 @@ describe('enrich', () => {
     expect(ends.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
     const lost = ends.find((end) => end.status === 'rejected');
     expect(lost?.reason).toMatchObject({ code: 'commit_conflict', exit: 'tempfail' });
-  });
-
-  describe('of prod', () => {
-    it('shows tables whose tests pass, with the results', async () => {
-      await run({ target: 'prod', runId: 'prod-1' });
-      expect(await plays('prod')).toEqual([['u1', 2n]]);
-      const { rows } = await lake.engine.query(
-        'select scope, table_name, test, status from silver.check_results order by test',
-      );
-      expect(rows).toEqual([
-        ['gold_prod', 'play_counts', 'expression_is_true(plays)', 'passed'],
-        ['gold_prod', 'play_counts', 'not_null(user_id)', 'passed'],
-        ['gold_prod', 'play_counts', 'unique(user_id)', 'passed'],
-      ]);
-    });
-
-    it('F64: stays as it was when a test fails (65)', async () => {
-      await run({ target: 'prod' });
-      await lake.commitSilver({ plays: [1, 2, 3].map((n) => ({ play_id: `p${n}`, user_id: 'u1' })) });
-      await expect(run({ target: 'prod' })).rejects.toMatchObject({
-        code: 'checks_failed',
-        exit: 'data',
-        message: expect.stringContaining('play_counts: 1 row fails expression_is_true(plays)'),
-      });
-      expect(await plays('prod')).toEqual([['u1', 2n]]);
-    });
-
-    it('F64: stays as it was when a test cannot run, which is told apart (69)', async () => {
-      const wrong = projectOf({
-        ...COUNTS,
-        'models/play_counts.yml': COUNTS['models/play_counts.yml'].replace("'< 3'", "'< nothing'"),
-      });
-      await expect(run({ target: 'prod', project: wrong })).rejects.toMatchObject({
-        code: 'checks_errored',
-        exit: 'unavailable',
-        message: expect.stringContaining('nothing'),
-      });
-      expect((await lake.state()).gold.prod).toBeUndefined();
-    });
   });
 });

@@ -3,12 +3,14 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync }
 import { mkdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { check } from '../jobs/check.ts';
 import { readConfig } from '../jobs/config.ts';
 import type { Effects } from '../jobs/effects.ts';
 import { type Embedded, openEmbedded, quoteName, quoteText } from '../jobs/engine/embedded.ts';
 import type { SqlEngine } from '../jobs/engine/index.ts';
 import { openEngine } from '../jobs/engine/open.ts';
 import { type Project, readProject } from '../jobs/engine/project.ts';
+import { enrich } from '../jobs/enrich.ts';
 import { type Contract, contractOf } from '../jobs/lake/contracts.ts';
 import { openFolderLake } from '../jobs/lake/folder.ts';
 import { type PartitionValues, silverKey, silverPartitionPrefix } from '../jobs/lake/keys.ts';
@@ -26,6 +28,7 @@ import {
 import type { LakeStore } from '../jobs/lake/store.ts';
 import { createLog } from '../jobs/log.ts';
 import { silentProgress } from '../jobs/progress.ts';
+import { publishDev } from '../jobs/promote.ts';
 
 /** Columns of one row by name; columns left out get a default of their type, or null where the contract lets them be; partition columns are computed. */
 export type Row = Record<string, unknown>;
@@ -212,4 +215,15 @@ function manifestOf(sequence: number, state: LakeState): Manifest {
     details: {},
     state,
   };
+}
+
+/** Gold of what silver holds, shown as prod whatever its tests find: literal rows need not be whole listening. */
+export async function publishProd(
+  effects: Effects,
+  { runId, asOf, project = readProject() }: { runId: string; asOf: string; project?: Project },
+): Promise<void> {
+  await enrich({ runId: `${runId}-dev`, asOf, project }, effects);
+  await check({ scope: 'gold', target: 'dev', runId, project }, effects);
+  const base = await latestManifest(effects.store);
+  await publishDev(effects, base, project, { job: 'promote', runId, startedAt: effects.now() });
 }

@@ -1,3 +1,4 @@
+import { readFileSync, writeFileSync } from 'node:fs';
 import { check } from '../jobs/check.ts';
 import { enrich } from '../jobs/enrich.ts';
 import { latestManifest } from '../jobs/lake/manifest.ts';
@@ -40,7 +41,7 @@ describe('promote', () => {
     }));
   }
   const dev = async (used = project): Promise<void> => {
-    await enrich({ target: 'dev', runId: `dev-${runs++}`, project: used }, lake.effects);
+    await enrich({ runId: `dev-${runs++}`, project: used }, lake.effects);
     await check({ scope: 'silver', target: 'dev', runId: `check-${runs++}` }, lake.effects);
     await check({ scope: 'gold', target: 'dev', runId: `check-${runs++}`, project: used }, lake.effects);
   };
@@ -170,6 +171,48 @@ describe('promote', () => {
     expect((await lake.engine.query('select track_id from silver.tracks')).rows).toEqual([['t1']]);
   });
 
+  it('publishes the very objects that dev was checked on, with what the tests of dev have found', async () => {
+    await dev();
+    const { runId } = await run();
+    const { gold, checks } = await lake.state();
+    const names = Object.keys(gold.dev!.tables);
+    expect(names.sort()).toEqual(Object.keys(gold.prod!.tables).sort());
+    for (const name of names) {
+      const [of, to] = [gold.dev!.tables[name]!, gold.prod!.tables[name]!];
+      expect(to).toEqual({ ...of, key: expect.stringMatching(`^gold/prod/${runId}/${name}/`) });
+      const [from, copy] = [await lake.store.localFile(of.key), await lake.store.localFile(to.key)];
+      expect(readFileSync(copy).equals(readFileSync(from))).toBe(true);
+    }
+    expect(checks.gold_prod).toMatchObject({ verdict: 'passed', of: runId });
+    const { rows } = await lake.engine.query(
+      `select scope, count(*), count(distinct status) from silver.check_results where scope like 'gold%' group by 1 order by 1`,
+    );
+    expect(rows).toEqual([
+      ['gold_dev', rows[0]![1]!, 1n],
+      ['gold_prod', rows[0]![1]!, 1n],
+    ]);
+    expect(Number(rows[0]![1])).toBeGreaterThan(0);
+  });
+
+  it('F43: a table of dev that is damaged is not published; one of prod is mended by publishing again', async () => {
+    await dev();
+    await run();
+    const tableOf = async (target: 'dev' | 'prod'): Promise<string> =>
+      lake.store.localFile((await lake.state()).gold[target]!.tables.play_counts!.key);
+    writeFileSync(await tableOf('prod'), 'not parquet');
+    await expect(prod()).rejects.toMatchObject({ code: 'object_damaged' });
+    await expect(run()).rejects.toMatchObject({ code: 'object_damaged' });
+    expect(await run({ rebuild: true })).toMatchObject({ status: 'promoted' });
+    const mended = await prod();
+    expect(mended).toEqual([
+      ['u1', 2n],
+      ['u2', 1n],
+    ]);
+    writeFileSync(await tableOf('dev'), 'not parquet');
+    await expect(run({ rebuild: true })).rejects.toMatchObject({ code: 'object_damaged', exit: 'data' });
+    expect(await prod()).toEqual(mended);
+  });
+
   it('changes nothing when prod shows this version already', async () => {
     await dev();
     const { runId } = await run();
@@ -203,7 +246,7 @@ describe('promote', () => {
 
     it('when this version of dev was not checked', async () => {
       await lake.commitSilver({ plays: plays('u5') });
-      await enrich({ target: 'dev', runId: 'unchecked', project }, lake.effects);
+      await enrich({ runId: 'unchecked', project }, lake.effects);
       await expect(run()).rejects.toMatchObject({ code: 'checks_missing', message: expect.stringContaining('silver') });
       await check({ scope: 'silver', target: 'dev', runId: 'c' }, lake.effects);
       await expect(run()).rejects.toMatchObject({
@@ -229,20 +272,20 @@ describe('promote', () => {
       await expect(run()).rejects.toMatchObject({ code: 'checks_failed', message: expect.stringContaining('silver') });
     });
 
-    it('F64: when the tables of prod fail where those of dev did not', async () => {
-      const files = {
+    it('F64: when a test of dev could not run, which is told apart (69)', async () => {
+      const all = FILES['models/all.yml'];
+      const wrong = projectOf({
         ...FILES,
-        'models/totals.sql': "select cast({% if target.name == 'prod' %}-1{% else %}1{% endif %} as bigint) as plays",
-        'models/all.yml': FILES['models/all.yml'].replace(
+        'models/all.yml': all.replace(
           'columns: [{name: plays, data_type: bigint}]',
-          "columns: [{name: plays, data_type: bigint, data_tests: [{expression_is_true: {expression: '> 0'}}]}]",
+          "columns: [{name: plays, data_type: bigint, data_tests: [{expression_is_true: {expression: '< nothing'}}]}]",
         ),
-      };
-      const other = projectOf(files);
-      await dev(other);
-      await expect(run({ project: other })).rejects.toMatchObject({
-        code: 'checks_failed',
-        message: expect.stringContaining('gold_prod'),
+      });
+      await dev(wrong);
+      await expect(run({ project: wrong })).rejects.toMatchObject({
+        code: 'checks_errored',
+        exit: 'unavailable',
+        message: expect.stringContaining('nothing'),
       });
     });
 

@@ -8,7 +8,7 @@ import { enrich } from '../jobs/enrich.ts';
 import { JobError } from '../jobs/errors.ts';
 import type { LakeStore } from '../jobs/lake/store.ts';
 import { report } from '../jobs/report.ts';
-import { type LakeFixture, openLakeFixture, type Row } from './lake-fixture.ts';
+import { type LakeFixture, openLakeFixture, publishProd, type Row } from './lake-fixture.ts';
 import { chromiumOrSkip } from './layers.ts';
 import { AS_OF, events, HOSTILE, ownPlays, recentlyPlayed, sources, trackGenres } from './report-data.ts';
 import { type PageFigure, readFigures, readPng, textOf } from './report-page.ts';
@@ -58,7 +58,7 @@ async function make(name: string, silver: Record<string, readonly Row[]>, asOf =
   const lake = await openLakeFixture();
   lakes.push(lake);
   await lake.commitSilver(silver);
-  await enrich({ target: 'prod', runId: `run-${name}`, asOf }, lake.effects);
+  await publishProd(lake.effects, { runId: `run-${name}`, asOf });
   const outDir = join(folder, name);
   const { html: path, charts } = await report({ runId: `run-${name}`, outDir, target: 'prod' }, lake.effects);
   const html = readFileSync(path, 'utf8');
@@ -526,7 +526,7 @@ describe('a report with little to say', () => {
     const lake = await openLakeFixture();
     lakes.push(lake);
     await lake.commitSilver({ plays: ownPlays().slice(0, 40) });
-    await enrich({ target: 'dev', runId: 'run-dev', asOf: AS_OF }, lake.effects);
+    await enrich({ runId: 'run-dev', asOf: AS_OF }, lake.effects);
     const { html } = await report({ runId: 'run-dev', outDir: join(folder, 'dev'), target: 'dev' }, lake.effects);
     expect(readFileSync(html, 'utf8')).toContain('A draft: made from gold_dev');
   });

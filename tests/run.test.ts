@@ -112,7 +112,7 @@ describe('run', () => {
       ['load', '--on-quarantine', 'warn'],
       ['transform', '--on-quarantine', 'warn'],
       ['check', '--scope', 'silver'],
-      ['enrich', '--target', 'dev'],
+      ['enrich'],
       ['check', '--scope', 'gold'],
       ['promote'],
       ['report'],

@@ -2,10 +2,9 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import type { ResultSet, SqlValue } from '../jobs/engine/index.ts';
-import { enrich } from '../jobs/enrich.ts';
 import { WAREHOUSE_DIR } from '../jobs/lake/contracts.ts';
 import { formatResult, sql } from '../jobs/sql.ts';
-import { type LakeFixture, openLakeFixture } from './lake-fixture.ts';
+import { type LakeFixture, openLakeFixture, publishProd } from './lake-fixture.ts';
 
 const result = (types: Record<string, string>, ...rows: SqlValue[][]): ResultSet => ({
   columns: Object.entries(types).map(([name, type]) => ({ name, type })),
@@ -121,7 +120,7 @@ describe('warehouse/queries', () => {
   let lake: LakeFixture;
   beforeAll(async () => {
     lake = await openLakeFixture();
-    await enrich({ target: 'prod', runId: 'prod', asOf: '2026-03-01' }, lake.effects);
+    await publishProd(lake.effects, { runId: 'prod', asOf: '2026-03-01' });
   });
   afterAll(() => lake.close());
 

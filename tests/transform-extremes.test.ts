@@ -140,7 +140,7 @@ describe('extreme values', () => {
 
       const engine = await openEngine(lake.effects.store, lake.effects);
       try {
-        const built = await enrich({ target: 'dev', runId: 'extremes' }, { ...lake.effects, engine });
+        const built = await enrich({ runId: 'extremes' }, { ...lake.effects, engine });
         expect(built.status).toBe('built');
       } finally {
         await engine.close();

@@ -58,7 +58,7 @@ it('F31: hostile and random names go from bronze to silver to gold byte by byte'
   );
   await lake.load([await lake.give({ 'Streaming_History_Audio_2024_1.json': JSON.stringify(rows) })]);
   await transform({ runId: 'names', loadedOn: '2026-01-01' }, lake.effects);
-  await enrich({ target: 'dev', runId: 'names' }, lake.effects);
+  await enrich({ runId: 'names' }, lake.effects);
 
   const hex = (text: string): string => Buffer.from(text).toString('hex').toUpperCase();
   const expected = names.map((text, index) => [

@@ -36,6 +36,7 @@ function recorder(): { session: EngineSession; built: Record<string, string>; as
     },
     describe: async () => [],
     columns: async () => [],
+    copy: async (_model, _columns, from) => from,
     build: async ({ model, select }) => {
       built[model] = select;
       return { key: model, rows: 0, bytes: 0, sha256: '' };

@@ -56,7 +56,7 @@ with flow("listenlake_daily", cron="0 4 * * *", doc=__doc__, deadline=timedelta(
         job.partial("transform", task_id="transform_stage", **ASIDE).expand(arguments=plan.output.map(stage_arguments)),
         job("transform", "--on-quarantine=warn", *DAYS),
         job("check", "--scope=silver", task_id="check_silver"),
-        job("enrich", "--target=dev", task_id="enrich_dev"),
+        job("enrich", task_id="enrich_dev"),
         job("check", "--scope=gold", "--target=dev", task_id="check_dev"),
         job("promote", outlets=[Asset("gold_prod")]),
         job("report"),

@@ -101,9 +101,8 @@ export const COMMANDS: readonly Command[] = [
     usage: 'enrich',
     summary: 'Silver to gold: run the models, publish them by a swap',
     reads: 'silver',
-    writes: 'gold_dev (or gold_prod)',
+    writes: 'gold_dev',
     options: {
-      ...TARGET_OPTION,
       to: {
         ...INTERVAL_OPTIONS.to,
         describe: 'as_of, the exclusive end (default: the midnight after the newest listening)',
@@ -114,18 +113,15 @@ export const COMMANDS: readonly Command[] = [
     async run(args, effects, runId) {
       const { enrich } = await import('../enrich.ts');
       const asOf = optional(args.to);
-      const result = await enrich(
-        { target: target(args), runId, ...(asOf && { asOf }), rebuild: args.rebuild === true },
-        effects,
-      );
+      const result = await enrich({ runId, ...(asOf && { asOf }), rebuild: args.rebuild === true }, effects);
       const rows = result.tables.reduce((sum, table) => sum + table.rows, 0);
       const text =
         result.status === 'nothing_new'
-          ? `gold_${result.target} is up to date, as of ${result.asOf.slice(0, 10)}`
-          : `gold_${result.target}: ${count(result.tables.length, 'table')}, ${count(rows, 'row')}, as of ${result.asOf.slice(0, 10)}\nnext: listenlake check --scope gold`;
+          ? `gold_dev is up to date, as of ${result.asOf.slice(0, 10)}`
+          : `gold_dev: ${count(result.tables.length, 'table')}, ${count(rows, 'row')}, as of ${result.asOf.slice(0, 10)}\nnext: listenlake check --scope gold`;
       return {
         text,
-        json: { status: result.status, target: result.target, as_of: result.asOf, tables: result.tables.length, rows },
+        json: { status: result.status, as_of: result.asOf, tables: result.tables.length, rows },
       };
     },
   },
@@ -154,14 +150,20 @@ export const COMMANDS: readonly Command[] = [
   },
   {
     usage: 'promote',
-    summary: 'Compare dev with prod, then build, check and publish prod',
-    reads: 'silver, gold_dev',
+    summary: 'Compare dev with prod, then publish as prod what dev was checked on',
+    reads: 'gold_dev, gold_prod',
     writes: 'gold_prod',
-    options: { 'dry-run': { type: 'boolean', default: false, describe: 'Show the difference, change nothing' } },
+    options: {
+      'dry-run': { type: 'boolean', default: false, describe: 'Show the difference, change nothing' },
+      ...REBUILD_OPTION,
+    },
     isWriter: true,
     async run(args, effects, runId) {
       const { promote } = await import('../promote.ts');
-      const result = await promote({ runId, dryRun: args['dry-run'] === true }, effects);
+      const result = await promote(
+        { runId, dryRun: args['dry-run'] === true, rebuild: args.rebuild === true },
+        effects,
+      );
       return {
         text: promoteText(result),
         json: { status: result.status, as_of: result.asOf, tables: result.differences.length },

@@ -1,16 +1,21 @@
+import { atMost } from '../at-most.ts';
 import { JobError } from '../errors.ts';
 import { goldTablePrefix, type Target } from '../lake/keys.ts';
 import { hashOf, type OutputFile, objectsOf } from '../lake/manifest.ts';
+import type { LakeStore } from '../lake/store.ts';
 import { goldTable } from './athena-catalog.ts';
 import type { StatementRunner } from './athena-client.ts';
 import type { Places } from './athena-places.ts';
+import { verifyGold } from './athena-relations.ts';
 import { identifier } from './athena-sql.ts';
-import type { BuildRequest } from './index.ts';
+import type { BuildRequest, DeclaredColumn } from './index.ts';
 
 /** A build whose statement fails on Athena's side is begun anew under another prefix this often. */
 const BUILDS_MAX = 3;
 /** Prefixes that may be taken by attempts of a killed process. */
 const ATTEMPTS_MAX = 20;
+/** Objects of a table that S3 copies at the same time. */
+const COPIES_AT_ONCE = 8;
 /** The largest limit there is; a table of more rows is no longer one that a model should sort. */
 const SORTED_ROWS_MAX = 2_147_483_647;
 
@@ -27,10 +32,7 @@ export async function buildTable(
   const { store, runner, catalog, lakeUri } = parts;
 
   let builds = 0;
-  for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt += 1) {
-    const prefix = goldTablePrefix(request.target, request.runId, request.model, attempt);
-    // An attempt that has left anything, whole or not, is not written to again.
-    if ((await objectsOf(store, prefix)).length > 0) continue;
+  for await (const { prefix, attempt } of unusedPrefixes(store, request)) {
     await catalog.put(statement.database, goldTable(request.name, request.columns, `${lakeUri}/${prefix}`));
     builds += 1;
     try {
@@ -54,14 +56,59 @@ export async function buildTable(
       if (!isAthenas || builds >= BUILDS_MAX) throw error;
     }
   }
-  throw new JobError(
-    'run_id_taken',
-    'usage',
-    `the run ${request.runId} has tried ${ATTEMPTS_MAX} times to write ${request.model}`,
-    {
-      hint: 'give the run another id',
-    },
-  );
+  throw new Error('prefixes end with an error');
+}
+
+/**
+ * Copies the objects of a table to a prefix that nobody has used, and makes the run's table point at it.
+ *
+ * @throws `object_missing`, `object_damaged` (65) where they are not the committed ones; `run_id_taken` (64); what the store and the
+ *   catalog throw
+ */
+export async function copyTable(
+  { store, catalog, lakeUri }: Places,
+  database: string,
+  table: Place & { name: string; columns: readonly DeclaredColumn[]; from: OutputFile },
+): Promise<OutputFile> {
+  const { from } = table;
+  const objects = await verifyGold({ store }, from);
+  for await (const { prefix } of unusedPrefixes(store, table)) {
+    await catalog.put(database, goldTable(table.name, table.columns, `${lakeUri}/${prefix}`));
+    await atMost(COPIES_AT_ONCE, objects, ({ key }) => store.copy(key, `${prefix}${key.slice(from.key.length)}`));
+    const copies = await objectsOf(store, prefix);
+    // Versions are compared only with themselves: under some keys of encryption the same bytes get another one.
+    const sizesOf = (of: typeof objects, start: string): string =>
+      of.map(({ key, bytes }) => `${key.slice(start.length)} ${bytes}`).join('\n');
+    if (sizesOf(copies, prefix) !== sizesOf(objects, from.key))
+      throw new Error(`the copy of ${from.key} at ${prefix} has other objects`);
+    return { ...from, key: prefix, sha256: hashOf(prefix, copies) };
+  }
+  throw new Error('prefixes end with an error');
+}
+
+/** Where a table of a run is to lie. */
+interface Place {
+  target: Target;
+  runId: string;
+  model: string;
+}
+
+/**
+ * Prefixes for a table of a run, each only where nothing lies: an attempt that has left anything, whole or not, is not written to again.
+ *
+ * @throws `run_id_taken` (64) after the last
+ */
+async function* unusedPrefixes(
+  store: LakeStore,
+  { target, runId, model }: Place,
+): AsyncGenerator<{ prefix: string; attempt: number }> {
+  for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt += 1) {
+    const prefix = goldTablePrefix(target, runId, model, attempt);
+    if ((await objectsOf(store, prefix)).length === 0) yield { prefix, attempt };
+  }
+  throw new JobError('run_id_taken', 'usage', `the run ${runId} has tried ${ATTEMPTS_MAX} times to write ${model}`, {
+    hint: 'give the run another id',
+  });
 }
 
 function insertOf(table: string, { select, columns, sort }: BuildRequest): string {

@@ -80,7 +80,7 @@ async function publishTarget(
     const columns = (run?.StorageDescriptor?.Location === location ? run : known)?.StorageDescriptor?.Columns;
     if (columns === undefined) {
       throw new JobError('catalog_missing', 'data', `Glue has neither ${database}.${model} nor the table of its run`, {
-        hint: `run \`listenlake enrich --rebuild\``,
+        hint: target === 'dev' ? 'run `listenlake enrich --rebuild`' : 'run `listenlake promote --rebuild`',
       });
     }
     if (!(await isWanted())) return false;

@@ -12,7 +12,7 @@ import {
   readBronzeIndex,
   readSilverFiles,
 } from '../lake/manifest.ts';
-import type { LakeStore } from '../lake/store.ts';
+import type { LakeStore, ObjectInfo } from '../lake/store.ts';
 import { contractTable, declaredColumns } from './athena-catalog.ts';
 import { differencesOf, structureDifferences } from './athena-differences.ts';
 import type { Places, PublishedPlaces } from './athena-places.ts';
@@ -132,16 +132,17 @@ export async function goldRelation(
     }
   }
   throw new JobError('catalog_missing', 'data', `no table in Glue points at ${model} of the run ${version.runId}`, {
-    hint: 'run `listenlake enrich --rebuild`',
+    hint: target === 'dev' ? 'run `listenlake enrich --rebuild`' : 'run `listenlake promote --rebuild`',
   });
 }
 
-/** Throws where the objects of a table of gold are not the ones that were committed. @throws `object_missing`, `object_damaged` (65) */
-export async function verifyGold({ store }: Pick<Places, 'store'>, file: OutputFile): Promise<void> {
+/** The objects of a table of gold. @throws `object_missing`, `object_damaged` (65) where they are not the ones that were committed */
+export async function verifyGold({ store }: Pick<Places, 'store'>, file: OutputFile): Promise<ObjectInfo[]> {
   const objects = await objectsOf(store, file.key);
   if (objects.length === 0 && file.bytes > 0) throw damaged('object_missing', file.key, 'the lake has lost this table');
   if (hashOf(file.key, objects) !== file.sha256)
     throw damaged('object_damaged', file.key, 'the table is not the one that was committed');
+  return objects;
 }
 
 /** The table of one run in Glue: `fct_plays__20261121t065400_3f9a`. */

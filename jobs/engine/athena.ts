@@ -5,7 +5,7 @@ import { readContracts } from '../lake/contracts.ts';
 import type { Target } from '../lake/keys.ts';
 import { EMPTY_STATE, type LakeState, latestManifest } from '../lake/manifest.ts';
 import type { LakeStore } from '../lake/store.ts';
-import { buildTable } from './athena-build.ts';
+import { buildTable, copyTable } from './athena-build.ts';
 import { databasePrefix, listedOnce, openCatalog } from './athena-catalog.ts';
 import { type StatementRunner, statementRunner } from './athena-client.ts';
 import type { PublishedPlaces } from './athena-places.ts';
@@ -311,6 +311,11 @@ async function openSession(
       const text = `${identifier(statement.database)}.${identifier(name)}`;
       relations.set(`run.${request.model}`, Promise.resolve({ text, columns: request.columns }));
       return file;
+    },
+    async copy(model, columns, from) {
+      built.add(target);
+      const name = runTable(model, runId);
+      return copyTable(parts, statement.database, { model, columns, from, target, runId, name });
     },
     // Tables of the run stay: publishing needs their columns, and `gc` takes them when their version is gone.
     async close() {

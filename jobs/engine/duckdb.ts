@@ -258,6 +258,13 @@ async function openSession(
         await rm(aside, { force: true });
       }
     },
+    async copy(model, _columns, from) {
+      await verify([from]);
+      const file = { ...from, key: goldKey(target, runId, model) };
+      await store.copy(from.key, file.key);
+      await verify([file]);
+      return file;
+    },
     async close() {
       embedded.close();
     },

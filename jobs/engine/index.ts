@@ -95,6 +95,14 @@ export interface EngineSession {
    * @throws `model_columns` (65) where the select's columns are not the declared ones; `sql_invalid` (64); `disk_full` (74)
    */
   build(request: BuildRequest): Promise<OutputFile>;
+  /**
+   * Keeps the very objects of a table of another target as `gold/<target>/<run>/<model>/`, whole and durable: what was checked there
+   * is what is published here.
+   *
+   * @param columns the table's columns as declared, in order
+   * @throws `object_damaged`, `object_missing` (65) where the table is not the one that was committed; `disk_full` (74)
+   */
+  copy(model: string, columns: readonly DeclaredColumn[], from: OutputFile): Promise<OutputFile>;
   /** To be called before what was read is committed. @throws `commit_conflict` (75; retry helps) where others have changed it meanwhile */
   close(): Promise<void>;
 }

@@ -3,6 +3,7 @@ import {
   AbortMultipartUploadCommand,
   type CompletedPart,
   CompleteMultipartUploadCommand,
+  CopyObjectCommand,
   CreateMultipartUploadCommand,
   PutObjectCommand,
   UploadPartCommand,
@@ -58,6 +59,28 @@ async function putWhole(bucket: Bucket, write: Write, bytes: Uint8Array): Promis
     );
     return { key: write.key, bytes: bytes.byteLength, version: etagOf(answer) };
   });
+}
+
+/** S3 copies objects of at most 5 GiB in one request (docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html). */
+export const COPY_BYTES_MAX = 5 * 1024 ** 3;
+
+/** Copies the object as it was looked at inside the bucket. It is whole or not there, and sent again it does the same again. */
+export async function copyWithin(bucket: Bucket, from: WrittenObject, to: string): Promise<WrittenObject> {
+  const source = place(bucket, from.key);
+  const answer = await bucket.aws.send(async (client) => {
+    const copied = await client.send(
+      new CopyObjectCommand({
+        ...place(bucket, to),
+        CopySource: `${source.Bucket}/${source.Key.split('/').map(encodeURIComponent).join('/')}`,
+        CopySourceIfMatch: from.version,
+      }),
+    );
+    // S3 answers 200 before it knows the outcome; without an ETag the outcome is not a good one.
+    if (copied.CopyObjectResult?.ETag === undefined)
+      throw Object.assign(new Error('copied without an ETag'), { name: 'InternalError' });
+    return copied.CopyObjectResult;
+  });
+  return { key: to, bytes: from.bytes, version: etagOf(answer) };
 }
 
 /** Uploads a file in parts, a few in memory at a time. What fails is taken back, so that no parts are left to pay for. */

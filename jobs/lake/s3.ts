@@ -20,7 +20,7 @@ import { JobError } from '../errors.ts';
 import { PREFIX } from './keys.ts';
 import { addressOf, type Bucket, etagOf, look, place, translated } from './s3-bucket.ts';
 import { abortUpload, deleteVersion, list, listUploads, listVersions } from './s3-list.ts';
-import { putObject } from './s3-write.ts';
+import { COPY_BYTES_MAX, copyWithin, putObject } from './s3-write.ts';
 import type { LakeStore, ObjectInfo } from './store.ts';
 
 export interface S3Options extends AwsOptions {
@@ -61,30 +61,43 @@ export async function openS3Lake(uri: string, options: S3Options): Promise<LakeS
   );
   const downloads = new Map<string, Promise<string>>();
 
+  const put: LakeStore['put'] = (key, body, condition = {}) =>
+    translated('write', bucket, key, () =>
+      putObject(bucket, { key, condition, token: randomBytes(16).toString('hex') }, body),
+    );
+
+  async function localFile(key: string): Promise<string> {
+    const found = await translated('read', bucket, key, () => look(bucket, key));
+    if (found === undefined) throw missing(key);
+    const name = createHash('sha256').update(`${key} ${found.info.version}`).digest('hex');
+    const path = join(options.scratch, 'objects', name);
+    const started = downloads.get(path);
+    if (started !== undefined) return started;
+    const download = translated('read', bucket, key, () => fetchFile(bucket, found.info, path));
+    downloads.set(path, download);
+    download.catch(() => downloads.delete(path));
+    return download;
+  }
+
   return {
     uri,
     async head(key) {
       return (await translated('look at', bucket, key, () => look(bucket, key)))?.info;
     },
     get: (key) => translated('read', bucket, key, () => read(bucket, key)),
-    async localFile(key) {
-      const found = await translated('read', bucket, key, () => look(bucket, key));
-      if (found === undefined) throw missing(key);
-      const name = createHash('sha256').update(`${key} ${found.info.version}`).digest('hex');
-      const path = join(options.scratch, 'objects', name);
-      const started = downloads.get(path);
-      if (started !== undefined) return started;
-      const download = translated('read', bucket, key, () => fetchFile(bucket, found.info, path));
-      downloads.set(path, download);
-      download.catch(() => downloads.delete(path));
-      return download;
-    },
+    localFile,
     localFolder: () => join(options.scratch, 'objects'),
     list: (prefix) => list(bucket, prefix, options.pageObjects),
-    put: (key, body, condition = {}) =>
-      translated('write', bucket, key, () =>
-        putObject(bucket, { key, condition, token: randomBytes(16).toString('hex') }, body),
-      ),
+    put,
+    async copy(from, to) {
+      const found = await translated('read', bucket, from, () => look(bucket, from));
+      if (found === undefined) throw missing(from);
+      if (found.info.bytes <= COPY_BYTES_MAX)
+        return translated('write', bucket, to, () => copyWithin(bucket, found.info, to));
+      const result = await put(to, { file: await localFile(from) });
+      if (result.status === 'conflict') throw new Error(`${to} was put without a condition, and in vain`);
+      return result.info;
+    },
     async delete(key) {
       await translated('delete', bucket, key, () =>
         bucket.aws.send((client) => client.send(new DeleteObjectCommand(place(bucket, key)))),

@@ -66,6 +66,13 @@ export interface LakeStore {
   /** Every object whose key starts with `prefix` (end it with `/`), in key order. Left-overs of interrupted writes are not listed. */
   list(prefix: string): AsyncIterable<ObjectInfo>;
   put(key: string, body: ObjectBody, condition?: PutCondition): Promise<PutResult>;
+  /**
+   * Makes another object with the same bytes, without bringing them here where the store can do it by itself. An object that has
+   * the key already is replaced. Doing it again changes nothing.
+   *
+   * @throws `object_missing` (65) where there is none to copy
+   */
+  copy(from: string, to: string): Promise<WrittenObject>;
   /** Deletes the object; none there is fine. Where the store keeps versions it becomes an old one. */
   delete(key: string): Promise<void>;
   /** Old versions and marks of deletions under the prefix; none where the store keeps none (a folder). */
