@@ -242,7 +242,7 @@ if (local?.athena === undefined) {
         await refused(65, new RegExp(`${prefix}: the lake has lost this table`), ...QUESTION);
         const findings = await doctor({ verify: true, aws: false }, effects);
         expect(findings.filter(({ verdict }) => verdict === 'fail').map(({ text }) => text)).toEqual([
-          expect.stringMatching(new RegExp(`^${prefix} is gone: run .*--target prod --rebuild`)),
+          expect.stringMatching(new RegExp(`^${prefix} is gone: run .*promote --rebuild`)),
         ]);
         await lake.store.put(object!, bytes);
         expect((await command(...QUESTION)).code).toBe(0);
@@ -301,10 +301,11 @@ if (local?.athena === undefined) {
         const inserts = sent.filter((sql) => sql.startsWith('insert'));
         const silver = new Set(silverTests().map(({ table }) => table)).size;
         const models = project.models.size;
-        expect(inserts).toHaveLength(2 * models);
-        // The end of the data; silver; then gold_dev, the differences, gold_prod: one for each table.
-        expect(sent.length - inserts.length).toBe(1 + silver + 3 * models);
-        const checks = silverTests().length + 2 * goldTests(project, 'gold_dev').length;
+        // Prod is copied: no statement builds it, and none tests it.
+        expect(inserts).toHaveLength(models);
+        // The end of the data; silver; then gold_dev and the differences: one for each table.
+        expect(sent.length - inserts.length).toBe(1 + silver + 2 * models);
+        const checks = silverTests().length + goldTests(project, 'gold_dev').length;
         expect(sent.length).toBeLessThanOrEqual(models + checks);
         expect(await prod()).toEqual([
           ['u1', 1n],
@@ -320,15 +321,20 @@ if (local?.athena === undefined) {
       async () => {
         const before = await prod();
         await lake.commitSilver({ plays: plays('u4') });
-        await built();
         const failed = { state: 'FAILED' as const, reason: 'GENERIC_INTERNAL_ERROR: lost a worker', times: 99 };
-        athena.switches.failAfter = { match: /^insert into "[^"]*gold_prod"\."totals/, ...failed };
+        athena.switches.failAfter = { match: /^insert into "[^"]*gold_dev"\."totals/, ...failed };
+        await expect(built()).rejects.toMatchObject({ code: 'engine_failed', exit: 'unavailable' });
+        athena.switches.failAfter = undefined;
+        expect(await prod()).toEqual(before);
+        await built();
+        // Of the two tables one is copied.
+        endpoint.rules.push({ operation: 'CopyObject', fault: s3Error('AccessDenied', 403), times: 99, after: 1 });
         const runId = `prod-${runs++}`;
         await expect(promote({ runId, project }, effects)).rejects.toMatchObject({
-          code: 'engine_failed',
-          exit: 'unavailable',
+          code: 'store_denied',
+          exit: 'auth',
         });
-        athena.switches.failAfter = undefined;
+        endpoint.rules.length = 0;
         expect(await prod()).toEqual(before);
         expect(await promote({ runId, project }, effects)).toMatchObject({ status: 'promoted', runId });
         expect(await prod()).toEqual([['u4', 1n]]);

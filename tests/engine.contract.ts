@@ -271,6 +271,37 @@ export function engineContract(name: string, open: () => Promise<EngineUnderTest
         await expect(engine.query('select * from gold_dev.by_user')).rejects.toMatchObject({ code: 'sql_invalid' });
       });
 
+      it('copies a table of dev as one of prod, which shows the same once it is published', async () => {
+        const state = await lake.state();
+        const columns = [{ name: 'n', type: 'integer' }];
+        const dev = await session('run-to-copy', state);
+        const from = await dev.build({
+          model: 'copied',
+          select: 'select 41 as n union all select 1',
+          columns,
+          sort: [],
+        });
+        await dev.close();
+        const opened = await engine.session({ state, target: 'prod', runId: 'run-copied' });
+        const copy = await opened.copy('copied', columns, from);
+        await opened.close();
+        expect(copy).toMatchObject({ key: expect.stringMatching(/^gold\/prod\/run-copied\/copied\//), rows: 2 });
+        expect(copy.bytes).toBe(from.bytes);
+        const asOf = '2026-03-01T00:00:00.000Z';
+        const prod: GoldVersion = {
+          ...{ runId: 'run-copied', asOf, silverSequence: 1, modelsHash: '' },
+          tables: { copied: copy },
+        };
+        await engine.publish((await lake.commitState({ ...state, gold: { ...state.gold, prod } })).state);
+        expect((await engine.query('select n from gold_prod.copied order by n')).rows).toEqual([[1], [41]]);
+        const damaged = await engine.session({ state, target: 'prod', runId: 'run-damaged' });
+        await expect(damaged.copy('copied', columns, { ...from, sha256: 'a'.repeat(64) })).rejects.toMatchObject({
+          ...{ code: 'object_damaged', exit: 'data' },
+        });
+        await damaged.close();
+        await engine.publish((await lake.commitState(state)).state);
+      });
+
       it('refuses a select whose columns are not the declared ones, naming model and column', async () => {
         const opened = await session('run-b');
         const build = (columns: { name: string; type: string }[]): Promise<unknown> =>

@@ -50,6 +50,21 @@ export function lakeContract(
       expect(await readFile(file, 'utf8')).toBe('content');
     });
 
+    it('copies an object as it is, whatever its key, and again with the same result', async () => {
+      const from = 'gold/dev/run-1/m/1/20261126_081500_00001 a+b%c.parquet';
+      await store.put(from, 'the bytes');
+      for (const _ of ['once', 'again']) {
+        const copied = await store.copy(from, 'gold/prod/run-2/m/1/x');
+        expect(copied).toMatchObject({ key: 'gold/prod/run-2/m/1/x', bytes: 9 });
+        expect(await store.head('gold/prod/run-2/m/1/x')).toMatchObject(copied);
+        expect(await readText(store, 'gold/prod/run-2/m/1/x')).toBe('the bytes');
+      }
+      await store.put(from, 'others');
+      expect(await readText(store, 'gold/prod/run-2/m/1/x')).toBe('the bytes');
+      await expect(store.copy('gold/none', 'gold/prod/y')).rejects.toMatchObject({ code: 'object_missing' });
+      expect(await store.head('gold/prod/y')).toBeUndefined();
+    });
+
     it('creates only if absent: of 20 writers at once exactly one wins, and its bytes are there', async () => {
       const results = await Promise.all(
         Array.from({ length: 20 }, (_, writer) => store.put('manifests/1', `writer ${writer}`, { ifAbsent: true })),

@@ -161,6 +161,7 @@ function operationOf(method: string, url: string, headers: IncomingHttpHeaders):
   }
   const isUpload = searchParams.has('uploadId');
   if (method === 'POST') return isUpload ? 'CompleteMultipartUpload' : 'CreateMultipartUpload';
+  if (method === 'PUT' && headers['x-amz-copy-source'] !== undefined) return 'CopyObject';
   if (method === 'PUT') return isUpload ? 'UploadPart' : 'PutObject';
   if (method === 'DELETE') return isUpload ? 'AbortMultipartUpload' : 'DeleteObject';
   return method === 'HEAD' ? 'HeadObject' : 'GetObject';
