@@ -134,7 +134,7 @@ async function lookAtPseudonyms(effects: Effects, state: LakeState): Promise<Fin
     };
   try {
     const index = await readBronzeIndex(effects.store, state);
-    const found = await findPseudonymKey(effects, state, index, false);
+    const found = await findPseudonymKey(effects, state, index, 'never');
     if (found?.from === 'built-in') {
       return {
         name,

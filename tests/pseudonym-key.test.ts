@@ -79,7 +79,7 @@ describe('the key that replaces ids of people', () => {
     const store = { ...lake.store, uri: 's3://bucket/lake' };
     const lakeState = { bronze: [], transformedThrough: 0, silverSequence: 0, silver: {}, gold: {}, checks: {} };
     const find = (config: Partial<Config>) =>
-      findPseudonymKey({ store, config: { ...lake.effects.config, ...config } }, lakeState, [], true);
+      findPseudonymKey({ store, config: { ...lake.effects.config, ...config } }, lakeState, [], 'always');
     expect(await failureOf(find({}))).toMatchObject({
       code: 'pseudonym_key_missing',
       hint: expect.stringContaining('LISTENLAKE_PSEUDONYM_SECRET'),

@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { mkdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Effects } from '../effects.ts';
-import { type Embedded, quoteName, quoteText } from '../engine/embedded.ts';
+import { type Embedded, parquetRelation, quoteName, quoteText } from '../engine/embedded.ts';
 import { JobError } from '../errors.ts';
 import { type Contract, type ContractColumn, contractOf, WAREHOUSE_DIR } from '../lake/contracts.ts';
 import type { BronzeFile } from '../lake/manifest.ts';
@@ -83,7 +83,10 @@ function bronzeSelect(contract: Contract, paths: readonly string[]): string {
   }
   const list = `[${paths.map(quoteText).join(', ')}]`;
   const names = columns.map((column) => quoteName(column.name)).join(', ');
-  if (contract.format === 'parquet') return `select ${names} from read_parquet(${list})`;
+  if (contract.format === 'parquet') {
+    const missing = columns.filter(({ mayBeMissing }) => mayBeMissing);
+    return `select ${names} from ${parquetRelation(list, missing)}`;
+  }
   const types = columns.map((column) => `${quoteText(column.name)}: ${quoteText(sqlType(column))}`);
   return `select ${names} from read_json(${list}, format = 'newline_delimited', columns = {${types.join(', ')}})`;
 }

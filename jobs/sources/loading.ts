@@ -11,6 +11,7 @@ import { findPseudonymKey, type PseudonymKey } from '../pseudonym-key.ts';
 import { type BronzeDraft, hashFile, type PeopleReaders, writeBronze } from './bronze-files.ts';
 import type { Recognised } from './examine.ts';
 import { faultOfFile, isWorthAnotherTry } from './file-faults.ts';
+import type { RowSource } from './json-rows.ts';
 import { createPseudonymSql, createPseudonyms, withoutPersonal } from './personal-fields.ts';
 import type { Refusal } from './refusals.ts';
 import { createApiReader } from './spotify-api.ts';
@@ -84,7 +85,7 @@ export async function openLoading(options: {
   const work = await mkdtemp(join(scratch, 'load-'));
   const readable = [...new Set((await Promise.all([scratch, ...options.given].map(folderOf))).flat())];
   /** Found, or made, by the first file that names people. */
-  let people: Promise<PseudonymKey> | undefined;
+  let people: Promise<PseudonymKey | undefined> | undefined;
   let pseudonymMark: string | undefined;
   const rowsByHash = new Map<string, { rows: number; kind: string }>();
   const refusedBefore = new Set<string>();
@@ -145,11 +146,16 @@ export async function openLoading(options: {
         : recognised.form === 'rows'
           ? recognised.source
           : undefined;
-    if (recognised.form !== 'api' && rows?.people === undefined) return undefined;
-    people ??= findPseudonymKey(options.effects, options.state, options.index, true) as Promise<PseudonymKey>;
-    const { key, mark } = await people;
-    pseudonymMark = mark;
-    return { api: createApiReader(createPseudonyms(key)), pseudonymSql: createPseudonymSql(key) };
+    const isNeeded = recognised.form === 'api' || rows?.people !== undefined;
+    if (!isNeeded && !namesAccount(recognised, rows)) return undefined;
+    const { effects, state, index } = options;
+    people ??= findPseudonymKey(effects, state, index, 'where_possible');
+    // Without a key a user name is dropped: plays of two accounts are then not told apart.
+    const found = (await people) ?? (isNeeded ? await findPseudonymKey(effects, state, index, 'always') : undefined);
+    // What everybody can hash would tell everybody the name.
+    if (found === undefined || (!isNeeded && found.from === 'built-in')) return undefined;
+    pseudonymMark = found.mark;
+    return { api: createApiReader(createPseudonyms(found.key)), sql: createPseudonymSql(found.key) };
   }
 
   function refuse(name: string, sha256: string, error: JobError): LoadedFile {
@@ -237,7 +243,7 @@ export async function openLoading(options: {
       const there = await store.localFile(key);
       [bytes, sha256] = [(await stat(there)).size, await hashFile(there)];
     }
-    const { table, kind, rows, readRows, periods } = draft;
+    const { table, kind, rows, readRows, periods, accounts } = draft;
     const userId = table === 'listening_events' || table.endsWith('_csv') ? null : options.userId;
     return {
       key,
@@ -251,6 +257,7 @@ export async function openLoading(options: {
       userId,
       readRows,
       periods,
+      ...(accounts && { accounts }),
     };
   }
 
@@ -318,6 +325,12 @@ export async function openLoading(options: {
       await rm(work, { recursive: true, force: true });
     },
   };
+}
+
+function namesAccount(recognised: Recognised, rows: RowSource | undefined): boolean {
+  const key = rows?.account?.key;
+  if (key === undefined || recognised.form === 'api') return false;
+  return recognised.form === 'rows' ? recognised.scan.keys.has(key) : recognised.header.names.includes(key);
 }
 
 /**
