@@ -8,6 +8,7 @@ import { type Contract, type ContractColumn, contractOf, WAREHOUSE_DIR } from '.
 import type { BronzeFile } from '../lake/manifest.ts';
 import type { LakeStore } from '../lake/store.ts';
 import { answersOfPages, writeAnswers } from '../sources/api-answers.ts';
+import { isVideoName } from '../sources/named-content.ts';
 import type { Json } from '../sources/spotify-api.ts';
 import type { PlacedRows } from './build.ts';
 import { sqlTimestamp } from './months.ts';
@@ -188,7 +189,7 @@ export async function createSourceFiles(
       file.userId === null ? 'null' : quoteText(file.userId),
       quoteText(file.kind),
       quoteText(file.fileName.replaceAll('\0', '')),
-      isVideo(file.fileName),
+      isVideoName(file.fileName),
       isNew(file),
       isJudged(file),
       file.sequence,
@@ -201,11 +202,6 @@ export async function createSourceFiles(
     await db.run(`insert into source_files values ${values.join(', ')}`);
   }
   return sorted;
-}
-
-/** By the file's own name: the folder it lay in says nothing of what it holds. */
-function isVideo(fileName: string): boolean {
-  return /(streaming_?history_|end)video/i.test(fileName.slice(fileName.lastIndexOf('/') + 1));
 }
 
 /** True where a silver file can be read to its end. */
