@@ -28,8 +28,8 @@ function theirs(files: readonly LoadedFile[], userId: string): string[] {
   return [...byLabel].map(([label, own]) => {
     const names = namesOf(own.map(({ fileName }) => fileName));
     return (
-      `${names}: stored under the label ${label}, so nothing of it was loaded for ${userId}; if it is not ${label}'s, ` +
-      `\`listenlake forget --user ${label}\` removes all of ${label}, then load the files of each person with their own --user`
+      `${names}: stored under the label ${label}, so nothing of it was loaded for ${userId}. To move it: ` +
+      `\`listenlake forget --user ${label}\` (removes all that is stored under it), then load the files of each person with an own --user`
     );
   });
 }
@@ -56,7 +56,7 @@ function accountsUnderOneLabel(
   ];
 }
 
-/** The first file of each account that a label has files of. */
+/** The first file of each account that a label has files of, by name. */
 export function firstFiles(
   files: readonly Pick<BronzeFile, 'accounts' | 'userId' | 'fileName'>[],
   userId: string,
@@ -66,7 +66,7 @@ export function firstFiles(
     if (file.userId !== userId) continue;
     for (const account of file.accounts ?? []) if (!first.has(account)) first.set(account, file.fileName);
   }
-  return [...first.values()];
+  return [...first.values()].sort();
 }
 
 function namesOf(names: readonly string[]): string {
