@@ -114,7 +114,7 @@ describe('accounts', () => {
     ]);
   });
 
-  it('of the user name only a pseudonym is stored, equal in whatever case it is written, and none of silver holds it', async () => {
+  it('of the user name only a pseudonym is stored, equal in whatever case it is written, and not in silver', async () => {
     await lake.give({ ...family, 'third/endsong_0.json': exportOf(' ANNA ', 8) });
     await lake.load();
     const found = await lake.query('select distinct username_pseudonym from bronze.export_extended order by 1');
@@ -122,6 +122,10 @@ describe('accounts', () => {
     const index = await lake.index();
     expect(JSON.stringify(index)).not.toMatch(/"Anna"|ANNA/);
     expect(new Set(index.flatMap(({ accounts = [] }) => accounts)).size).toBe(2);
+    await build();
+    const silver = await lake.query('select * from silver.plays');
+    expect(silver).toHaveLength(5);
+    for (const [pseudonym] of found) expect(silver.flat()).not.toContain(pseudonym);
   });
 });
 
