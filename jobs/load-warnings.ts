@@ -3,6 +3,8 @@ import type { LoadedFile } from './load.ts';
 
 const NAMES_MAX = 3;
 
+type AccountFile = Pick<BronzeFile, 'accounts' | 'userId' | 'fileName'>;
+
 /**
  * What a load says about the meaning of files, one line each: content that is stored under another person's label or another name, and
  * files of several accounts under one label.
@@ -14,10 +16,12 @@ const NAMES_MAX = 3;
 export function loadWarnings(
   files: readonly LoadedFile[],
   stored: readonly BronzeFile[],
-  added: readonly Pick<BronzeFile, 'accounts' | 'userId' | 'fileName'>[],
+  added: readonly AccountFile[],
   userId: string,
 ): string[] {
-  return [...theirs(files, userId), ...renamed(files), ...accountsUnderOneLabel(stored, added, userId)];
+  const isAsked = added.some(({ accounts }) => accounts !== undefined);
+  const mixed = isAsked ? accountsUnderOneLabel([...stored, ...added], userId) : undefined;
+  return [...theirs(files, userId), ...renamed(files), ...(mixed === undefined ? [] : [mixed])];
 }
 
 function theirs(files: readonly LoadedFile[], userId: string): string[] {
@@ -42,31 +46,19 @@ function renamed(files: readonly LoadedFile[]): string[] {
   });
 }
 
-function accountsUnderOneLabel(
-  stored: readonly BronzeFile[],
-  added: readonly Pick<BronzeFile, 'accounts' | 'userId' | 'fileName'>[],
-  userId: string,
-): string[] {
-  if (!added.some(({ accounts }) => accounts !== undefined)) return [];
-  const names = firstFiles([...stored, ...added], userId);
-  if (names.length < 2) return [];
-  return [
-    `${namesOf(names)}: exports of ${names.length} Spotify accounts under the one label ${userId}; their plays are kept apart, but count as one ` +
-      `person's. If they are two people: \`listenlake forget --user ${userId}\`, then load the files of each account with an own --user`,
-  ];
-}
-
-/** The first file of each account that a label has files of, by name. */
-export function firstFiles(
-  files: readonly Pick<BronzeFile, 'accounts' | 'userId' | 'fileName'>[],
-  userId: string,
-): string[] {
+/** The files by which a label has plays of several accounts, and what to do; undefined where it has not. */
+export function accountsUnderOneLabel(files: readonly AccountFile[], userId: string): string | undefined {
   const first = new Map<string, string>();
   for (const file of files) {
     if (file.userId !== userId) continue;
     for (const account of file.accounts ?? []) if (!first.has(account)) first.set(account, file.fileName);
   }
-  return [...first.values()].sort();
+  if (first.size < 2) return undefined;
+  return (
+    `${namesOf([...first.values()].sort())}: exports of ${first.size} Spotify accounts under the one label ${userId}; their plays are kept ` +
+    `apart, but count as one person's. If they are two people: \`listenlake forget --user ${userId}\`, then load the files of each account ` +
+    'with an own --user'
+  );
 }
 
 function namesOf(names: readonly string[]): string {

@@ -2,6 +2,7 @@
 import { mkdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { loadText } from '../jobs/commands/summary.ts';
+import { doctor } from '../jobs/doctor.ts';
 import { forget } from '../jobs/forget.ts';
 import { landingKey } from '../jobs/lake/keys.ts';
 import { type LoadResult, load } from '../jobs/load.ts';
@@ -53,6 +54,10 @@ describe('accounts', () => {
     await build(true);
     expect(await plays()).toEqual(rows);
     expect((await lake.load()).warnings).toEqual([]);
+    const findings = await doctor({ verify: false, aws: false }, lake.effects);
+    expect(findings.filter(({ name }) => name === 'labels')).toEqual([
+      { name: 'labels', verdict: 'warn', text: result.warnings[0] },
+    ]);
   });
 
   it('the warning comes with the load that brings the second one', async () => {

@@ -1,9 +1,6 @@
 import { EXTENDED_EXPORT } from './account-export.ts';
 import type { Recognised } from './examine.ts';
 
-/** Bronze tables to whose rows the name of their file adds something: where and when a chart is of, whether plays are of videos. */
-const NAMED_TABLES: ReadonlySet<string> = new Set(['charts_csv', EXTENDED_EXPORT.table]);
-
 /** The file's own name: the folder or the archive that it lies in says nothing of what it holds. */
 export function ownName(fileName: string): string {
   return fileName.slice(fileName.lastIndexOf('/') + 1);
@@ -14,9 +11,18 @@ export function isVideoName(fileName: string): boolean {
   return /(streaming_?history_|end)video/i.test(ownName(fileName));
 }
 
-/** True where what is stored under one name means the same under another one, as far as the names alone tell. */
+/**
+ * True where what is stored in a bronze table under one name means the same under another one, as far as the names alone tell: names say
+ * where and when a chart is of, and whether plays are of videos.
+ */
 export function isSameName(table: string, stored: string, name: string): boolean {
-  return !NAMED_TABLES.has(table) || ownName(stored) === ownName(name);
+  if (table === 'charts_csv') return ownName(stored) === ownName(name);
+  return table !== EXTENDED_EXPORT.table || !saysOtherMedium(stored, name);
+}
+
+/** A name that no export has says nothing. */
+function saysOtherMedium(stored: string, name: string): boolean {
+  return EXTENDED_EXPORT.name.test(ownName(name)) && isVideoName(stored) !== isVideoName(name);
 }
 
 /**
@@ -33,6 +39,5 @@ export function saysOther(recognised: Recognised, stored: string, name: string):
       return true; // an older version has read more, or less, in names
     }
   }
-  if (recognised.form !== 'rows' || recognised.source !== EXTENDED_EXPORT) return false;
-  return EXTENDED_EXPORT.name.test(ownName(name)) && isVideoName(stored) !== isVideoName(name);
+  return recognised.form === 'rows' && recognised.source === EXTENDED_EXPORT && saysOtherMedium(stored, name);
 }
