@@ -13,6 +13,7 @@ import { inspectAccount } from './engine/open.ts';
 import { describeError, JobError } from './errors.ts';
 import { PREFIX } from './lake/keys.ts';
 import {
+  type BronzeFile,
   EMPTY_STATE,
   hashOf,
   LAKE_FORMAT,
@@ -27,6 +28,7 @@ import {
   readSilverFiles,
 } from './lake/manifest.ts';
 import type { LakeStore } from './lake/store.ts';
+import { accountsUnderOneLabel } from './load-warnings.ts';
 import { findPseudonymKey } from './pseudonym-key.ts';
 
 export interface Finding {
@@ -82,6 +84,7 @@ export async function doctor(input: { verify: boolean; aws: boolean }, effects: 
     });
   }
   const bronze = await readBronzeIndex(effects.store, manifest.state);
+  findings.push(...lookAtLabels(bronze));
   const isWaiting = bronze.some(({ sequence }) => sequence > manifest.state.transformedThrough);
   findings.push(...lookAtVersions(manifest.state, isWaiting));
   findings.push(...(await lookAtTransform(effects, input.verify)));
@@ -134,7 +137,7 @@ async function lookAtPseudonyms(effects: Effects, state: LakeState): Promise<Fin
     };
   try {
     const index = await readBronzeIndex(effects.store, state);
-    const found = await findPseudonymKey(effects, state, index, false);
+    const found = await findPseudonymKey(effects, state, index, 'never');
     if (found?.from === 'built-in') {
       return {
         name,
@@ -155,6 +158,15 @@ async function lookAtPseudonyms(effects: Effects, state: LakeState): Promise<Fin
     if (!(error instanceof JobError)) throw error;
     return { name, verdict: 'fail', text: describeError(error) };
   }
+}
+
+/** Exports of several accounts under one label: a load says so once. */
+function lookAtLabels(bronze: readonly BronzeFile[]): Finding[] {
+  const labels = new Set(bronze.flatMap(({ userId }) => userId ?? []));
+  return [...labels].flatMap((label) => {
+    const warning = accountsUnderOneLabel(bronze, label);
+    return warning === undefined ? [] : [{ name: 'labels', verdict: 'warn', text: warning } as const];
+  });
 }
 
 /** @param isWaiting bronze has files that are not in silver yet */

@@ -79,7 +79,7 @@ export async function forget(input: ForgetInput, effects: Effects): Promise<Forg
   const state = (await latestManifest(effects.store))?.state ?? EMPTY_STATE;
   const index = await readBronzeIndex(effects.store, state);
   // An address stands in events as its pseudonym (and as given where an older version loaded it).
-  const key = isPersonalId(userId) ? await findPseudonymKey(effects, state, index, false) : undefined;
+  const key = isPersonalId(userId) ? await findPseudonymKey(effects, state, index, 'never') : undefined;
   const pseudonym = key && createPseudonyms(key.key)(userId);
   const names = pseudonym === undefined ? [userId] : [userId, pseudonym];
   const rule = ruleOf(userId, names, only, index);

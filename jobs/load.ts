@@ -5,14 +5,19 @@ import { landingName, PREFIX } from './lake/keys.ts';
 import {
   type Accounts,
   appendBronze,
+  type BronzeFile,
   commitManifest,
   EMPTY_STATE,
   LAKE_FORMAT,
+  type LakeState,
   latestManifest,
   type Manifest,
   objectsOfFiles,
+  putState,
   readBronzeIndex,
 } from './lake/manifest.ts';
+import type { LakeStore } from './lake/store.ts';
+import { loadWarnings } from './load-warnings.ts';
 import { openFingerprints } from './sources/fingerprints.ts';
 import { walkInputs } from './sources/input-files.ts';
 import { type Input, takeIn } from './sources/intake.ts';
@@ -42,6 +47,12 @@ export interface LoadedFile {
    * written while it was read; run it again.
    */
   status: 'loaded' | 'known' | 'refused' | 'ignored' | 'changed';
+  /** Known, but under the label of somebody else, whose it stays. */
+  storedUnder?: string;
+  /** Known under this name, which says something else, and lies there as well. */
+  storedAs?: string;
+  /** Loaded in place of the same content under this name, which said something else. */
+  replaces?: string;
   /** Refused, and for the same content was refused before. */
   isRepeated?: boolean;
   /** One line for a person; for refused, ignored and changed files. */
@@ -54,6 +65,8 @@ export interface LoadResult {
   files: LoadedFile[];
   /** In files: read = new + duplicate + quarantined; ignored and changed files are not in it. */
   accounts: Accounts;
+  /** One line each for a person: what is stored under another label or name, accounts that share a label. */
+  warnings: string[];
   /** New rows in bronze, as accounted for. */
   rows: number;
   /** Sequence of the newest commit: of this run when there was something new; 0 in an empty lake. */
@@ -83,9 +96,9 @@ export async function load(input: LoadInput, effects: Effects): Promise<LoadResu
   const base = await latestManifest(store);
   const index = await readBronzeIndex(store, base?.state ?? EMPTY_STATE);
   const fingerprints = await openFingerprints(config.cacheDir, now);
-  const given = [...input.paths, store.localFolder(PREFIX.landing)];
+  const folders = [...input.paths, store.localFolder(PREFIX.landing)];
   const state = base?.state ?? EMPTY_STATE;
-  const loading = await openLoading({ state, index, userId: input.userId, effects, given });
+  const loading = await openLoading({ state, index, userId: input.userId, effects, given: folders });
   const files: LoadedFile[] = [];
   const finished: { input: Input; files: LoadedFile[] }[] = [];
   progress.start('load', inputs.length);
@@ -101,6 +114,15 @@ export async function load(input: LoadInput, effects: Effects): Promise<LoadResu
     await loading.close();
   }
   for (const done of finished) files.push(...done.files);
+  // What is kept in landing is met by the load of every person.
+  const given = finished.filter(({ input: each }) => each.landingKey === undefined || !input.keepLanding);
+  const added = loading.drafts().map(({ file }) => file);
+  const warnings = loadWarnings(
+    given.flatMap((each) => each.files),
+    index,
+    added,
+    input.userId,
+  );
 
   const manifest = await commit(input, effects, startedAt, loading, files);
   if (!input.keepLanding) {
@@ -122,6 +144,7 @@ export async function load(input: LoadInput, effects: Effects): Promise<LoadResu
   return {
     files,
     accounts,
+    warnings,
     rows,
     sequence: manifest?.sequence ?? base?.sequence ?? 0,
     exit: isUnfinished ? 'tempfail' : isRefused ? 'data' : 'ok',
@@ -143,6 +166,19 @@ async function listInputs(paths: readonly string[], { store }: Effects): Promise
     });
   }
   return inputs;
+}
+
+/** The bronze segments with what was added, and without what it replaces. @param replaced hashes of sources */
+async function addToIndex(
+  store: LakeStore,
+  state: LakeState,
+  index: readonly BronzeFile[],
+  added: BronzeFile[],
+  replaced: ReadonlySet<string>,
+): Promise<string[]> {
+  if (replaced.size === 0) return appendBronze(store, state, added);
+  const left = index.filter(({ table, sourceKey }) => table === 'refused' || !replaced.has(sourceKey));
+  return [await putState(store, 'bronze', [...left, ...added])];
 }
 
 function accountsOf(files: readonly LoadedFile[]): Accounts {
@@ -167,11 +203,12 @@ async function commit(
     const base = await latestManifest(store);
     const state = base?.state ?? EMPTY_STATE;
     const [loaded, refused] = [new Set<string>(), new Set<string>()];
-    for (const { table, sourceKey } of await readBronzeIndex(store, state)) {
-      (table === 'refused' ? refused : loaded).add(sourceKey);
-    }
+    const index = await readBronzeIndex(store, state);
+    for (const { table, sourceKey } of index) (table === 'refused' ? refused : loaded).add(sourceKey);
+    const drafts = loading.drafts().filter(({ file, isReplacing }) => isReplacing || !loaded.has(file.sourceKey));
+    const replaced = new Set(drafts.flatMap(({ file, isReplacing }) => (isReplacing ? [file.sourceKey] : [])));
     const fresh = [
-      ...loading.drafts().filter(({ sourceKey }) => !loaded.has(sourceKey)),
+      ...drafts.map(({ file }) => file),
       ...(await putRefusals(
         effects,
         loading.refusals().filter(({ sourceKey }) => !refused.has(sourceKey)),
@@ -205,7 +242,7 @@ async function commit(
       state: {
         ...state,
         ...(pseudonymKey !== undefined && { pseudonymKey }),
-        bronze: await appendBronze(store, state, added),
+        bronze: await addToIndex(store, state, index, added, replaced),
       },
     };
     if (!(await commitManifest(store, manifest))) continue;

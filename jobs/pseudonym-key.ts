@@ -12,8 +12,11 @@ const BUILT_IN = 'built-in';
 const KEY_FILE = '.pseudonym-key';
 const KEY_BYTES = 32;
 const KEY_CHARS_MIN = 16;
-/** Bronze tables with ids of people. */
+/** Bronze tables with ids of people, as older versions wrote them without recording the key. */
 const TABLES = new Set(['api_pages', 'listening_events']);
+
+/** What to do where a lake has no key yet: leave it so; make one where the lake can keep it (in a folder); the same, and fail where it cannot. */
+export type MakeKey = 'never' | 'where_possible' | 'always';
 
 /** The key that replaces ids of people in a lake (`createPseudonyms`). */
 export interface PseudonymKey {
@@ -27,7 +30,7 @@ export interface PseudonymKey {
  * Finds the key of this lake: the given one, else the one of the given secret, else the one in the lake's folder. A lake whose ids were made with the
  * built-in key of older versions keeps that one, because with another one everybody in it would become two people.
  *
- * @param isMade makes a random key (mode 0600) for a folder that has none
+ * @param make whether a folder that has no key gets a random one (mode 0600)
  * @returns undefined where there is no key and none is made
  * @throws `pseudonym_key_changed`, `pseudonym_key_missing` (78); what reading the secret throws
  */
@@ -35,7 +38,7 @@ export async function findPseudonymKey(
   { config, store }: Pick<Effects, 'config' | 'store'>,
   state: LakeState,
   index: readonly BronzeFile[],
-  isMade: boolean,
+  make: MakeKey,
 ): Promise<PseudonymKey | undefined> {
   const recorded = state.pseudonymKey;
   const given = await givenKey(config);
@@ -55,10 +58,10 @@ export async function findPseudonymKey(
   if (recorded === BUILT_IN || (recorded === undefined && index.some(({ table }) => TABLES.has(table))))
     return { key: BUILT_IN_KEY, mark: BUILT_IN, from: 'built-in' };
   const isFolder = !/^[a-z0-9]+:\/\//.test(store.uri);
-  const key = isFolder ? await keyInFolder(resolve(store.uri), isMade && recorded === undefined) : undefined;
+  const key = isFolder ? await keyInFolder(resolve(store.uri), make !== 'never' && recorded === undefined) : undefined;
   if (key !== undefined && (recorded === undefined || recorded === markOf(key)))
     return { key, mark: markOf(key), from: 'file' };
-  if (recorded === undefined && (isFolder || !isMade)) return undefined;
+  if (recorded === undefined && (isFolder || make !== 'always')) return undefined;
   throw new JobError('pseudonym_key_missing', 'config', 'there is no key to replace ids of people with', {
     hint: isFolder
       ? `bring ${KEY_FILE} of this lake's folder back, or give its key as LISTENLAKE_PSEUDONYM_KEY`

@@ -77,6 +77,23 @@ withInputs('field inputs', () => {
     expect(await lake.query('select count(*) from bronze.export_extended')).toEqual([[3n]]);
   });
 
+  it('22-family: two accounts under one label are warned of and kept apart; another label says whose the files are', async () => {
+    copy('22-family');
+    const input = { paths: [lake.source], report: undefined, runId: 'r1', userId: 'me' };
+    const first = await run(input, lake.effects);
+    expect(first.load.warnings).toEqual([
+      expect.stringMatching(/anna\/endsong_0\.json, .*bert\/endsong_0\.json: .*2 Spotify accounts.* label me;.*--user/),
+    ]);
+    expect(await lake.query('select count(*) from gold_prod.fct_plays')).toEqual([[4n]]);
+    const again = await run({ ...input, paths: [join(lake.source, 'bert')], userId: 'bert' }, lake.effects);
+    expect(again.status).toBe('nothing_new');
+    expect(again.load.warnings).toEqual([
+      expect.stringMatching(
+        /^bert\/endsong_0\.json: stored under the label me, .*`listenlake forget --user me`.*--user$/,
+      ),
+    ]);
+  });
+
   it('14-paths: whatever a file and its folders are called, it is loaded or named with the reason', async () => {
     copy('14-paths');
     const result = await lake.load();

@@ -91,6 +91,42 @@ describe('rows that are one play', () => {
     expect(rows.map(({ copies }) => copies).sort()).toEqual([1, 2, 2]);
   });
 
+  describe('of two accounts', () => {
+    const of = (account: string | null, ...rows: Record<string, unknown>[]): TestFile =>
+      extended(...rows.map((row) => ({ ...row, username_pseudonym: account })));
+    const old = (...rows: Record<string, unknown>[]): TestFile => ({
+      ...extended(...rows),
+      lacks: ['username_pseudonym'],
+    });
+    const copies = async (...files: TestFile[]): Promise<unknown[]> =>
+      (await plays(...files)).map((row) => row.copies).sort();
+
+    test('equal rows are a play of each, and copies within each', async () => {
+      expect(await copies(of('u_a', {}, {}), of('u_b', {}), of('u_b', { platform: null }))).toEqual([2, 2]);
+    });
+
+    test('a row without an account is of any of them; files of older versions have none', async () => {
+      expect(await copies(of('u_a', {}), of(null, {}), old({ platform: 'ios 1' }), of('u_b', {}))).toEqual([1, 3]);
+    });
+
+    test('where all files are of older versions there are none', async () => {
+      expect(await copies(old({}), old({ platform: 'ios 1' }))).toEqual([2]);
+    });
+
+    test('a row with neither name nor URI is of the one that has its account', async () => {
+      const other = { spotify_track_uri: 'spotify:track:other', master_metadata_track_name: 'Other' };
+      const rows = await plays(of('u_a', {}), of('u_b', { ...other, platform: null }), of('u_b', unnamed));
+      expect(rows.map(({ track_name, copies: n }) => [track_name, n]).sort()).toEqual([
+        ['Blue Door', 1],
+        ['Other', 2],
+      ]);
+    });
+
+    test('one row of account data is a play of one of them', async () => {
+      expect(await copies(of('u_a', {}), of('u_b', {}), account(named))).toEqual([1, 2]);
+    });
+  });
+
   test('equal rows of one extended file are copies', async () => {
     expect(await plays(extended({}, {}, {}))).toMatchObject([{ copies: 3 }]);
   });

@@ -75,15 +75,30 @@ describe('the key that replaces ids of people', () => {
     expect(await people()).toHaveLength(1);
   });
 
+  it('is made for the user name of an export, too; the one that everybody can read hashes none', async () => {
+    const owned = (ts: string): string => JSON.stringify([{ ts, ms_played: 1, username: 'anna' }]);
+    const pseudonyms = async (): Promise<unknown[]> =>
+      (await lake.query('select username_pseudonym from bronze.export_extended order by ts')).flat();
+    await load('a.json', owned('2026-01-01T00:00:00Z'));
+    const key = (await readFile(keyFile(), 'utf8')).trim();
+    expect(await pseudonyms()).toEqual([createPseudonyms(key)('anna')]);
+    await rm(keyFile());
+    await lake.commitState({ ...(await lake.state()), pseudonymKey: 'built-in' });
+    await load('b.json', owned('2026-01-02T00:00:00Z'));
+    expect(await pseudonyms()).toEqual([createPseudonyms(key)('anna'), null]);
+  });
+
   it('of a lake on S3 is given, or there is none', async () => {
     const store = { ...lake.store, uri: 's3://bucket/lake' };
     const lakeState = { bronze: [], transformedThrough: 0, silverSequence: 0, silver: {}, gold: {}, checks: {} };
     const find = (config: Partial<Config>) =>
-      findPseudonymKey({ store, config: { ...lake.effects.config, ...config } }, lakeState, [], true);
+      findPseudonymKey({ store, config: { ...lake.effects.config, ...config } }, lakeState, [], 'always');
     expect(await failureOf(find({}))).toMatchObject({
       code: 'pseudonym_key_missing',
       hint: expect.stringContaining('LISTENLAKE_PSEUDONYM_SECRET'),
     });
     expect(await find({ pseudonymKey: 'a key of its own' })).toMatchObject({ from: 'given', key: 'a key of its own' });
+    const { config } = lake.effects;
+    expect(await findPseudonymKey({ store, config }, lakeState, [], 'where_possible')).toBeUndefined();
   });
 });

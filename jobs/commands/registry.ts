@@ -59,6 +59,7 @@ export const COMMANDS: readonly Command[] = [
         run_id: runId,
         accounts: result.transform.accounts,
         files: result.load.accounts,
+        warnings: result.load.warnings.length,
         as_of: result.asOf,
         report: result.report?.html ?? null,
       };
@@ -91,6 +92,7 @@ export const COMMANDS: readonly Command[] = [
           status: result.accounts.new === 0 ? 'nothing_new' : 'loaded',
           accounts: result.accounts,
           rows: result.rows,
+          warnings: result.warnings.length,
         },
         exit: result.exit === 'data' ? refusedExit(args, 1) : result.exit,
       };

@@ -80,7 +80,8 @@ function cameIn(load: LoadResult): string[] {
     ...(repeated > 0 ? [`${repeated} like one that was refused before`] : []),
     ...(by('changed').length > 0 ? [`${by('changed').length} changing while read: run it again`] : []),
   ];
-  return [row('came in', parts.join(', ')), ...capped(details)];
+  const warnings = load.warnings.map((text, index) => row(index === 0 ? 'warning' : '', text));
+  return [row('came in', parts.join(', ')), ...capped(details), ...capped(warnings)];
 }
 
 function accountLines({ accounts }: TransformResult): string[] {

@@ -7,7 +7,7 @@ import { silverPathPattern, type Target } from '../lake/keys.ts';
 import { type LakeState, type OutputFile, objectsOfFiles, readBronzeIndex, readSilverFiles } from '../lake/manifest.ts';
 import type { LakeStore } from '../lake/store.ts';
 import { CHECK_RESULT_COLUMNS, CHECK_RESULTS } from './check-results.ts';
-import { JSON_FILES_AT_ONCE, literalPath, messageOf, quoteName, quoteText } from './embedded.ts';
+import { JSON_FILES_AT_ONCE, literalPath, messageOf, parquetRelation, quoteName, quoteText } from './embedded.ts';
 import type { DeclaredColumn, Schema } from './index.ts';
 
 /** A table of a catalog: the select behind its view, and the objects that the select reads. */
@@ -118,7 +118,9 @@ function selectOf(contract: Contract, root: string, files: readonly OutputFile[]
       .join('\nunion all\n');
   }
   const partitions = contract.partition.map((_, index) => partitionColumn(contract, index));
-  return `select ${[...columns, ...partitions].join(', ')} from read_parquet(${pathList(root, files)}, filename = true)`;
+  const missing = contract.columns.filter(({ mayBeMissing }) => mayBeMissing);
+  const rows = parquetRelation(pathList(root, files), missing, ['filename = true']);
+  return `select ${[...columns, ...partitions].join(', ')} from ${rows}`;
 }
 
 /** A scan of JSON holds memory for each of its files until it ends: 1,200 files of one line need more than 256 MiB. */

@@ -89,6 +89,24 @@ export function literalPath(path: string): string {
   return path.replace(/[[*?]/g, '[$&]');
 }
 
+/**
+ * Parquet files as a relation.
+ *
+ * @param list of paths, as SQL
+ * @param columns those that some files, or all of them, may lack: there they are null
+ * @param options further arguments of the reader, as SQL
+ */
+export function parquetRelation(
+  list: string,
+  columns: readonly { name: string; type: string }[],
+  options: readonly string[] = [],
+): string {
+  const read = (...more: string[]): string => `read_parquet(${[list, ...options, ...more].join(', ')})`;
+  if (columns.length === 0) return read();
+  const nulls = columns.map(({ name, type }) => `cast(null as ${type}) as ${quoteName(name)}`).join(', ');
+  return `(select * from ${read('union_by_name = true')} union all by name select ${nulls} where false)`;
+}
+
 /** @throws `lake_path_invalid` (78) for a folder whose files the engine's readers cannot name, before anything is made in it */
 export function refuseUnusablePath(folder: string): void {
   if (!folder.includes('?')) return;

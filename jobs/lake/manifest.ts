@@ -63,6 +63,8 @@ export interface BronzeFile extends OutputFile {
   loadedAt?: string;
   /** Partitions (e.g. `2026-11`, `2026-11-03`) that its rows may touch, before any correction of times; empty when the table has none. */
   periods: string[];
+  /** Pseudonyms of the accounts whose plays it holds. Absent where it does not say, or an older version loaded it. */
+  accounts?: string[];
 }
 
 /** Accounts of one file or of a whole run, in rows. `read = new + duplicate + quarantined` always. */

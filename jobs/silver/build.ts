@@ -36,6 +36,8 @@ export interface Build {
   readonly index: readonly BronzeFile[];
   /** What `transform` refuses. */
   readonly refusals: Refusals;
+  /** Files that `load` has refused once and that are loaded by now, with what was loaded: the index is without them. */
+  readonly lifted: ReadonlyMap<BronzeFile, BronzeFile>;
   /** Partitions to rebuild although no new bronze touches them: half-open, UTC, Unix ms. */
   readonly rebuild: { fromMs: number; toMs: number } | undefined;
   /** The files of each table as they were committed. */

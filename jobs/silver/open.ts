@@ -20,7 +20,7 @@ import { planCharts } from './charts.ts';
 import { planListeningEvents } from './listening-events.ts';
 import { planPlays } from './plays.ts';
 import { createRefusedRows } from './quarantine.ts';
-import { readRefusals, withoutRefused } from './refusals.ts';
+import { liftedFiles, readRefusals, withoutRefused } from './refusals.ts';
 import { asRead, createMacros } from './relations.ts';
 
 /** What is committed: the bronze there is, and what silver was made of it. */
@@ -88,8 +88,10 @@ export async function openBuild(
     db.close();
     throw error;
   }
-  const read = withoutRefused(index, refusals).map(asRead);
-  return { db, effects, index: read, refusals, rebuild, committed: silver, isNew, limits };
+  const lifted = liftedFiles(index);
+  const standing = index.filter((file) => !lifted.has(file));
+  const read = withoutRefused(standing, refusals).map(asRead);
+  return { db, effects, index: read, refusals, lifted, rebuild, committed: silver, isNew, limits };
 }
 
 /** The tables that are built by time, in the order in which `transform` builds them. */

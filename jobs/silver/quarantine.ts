@@ -40,7 +40,8 @@ export async function buildQuarantine(
   );
   await addRefusals(build, index.filter(isJudged));
   const [found] = await db.rows<{ n: bigint }>('select count(*) as n from refused_rows');
-  if ((found?.n ?? 0n) === 0n && !isWholeRebuild(build) && build.refusals.triedAgain.size === 0) return [];
+  const isLifted = build.refusals.triedAgain.size > 0 || [...build.lifted.values()].some((file) => build.isNew(file));
+  if ((found?.n ?? 0n) === 0n && !isWholeRebuild(build) && !isLifted) return [];
 
   const readable: (typeof knownPaths)[number][] = [];
   for (const each of knownPaths) {

@@ -33,6 +33,42 @@ export async function putRefusals(store: LakeStore, { byKey }: Refusals): Promis
   return byKey.size === 0 ? {} : { refusals: await putState(store, 'refusals', [...byKey.values()]) };
 }
 
+/**
+ * Files that `load` has refused and that are loaded by now: the same content (under another name, or by a newer version), or, later, a
+ * mended file of that name and label. Of an archive any file in it is enough.
+ *
+ * @returns with the file that was loaded
+ */
+export function liftedFiles(index: readonly BronzeFile[]): Map<BronzeFile, BronzeFile> {
+  const refused = index.filter(({ table }) => table === 'refused');
+  if (refused.length === 0) return new Map();
+  const byContent = new Map<string, BronzeFile>();
+  const byName = new Map<string, BronzeFile>();
+  for (const file of index) {
+    if (file.table === 'refused') continue;
+    byContent.set(file.sourceKey, file);
+    for (const name of namesAround(file.fileName)) byName.set(name, file);
+  }
+  return new Map(
+    refused.flatMap((file) => {
+      const same = byContent.get(file.sourceKey);
+      const named = byName.get(file.fileName);
+      const isMended =
+        named !== undefined &&
+        named.sequence > file.sequence &&
+        (named.userId === null || file.userId === null || named.userId === file.userId);
+      const loaded = same ?? (isMended ? named : undefined);
+      return loaded === undefined ? [] : [[file, loaded] as const];
+    }),
+  );
+}
+
+/** `a.zip/b/c.json`, and what it lies in: `a.zip/b`, `a.zip`. */
+function namesAround(name: string): string[] {
+  const parts = name.split('/');
+  return parts.map((_, index) => parts.slice(0, index + 1).join('/'));
+}
+
 /** The index as builders of silver see it: a file that is refused whole is one thing that is read, and no table's. */
 export function withoutRefused(index: readonly BronzeFile[], { byKey }: Refusals): BronzeFile[] {
   return index.map((file) => (byKey.has(file.key) ? { ...file, table: 'refused', readRows: 1 } : file));
@@ -50,8 +86,15 @@ export async function addRefusals({ db, refusals }: Build, files: readonly Bronz
   }
 }
 
-/** Deletes from `known_quarantine` what says that a file was refused by `transform` and no longer is. */
-export async function dropLifted({ db, index, refusals }: Build): Promise<void> {
+/** Deletes from `known_quarantine` and `refused_rows` what says that a file was refused, by `load` or by `transform`, and no longer is. */
+export async function dropLifted({ db, index, lifted, refusals }: Build): Promise<void> {
+  const sources = [...lifted.keys()].map(({ sourceKey }) => sourceKey);
+  for (let start = 0; start < sources.length; start += 1000) {
+    const some = sources.slice(start, start + 1000).map(quoteText);
+    const where = `row_number = 0 and code not in ('${FAILED}', '${MEMORY}') and source_key in (${some.join(', ')})`;
+    // Among the refused of today they are where another file of the same load still is.
+    await db.run(`delete from known_quarantine where ${where}; delete from refused_rows where ${where}`);
+  }
   const keys = index.filter(({ key }) => refusals.triedAgain.has(key)).map(({ sourceKey }) => quoteText(sourceKey));
   if (keys.length === 0) return;
   await db.run(

@@ -2,12 +2,13 @@ import { existsSync, readFileSync } from 'node:fs';
 import { mkdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Effects } from '../effects.ts';
-import { type Embedded, quoteName, quoteText } from '../engine/embedded.ts';
+import { type Embedded, parquetRelation, quoteName, quoteText } from '../engine/embedded.ts';
 import { JobError } from '../errors.ts';
 import { type Contract, type ContractColumn, contractOf, WAREHOUSE_DIR } from '../lake/contracts.ts';
 import type { BronzeFile } from '../lake/manifest.ts';
 import type { LakeStore } from '../lake/store.ts';
 import { answersOfPages, writeAnswers } from '../sources/api-answers.ts';
+import { isVideoName } from '../sources/named-content.ts';
 import type { Json } from '../sources/spotify-api.ts';
 import type { PlacedRows } from './build.ts';
 import { sqlTimestamp } from './months.ts';
@@ -83,7 +84,10 @@ function bronzeSelect(contract: Contract, paths: readonly string[]): string {
   }
   const list = `[${paths.map(quoteText).join(', ')}]`;
   const names = columns.map((column) => quoteName(column.name)).join(', ');
-  if (contract.format === 'parquet') return `select ${names} from read_parquet(${list})`;
+  if (contract.format === 'parquet') {
+    const missing = columns.filter(({ mayBeMissing }) => mayBeMissing);
+    return `select ${names} from ${parquetRelation(list, missing)}`;
+  }
   const types = columns.map((column) => `${quoteText(column.name)}: ${quoteText(sqlType(column))}`);
   return `select ${names} from read_json(${list}, format = 'newline_delimited', columns = {${types.join(', ')}})`;
 }
@@ -185,7 +189,7 @@ export async function createSourceFiles(
       file.userId === null ? 'null' : quoteText(file.userId),
       quoteText(file.kind),
       quoteText(file.fileName.replaceAll('\0', '')),
-      isVideo(file.fileName),
+      isVideoName(file.fileName),
       isNew(file),
       isJudged(file),
       file.sequence,
@@ -198,11 +202,6 @@ export async function createSourceFiles(
     await db.run(`insert into source_files values ${values.join(', ')}`);
   }
   return sorted;
-}
-
-/** By the file's own name: the folder it lay in says nothing of what it holds. */
-function isVideo(fileName: string): boolean {
-  return /(streaming_?history_|end)video/i.test(fileName.slice(fileName.lastIndexOf('/') + 1));
 }
 
 /** True where a silver file can be read to its end. */

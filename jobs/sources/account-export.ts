@@ -12,7 +12,8 @@ function epochSql(column: string): string {
 
 /**
  * Extended streaming history: `Streaming_History_Audio|Video_*.json`, before mid-2023 `endsong_N.json` and `endvideo.json`. The same row in every
- * generation, 19 to 23 keys; `username`, `ip_addr`, `ip_addr_decrypted` and `user_agent_decrypted` are never read.
+ * generation, 19 to 23 keys. Of `username` only the pseudonym is kept, so that the plays of two accounts stay apart; `ip_addr`,
+ * `ip_addr_decrypted` and `user_agent_decrypted` are never read.
  */
 export const EXTENDED_EXPORT: RowSource = {
   table: 'export_extended',
@@ -21,7 +22,8 @@ export const EXTENDED_EXPORT: RowSource = {
   required: ['ts', 'ms_played'],
   typical: ['spotify_track_uri', 'master_metadata_track_name', 'reason_start', 'reason_end', 'conn_country'],
   isList: true,
-  keyOf: (column) => column,
+  keyOf: (column) => (column === 'username_pseudonym' ? 'username' : column),
+  account: { column: 'username_pseudonym', key: 'username' },
   // An offline play may lie long before the moment it was reported.
   daysSql: `select unnest([${INSTANT_SQL('ts')}, ${epochSql('offline_timestamp')}, ${epochSql('offline_timestamp')} + to_milliseconds(greatest(least(coalesce(try_cast(ms_played as bigint), 0), 86400000), 0))]) as moment`,
   period: 'month',

@@ -5,10 +5,10 @@ import { JobError } from '../errors.ts';
 import { writeAnswers } from './api-answers.ts';
 import { duplicateColumn, readCsv } from './csv.ts';
 import type { Recognised } from './examine.ts';
-import { periodsOfRows, rowSourceOf, writeRows } from './json-rows.ts';
+import { accountsOfRows, periodsOfRows, type RowSource, rowSourceOf, writeRows } from './json-rows.ts';
 import { createJsonScanner, type JsonScan } from './json-scanner.ts';
 import { linesOf, wholeOf, writeLines } from './lines.ts';
-import { isPersonalKey, withoutPersonal } from './personal-fields.ts';
+import { isPersonalKey, type PseudonymSql, withoutPersonal } from './personal-fields.ts';
 import type { ApiAnswer, ApiReader } from './spotify-api.ts';
 
 /** A bronze object that is written but not yet in the lake. */
@@ -21,13 +21,14 @@ export interface BronzeDraft {
   /** Things in the file that must be accounted for: plays, events, records, items of responses. */
   readRows: number;
   periods: string[];
+  /** Pseudonyms of the accounts whose rows it holds, where it says so. */
+  accounts?: string[];
 }
 
 /** Reads ids of people as their pseudonyms. */
 export interface PeopleReaders {
   api: ApiReader;
-  /** See `createPseudonymSql`. */
-  pseudonymSql: (column: string) => string;
+  sql: PseudonymSql;
 }
 
 /**
@@ -35,7 +36,7 @@ export interface PeopleReaders {
  *
  * @param file local path that the engine may read, without characters of a glob
  * @param scratch path for a temporary file; the caller removes it
- * @param people needed for kinds that name people: API answers, rows with `people`
+ * @param people needed for kinds that name people: API answers, rows with `people`; without it rows with an `account` have none
  * @throws `kind_unsupported`, `csv_malformed`, `parsers_disagree`, ... (65): the file is refused
  */
 export async function writeBronze(
@@ -51,10 +52,10 @@ export async function writeBronze(
   if (recognised.form === 'csv') {
     return recognised.header.shape.rows === undefined
       ? writeCsv(engine, recognised, source, output, scratch)
-      : writeCsvRows(engine, recognised, source, output, scratch, people?.pseudonymSql);
+      : writeCsvRows(engine, recognised, source, output, scratch, people?.sql);
   }
   const { source: kind, scan } = recognised;
-  const rows = await writeRows(engine, kind, scan, source.file, source.sha256, output, people?.pseudonymSql).catch(
+  const rows = await writeRows(engine, kind, scan, source.file, source.sha256, output, people?.sql).catch(
     (error: unknown) => {
       if (!(error instanceof Error && /^Invalid Input Error/.test(error.message))) throw error;
       throw new JobError('parsers_disagree', 'data', 'the file passed the check, but the engine cannot read it', {
@@ -73,15 +74,14 @@ export async function writeBronze(
       },
     );
   }
-  const periods = await periodsOfRows(engine, recognised.source, output);
-  return {
-    table: recognised.source.table,
-    kind: recognised.source.kind,
-    format: 'parquet',
-    rows,
-    readRows: rows,
-    periods,
-  };
+  return draftOfRows(engine, kind, rows, output);
+}
+
+async function draftOfRows(engine: Embedded, source: RowSource, rows: number, output: string): Promise<BronzeDraft> {
+  const { table, kind } = source;
+  const periods = await periodsOfRows(engine, source, output);
+  const accounts = await accountsOfRows(engine, source, output);
+  return { table, kind, format: 'parquet', rows, readRows: rows, periods, ...(accounts.length > 0 && { accounts }) };
 }
 
 async function writeApi(
@@ -163,7 +163,7 @@ async function writeCsvRows(
   source: { file: string; name: string; sha256: string },
   output: string,
   scratch: string,
-  pseudonymSql: ((column: string) => string) | undefined,
+  pseudonyms: PseudonymSql | undefined,
 ): Promise<BronzeDraft> {
   const { source: kind, keyOf, cellOf } = header.shape.rows!;
   const keys = header.names.map((name) => keyOf.get(name) ?? name);
@@ -185,9 +185,8 @@ async function writeCsvRows(
   // From here on as if it had been given as JSON: the same bounds, the same reading.
   const scan = await scanOf(scratch);
   if (rows > 0) rowSourceOf(scan, source.name, [kind]);
-  await writeRows(engine, kind, scan, scratch, source.sha256, output, pseudonymSql);
-  const periods = await periodsOfRows(engine, kind, output);
-  return { table: kind.table, kind: kind.kind, format: 'parquet', rows, readRows: rows, periods };
+  await writeRows(engine, kind, scan, scratch, source.sha256, output, pseudonyms);
+  return draftOfRows(engine, kind, rows, output);
 }
 
 async function scanOf(path: string): Promise<JsonScan> {

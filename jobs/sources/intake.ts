@@ -31,15 +31,19 @@ const HEAD_BYTES = 4_096;
  */
 export async function takeIn(input: Input, loading: Loading, fingerprints: Fingerprints): Promise<LoadedFile[]> {
   if (input.error !== undefined) return [loading.unreadable(input.name, input.error)];
-  if (input.sha256 !== undefined && loading.isKnown(input.sha256)) return [loading.known(input.name, input.sha256)];
+  if (input.sha256 !== undefined && loading.isKnown(input.sha256, input.name))
+    return [loading.known(input.name, input.sha256)];
   try {
     const path = input.landingKey === undefined ? input.path : await loading.localFile(input.landingKey);
     const stamp = await stampOfFile(path, input.name);
     const remembered = fingerprints.get(stamp.id);
     if (remembered !== undefined) {
-      const { sha256, members = [sha256] } = remembered;
-      if (members.length > 0 && members.every((member) => loading.isKnown(member)))
-        return [loading.known(input.name, ...members)];
+      const { sha256, members } = remembered;
+      const isKnown =
+        members === undefined
+          ? loading.isKnown(sha256, input.name)
+          : members.length > 0 && members.every((member) => loading.isKnown(member));
+      if (isKnown) return [loading.known(input.name, ...(members ?? [sha256]))];
     }
     const given = new Given({ path, name: input.name }, stamp, loading);
     const files = await given.read();
@@ -121,7 +125,11 @@ class Given {
     if (!(await this.#isSame())) throw changed(this.#file.name);
     note(sha256);
     if (examined.verdict === 'ignored') return loading.ignored(name, examined.reason);
-    if (loading.isKnown(sha256)) return loading.known(name, sha256);
+    if (loading.isKnown(sha256)) {
+      const recognised = examined.verdict === 'recognised' ? examined.recognised : undefined;
+      const answer = loading.answerTo(name, sha256, recognised);
+      if (answer !== undefined) return answer;
+    }
     if (examined.verdict === 'refused') return loading.refused(name, sha256, examined.refusal);
     const isSame = (): Promise<boolean> => this.#isSame();
     return loading.start({ path: file.path, name, sha256, isSame }, examined.recognised);

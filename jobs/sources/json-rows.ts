@@ -3,7 +3,7 @@ import { JobError } from '../errors.ts';
 import { contractOf } from '../lake/contracts.ts';
 import { JSON_BATCH_ROWS, type JsonScan } from './json-scanner.ts';
 import { monthsAround } from './periods.ts';
-import { isPersonalKey, isPersonalSql, withoutPersonalSql } from './personal-fields.ts';
+import { isPersonalKey, isPersonalSql, type PseudonymSql, withoutPersonalSql } from './personal-fields.ts';
 
 /** A kind of JSON file whose rows become rows of one bronze table, column by column. */
 export interface RowSource {
@@ -23,8 +23,10 @@ export interface RowSource {
   daysSql: string;
   /** Columns that name people as somebody else's system does: an address among them is replaced by its pseudonym. */
   people?: readonly string[];
-  /** Columns that are made of others, as SQL over the keys of the file; `pseudonymSql` see `createPseudonymSql`. */
-  derived?: Readonly<Record<string, (pseudonymSql: (column: string) => string) => string>>;
+  /** The column that tells accounts apart: the pseudonym of the user name that the file has under this key; null where there is no key to make one. */
+  account?: { column: string; key: string };
+  /** Columns that are made of others, as SQL over the keys of the file. */
+  derived?: Readonly<Record<string, (pseudonyms: PseudonymSql) => string>>;
   /** How the silver table is partitioned. */
   period: 'month' | 'day';
 }
@@ -49,6 +51,8 @@ const UNKNOWN_KEYS_MAX = 200;
 /** Whether any column of the row holds something personal. */
 const IS_PERSONAL = '"is personal?"';
 const EXTRA_NAME_CHARS_MAX = 64;
+/** Accounts of one file that are told apart in the index: an export is of one. */
+const ACCOUNTS_MAX = 10;
 /** JSON scalars that are kept of unknown keys: true, false, a number, a code without blanks (`mobile`, `2026-11-21T10:00:00Z`). */
 const EXTRA_VALUE_PATTERN = '^(true|false|-?[0-9][0-9.eE+-]{0,31}|"[A-Za-z0-9_.:/+-]{0,64}")$';
 
@@ -128,7 +132,7 @@ function rowGroupRows({ largestBatch }: JsonScan): number {
  * (personal-fields.ts); an object where a scalar should be is `[nested]`. Of a key that the contract does not know, `extra` keeps a short
  * scalar, unless the rule for names or the one for values finds it; known personal keys are not even read.
  *
- * @param pseudonymSql see `createPseudonymSql`; needed for a source with `people` or `derived`
+ * @param pseudonyms needed for a source with `people` or `derived`
  * @param file path without characters that a glob would read
  * @returns rows written
  * @throws `json_too_many_keys`, `schema_keys_clash` (65)
@@ -140,7 +144,7 @@ export async function writeRows(
   file: string,
   sourceKey: string,
   output: string,
-  pseudonymSql?: (column: string) => string,
+  pseudonyms?: PseudonymSql,
 ): Promise<number> {
   const columns = contractOf('bronze', source.table).columns.map(({ name }) => name);
   const known = new Map(columns.filter((name) => !OWN_COLUMNS.has(name)).map((name) => [source.keyOf(name), name]));
@@ -149,15 +153,19 @@ export async function writeRows(
     ...[...known.keys()].map((key) => `${quoteText(key)}: 'varchar'`),
     ...unknown.map((key) => `${quoteText(key)}: 'json'`),
   ];
-  const cleaned = [...known].filter(([, name]) => !source.people?.includes(name)).map(([key]) => quoteName(key));
+  const isReplaced = (name: string): boolean =>
+    source.people?.includes(name) === true || name === source.account?.column;
+  const cleaned = [...known].filter(([, name]) => !isReplaced(name)).map(([key]) => quoteName(key));
   const values = columns.map((name) => {
     if (name === 'source_key') return `${quoteText(sourceKey)} as source_key`;
     if (name === 'row_number') return 'row_number() over () as row_number';
     if (name === 'extra') return `${extraSql(unknown)} as extra`;
     const derived = source.derived?.[name];
-    if (derived !== undefined) return `${derived(pseudonymSql!)} as ${quoteName(name)}`;
+    if (derived !== undefined) return `${derived(pseudonyms!)} as ${quoteName(name)}`;
     const value = quoteName(source.keyOf(name));
-    return `${cleanSql(value, source.people?.includes(name) === true ? pseudonymSql : undefined)} as ${quoteName(name)}`;
+    if (name === source.account?.column)
+      return `${pseudonyms?.userName(value) ?? 'cast(null as varchar)'} as ${quoteName(name)}`;
+    return `${cleanSql(value, source.people?.includes(name) === true ? pseudonyms : undefined)} as ${quoteName(name)}`;
   });
   const format =
     scan.form === 'array' ? 'array' : scan.form === 'lines' && !scan.hasBom ? 'newline_delimited' : 'unstructured';
@@ -170,6 +178,17 @@ export async function writeRows(
         )
     ) to ${quoteText(output)} (format parquet, compression zstd, row_group_size ${rowGroupRows(scan)})`);
   return Number(written?.Count);
+}
+
+/** The accounts whose rows are in a bronze object, as pseudonyms: at most `ACCOUNTS_MAX`, in order; none where it does not say. */
+export async function accountsOfRows(engine: Embedded, source: RowSource, file: string): Promise<string[]> {
+  if (source.account === undefined) return [];
+  const name = quoteName(source.account.column);
+  const found = await engine.rows<{ account: string }>(
+    `select distinct ${name} as account from read_parquet(${quoteText(literalPath(file))})
+     where ${name} is not null order by account limit ${ACCOUNTS_MAX}`,
+  );
+  return found.map(({ account }) => account);
 }
 
 /** The months (a day's margin around them) or dates that rows of a bronze object may touch. */
@@ -210,10 +229,10 @@ function unknownKeys(scan: JsonScan, known: Map<string, string>): string[] {
 }
 
 /** A column of the contract without what is personal in it. An object where a scalar should be hides its names from the rule for names. */
-function cleanSql(value: string, pseudonymSql: ((column: string) => string) | undefined): string {
+function cleanSql(value: string, pseudonyms: PseudonymSql | undefined): string {
   const isNested = `(starts_with(${value}, '{') or starts_with(${value}, '[')) and regexp_matches(${value}, '"\\s*:') and json_valid(${value})`;
   const cleaned =
-    pseudonymSql?.(value) ?? `case when ${IS_PERSONAL} then ${withoutPersonalSql(value)} else ${value} end`;
+    pseudonyms?.id(value) ?? `case when ${IS_PERSONAL} then ${withoutPersonalSql(value)} else ${value} end`;
   return `case when ${isNested} then '[nested]' else ${cleaned} end`;
 }
 

@@ -11,6 +11,8 @@ import { findPseudonymKey, type PseudonymKey } from '../pseudonym-key.ts';
 import { type BronzeDraft, hashFile, type PeopleReaders, writeBronze } from './bronze-files.ts';
 import type { Recognised } from './examine.ts';
 import { faultOfFile, isWorthAnotherTry } from './file-faults.ts';
+import type { RowSource } from './json-rows.ts';
+import { knownContent } from './known-content.ts';
 import { createPseudonymSql, createPseudonyms, withoutPersonal } from './personal-fields.ts';
 import type { Refusal } from './refusals.ts';
 import { createApiReader } from './spotify-api.ts';
@@ -26,8 +28,11 @@ export interface ExaminedFile {
 
 /** The files of one load on their way into bronze. Objects are put as they are ready; nothing is committed here. */
 export interface Loading {
-  isKnown(sha256: string): boolean;
+  /** See `KnownContent.has`. */
+  isKnown(sha256: string, name?: string): boolean;
   known(name: string, ...sha256: string[]): LoadedFile;
+  /** See `KnownContent.answerTo`. */
+  answerTo(name: string, sha256: string, recognised: Recognised | undefined): LoadedFile | undefined;
   ignored(name: string, reason: string): LoadedFile;
   /** Not read at all: reported, but without a hash there is nothing to quarantine. */
   unreadable(name: string, error: JobError): LoadedFile;
@@ -38,7 +43,7 @@ export interface Loading {
   start(file: ExaminedFile, recognised: Recognised): Promise<LoadedFile>;
   /** Waits for all that was started. @throws the first error that is not one file's own */
   finish(): Promise<void>;
-  drafts(): Omit<BronzeFile, 'sequence'>[];
+  drafts(): Draft[];
   /** Files that were refused for the first time. */
   refusals(): Refusal[];
   /** What the state records of the key that replaced ids of people; undefined where none was needed. */
@@ -49,6 +54,13 @@ export interface Loading {
   hash(path: string): Promise<string>;
   /** Stops the engine and removes everything temporary. */
   close(): Promise<void>;
+}
+
+/** What is new in bronze. */
+export interface Draft {
+  file: Omit<BronzeFile, 'sequence'>;
+  /** It takes the place of the file with the same content in the index, because its name says something else. */
+  isReplacing: boolean;
 }
 
 /** A file at work, and its answer. */
@@ -84,15 +96,11 @@ export async function openLoading(options: {
   const work = await mkdtemp(join(scratch, 'load-'));
   const readable = [...new Set((await Promise.all([scratch, ...options.given].map(folderOf))).flat())];
   /** Found, or made, by the first file that names people. */
-  let people: Promise<PseudonymKey> | undefined;
+  let people: Promise<PseudonymKey | undefined> | undefined;
   let pseudonymMark: string | undefined;
-  const rowsByHash = new Map<string, { rows: number; kind: string }>();
-  const refusedBefore = new Set<string>();
-  for (const file of options.index) {
-    if (file.table === 'refused') refusedBefore.add(file.sourceKey);
-    else rowsByHash.set(file.sourceKey, { rows: file.readRows, kind: file.kind });
-  }
-  const drafts = new Map<string, Omit<BronzeFile, 'sequence'>>();
+  const content = knownContent(options.index, options.userId);
+  const refusedBefore = new Set(options.index.flatMap((file) => (file.table === 'refused' ? [file.sourceKey] : [])));
+  const drafts = new Map<string, Draft>();
   const refusals = new Map<string, Refusal>();
   let engines: Promise<Embedded>[] = [];
   let idle: Embedded[] = [];
@@ -102,15 +110,6 @@ export async function openLoading(options: {
   const again: Task[] = [];
   const running = new Set<Promise<void>>();
   let failure: { error: unknown } | undefined;
-  /** Answers about content that is still being written: completed at the end. */
-  const unsettled: { answer: LoadedFile; hashes: string[] }[] = [];
-
-  function describe(answer: LoadedFile, hashes: readonly string[]): LoadedFile {
-    const found = hashes.map((sha256) => rowsByHash.get(sha256));
-    answer.kind = hashes.length === 1 ? (found[0]?.kind ?? 'unknown') : 'archive';
-    answer.rows = found.reduce((sum, file) => sum + (file?.rows ?? 0), 0);
-    return answer;
-  }
 
   /** The engine is opened by the first file that needs it: a run without new files does not wait for it. */
   async function acquire(): Promise<Embedded> {
@@ -145,11 +144,16 @@ export async function openLoading(options: {
         : recognised.form === 'rows'
           ? recognised.source
           : undefined;
-    if (recognised.form !== 'api' && rows?.people === undefined) return undefined;
-    people ??= findPseudonymKey(options.effects, options.state, options.index, true) as Promise<PseudonymKey>;
-    const { key, mark } = await people;
-    pseudonymMark = mark;
-    return { api: createApiReader(createPseudonyms(key)), pseudonymSql: createPseudonymSql(key) };
+    const isNeeded = recognised.form === 'api' || rows?.people !== undefined;
+    if (!isNeeded && !namesAccount(recognised, rows)) return undefined;
+    const { effects, state, index } = options;
+    people ??= findPseudonymKey(effects, state, index, 'where_possible');
+    // Without a key a user name is dropped: plays of two accounts are then not told apart.
+    const found = (await people) ?? (isNeeded ? await findPseudonymKey(effects, state, index, 'always') : undefined);
+    // What everybody can hash would tell everybody the name.
+    if (found === undefined || (!isNeeded && found.from === 'built-in')) return undefined;
+    pseudonymMark = found.mark;
+    return { api: createApiReader(createPseudonyms(found.key)), sql: createPseudonymSql(found.key) };
   }
 
   function refuse(name: string, sha256: string, error: JobError): LoadedFile {
@@ -190,7 +194,7 @@ export async function openLoading(options: {
       } catch (error) {
         const fault = faultOfFile(error, file.name, work, staged);
         if (fault === undefined) throw error;
-        rowsByHash.delete(file.sha256);
+        content.undo(file.sha256);
         if (fault.exit === 'tempfail' || !(await file.isSame())) Object.assign(answer, CHANGED);
         else if (!isAlone && isWorthAnotherTry(error)) again.push(task);
         else Object.assign(answer, refuse(file.name, file.sha256, fault));
@@ -199,12 +203,16 @@ export async function openLoading(options: {
       }
       if (!(await file.isSame())) {
         Object.assign(answer, CHANGED);
-        rowsByHash.delete(file.sha256);
+        content.undo(file.sha256);
         return;
       }
-      drafts.set(file.sha256, await putBronze(file, draft, output));
-      rowsByHash.set(file.sha256, { rows: draft.readRows, kind: draft.kind });
-      Object.assign(answer, { rows: draft.readRows, kind: draft.kind });
+      const written = { rows: draft.readRows, kind: draft.kind };
+      const replaced = content.end(file.sha256, written, answer);
+      drafts.set(file.sha256, {
+        file: await putBronze(file, draft, output, replaced),
+        isReplacing: replaced !== undefined,
+      });
+      Object.assign(answer, written);
     } finally {
       idle.push(engine);
       await Promise.all([staged, output, scratch].map((path) => rm(path, { force: true })));
@@ -218,7 +226,7 @@ export async function openLoading(options: {
     await Promise.all(running);
     for (let task = again.shift(); task !== undefined; task = again.shift()) {
       await closeEngines();
-      rowsByHash.set(task.file.sha256, { rows: 0, kind: 'unknown' });
+      content.begin(task.file.sha256, task.file.name);
       await write(task, true);
     }
     await closeEngines();
@@ -228,16 +236,20 @@ export async function openLoading(options: {
     file: ExaminedFile,
     draft: BronzeDraft,
     output: string,
+    replaced: BronzeFile | undefined,
   ): Promise<Omit<BronzeFile, 'sequence'>> {
-    const key = bronzeKey(draft.table, file.sha256, draft.format);
     let [bytes, sha256] = [(await stat(output)).size, await hashFile(output)];
+    // What it replaces has the name by the source.
+    const key = bronzeKey(draft.table, replaced === undefined ? file.sha256 : sha256, draft.format);
     const written = await store.put(key, { file: output }, { ifAbsent: true });
     if (written.status === 'conflict') {
       // Left by a run that was killed before its commit, or put by one at work beside this one: an object that is there never changes.
       const there = await store.localFile(key);
       [bytes, sha256] = [(await stat(there)).size, await hashFile(there)];
     }
-    const { table, kind, rows, readRows, periods } = draft;
+    const { table, kind, rows, readRows, accounts } = draft;
+    // Rows that were elsewhere under its name of before are to go from there.
+    const periods = [...new Set([...draft.periods, ...(replaced?.periods ?? [])])].sort();
     const userId = table === 'listening_events' || table.endsWith('_csv') ? null : options.userId;
     return {
       key,
@@ -251,16 +263,14 @@ export async function openLoading(options: {
       userId,
       readRows,
       periods,
+      ...(accounts && { accounts }),
     };
   }
 
   return {
-    isKnown: (sha256) => rowsByHash.has(sha256),
-    known(name, ...hashes) {
-      const answer: LoadedFile = { fileName: name, kind: 'unknown', rows: 0, status: 'known' };
-      unsettled.push({ answer, hashes });
-      return describe(answer, hashes);
-    },
+    isKnown: content.has,
+    known: (name, ...hashes) => content.answer(name, hashes),
+    answerTo: content.answerTo,
     ignored: (name, reason) => ({ fileName: name, kind: 'ignored', rows: 0, status: 'ignored', reason }),
     unreadable: (name, error) => ({
       ...{
@@ -282,8 +292,7 @@ export async function openLoading(options: {
       while (running.size >= WRITERS) await Promise.race(running);
       throwFailure();
       await tryAgainAlone();
-      // From here on the same content is known, so that a copy of the file in the same run is not written twice.
-      rowsByHash.set(file.sha256, { rows: 0, kind: 'unknown' });
+      content.begin(file.sha256, file.name);
       const writing: Promise<void> = write({ file, recognised, answer }, false)
         .catch((error: unknown) => {
           failure ??= { error };
@@ -297,7 +306,7 @@ export async function openLoading(options: {
       throwFailure();
       await tryAgainAlone();
       throwFailure();
-      for (const { answer, hashes } of unsettled) describe(answer, hashes);
+      for (const sha256 of content.settle()) drafts.delete(sha256);
     },
     drafts: () => [...drafts.values()],
     refusals: () => [...refusals.values()],
@@ -318,6 +327,12 @@ export async function openLoading(options: {
       await rm(work, { recursive: true, force: true });
     },
   };
+}
+
+function namesAccount(recognised: Recognised, rows: RowSource | undefined): boolean {
+  const key = rows?.account?.key;
+  if (key === undefined || recognised.form === 'api') return false;
+  return recognised.form === 'rows' ? recognised.scan.keys.has(key) : recognised.header.names.includes(key);
 }
 
 /**

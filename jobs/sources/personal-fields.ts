@@ -176,18 +176,28 @@ function quoted(text: string): string {
   return `'${text.replaceAll("'", "''")}'`;
 }
 
-/**
- * The pseudonym of a text column as an SQL expression of the embedded engine: what `createPseudonyms` gives, where the value looks like an address,
- * otherwise the value. HMAC is spelt out, because the engine only has the hash (RFC 2104).
- */
-export function createPseudonymSql(key: string): (column: string) => string {
+/** Pseudonyms of a text column as SQL expressions of the embedded engine, equal to what `createPseudonyms` gives. */
+export interface PseudonymSql {
+  /** An id of a person: its pseudonym where it looks like an address, otherwise the value. */
+  id(column: string): string;
+  /** A user name: always its pseudonym, without regard to case and blanks around it; null for none. */
+  userName(column: string): string;
+}
+
+/** HMAC is spelt out, because the engine only has the hash (RFC 2104). */
+export function createPseudonymSql(key: string): PseudonymSql {
   const secret = Buffer.from(key);
   const block = Buffer.alloc(64);
   (secret.length > block.length ? createHash('sha256').update(secret).digest() : secret).copy(block);
   const pad = (byte: number): string => `unhex('${Buffer.from(block.map((each) => each ^ byte)).toString('hex')}')`;
-  return (column) => {
-    const inner = `unhex(sha256(${pad(0x36)} || encode(${column})))`;
-    return `case when regexp_matches(${column}, ${quoted(`(?i)${PERSONAL_ID_PATTERN}`)}) then 'u_' || substr(sha256(${pad(0x5c)} || ${inner}), 1, 16) else ${column} end`;
+  const pseudonymOf = (text: string): string => {
+    const inner = `unhex(sha256(${pad(0x36)} || encode(${text})))`;
+    return `'u_' || substr(sha256(${pad(0x5c)} || ${inner}), 1, 16)`;
+  };
+  return {
+    id: (column) =>
+      `case when regexp_matches(${column}, ${quoted(`(?i)${PERSONAL_ID_PATTERN}`)}) then ${pseudonymOf(column)} else ${column} end`,
+    userName: (column) => `case when trim(${column}) <> '' then ${pseudonymOf(`lower(trim(${column}))`)} end`,
   };
 }
 

@@ -28,8 +28,8 @@ const NAMELESS_EVENTS: RowSource = {
   derived: {
     action: () => `'play'`,
     source: () => `'csv'`,
-    event_id: (pseudonymSql) =>
-      `'csv-' || substr(sha256(concat_ws('|', ${pseudonymSql('user_id')}, track_id, occurred_at)), 1, 32)`,
+    event_id: (pseudonyms) =>
+      `'csv-' || substr(sha256(concat_ws('|', ${pseudonyms.id('user_id')}, track_id, occurred_at)), 1, 32)`,
   },
 };
 

@@ -3,7 +3,8 @@
 --
 -- Exports: same user, second of the end and length. Web API: within 2 seconds of the item before. Of those, rows with one URI or one
 -- name are the same play, and a row with neither is the fullest of them. Account data gives minutes only, so equal rows of one file
--- are plays: the n-th of a file is the n-th of any other file.
+-- are plays: the n-th of a file is the n-th of any other file. Equal rows of two accounts are plays, too; a row that does not name its
+-- account is of any of them: of the first.
 with
 
 exported as (
@@ -100,20 +101,44 @@ by_uri_again as (
 
 ),
 
+by_account as (
+
+    select
+        *,
+        coalesce(account_hash, min(account_hash) over (partition by same_hash, user_hash, moment, played_ms)) as account_there
+
+    from by_uri_again
+
+),
+
 attributed as (
 
     select
-        * replace (
+        * exclude (account_there) replace (
             case
                 when has_uri or has_name or source_rank = 2 then label
                 else first_value(label) over (
-                    partition by same_hash, user_hash, moment, played_ms
+                    partition by same_hash, user_hash, moment, played_ms, account_there
                     order by fullness desc, file_no, source_row
                 )
             end as label
         )
 
-    from by_uri_again
+    from by_account
+
+),
+
+owned as (
+
+    select
+        * replace (
+            coalesce(
+                account_hash,
+                min(account_hash) over (partition by same_hash, user_hash, moment, played_ms, label)
+            ) as account_hash
+        )
+
+    from attributed
 
 ),
 
@@ -127,10 +152,13 @@ counted as (
                     partition by same_hash, user_hash, moment, played_ms, label, file_no
                     order by source_row
                 )
-            else 1
+            else dense_rank() over (
+                partition by same_hash, user_hash, moment, played_ms, label
+                order by account_hash
+            )
         end as occurrence
 
-    from attributed
+    from owned
 
 ),
 

@@ -6,7 +6,7 @@ with
 extended as (
 
     select
-        file_no, source_row, user_id, 1 as source_rank, started_at, ended_at, reported_at, played_ms, problem,
+        file_no, source_row, user_id, account, 1 as source_rank, started_at, ended_at, reported_at, played_ms, problem,
         hash(content_key(content_uri, artist_name, track_name)) as content_hash,
         cast(null as ubigint) as name_hash,
         content_uri is not null as has_uri,
@@ -20,7 +20,7 @@ extended as (
 account as (
 
     select
-        file_no, source_row, user_id, 2 as source_rank, started_at, ended_at, reported_at, played_ms, problem,
+        file_no, source_row, user_id, account, 2 as source_rank, started_at, ended_at, reported_at, played_ms, problem,
         hash(content_key(content_uri, artist_name, track_name)) as content_hash,
         name_hash(case when content_type = 'chapter' then album_name else artist_name end, track_name) as name_hash,
         content_uri is not null as has_uri,
@@ -34,7 +34,7 @@ account as (
 api as (
 
     select
-        file_no, source_row, user_id, 3 as source_rank, started_at, ended_at, reported_at, played_ms, problem,
+        file_no, source_row, user_id, account, 3 as source_rank, started_at, ended_at, reported_at, played_ms, problem,
         hash(content_key(content_uri, artist_name, track_name)) as content_hash,
         name_hash(artist_name, track_name) as name_hash,
         content_uri is not null as has_uri,
@@ -59,6 +59,7 @@ select
     cast(file_no as integer) as file_no,
     cast(source_row as bigint) as source_row,
     cast(hash(user_id) as ubigint) as user_hash,
+    cast(case when account is not null then hash(account) end as ubigint) as account_hash,
     cast(source_rank as tinyint) as source_rank,
     cast(started_at as timestamp) as started_at,
     cast(ended_at as timestamp) as ended_at,

@@ -34,13 +34,13 @@ final as (
                     epoch_ms(typed.ended_at) // 1000,
                     '|',
                     typed.played_ms,
-                    -- the second of two equal plays of account data, which tells no seconds
+                    -- the second of two equal plays: of account data, which tells no seconds, or of another account
                     case when marks.occurrence > 1 then '|' || marks.occurrence else '' end
                 )
             ),
             20
         ) as play_id,
-        typed.* exclude (file_no, problem, given_time, given_length, given_flag),
+        typed.* exclude (file_no, account, problem, given_time, given_length, given_flag),
         coalesce(marks.copies, 1) as copies
 
     from typed

@@ -28,6 +28,7 @@ final as (
         source_key,
         row_number as source_row,
         user_id,
+        cast(null as varchar) as account,
         'export_account' as source,
 
         case

@@ -23,6 +23,7 @@ final as (
         source_key,
         row_number as source_row,
         user_id,
+        cast(null as varchar) as account,
         'api' as source,
 
         case when coalesce(uri, id, name) is null then 'unknown' else 'track' end as content_type,

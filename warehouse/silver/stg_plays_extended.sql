@@ -56,6 +56,7 @@ final as (
         source_key,
         row_number as source_row,
         user_id,
+        username_pseudonym as account,
         'export_extended' as source,
 
         case
