@@ -102,9 +102,7 @@ const TOP = "select rank, track_name, plays from top_tracks where period = 'all'
     const { asOf } = await built('20-counter');
     expect(await ask('select count(*) from fct_plays')).toEqual([[4]]);
     expect(await ask('select plays, session_minutes from fct_sessions')).toEqual(Array(3).fill([1, 200 / 60]));
-    expect(await ask(`select track_name, plays, minutes from top_tracks where period = 'all'`)).toEqual([
-      ['x', 3, 10],
-    ]);
+    expect(await ask(`select track_name, plays, minutes from top_tracks where period = 'all'`)).toEqual([['x', 3, 10]]);
     expect(await ask('select sum(minutes) from daily_aggregates')).toEqual([[10]]);
     expect(asOf!.slice(0, 10)).toBe('2024-04-11');
   });
