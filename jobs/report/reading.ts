@@ -31,10 +31,16 @@ export interface Reading {
 /** All of what counts in reports. Dates are local ones. */
 export interface Totals extends Record<string, string | number | boolean | null> {
   plays: number;
+  qualified_plays: number;
+  /** In no number of the report but this one. */
   private_plays: number;
+  /** Longer than a day: a broken counter. In no number of the report but this one. */
+  implausible_plays: number;
   played_ms: number;
   plays_without_length: number;
   plays_without_track: number;
+  /** Without a name and without a URI. */
+  unattributed_plays: number;
   users: number;
   songs: number;
   artists: number;
