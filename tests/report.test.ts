@@ -320,6 +320,9 @@ describe('the report of a person and some users', () => {
     expect(made.html).toContain('less than 30 minutes between the end of one and the start of the next');
     expect(made.html).toContain('lasted 30 s or longer');
     expect(made.html).toContain('1 Jul 2026 (UTC), the end of the data');
+    expect(made.html).toContain('tells of no play for more than 90 days');
+    expect(made.html).toContain('A song is every recording with one title by one first artist');
+    expect(made.html).toContain('Recordings are counted here, not songs');
   });
 
   it('F31, S8: keeps hostile names as text, full in tables up to a bound, cut in charts', () => {
@@ -569,6 +572,21 @@ describe('a report with little to say', () => {
     expect(made.html).toContain('Everything so far lies in 1 Jan 2026');
     expect(made.html).toContain('Nothing was played in the last 28 days');
     expect(made.html.match(/.{30}(?:NaN|Infinity|undefined).{30}/)).toBeNull();
+  });
+
+  it('says how many plays are longer than a day, in no number, and how many name nothing', async () => {
+    const plays = ownPlays().slice(0, 40);
+    const broken = { ...plays[0]!, play_id: 'broken', played_ms: 90_000_000 };
+    const nothing = ['n1', 'n2'].map((play_id, n) => ({
+      ...{ ...plays[n]!, play_id, content_type: 'unknown' },
+      ...{ content_uri: null, track_id: null, track_name: null, artist_name: null },
+    }));
+    const made = await make('odd', { plays: [...plays, broken, ...nothing] });
+    const counted = plays.filter(({ is_incognito }) => !is_incognito).length + 2;
+    expect(made.html).toContain(`<dt>Plays</dt><dd><b>${counted}</b>`);
+    expect(made.html).toContain('1 play longer than a day is left out of every number here: a counter that broke.');
+    expect(made.html).toContain('2 plays name nothing that was played');
+    expect(made.figures.get('top-tracks')!.rows!.every(([, , song]) => song !== null)).toBe(true);
   });
 
   it('marks a report of gold_dev as a draft', async () => {

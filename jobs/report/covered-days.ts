@@ -143,7 +143,7 @@ export async function coveredDays(reading: Reading, coverage: Coverage): Promise
           },
         }),
     notes: [
-      'Covered is what one file of an account export spans from its first row to its last, and what polls of recently played span without an overflow: more than 50 plays between two polls, of which the oldest are lost. Days are UTC; a day on which anything is missing is marked.',
+      `Covered is what one file of an account export spans from its first row to its last, except where it tells of no play for more than ${reading.definitions.exportSilenceDays} days, and what polls of recently played span without an overflow: more than 50 plays between two polls, of which the oldest are lost. Days are UTC; a day on which anything is missing is marked.`,
       ...(coverage.users > USERS_MAX ? [`The ${USERS_MAX} users with the most missing are shown.`] : []),
     ],
   };

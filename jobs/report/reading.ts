@@ -13,6 +13,7 @@ export interface Definitions {
   isEndplaySkipped: boolean;
   isIncognitoIncluded: boolean;
   rankedTracks: number;
+  exportSilenceDays: number;
 }
 
 /** What every section builds on: questions to gold, the definitions, and what there is at all. */
@@ -57,6 +58,7 @@ const projectVars = z.object({
   is_endplay_skipped: z.boolean(),
   include_incognito: z.boolean(),
   top_tracks_max_rank: z.number(),
+  export_silence_days: z.number(),
 });
 
 /** Reads the definitions. @throws Error when the project's file lacks one: the report explains no number with a guess */
@@ -70,6 +72,7 @@ export function readDefinitions(): Definitions {
     isEndplaySkipped: project.vars.is_endplay_skipped,
     isIncognitoIncluded: project.vars.include_incognito,
     rankedTracks: project.vars.top_tracks_max_rank,
+    exportSilenceDays: project.vars.export_silence_days,
   };
 }
 
