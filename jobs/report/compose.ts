@@ -170,7 +170,7 @@ function headlines({ totals, definitions, isTimed }: Reading): Headline[] {
       ? {
           label: 'Skip rate',
           value: formatShare(totals.skipped / verdicts),
-          detail: `of ${formatCount(verdicts)} plays with a verdict, out of ${formatCount(totals.plays)}; between ${formatShare(low)} and ${formatShare(high)} (95%)`,
+          detail: `of ${formatCount(verdicts)} plays with a verdict, of ${formatCount(totals.plays)}; ${formatShare(low)} to ${formatShare(high)} (95%)`,
         }
       : { label: 'Skip rate', value: 'unknown', detail: 'no play has a verdict' },
   ];
