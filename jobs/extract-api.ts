@@ -58,7 +58,7 @@ export async function extractFromApi(source: ApiSource, runId: string, effects: 
       const result = await extractMetadata({ runId, callBudget: effects.config.spotify.callBudget }, effects, web);
       const { lookedUp, missing, left, plays, calls, notices } = result;
       const found = lookedUp.tracks + lookedUp.albums + lookedUp.artists;
-      const text = `${count(lookedUp.tracks, 'track')}, ${count(lookedUp.albums, 'album')} and ${count(lookedUp.artists, 'artist')} looked up, ${missing} not found, ${left} left; ${covered(result)} of the plays have a described track`;
+      const text = `${count(lookedUp.tracks, 'track')}, ${count(lookedUp.albums, 'album')} and ${count(lookedUp.artists, 'artist')} looked up, ${missing} not found, ${left} left; ${covered(result)} have a described track`;
       return outcome(text, notices, found > 0, {
         looked_up: lookedUp,
         missing,

@@ -86,7 +86,7 @@ export async function extractMetadata(
     const remaining = await lookUp(capture, queue, closed, input.callBudget, effects, result);
     result.left = remaining;
     result.calls = client.calls;
-    effects.progress.end(`${covered(result)} of the plays have a described track, ${remaining} look-ups are left`);
+    effects.progress.end(`${covered(result)} have a described track, ${remaining} look-ups are left`);
     return result;
   });
 }
@@ -100,9 +100,10 @@ async function readLookUps({ store }: Effects, notices: string[]): Promise<LookU
   return NOTHING;
 }
 
-/** Share of the plays whose track is described, for people. */
+/** Share of the plays whose track is described, with the number that it is of: `34.5 % of 1,234 plays`. */
 export function covered({ plays }: MetadataResult): string {
-  return plays.total === 0 ? '0 %' : `${((100 * plays.after) / plays.total).toFixed(1)} %`;
+  const share = plays.total === 0 ? 0 : (100 * plays.after) / plays.total;
+  return `${share.toFixed(1)} % of ${plays.total.toLocaleString('en')} ${plays.total === 1 ? 'play' : 'plays'}`;
 }
 
 /** @returns how many are left */
@@ -164,7 +165,7 @@ async function lookUp(
         }
       }
       handled[wanted.collection] += 1;
-      effects.progress.update(handled.tracks + handled.albums + handled.artists, `${covered(result)} of the plays`);
+      effects.progress.update(handled.tracks + handled.albums + handled.artists, covered(result));
       if (batch.length >= BATCH_CALLS) await flush();
     }
   } finally {

@@ -12,6 +12,7 @@ const FEATURES =
   'danceability,energy,key,loudness,mode,speechiness,acousticness,instrumentalness,liveness,valence,tempo';
 const ID = (n: number): string => String(n).padStart(22, '0');
 const SITE = 'rank,uri,artist_names,track_name,source,peak_rank,previous_rank';
+const SITE_ARTIST = 'rank,uri,artist_name,peak_rank,previous_rank';
 
 async function build(files: Record<string, string | Uint8Array>) {
   const loaded = await lake.load([await lake.give(files)]);
@@ -32,23 +33,28 @@ describe("charts of Spotify's chart site", () => {
       'regional-de-weekly-2023-05-04 (1).csv': `\ufeff${SITE},weeks_on_chart,streams\r\n1,"spotify:track:${ID(2)}","Ann","Week","L",1,-1,1,"5"\r\n`,
       'viral-global-daily-2023-05-01.csv': `${SITE},days_on_chart\n1,spotify:track:${ID(3)},Ann,Viral,L,1,-1,1\n`,
       'viral-us-daily-2019-05-01.csv': `Position,"Track Name",Artist,URL\n1,Old,Ann,https://open.spotify.com/track/${ID(4)}\n`,
-      'artist-global-weekly-2023-05-04.csv':
-        'rank,uri,artist_name,peak_rank,previous_rank,weeks_on_chart\n1,spotify:artist:a,Ann,1,1,9\n',
+      'artist-global-weekly-2023-05-04.csv': `${SITE_ARTIST},weeks_on_chart\n1,spotify:artist:a,Ann,1,1,9\n`,
+      'artist-de-daily-2023-05-01.csv': `${SITE_ARTIST},days_on_chart\n1,spotify:artist:b,Bob,1,2,30\n`,
+      'viral-de-weekly-2023-05-04.csv': `${SITE},weeks_on_chart\n1,spotify:track:${ID(6)},Ann,Viral week,L,1,-1,1\n`,
       'citytoptrack-berlin-weekly-2023-05-04.csv': `${SITE},weeks_on_chart,streams\n1,spotify:track:${ID(5)},Ann,City,L,1,1,1,9\n`,
+      'citypulsetrack-sao-paulo-weekly-2023-05-04.csv': `${SITE},weeks_on_chart\n1,spotify:track:${ID(7)},Ann,Pulse,L,1,-1,1\n`,
     });
-    expect(loaded.files.map(({ status }) => status)).toEqual(Array(6).fill('loaded'));
-    expect(transformed.accounts).toEqual({ read: 6, new: 6, duplicate: 0, quarantined: 0 });
+    expect(loaded.files.map(({ status }) => status)).toEqual(Array(9).fill('loaded'));
+    expect(transformed.accounts).toEqual({ read: 9, new: 9, duplicate: 0, quarantined: 0 });
     expect(
       await charts(
         'chart, region, cast(period_start as varchar), cast(period_end as varchar), track_name, track_id, artist_name',
       ),
     ).toEqual([
+      ['artists_daily', 'de', '2023-05-01', '2023-05-02', null, null, 'Bob'],
       ['artists_weekly', 'global', '2023-04-28', '2023-05-05', null, null, 'Ann'],
+      ['city_pulse_weekly', 'city:sao-paulo', '2023-04-28', '2023-05-05', 'Pulse', ID(7), 'Ann'],
       ['city_top_weekly', 'city:berlin', '2023-04-28', '2023-05-05', 'City', ID(5), 'Ann'],
       ['top200_daily', 'global', '2023-05-01', '2023-05-02', 'Day', ID(1), 'Ann, Bob'],
       ['top200_weekly', 'de', '2023-04-28', '2023-05-05', 'Week', ID(2), 'Ann'],
       ['viral50_daily', 'global', '2023-05-01', '2023-05-02', 'Viral', ID(3), 'Ann'],
       ['viral50_daily', 'us', '2019-05-01', '2019-05-02', 'Old', ID(4), 'Ann'],
+      ['viral50_weekly', 'de', '2023-04-28', '2023-05-05', 'Viral week', ID(6), 'Ann'],
     ]);
   });
 
@@ -155,14 +161,42 @@ describe('charts of data sets', () => {
 
   it('the most streamed songs of 2024, in Latin-1, with numbers in groups and American dates', async () => {
     const text = [
-      'Track,Album Name,Artist,Release Date,ISRC,All Time Rank,Track Score,Spotify Streams,Spotify Playlist Count,Explicit Track',
-      'Halo,Halo,Beyonc\u00e9,4/26/2008,US0000000001,1,725.4,"390,470,936","30,716",0',
-      'Low,Low,Ann,12/1/2024,US0000000002,"1,002",1.5,,"1",0\n',
+      'Track,Album Name,Artist,Release Date,ISRC,All Time Rank,Track Score,Spotify Streams,Spotify Playlist Count,Spotify Playlist Reach,Spotify Popularity,YouTube Views,YouTube Likes,TikTok Posts,TikTok Likes,TikTok Views,YouTube Playlist Reach,Apple Music Playlist Count,AirPlay Spins,SiriusXM Spins,Deezer Playlist Count,Deezer Playlist Reach,Amazon Playlist Count,Pandora Streams,Pandora Track Stations,Soundcloud Streams,Shazam Counts,TIDAL Popularity,Explicit Track',
+      `Halo,Halo,Beyonc\u00e9,4/26/2008,US0000000001,1,725.4,"390,470,936","30,716",${'1,'.repeat(19)}0`,
+      `Low,Low,Ann,12/1/2024,US0000000002,"1,002",1.5,,"1",${','.repeat(19)}0\n`,
     ].join('\n');
     await build({ 'Most Streamed Spotify Songs 2024.csv': Buffer.from(text, 'latin1') });
     expect(await charts('chart, rank, track_name, artist_name, streams, cast(release_date as varchar)')).toEqual([
       ['most_streamed_2024', 1, 'Halo', 'Beyonc\u00e9', 390_470_936n, '2008-04-26'],
       ['most_streamed_2024', 1002, 'Low', 'Ann', null, '2024-12-01'],
+    ]);
+  });
+});
+
+describe('lists of a year', () => {
+  it('the most streamed of 2023, the top 50 of 2019, the top songs of 2010 to 2019, and the daily top 50', async () => {
+    await build({
+      'spotify-2023.csv': Buffer.from(
+        'track_name,artist(s)_name,artist_count,released_year,released_month,released_day,in_spotify_playlists,in_spotify_charts,streams,in_apple_playlists,in_apple_charts,in_deezer_playlists,in_deezer_charts,in_shazam_charts,bpm,key,mode,danceability_%,valence_%,energy_%,acousticness_%,instrumentalness_%,liveness_%,speechiness_%\n' +
+          'Ma\u00f1ana,"Ann, Bob",2,2023,7,14,553,147,141381703,43,263,45,10,826,125,B,Major,80,89,83,31,0,8,4\n',
+        'latin1',
+      ),
+      'top50.csv': Buffer.from(
+        '"","Track.Name","Artist.Name","Genre","Beats.Per.Minute","Energy","Danceability","Loudness..dB..","Liveness","Valence.","Length.","Acousticness..","Speechiness.","Popularity"\n' +
+          '"1","Se\u00f1al","Ann","canadian pop",117,55,76,-6,8,75,191,4,3,79\n',
+        'latin1',
+      ),
+      'top10s.csv':
+        '"","title","artist","top genre","year","bpm","nrgy","dnce","dB","live","val","dur","acous","spch","pop"\n"1","Ten","Ann","neo mellow",2010,97,89,67,-4,8,80,217,19,4,83\n',
+      'top50_daily.csv': 'Date,Position,Song,Artist,Popularity\n2024-05-18,1,Day,Ann,92\n',
+    });
+    expect(
+      await charts('chart, cast(period_start as varchar), rank, track_name, artist_name, streams, duration_ms'),
+    ).toEqual([
+      ['most_streamed_2023', '2023-01-01', 1, 'Ma\u00f1ana', 'Ann, Bob', 141_381_703n, null],
+      ['top50_2019', '2019-01-01', 1, 'Se\u00f1al', 'Ann', null, 191_000n],
+      ['top50_daily', '2024-05-18', 1, 'Day', 'Ann', null, null],
+      ['top_songs_by_year', '2010-01-01', 1, 'Ten', 'Ann', null, 217_000n],
     ]);
   });
 });
@@ -204,6 +238,44 @@ describe('tracks with audio features', () => {
       [ID(1), 0.6, 1, 120.5, 4],
       [ID(2), 0.2, 10, 80.9, null],
     ]);
+  });
+
+  it('tracks_features.csv: songs with the ids of album and artists, and no popularity', async () => {
+    const row = (n: number, artists: string, ids: string, released: string): string =>
+      `${ID(n)},Song ${n},Album,al1,"${artists}","${ids}",${n},1,False,0.47,0.978,7,-5.399,0,0.0727,0.0261,1.09e-05,0.356,0.503,117.906,210133,4.0,1999,${released}\n`;
+    const { loaded, transformed } = await build({
+      'tracks_features.csv':
+        `id,name,album,album_id,artists,artist_ids,track_number,disc_number,explicit,${FEATURES},duration_ms,time_signature,year,release_date\n` +
+        row(1, "['Rage', 'Bob']", "['a1', 'a2']", '1999-11-02') +
+        row(2, "['Rage']", "['a1']", '1999'),
+    });
+    expect(loaded.files.map(({ kind, rows }) => [kind, rows])).toEqual([['kaggle_tracks', 2]]);
+    expect(transformed.accounts).toEqual({ read: 2, new: 2, duplicate: 0, quarantined: 0 });
+    expect(
+      await lake.query(
+        'select track_id, track_name, album_id, primary_artist_id, duration_ms, is_explicit, popularity from silver.tracks order by track_id',
+      ),
+    ).toEqual([
+      [ID(1), 'Song 1', 'al1', 'a1', 210_133n, false, null],
+      [ID(2), 'Song 2', 'al1', 'a1', 210_133n, false, null],
+    ]);
+    expect(await lake.query('select album_id, album_name from silver.albums')).toEqual([['al1', 'Album']]);
+    expect(await lake.query('select artist_id, artist_name from silver.artists order by artist_id')).toEqual([
+      ['a1', 'Rage'],
+      ['a2', 'Bob'],
+    ]);
+    expect(
+      await lake.query('select track_id, artist_id, position from silver.track_artists order by track_id, position'),
+    ).toEqual([
+      [ID(1), 'a1', 1],
+      [ID(1), 'a2', 2],
+      [ID(2), 'a1', 1],
+    ]);
+    expect(
+      await lake.query(
+        'select danceability, energy, key, loudness_db, mode, tempo_bpm, time_signature from silver.track_features order by track_id',
+      ),
+    ).toEqual(Array(2).fill([0.47, 0.978, 7, -5.399, 0, 117.906, 4]));
   });
 
   it('SpotifyFeatures.csv: a note, a word and a fraction; spotify_songs.csv beside it', async () => {
@@ -308,6 +380,30 @@ describe('listening as CSV', () => {
   });
 });
 
+describe('account data', () => {
+  it('a file of videos holds videos, whatever copy of it and whatever folder; they are no tracks', async () => {
+    const row = (at: string, name: string): string =>
+      JSON.stringify([{ endTime: at, artistName: 'Ann', trackName: name, msPlayed: 60_000 }]);
+    const spoken = [{ endTime: '2024-05-07 12:00', podcastName: 'Show', episodeName: 'One', msPlayed: 60_000 }];
+    const { transformed } = await build({
+      'My Videos/StreamingHistory_music_0.json': row('2024-05-07 10:00', 'Song'),
+      'Audio/StreamingHistory_video_0 (1).json': row('2024-05-07 11:00', 'Clip'),
+      'StreamingHistory_podcast_0.json': JSON.stringify(spoken),
+    });
+    expect(transformed.accounts).toEqual({ read: 3, new: 3, duplicate: 0, quarantined: 0 });
+    expect(await lake.query('select content_type, track_name from silver.plays order by ended_at')).toEqual([
+      ['track', 'Song'],
+      ['video', 'Clip'],
+      ['episode', 'One'],
+    ]);
+    expect(await lake.query('select plays, is_music from silver.export_files order by first_at')).toEqual([
+      [1n, true],
+      [1n, false],
+      [1n, false],
+    ]);
+  });
+});
+
 describe('plays without plays', () => {
   it('a header without rows is a file without rows', async () => {
     const { loaded, transformed } = await build({
@@ -340,8 +436,8 @@ describe('a header that is not known', () => {
     );
     expect(reason('country.csv')).toContain('its column country gives its rows another meaning');
     expect(reason('without-header.csv')).toContain('its header: ..., 1, 2');
-    expect(reason('lastfm.csv')).toContain('scrobbles of Last.fm');
-    expect(reason('listens.jsonl')).toContain('listens of ListenBrainz');
+    expect(reason('lastfm.csv')).toMatch(/scrobbles of Last\.fm.*its header: uts, utc_time, artist, artist_mbid/);
+    expect(reason('listens.jsonl')).toMatch(/listens of ListenBrainz.*its keys: listened_at, track_metadata/);
     expect(reason('other.json')).toContain('its keys: alpha, ...');
     expect(result.files.every(({ status }) => status === 'refused')).toBe(true);
   });

@@ -108,7 +108,7 @@ export function play(values: Record<string, unknown> = {}): Record<string, unkno
 /** A zip of these files. */
 export async function zipOf(
   files: Record<string, string | Buffer>,
-  options: { mode?: number; compress?: boolean | ((name: string) => boolean) } = {},
+  options: { mode?: number; fileComment?: string; compress?: boolean | ((name: string) => boolean) } = {},
 ): Promise<Buffer> {
   const zip = new ZipFile();
   for (const [name, content] of Object.entries(files)) {

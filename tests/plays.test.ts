@@ -251,15 +251,35 @@ describe('what a row says of itself', () => {
 });
 
 describe('a time after the day of the load', () => {
-  test('is refused; one within a day of it is a clock in another zone', async () => {
+  test('is refused, whatever tells it; one within a day of it is a clock in another zone', async () => {
     const lake = await openLoadFixture();
     const at = (hours: number): string => new Date(lake.effects.now() + hours * 3_600_000).toISOString();
+    const minute = (hours: number): string => at(hours).slice(0, 16).replace('T', ' ');
     const row = (ts: string) => ({ ts, ms_played: 60_000, spotify_track_uri: 'spotify:track:1', platform: 'ios' });
-    await lake.give({ 'Streaming_History_Audio_2026_0.json': JSON.stringify([row(at(23)), row(at(25))]) });
+    const heard = (endTime: string) => ({ endTime, msPlayed: 61_000, artistName: 'A', trackName: 'B' });
+    const event = (id: string, occurredAt: string) => ({
+      ...{ event_id: id, user_id: 'u', action: 'play', occurred_at: occurredAt, track_id: 't' },
+    });
+    const items = [playedItem(at(22)), playedItem('2038-01-19T03:14:07Z')];
+    await lake.give({
+      'Streaming_History_Audio_2026_0.json': JSON.stringify([row(at(23)), row(at(25))]),
+      'StreamingHistory_music_0.json': JSON.stringify([heard(minute(21)), heard(minute(26))]),
+      'events.ndjson': [event('a', at(20)), event('b', '2038-01-19T03:14:07Z')]
+        .map((each) => JSON.stringify(each))
+        .join('\n'),
+      'poll.json': JSON.stringify({
+        polled_at: at(0),
+        body: { href: 'https://api.spotify.com/v1/me/player/recently-played', items, limit: 50 },
+      }),
+    });
     await lake.load();
     const { quarantined, accounts } = await transform({ runId: 'future', loadedOn: '2026-11-21' }, lake.effects);
-    expect(quarantined).toEqual({ time_future: 1 });
-    expect(accounts).toEqual({ read: 2, new: 1, duplicate: 0, quarantined: 1 });
+    expect(quarantined).toEqual({ time_future: 4 });
+    expect(accounts).toEqual({ read: 8, new: 4, duplicate: 0, quarantined: 4 });
+    const reasons = await lake.query('select distinct left(reason, 42) from silver.quarantine');
+    expect(reasons).toEqual([['later than the day on which it was loaded:']]);
+    expect(await lake.query('select count(*) from silver.plays')).toEqual([[3n]]);
+    expect(await lake.query('select event_id from silver.listening_events')).toEqual([['a']]);
     await lake.close();
   });
 });

@@ -63,6 +63,15 @@ async function ask(lake: string, query: string): Promise<Record<string, unknown>
     expect(shown).toBe(table);
     expect(run.json.accounts).toEqual({ read: total[1], new: total[2], duplicate: total[3], quarantined: total[4] });
 
+    // What changed against the first version: the column of now is what this run has made.
+    const counted = await ask(lake, 'select layer, table_name, rows from record_counts');
+    const now = new Map(counted.map(({ layer, table_name, rows: n }) => [`${layer}.${table_name}`, Number(n)]));
+    const changes = [...page.matchAll(/^\| `((?:bronze|silver|gold)\.\w+)` \| (?:-|[\d,]+) \| ([\d,]+) \| \S.* \|$/gm)];
+    expect(changes.length).toBeGreaterThan(8);
+    expect(changes.map(([, name, n]) => [name, n])).toEqual(
+      changes.map(([, name]) => [name, now.get(name!)?.toLocaleString('en')]),
+    );
+
     const again = await listenlake(['run', REAL_DATA, '--lake', lake]);
     expect([again.code, again.json.status]).toEqual([0, 'nothing_new']);
   });

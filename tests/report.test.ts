@@ -150,6 +150,55 @@ describe('the report of a person and some users', () => {
     ]);
   });
 
+  it('shows each rate beside the number that it rests on', async () => {
+    const [row] = await made.ask(`
+      select count(*), count(case when verdict = 'skipped' then 1 end), count(case when verdict in ('skipped', 'finished') then 1 end),
+        count(played_ms), round(sum(played_ms) / 3600000e0), count(track_id),
+        count(case when track_id in (select track_id from bridge_track_genres) then 1 end),
+        (select count(*) from fct_sessions), 24 * (select count(*) from listening_coverage)
+      from fct_plays where not is_incognito and not is_implausible`);
+    const text = (value: unknown): string => Number(value).toLocaleString('en-US');
+    const [plays, skips, verdicts, timed, hours, ofTracks, withGenre, sessions, covered] = row!.map(text);
+    const tiles = new Map(
+      [...made.html.matchAll(/<dt>(.*?)<\/dt><dd><b>(.*?)<\/b><span>(.*?)<\/span>/g)].map((match) => [
+        match[1]!,
+        match[3]!,
+      ]),
+    );
+    expect(Number(skips!.replaceAll(',', ''))).toBeGreaterThan(0);
+    expect(tiles.get('Skip rate')).toMatch(new RegExp(`^of ${verdicts} plays with a verdict, of ${plays};`));
+    expect(tiles.get('Plays')).toMatch(new RegExp(`^[0-9]+% of ${timed} lasted 30 s or longer$`));
+    const said = (name: string): string => made.figures.get(name)!.takeaway!;
+    expect(said('skip-rate-by-genre')).toMatch(new RegExp(`all plays with a verdict: [0-9.]+% of ${verdicts}\\.`));
+    expect(said('genres-by-month')).toContain(`% of ${withGenre} plays whose track has a genre`);
+    expect(said('genres-by-month')).toContain(`% of ${ofTracks} plays of tracks`);
+    for (const name of ['users', 'devices']) expect(said(name)).toContain(`% of ${hours} h of listening`);
+    expect(said('hours-of-the-week')).toContain(`% of ${hours} h falls on weekends`);
+    expect(said('covered-days')).toContain(`% of ${covered} hours since`);
+    expect(made.html).toContain(`${verdicts} of ${plays} plays have a verdict`);
+    // None is forgotten: a percentage in a sentence is followed by what it is of.
+    const sentences = [...made.figures.values()].map(({ takeaway }) => takeaway ?? '');
+    const rates = [...sentences, ...tiles.values()].flatMap((sentence) => [
+      ...sentence.replace(/; [0-9.<]+% to [0-9.]+% \(95%\)/, '').matchAll(/%.{0,12}/g),
+    ]);
+    expect(rates.length).toBeGreaterThan(8);
+    expect(rates.map(([rate]) => rate).filter((rate) => !/^% of [0-9]/.test(rate))).toEqual([]);
+    // So is one in a table, by a column or by the line below it.
+    const tables = [...made.html.matchAll(/<figure id="([^"]+)">(.*?)<\/figure>/gs)].filter(([, , body]) =>
+      /%<\/data>/.test(body!),
+    );
+    const bases: Record<string, string> = {
+      'skip-rate-by-genre': '>With a verdict</th>',
+      'most-skipped-tracks': '>With a verdict</th>',
+      'genres-by-month': '>Plays of the month</th>',
+      devices: `Shares are of ${hours} h of listening.`,
+      'session-lengths': `Shares are of ${sessions} sessions.`,
+      completeness: `Shares are of ${plays} plays.`,
+    };
+    expect(tables.map(([, name]) => name).sort()).toEqual(Object.keys(bases).sort());
+    for (const [, name, body] of tables) expect([name, body!.includes(bases[name!]!)]).toEqual([name, true]);
+  });
+
   it('shows by month what SQL sums up, apart for own listening and events', async () => {
     const rows = await made.ask(`
       select case when source = 'events' then 'events of many users' else 'own listening' end, count(*), sum(played_ms) / 60000e0
@@ -224,7 +273,7 @@ describe('the report of a person and some users', () => {
   it('adds up: shares of genres by month, sessions, completeness', async () => {
     const byMonth = Map.groupBy(made.figures.get('genres-by-month')!.rows!, (row) => row[0]);
     expect(byMonth.size).toBe(6);
-    for (const rows of byMonth.values()) expect(rows.reduce((sum, row) => sum + Number(row[3]), 0)).toBeCloseTo(1, 9);
+    for (const rows of byMonth.values()) expect(rows.reduce((sum, row) => sum + Number(row[4]), 0)).toBeCloseTo(1, 9);
     const [weighted] = await made.ask(`select sum(weighted_plays) from genre_distribution where genre <> 'unknown'`);
     expect(made.figures.get('genres-by-month')!.rows!.reduce((sum, row) => sum + Number(row[2]), 0)).toBeCloseTo(
       Number(weighted![0]),
@@ -244,7 +293,7 @@ describe('the report of a person and some users', () => {
   it('says which days are covered, what is missing, why, and what to do', () => {
     const { takeaway, rows } = made.figures.get('covered-days')!;
     expect(takeaway).toBe(
-      '82.6% of the hours since 1 Jan 2026 are covered; 2 gaps of 756 h in all. The longest is from 1 Apr 2026 to 30 Apr 2026 (between two exports). What to do: load the other files of the export, or request a new account export.',
+      '82.6% of 4,344 hours since 1 Jan 2026 are covered; 2 gaps of 756 h in all. The longest is from 1 Apr 2026 to 30 Apr 2026 (between two exports). What to do: load the other files of the export, or request a new account export.',
     );
     expect(rows).toEqual([
       [
@@ -269,8 +318,11 @@ describe('the report of a person and some users', () => {
 
   it('prints the constants of the definitions under their charts', () => {
     expect(made.html).toContain('less than 30 minutes between the end of one and the start of the next');
-    expect(made.html).toContain('of at least 30 s');
+    expect(made.html).toContain('lasted 30 s or longer');
     expect(made.html).toContain('1 Jul 2026 (UTC), the end of the data');
+    expect(made.html).toContain('tells of no play for more than 90 days');
+    expect(made.html).toContain('A song is every recording with one title by one first artist');
+    expect(made.html).toContain('Recordings are counted here, not songs');
   });
 
   it('F31, S8: keeps hostile names as text, full in tables up to a bound, cut in charts', () => {
@@ -520,6 +572,21 @@ describe('a report with little to say', () => {
     expect(made.html).toContain('Everything so far lies in 1 Jan 2026');
     expect(made.html).toContain('Nothing was played in the last 28 days');
     expect(made.html.match(/.{30}(?:NaN|Infinity|undefined).{30}/)).toBeNull();
+  });
+
+  it('says how many plays are longer than a day, in no number, and how many name nothing', async () => {
+    const plays = ownPlays().slice(0, 40);
+    const broken = { ...plays[0]!, play_id: 'broken', played_ms: 90_000_000 };
+    const nothing = ['n1', 'n2'].map((play_id, n) => ({
+      ...{ ...plays[n]!, play_id, content_type: 'unknown' },
+      ...{ content_uri: null, track_id: null, track_name: null, artist_name: null },
+    }));
+    const made = await make('odd', { plays: [...plays, broken, ...nothing] });
+    const counted = plays.filter(({ is_incognito }) => !is_incognito).length + 2;
+    expect(made.html).toContain(`<dt>Plays</dt><dd><b>${counted}</b>`);
+    expect(made.html).toContain('1 play longer than a day is left out of every number here: a counter that broke.');
+    expect(made.html).toContain('2 plays name nothing that was played');
+    expect(made.figures.get('top-tracks')!.rows!.every(([, , song]) => song !== null)).toBe(true);
   });
 
   it('marks a report of gold_dev as a draft', async () => {

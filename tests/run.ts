@@ -64,7 +64,7 @@ const LAYERS: Layer[] = [
     name: 'jobs',
     about: 'each job on real folders and the real engine',
     tests: [
-      'tests/(gc|forget|retention|load|extract|transform|plays|csv-kinds|field-files|coverage)[^/]*\\.test',
+      'tests/(gc|forget|retention|load|extract|transform|plays|csv-kinds|field-(files|gold)|coverage)[^/]*\\.test',
       'tests/(parquet|engine|enrich|check|promote|sql|report|doctor)[^/]*\\.test',
     ],
   },

@@ -131,5 +131,45 @@ describe('warehouse/queries', () => {
       lake.effects,
     );
     expect(columns.length).toBeGreaterThan(1);
+    const names = columns.map(({ name }) => name);
+    // A rate without the number that it rests on says nothing.
+    for (const [rate, base] of Object.entries(BASES))
+      if (names.includes(rate)) expect([name, rate, names]).toEqual([name, rate, expect.arrayContaining([base])]);
+    expect(names.filter((each) => /rate|share|average|per_/.test(each) && !(each in BASES))).toEqual([]);
+  });
+
+  it('every table with a rate has the numbers that it is made of', async () => {
+    const columns = await sql(
+      {
+        statement: `select table_name, string_agg(column_name, ' ') from information_schema.columns
+          where table_schema = 'gold_prod' group by table_name having count(*) filter (where column_name like '%rate') > 0 order by 1`,
+        target: 'prod',
+      },
+      lake.effects,
+    );
+    const tables = columns.rows.map(([table, names]): [unknown, string[]] => [table, String(names).split(' ')]);
+    expect(tables.length).toBeGreaterThan(6);
+    const parts = ['skips', 'finishes', 'neutral_plays'];
+    expect(tables.filter(([, names]) => !parts.every((part) => names.includes(part)))).toEqual([]);
+  });
+
+  it('the README tells the question of each, as it begins', () => {
+    const readme = readFileSync(join(WAREHOUSE_DIR, '../README.md'), 'utf8');
+    const shown = [...readme.matchAll(/^\| \[`(\w+\.sql)`\]\(warehouse\/queries\/\1\) \| (.*) \|$/gm)];
+    const files = readdirSync(folder).filter((name) => name.endsWith('.sql'));
+    expect(shown.map(([, name, question]) => [name, question])).toEqual(
+      files.sort().map((name) => [name, readFileSync(join(folder, name), 'utf8').split('\n')[0]!.slice('-- '.length)]),
+    );
   });
 });
+
+/** Columns that are a rate, a share or a mean, with the column of what each of them is of. */
+const BASES: Record<string, string> = {
+  skip_rate: 'verdict_plays',
+  skip_rate_low: 'verdict_plays',
+  skip_rate_high: 'verdict_plays',
+  share: 'plays_of_month',
+  share_without_genre: 'plays_of_month',
+  average_session_minutes: 'sessions',
+  plays_per_user: 'daily_active_users',
+};

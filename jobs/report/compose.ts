@@ -25,10 +25,11 @@ all_plays as (select * from fct_plays),
 
 plays as (select * from all_plays where {in_reports}),
 
-private_plays as (
-    select count(*) as private_plays
+left_out as (
+    select
+        count(case when is_incognito then 1 end) as private_plays,
+        count(case when is_implausible then 1 end) as implausible_plays
     from all_plays
-    where is_incognito
 ),
 
 counted as (
@@ -37,6 +38,7 @@ counted as (
         cast(coalesce(sum(played_ms), 0) as bigint) as played_ms,
         count(case when played_ms is null then 1 end) as plays_without_length,
         count(case when track_id is null then 1 end) as plays_without_track,
+        count(case when track_id is null and content_type = 'unknown' then 1 end) as unattributed_plays,
         count(distinct user_id) as users,
         count(distinct song_key) as songs,
         count(distinct artist_id) as artists,
@@ -51,9 +53,10 @@ counted as (
 
 select
     counted.*,
-    private_plays.private_plays
+    left_out.private_plays,
+    left_out.implausible_plays
 from counted
-cross join private_plays`;
+cross join left_out`;
 
 /** The exclusive end of the data, as the models took it. */
 const AS_OF = `
@@ -150,7 +153,7 @@ function headlines({ totals, definitions, isTimed }: Reading): Headline[] {
       label: 'Plays',
       value: formatCount(totals.plays),
       detail: isTimed
-        ? `${formatShare(Number(totals.qualified_plays) / known, 0)} of at least ${definitions.qualifiedPlaySeconds} s`
+        ? `${formatShare(totals.qualified_plays / known, 0)} of ${formatCount(known)} lasted ${definitions.qualifiedPlaySeconds} s or longer`
         : 'of unknown length',
     },
     isTimed
@@ -167,7 +170,7 @@ function headlines({ totals, definitions, isTimed }: Reading): Headline[] {
       ? {
           label: 'Skip rate',
           value: formatShare(totals.skipped / verdicts),
-          detail: `${formatShare(low)} to ${formatShare(high)} (95%)`,
+          detail: `of ${formatCount(verdicts)} plays with a verdict, of ${formatCount(totals.plays)}; ${formatShare(low)} to ${formatShare(high)} (95%)`,
         }
       : { label: 'Skip rate', value: 'unknown', detail: 'no play has a verdict' },
   ];

@@ -117,7 +117,7 @@ async function completeness(reading: Reading): Promise<Figure> {
     title: 'What is known of a play',
     takeaway:
       gaps.length === 0
-        ? 'Every play has a length and a track.'
+        ? `Each of ${formatPlural(counts.plays!, 'play')} has a length and a track.`
         : `${gaps.join(' and ')}, of ${formatCount(counts.plays!)}.`,
     chart: (layout) =>
       rankedLists(
@@ -126,7 +126,12 @@ async function completeness(reading: Reading): Promise<Figure> {
             title: '',
             isNumbered: false,
             most: 1,
-            rows: parts.map((part) => ({ label: part.label, value: part.share, valueText: formatShare(part.share) })),
+            rows: parts.map((part) => ({
+              label: part.label,
+              detail: formatPlural(part.count, 'play'),
+              value: part.share,
+              valueText: formatShare(part.share),
+            })),
           },
         ],
         layout,
@@ -138,11 +143,18 @@ async function completeness(reading: Reading): Promise<Figure> {
         { label: 'Share', kind: 'number', format: (value) => formatShare(value) },
       ],
       rows: parts.map((part) => [part.label, part.count, part.share]),
+      remark: `Shares are of ${formatPlural(counts.plays!, 'play')}.`,
     },
     notes: [
-      'A play of unknown length is counted as a play and adds no time: nothing is guessed. Podcasts, audiobooks and videos have no track.',
+      `A play of unknown length is counted as a play and adds no time: nothing is guessed. Podcasts, audiobooks and videos have no track.${unattributed(reading)}`,
     ],
   };
+}
+
+/** Plays of which no source says what they were; Spotify writes some of them as "Unknown Track" by "Unknown Artist". */
+function unattributed({ totals }: Reading): string {
+  if (totals.unattributed_plays === 0) return '';
+  return ` ${formatPlural(totals.unattributed_plays, 'play names', 'plays name')} nothing that was played ("Unknown Track" is Spotify's word for it): counted as plays, and in no ranking.`;
 }
 
 async function sources(reading: Reading): Promise<Figure> {
@@ -153,7 +165,7 @@ async function sources(reading: Reading): Promise<Figure> {
     first_date: string;
     last_date: string;
   }>(PLAYS_BY_SOURCE);
-  const hidden = reading.totals.private_plays;
+  const { private_plays: hidden, implausible_plays: broken } = reading.totals;
   return {
     name: 'sources',
     title: 'Where plays came from',
@@ -202,6 +214,11 @@ async function sources(reading: Reading): Promise<Figure> {
         : hidden > 0
           ? `${formatPlural(hidden, 'play')} of private sessions ${hidden === 1 ? 'is' : 'are'} left out of every number here.`
           : 'Plays of private sessions would be left out; there are none.',
+      ...(broken > 0
+        ? [
+            `${formatPlural(broken, 'play')} longer than a day ${broken === 1 ? 'is' : 'are'} left out of every number here: a counter that broke.`,
+          ]
+        : []),
     ],
   };
 }

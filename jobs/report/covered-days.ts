@@ -143,14 +143,14 @@ export async function coveredDays(reading: Reading, coverage: Coverage): Promise
           },
         }),
     notes: [
-      'Covered is what one file of an account export spans from its first row to its last, and what polls of recently played span without an overflow: more than 50 plays between two polls, of which the oldest are lost. Days are UTC; a day on which anything is missing is marked.',
+      `Covered is what one file of an account export spans from its first row to its last, except where it tells of no play for more than ${reading.definitions.exportSilenceDays} days, and what polls of recently played span without an overflow: more than 50 plays between two polls, of which the oldest are lost. Days are UTC; a day on which anything is missing is marked.`,
       ...(coverage.users > USERS_MAX ? [`The ${USERS_MAX} users with the most missing are shown.`] : []),
     ],
   };
 }
 
 function takeaway(coverage: Coverage, hasExport: boolean): string {
-  const { coveredShare, gaps, gapHours, longestGaps, firstDate, users } = coverage;
+  const { coveredShare, days, gaps, gapHours, longestGaps, firstDate, users } = coverage;
   const since = `since ${formatDate(firstDate!)}`;
   if (gaps === 0) {
     const before = hasExport ? '' : ` For what was played before, ${REMEDIES.before_first_source}.`;
@@ -163,7 +163,7 @@ function takeaway(coverage: Coverage, hasExport: boolean): string {
       ? `on ${formatDate(longest.from)}`
       : `from ${formatDate(longest.from)} to ${formatDate(longest.to)}`;
   const what = remediesOf(longest)[0]!;
-  return `${formatShare(coveredShare!)} of the hours ${since} are covered; ${formatPlural(gaps, 'gap')} of ${formatMinutes(gapHours * 60)} in all. The longest${whose} is ${when} (${longest.causes.map((cause) => CAUSE_TEXTS[cause]).join('; ')}). What to do: ${what}.`;
+  return `${formatShare(coveredShare!)} of ${formatPlural(24 * days, 'hour')} ${since} are covered; ${formatPlural(gaps, 'gap')} of ${formatMinutes(gapHours * 60)} in all. The longest${whose} is ${when} (${longest.causes.map((cause) => CAUSE_TEXTS[cause]).join('; ')}). What to do: ${what}.`;
 }
 
 function remediesOf({ causes }: Gap): string[] {

@@ -49,6 +49,11 @@ export function formatShare(share: number, decimals = 1): string {
   return `${formatCount(share * 100, decimals)}%`;
 }
 
+/** A share beside the number that it rests on: `34.5% of 1,234 plays`. @param whole above 0 */
+export function formatShareOf(part: number, whole: number, noun: string, decimals = 1): string {
+  return `${formatShare(part / whole, decimals)} of ${formatPlural(whole, noun)}`;
+}
+
 /** Minutes as people say them: `45 min`, `3.4 h`, `1,234 h`. */
 export function formatMinutes(minutes: number): string {
   if (minutes < 1 && minutes > 0) return '<1 min';

@@ -1,6 +1,6 @@
 import { shareAreas } from './charts.ts';
 import type { Figure, Section } from './figure.ts';
-import { formatCount, formatMonth, formatShare, monthsBetween, nameInText } from './format.ts';
+import { formatCount, formatMonth, formatShare, formatShareOf, monthsBetween, nameInText } from './format.ts';
 import { rankedLists } from './rankings.ts';
 import type { Reading } from './reading.ts';
 
@@ -48,7 +48,8 @@ async function genresByMonth(reading: Reading): Promise<Figure> {
       notes: [],
     };
   }
-  const bare = (total - sum(known)) / total;
+  const withGenre = sum(known);
+  const bare = total - withGenre;
   const ranked = [...new Set(known.map((row) => row.genre))]
     .map((genre) => ({ genre, plays: sum(known.filter((row) => row.genre === genre)) }))
     .sort((a, b) => b.plays - a.plays || (a.genre < b.genre ? -1 : 1));
@@ -61,7 +62,7 @@ async function genresByMonth(reading: Reading): Promise<Figure> {
     const whole = sum(rows);
     return parts.map((part) => {
       const plays = sum(rows.filter((row) => partOf(row.genre) === part));
-      return { month, part, plays, share: whole === 0 ? 0 : plays / whole };
+      return { month, part, plays, whole, share: whole === 0 ? 0 : plays / whole };
     });
   });
   const first = ranked[0]!;
@@ -69,7 +70,7 @@ async function genresByMonth(reading: Reading): Promise<Figure> {
   return {
     name,
     title: isArea ? title : 'Genres',
-    takeaway: `${nameInText(sentence(first.genre), 40)} leads with ${formatShare(first.plays / sum(known), 0)}, out of ${formatCount(ranked.length)} genres. ${bare === 0 ? 'Every play of a track has one.' : `${formatShare(bare)} of plays are of tracks without a known genre and are not in the chart.`}`,
+    takeaway: `${nameInText(sentence(first.genre), 40)} leads with ${formatShareOf(first.plays, withGenre, 'play', 0)} whose track has a genre, out of ${formatCount(ranked.length)} genres. ${Math.round(bare) === 0 ? 'Every play of a track has one.' : `${formatShareOf(bare, total, 'play')} of tracks are of a track without a known genre and are not in the chart.`}`,
     chart: (layout) =>
       isArea
         ? shareAreas(
@@ -95,11 +96,12 @@ async function genresByMonth(reading: Reading): Promise<Figure> {
         { label: 'Month', kind: 'text' },
         { label: 'Genre', kind: 'text' },
         { label: 'Plays, weighted', kind: 'number', format: (value) => formatCount(value, 1) },
+        { label: 'Plays of the month', kind: 'number' },
         { label: 'Share', kind: 'number', format: (value) => formatShare(value) },
       ],
       rows: numbers
         .filter((row) => row.plays > 0)
-        .map((row) => [formatMonth(row.month), row.part, row.plays, row.share]),
+        .map((row) => [formatMonth(row.month), row.part, row.plays, Math.round(row.whole), row.share]),
     },
     notes: [
       'A play is split evenly over the genres of its track, so that each play counts once. Shares are of the plays whose track has a genre; months are UTC.',

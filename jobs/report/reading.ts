@@ -13,6 +13,7 @@ export interface Definitions {
   isEndplaySkipped: boolean;
   isIncognitoIncluded: boolean;
   rankedTracks: number;
+  exportSilenceDays: number;
 }
 
 /** What every section builds on: questions to gold, the definitions, and what there is at all. */
@@ -31,10 +32,16 @@ export interface Reading {
 /** All of what counts in reports. Dates are local ones. */
 export interface Totals extends Record<string, string | number | boolean | null> {
   plays: number;
+  qualified_plays: number;
+  /** In no number of the report but this one. */
   private_plays: number;
+  /** Longer than a day: a broken counter. In no number of the report but this one. */
+  implausible_plays: number;
   played_ms: number;
   plays_without_length: number;
   plays_without_track: number;
+  /** Without a name and without a URI. */
+  unattributed_plays: number;
   users: number;
   songs: number;
   artists: number;
@@ -51,6 +58,7 @@ const projectVars = z.object({
   is_endplay_skipped: z.boolean(),
   include_incognito: z.boolean(),
   top_tracks_max_rank: z.number(),
+  export_silence_days: z.number(),
 });
 
 /** Reads the definitions. @throws Error when the project's file lacks one: the report explains no number with a guess */
@@ -64,6 +72,7 @@ export function readDefinitions(): Definitions {
     isEndplaySkipped: project.vars.is_endplay_skipped,
     isIncognitoIncluded: project.vars.include_incognito,
     rankedTracks: project.vars.top_tracks_max_rank,
+    exportSilenceDays: project.vars.export_silence_days,
   };
 }
 

@@ -103,6 +103,7 @@ async function sessionLengths(reading: Reading): Promise<Figure> {
         row.sessions / sessions,
         row.plays,
       ]),
+      remark: `Shares are of ${formatPlural(sessions, 'session')}.`,
     },
     notes: [
       `A session is a user's plays with less than ${sessionGapMinutes} minutes between the end of one and the start of the next; where the data names sessions itself, those count. Its length runs from the first start to the last end, pauses included.${

@@ -1,5 +1,5 @@
 import type { DataTable, Figure, Section } from './figure.ts';
-import { formatCount, formatPlural, formatShare, nameInText } from './format.ts';
+import { formatCount, formatPlural, formatShare, formatShareOf, nameInText } from './format.ts';
 import { intervalPoints } from './rankings.ts';
 import type { Reading } from './reading.ts';
 
@@ -88,15 +88,18 @@ async function byGenre(reading: Reading): Promise<Figure> {
       notes: notes.slice(0, 1),
     };
   }
-  const overall = reading.totals.skipped / (reading.totals.skipped + reading.totals.finished);
-  const [top, bottom] = [rows[0]!, rows.at(-1)!];
+  const { skipped, finished } = reading.totals;
+  const overall = skipped / (skipped + finished);
+  const all = `all plays with a verdict: ${formatShare(overall)} of ${formatCount(skipped + finished)}`;
+  const rateOf = (row: RateRow & { genre: string }): string =>
+    `${formatShareOf(row.skips, row.verdict_plays, 'play')} for ${nameInText(row.genre, 40)}`;
   return {
     name: 'skip-rate-by-genre',
     title: 'Skip rate by genre',
     takeaway:
       rows.length === 1
-        ? `${nameInText(top.genre, 40)}: ${formatShare(top.skip_rate)}; all plays: ${formatShare(overall)}.`
-        : `From ${formatShare(bottom.skip_rate)} for ${nameInText(bottom.genre, 40)} to ${formatShare(top.skip_rate)} for ${nameInText(top.genre, 40)}; all plays: ${formatShare(overall)}.`,
+        ? `${rateOf(rows[0]!)}; ${all}.`
+        : `From ${rateOf(rows.at(-1)!)} to ${rateOf(rows[0]!)}; ${all}.`,
     chart: (layout) =>
       intervalPoints(
         rows.map((row) => ({ label: row.genre, ...interval(row) })),
@@ -116,7 +119,7 @@ async function mostSkipped(reading: Reading): Promise<Figure> {
     [TRACK_MIN_PLAYS, overall],
   );
   const notes = [
-    `Tracks with at least ${TRACK_MIN_PLAYS} plays with a verdict that were skipped more often than plays are on the whole (the dashed line), in the order of the low end of their interval: one that was skipped 3 times of 3 proves less than one that was skipped 40 times of 50.`,
+    `Recordings are counted here, not songs: the same song on two releases can be skipped differently. Tracks with at least ${TRACK_MIN_PLAYS} plays with a verdict that were skipped more often than plays are on the whole (the dashed line), in the order of the low end of their interval: one that was skipped 3 times of 3 proves less than one that was skipped 40 times of 50.`,
   ];
   if (rows.length === 0) {
     return {
@@ -151,9 +154,10 @@ async function mostSkipped(reading: Reading): Promise<Figure> {
 }
 
 /** How a play gets its verdict, in one paragraph; printed where a skip rate is shown. */
-export function verdictNote({ definitions }: Reading): string {
+export function verdictNote({ definitions, totals }: Reading): string {
+  const base = `${formatCount(totals.skipped + totals.finished)} of ${formatPlural(totals.plays, 'play')}`;
   const endplay = definitions.isEndplaySkipped ? ' or by picking something else' : '';
-  return `Skip rate = skipped plays / (skipped + finished plays). A play is skipped when it says so or was ended with the forward or back button${endplay}, or when the same user's skip of that track follows it in the session; it is finished when the track ran to its end, or no skip followed. Any other end says neither, is called neutral and stays out of the rate. In years for which the export never sets its skip flag, only the way the play ended counts.`;
+  return `Skip rate = skipped plays / (skipped + finished plays). A play is skipped when it says so or was ended with the forward or back button${endplay}, or when the same user's skip of that track follows it in the session; it is finished when the track ran to its end, or no skip followed. Any other end says neither, is called neutral and stays out of the rate: ${base} have a verdict. In years for which the export never sets its skip flag, only the way the play ended counts.`;
 }
 
 function interval(row: RateRow): { share: number; low: number; high: number } {

@@ -152,7 +152,7 @@ async function topTracks(reading: Reading, asOf: string): Promise<Figure> {
     },
     notes: [
       periodNote(rows, asOf),
-      'Ranked by plays, then by time. "Rank before" is the rank in the equally long period before it.',
+      'A song is every recording with one title by one first artist; the name is that of the recording played most. Ranked by plays, then by time. "Rank before" is the rank in the equally long period before it.',
     ],
   };
 }

@@ -8,6 +8,7 @@ import {
   formatMinutes,
   formatMonth,
   formatPlural,
+  formatShare,
   monthsBetween,
 } from './format.ts';
 import type { Reading } from './reading.ts';
@@ -176,7 +177,7 @@ async function hoursOfTheWeek(reading: Reading): Promise<Figure> {
   return {
     name: 'hours-of-the-week',
     title: 'Hours of the week',
-    takeaway: `Most of all on ${WEEKDAYS[peak.weekday - 1]}s from ${clock(peak.hour)} to ${clock((peak.hour + 1) % 24)}; ${formatCount((weekend / total) * 100)}% of it falls on weekends, which are ${formatCount((2 / 7) * 100)}% of the week.`,
+    takeaway: `Most of all on ${WEEKDAYS[peak.weekday - 1]}s from ${clock(peak.hour)} to ${clock((peak.hour + 1) % 24)}; ${formatShare(weekend / total, 0)} of ${reading.isTimed ? formatMinutes(total) : formatPlural(total, 'play')} falls on weekends, which are 2 of 7 days.`,
     chart: (layout) =>
       weekHeatMap(
         cells.map((cell) => ({ ...cell, value: inHours ? cell.value / 60 : cell.value })),
@@ -217,7 +218,7 @@ async function activeUsers(reading: Reading): Promise<Figure> {
   return {
     name: 'daily-active-users',
     title: 'Daily active users',
-    takeaway: `${formatCount(mean, 1)} of ${formatPlural(reading.totals.users, 'user')} on an average day, ${formatCount(peak.value)} at most (${formatDate(peak.date)}).`,
+    takeaway: `${formatCount(mean, 1)} of ${formatPlural(reading.totals.users, 'user')} on an average day of ${formatCount(rows.length)}, ${formatCount(peak.value)} at most (${formatDate(peak.date)}).`,
     chart: (layout) => dayLine(rows, 'users', layout),
     table: {
       columns: [

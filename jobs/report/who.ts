@@ -62,8 +62,8 @@ async function users(reading: Reading): Promise<Figure> {
     title: reading.isTimed ? 'Users by listening time' : 'Users by plays',
     takeaway: `${formatPlural(reading.totals.users, 'user')}; ${
       rest > 0
-        ? `the ${rows.length} below stand for ${formatShare(shown / whole, 0)} of all listening`
-        : `the first stands for ${formatShare(amountOf(reading, rows[0]!) / whole, 0)} of all listening`
+        ? `the ${rows.length} below stand for ${formatShare(shown / whole, 0)} of ${wholeOf(reading)}`
+        : `the first stands for ${formatShare(amountOf(reading, rows[0]!) / whole, 0)} of ${wholeOf(reading)}`
     }.`,
     chart: (layout) =>
       rankedLists(
@@ -117,7 +117,7 @@ async function devices(reading: Reading): Promise<Figure> {
   return {
     name: 'devices',
     title: 'Devices',
-    takeaway: `Most on ${nameInText(deviceName(rows[0]!.device), 40)}: ${formatShare(amountOf(reading, rows[0]!) / whole, 0)} of ${reading.isTimed ? 'the time' : 'all plays'}.`,
+    takeaway: `Most on ${nameInText(deviceName(rows[0]!.device), 40)}: ${formatShare(amountOf(reading, rows[0]!) / whole, 0)} of ${wholeOf(reading)}.`,
     chart: (layout) =>
       rankedLists(
         [
@@ -145,6 +145,7 @@ async function devices(reading: Reading): Promise<Figure> {
         reading.isTimed ? row.played_ms / 60_000 : null,
         amountOf(reading, row) / whole,
       ]),
+      remark: `Shares are of ${wholeOf(reading)}.`,
     },
     notes: [
       'The kind of device, read from the platform that the source names. "Unknown" are plays whose source does not say.',
@@ -174,6 +175,11 @@ const DEVICE_NAMES: Record<string, string> = {
 
 function amountOf(reading: Reading, row: { plays: number; played_ms: number }): number {
   return reading.isTimed ? row.played_ms : row.plays;
+}
+
+/** What the shares of this section are of. */
+function wholeOf({ isTimed, totals }: Reading): string {
+  return isTimed ? `${formatMinutes(totals.played_ms / 60_000)} of listening` : formatPlural(totals.plays, 'play');
 }
 
 function amount(reading: Reading, row: { plays: number; played_ms: number }): { value: number; valueText: string } {

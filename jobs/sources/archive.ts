@@ -79,7 +79,7 @@ export async function openArchive(path: string, budget: Budget = openBudget()): 
     budget.bytes -= readable.reduce((sum, entry) => sum + entry.uncompressedSize, 0);
     return {
       entries: files.map(({ entry, refusal }) => ({
-        name: printable(nameOf(entry).split('/').map(fileNameWithoutPersonal).join('/')),
+        name: printable(fileNameWithoutPersonal(nameOf(entry))),
         refusal,
         bytes: entry.uncompressedSize,
         packedBytes: entry.compressedSize,

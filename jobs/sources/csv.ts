@@ -123,7 +123,8 @@ export async function recogniseCsv(
         continue;
       }
       if (shape.remedy !== undefined) {
-        throw new JobError('kind_unsupported', 'data', `${shape.what}, which no table is made of`, {
+        const seen = `its header: ${shownColumns(line)}`;
+        throw new JobError('kind_unsupported', 'data', `${shape.what}, which no table is made of; ${seen}`, {
           hint: shape.remedy,
         });
       }

@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { constants, type Dirent, type Stats } from 'node:fs';
 import { type FileHandle, open, readdir, realpath, stat } from 'node:fs/promises';
-import { basename, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { isErrno, JobError } from '../errors.ts';
 import { fileNameWithoutPersonal, withoutPersonal } from './personal-fields.ts';
 
@@ -43,7 +43,7 @@ export async function* walkInputs(paths: readonly string[]): AsyncGenerator<Inpu
   const counter = { files: 0 };
   const given = await Promise.all(paths.map(async (path) => ({ path: resolve(path), stats: await statOfGiven(path) })));
   for (const { path, stats } of given) {
-    const name = fileNameWithoutPersonal(basename(path));
+    const name = fileNameWithoutPersonal(basename(path), basename(dirname(path)));
     const other = stats.isDirectory() ? undefined : otherThanFile(name, stats);
     if (stats.isDirectory()) yield* walkFolder(path, name, 1, counter);
     else if (other === undefined) yield { path: await realPathOf(path), name };
@@ -92,7 +92,7 @@ async function* walkFolder(
     }
     const own = entry.name.toString('utf8');
     if (isLitter(own)) continue;
-    const child = { path: join(folder, own), name: `${name}/${fileNameWithoutPersonal(own)}` };
+    const child = { path: join(folder, own), name: `${name}/${fileNameWithoutPersonal(own, basename(folder))}` };
     if (entry.isDirectory()) {
       if (depth < FOLDER_DEPTH_MAX) yield* walkFolder(child.path, child.name, depth + 1, counter);
       else {

@@ -1,4 +1,5 @@
 import { JobError } from '../errors.ts';
+import { shownColumns } from './csv.ts';
 import type { JsonScan } from './json-scanner.ts';
 import { hasUtf8Mark } from './text-encoding.ts';
 
@@ -14,8 +15,9 @@ export function isTechnicalLog({ form, keys }: JsonScan): boolean {
 /** The refusal of JSON that other services write: ListenBrainz (https://listenbrainz.readthedocs.io/en/latest/users/json.html). */
 export function foreignKeys({ keys }: JsonScan): JobError | undefined {
   if (!keys.has('listened_at') || !keys.has('track_metadata')) return undefined;
-  return new JobError('kind_unsupported', 'data', 'listens of ListenBrainz, which no table is made of', {
-    hint: 'load the export of Spotify itself',
+  const what = `listens of ListenBrainz, which no table is made of; its keys: ${shownColumns(keys.keys())}`;
+  return new JobError('kind_unsupported', 'data', what, {
+    hint: 'they do not say how long a track was heard: load the export of Spotify itself',
   });
 }
 

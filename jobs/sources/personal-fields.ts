@@ -132,13 +132,28 @@ export function withoutPersonal(text: string, pseudonym?: (id: string) => string
 /** Endings that say what a file is; an address before one does not swallow it. */
 const FILE_ENDING = /(?:\.(?:json|jsonl|ndjson|csv|tsv|txt|zip|gz|tgz|tar|parquet|html?|pdf|xlsx?))+$/i;
 
+/** Folders whose folders are called after people. */
+const HOMES = /^(?:home|users|documents and settings)$/i;
+
 /**
- * The name of a file or folder (one part of a path) for people: without what the rule for values finds, and without what a terminal would obey; its
- * ending stays.
+ * The name of a file or folder, or its path inside an archive, for people: without what the rule for values finds in one of its parts, and
+ * without what a terminal would obey; an ending stays. A folder in `home` or `Users` is `[user]`. Both slashes divide, because a zip of
+ * Windows that is unpacked elsewhere leaves files called `Users\somebody\x.json`.
+ *
+ * @param parent name of the folder that it lies in, where that is known
  */
-export function fileNameWithoutPersonal(given: string): string {
+export function fileNameWithoutPersonal(path: string, parent = ''): string {
+  const parts = [parent, '/', ...path.split(/([/\\])/)];
+  return parts
+    .map((part, index) => (index % 2 === 1 ? part : partWithoutPersonal(part, parts[index - 2] ?? '')))
+    .slice(2)
+    .join('');
+}
+
+function partWithoutPersonal(given: string, parent: string): string {
   const name = visible(given);
   const ending = FILE_ENDING.exec(name)?.[0] ?? '';
+  if (ending === '' && HOMES.test(parent)) return '[user]';
   return `${withoutPersonal(name.slice(0, name.length - ending.length))}${ending}`;
 }
 

@@ -1,7 +1,7 @@
--- The tracks that gained the most ranks in the last 28 days against the 28 days before.
--- Tracks that were not played at all in the 28 days before have no rank to climb from.
+-- The songs that gained the most ranks in the last 28 days against the 28 days before.
+-- Songs that were not played at all in the 28 days before have no rank to climb from.
 select
-    track_name,
+    track_name as song_name,
     artist_name,
     previous_rank,
     rank,

@@ -1,5 +1,6 @@
 -- Users with at least one play, plays per user and mean session length of each date (UTC).
--- Seven-date mean of users beside it, over the dates that have plays.
+-- plays_per_user is plays / daily_active_users, average_session_minutes is of sessions; users_7_dates is the
+-- mean over the last 7 dates that have plays.
 select
     played_date,
     daily_active_users,

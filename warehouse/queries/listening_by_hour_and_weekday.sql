@@ -1,5 +1,6 @@
 -- Plays and minutes of each weekday (1 is Monday) and hour, in the local time of the play's country.
--- A play is of the hour in which it ended; plays without a country are taken as UTC; private sessions are left out.
+-- A play is of the hour in which it ended; plays without a country are taken as UTC; private sessions are
+-- left out.
 select
     local_weekday,
     local_hour,

@@ -1,4 +1,4 @@
--- The 20 albums with the most plays, and how many of their tracks were played.
+-- The 20 albums with the most plays, and how many of their tracks (recordings) were played.
 -- The album is that of the track's own id; private sessions are left out.
 select
     dim_albums.album_name,

@@ -1,10 +1,13 @@
--- Of the 100 tracks played most ever, the 20 skipped most surely.
--- By the lower end of the skip rate's 95 % interval; tracks without a verdict are left out.
+-- Of the 100 songs played most ever, the 20 whose most played recording is skipped most surely.
+-- Skips are counted by recording (track). skip_rate = skips / verdict_plays; the order is that of the lower
+-- end of its 95 % interval.
+-- Recordings without a verdict are left out; rank is the song's.
 select
     top_tracks.rank,
     skip_rate_by_track.track_name,
     skip_rate_by_track.artist_name,
     skip_rate_by_track.plays,
+    skip_rate_by_track.verdict_plays,
     skip_rate_by_track.skips,
     skip_rate_by_track.skip_rate,
     skip_rate_by_track.skip_rate_low,

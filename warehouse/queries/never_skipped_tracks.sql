@@ -1,8 +1,11 @@
--- The tracks played through most often that were never skipped.
--- By finished plays; plays without a verdict are shown and count for nothing.
+-- The recordings (tracks) played through most often that were never skipped.
+-- By finished plays, which are here all the plays with a verdict; the other plays are shown and count for
+-- nothing.
+-- skip_rate_high is the upper end of the skip rate's 95 % interval (Wilson): fewer plays prove less.
 select
     track_name,
     artist_name,
+    verdict_plays,
     finishes,
     neutral_plays,
     skip_rate_high

@@ -1,5 +1,6 @@
--- The 50 artists skipped most surely: by the lower end of the interval, so that one skip of one play does not lead.
--- skip_rate = skips / (skips + finishes); low and high are its 95 % Wilson interval; an artist's tracks are those it comes first on.
+-- The 50 artists skipped most surely: by the interval's lower end, so that one skip of one play does not lead.
+-- skip_rate = skips / verdict_plays, which are the skipped and the finished plays; low and high are its 95 %
+-- Wilson interval; an artist's tracks are those it comes first on.
 select
     artist_name,
     plays,

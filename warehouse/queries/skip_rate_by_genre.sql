@@ -1,5 +1,6 @@
 -- Skip rate of each genre with at least 20 plays that have a verdict, the highest first.
--- skip_rate = skips / (skips + finishes); low and high are its 95 % Wilson interval; a play counts for each genre of its track.
+-- skip_rate = skips / verdict_plays, which are the skipped and the finished plays; low and high are its 95 %
+-- Wilson interval; a play counts for each genre of its track.
 select
     genre,
     plays,

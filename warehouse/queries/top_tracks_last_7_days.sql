@@ -1,8 +1,9 @@
--- The 20 tracks played most in the last 7 days before the end of the data's interval (as_of).
--- previous_rank is the rank in the 7 days before those; empty when it was not played then.
+-- The 20 songs played most in the last 7 days before the end of the data's interval (as_of).
+-- All recordings of a song are counted as one; the name is that of the recording played most.
+-- previous_rank is the song's rank in the 7 days before those; empty when it was not played then.
 select
     rank,
-    track_name,
+    track_name as song_name,
     artist_name,
     plays,
     minutes,

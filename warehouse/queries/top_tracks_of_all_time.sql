@@ -1,8 +1,9 @@
--- The 20 tracks played most ever.
+-- The 20 songs played most ever.
+-- All recordings of a song are counted as one; the name is that of the recording played most.
 -- Plays count whatever their length; private sessions are left out unless include_incognito is set.
 select
     rank,
-    track_name,
+    track_name as song_name,
     artist_name,
     plays,
     minutes,

@@ -11,6 +11,7 @@ select
         when 'user_missing' then 'no user_id'
         when 'action_unknown' then 'not play, skip, pause or add_to_playlist: ' || shown(typed.action)
         when 'time_invalid' then 'not a time from 2006 to 2040: ' || shown(typed.given_time)
+        when 'time_future' then 'later than the day on which it was loaded: ' || shown(typed.given_time)
         else 'not a whole number of milliseconds from 0 to 10^10: ' || shown(typed.given_length)
     end as reason,
     left(

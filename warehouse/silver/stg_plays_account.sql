@@ -6,6 +6,7 @@ source as (
     select
         files.file_no,
         files.user_id,
+        files.is_video,
         files.loaded_at,
         bronze.* replace (
             case when not is_nothing(bronze.track_name, bronze.artist_name) then bronze.track_name end as track_name,
@@ -35,6 +36,7 @@ final as (
             when is_chapter then 'chapter'
             when is_episode then 'episode'
             when track_name is null then 'unknown'
+            when is_video then 'video'
             else 'track'
         end as content_type,
         cast(null as varchar) as content_uri,

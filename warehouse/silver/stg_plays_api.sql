@@ -8,6 +8,7 @@ items as (
     select
         files.file_no,
         files.user_id,
+        files.loaded_at,
         bronze.*
 
     from bronze_api_answers as bronze
@@ -54,6 +55,7 @@ final as (
 
         case
             when not coalesce(is_possible(parse_instant(played_at)), false) then 'time_invalid'
+            when parse_instant(played_at) > loaded_at + interval 1 day then 'time_future'
             when is_beyond(items.duration_ms, most_length_ms()) then 'length_invalid'
         end as problem,
         played_at as given_time,

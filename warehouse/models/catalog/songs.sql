@@ -5,9 +5,23 @@ playlist_items as (select * from {{ source('silver', 'playlist_items') }}),
 
 chart_entries as (select * from {{ source('silver', 'chart_entries') }}),
 
+chart_artists as (select * from {{ ref('int_chart_artists') }}),
+
 identity as (select * from {{ ref('int_track_identity') }}),
 
 tracks as (select * from {{ ref('dim_tracks') }}),
+
+-- Of several artists in one text the first, as int_track_mentions has it: the same name gives the same track.
+charted as (
+    select
+        chart_entries.track_id,
+        chart_entries.track_name,
+        coalesce(chart_artists.artist_name, chart_entries.artist_name) as artist_name,
+        chart_entries.period_start
+    from chart_entries
+    left join chart_artists
+        on chart_entries.artist_name = chart_artists.chart_artist_name
+),
 
 listed as (
     select
@@ -26,7 +40,7 @@ listed as (
         ) as source_track_id,
         cast(null as date) as added_date,
         period_start as charted_date
-    from chart_entries
+    from charted
 ),
 
 first_dates as (
