@@ -258,11 +258,53 @@ describe('F24, F70: what is too large is one file refused, in the default memory
 
   it('a file that the engine has no memory for is refused, tried alone first, and loads when there is more', async () => {
     const config = { ...lake.effects.config, memoryMb: 40 };
-    await lake.give({ 'large.json': large(6_000, 3_500), [GOOD]: good() });
+    await lake.give({ 'large.json': large(5_000, 3_500), [GOOD]: good() });
     const result = await lake.load(undefined, { effects: { config } });
     expect(codesOf(result)).toEqual({ 'large.json': 'memory_full', [GOOD]: 'loaded' });
     expect(outcome(result, 'large.json').reason).toContain('raise LISTENLAKE_MEMORY_MB');
     expect(codesOf(await lake.load())).toEqual({ 'large.json': 'loaded', [GOOD]: 'known' });
+  });
+
+  it('F24, F31: names that would fit into no memory of a later job are one file refused, whatever kind it is', async () => {
+    const name = (k: number): string => `${k} ${'n'.repeat(3_500)}`;
+    const numbers = Array.from({ length: 6_600 }, (_, k) => k);
+    const few = numbers
+      .slice(0, 200)
+      .map((k) => play({ ts: '2024-05-08T00:00:00Z', master_metadata_track_name: name(k) }));
+    const item = (k: number): object => ({ id: String(k).padStart(22, '0'), name: name(k), type: 'track' });
+    const answers = numbers.map((k) => JSON.stringify({ tracks: [item(k)] }));
+    const chart = numbers.map((k) => `${k + 1},"${name(k)}",A,1,u`);
+    const features = ['track_id,track_name,artist_name,danceability,energy,key,loudness,mode,speechiness,acousticness'];
+    features[0] += ',instrumentalness,liveness,valence,tempo,lyrics';
+    const tracks = (title: (k: number) => string, lyrics: (k: number) => string): string =>
+      [...features, ...numbers.map((k) => `${k},${title(k)},A${',0'.repeat(11)},${lyrics(k)}`)].join('\n');
+    const result = await loadBeside(lake, {
+      'plays.json': large(6_600, 3_500),
+      'events.ndjson': numbers
+        .map((k) =>
+          JSON.stringify({
+            ...{ event_id: `e${k}`, user_id: 'u', action: 'play', occurred_at: '2026-01-01T00:00:00Z' },
+            track_name: name(k),
+          }),
+        )
+        .join('\n'),
+      'answers.ndjson': answers.join('\n'),
+      'regional-global-daily-2020-01-01.csv': ['Position,Track Name,Artist,Streams,URL', ...chart].join('\n'),
+      'tracks.csv': tracks(name, () => ''),
+      // What no later job reads may be as long as it is.
+      'lyrics.csv': tracks(() => 'T', name),
+      'few.json': JSON.stringify(few),
+    });
+    const tooLong = 'rows_too_long';
+    expect(codesOf(result)).toEqual({
+      ...{ [GOOD]: 'loaded', 'few.json': 'loaded', 'lyrics.csv': 'loaded' },
+      ...{ 'plays.json': tooLong, 'events.ndjson': tooLong, 'answers.ndjson': tooLong, 'tracks.csv': tooLong },
+      'regional-global-daily-2020-01-01.csv': tooLong,
+    });
+    expect(outcome(result, 'plays.json').reason).toMatch(
+      /over 1\.5 KiB that go beyond it by more than 12 MiB in all \(/,
+    );
+    expect((await lake.load()).exit).toBe('ok');
   });
 
   const REFUSED = 1_200;
