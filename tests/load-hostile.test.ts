@@ -266,7 +266,7 @@ describe('F24, F70: what is too large is one file refused, in the default memory
   });
 
   it('F24, F31: names that would fit into no memory of a later job are one file refused, whatever kind it is', async () => {
-    const name = (k: number): string => `${k} ${'n'.repeat(3_500)}`;
+    const name = (k: number): string => `${k} ${'a long name '.repeat(300)}`;
     const numbers = Array.from({ length: 6_600 }, (_, k) => k);
     const few = numbers
       .slice(0, 200)
@@ -279,7 +279,7 @@ describe('F24, F70: what is too large is one file refused, in the default memory
     const tracks = (title: (k: number) => string, lyrics: (k: number) => string): string =>
       [...features, ...numbers.map((k) => `${k},${title(k)},A${',0'.repeat(11)},${lyrics(k)}`)].join('\n');
     const result = await loadBeside(lake, {
-      'plays.json': large(6_600, 3_500),
+      'plays.json': JSON.stringify(numbers.map((k) => play({ ms_played: k, master_metadata_track_name: name(k) }))),
       'events.ndjson': numbers
         .map((k) =>
           JSON.stringify({
