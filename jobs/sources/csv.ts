@@ -1,4 +1,5 @@
 import { createReadStream } from 'node:fs';
+import type { Writable } from 'node:stream';
 import { parse } from 'csv-parse';
 import { JobError } from '../errors.ts';
 import type { RowSource } from './json-rows.ts';
@@ -259,6 +260,17 @@ function largeBatches(isKnown: readonly boolean[]): (record: readonly string[], 
   };
 }
 
+/** Resolves when the stream takes more, or never will; leaves no listener behind. */
+function roomIn(stream: Writable): Promise<void> {
+  return new Promise((resolve) => {
+    const end = (): void => {
+      stream.off('drain', end).off('close', end);
+      resolve();
+    };
+    stream.on('drain', end).on('close', end);
+  });
+}
+
 async function* records(
   path: string,
   encoding: CsvEncoding,
@@ -284,8 +296,7 @@ async function* records(
   const feeding = (async () => {
     for await (const text of decode()) {
       if (parser.destroyed || parser.writableEnded) return;
-      if (!parser.write(text))
-        await new Promise<void>((resolve) => void parser.once('drain', resolve).once('close', resolve));
+      if (!parser.write(text)) await roomIn(parser);
     }
     parser.end();
   })().catch((error: Error) => void parser.destroy(error));
