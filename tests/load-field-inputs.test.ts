@@ -1,8 +1,10 @@
+import { execFileSync } from 'node:child_process';
 import { cpSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { run } from '../jobs/run.ts';
+import { type RunResult, run } from '../jobs/run.ts';
+import { type Finished, listenlake } from './command-line.ts';
 import { fieldInputsOrSkip } from './layers.ts';
-import { GOOD, good, type LoadFixture, openLoadFixture } from './load-fixture.ts';
+import { GOOD, good, type LoadFixture, openLoadFixture, peakBytes, play } from './load-fixture.ts';
 
 /** Small inputs with a property of people's real files, each folder with its right value in EXPECT.md; not part of this repository. */
 const inputs = fieldInputsOrSkip();
@@ -26,6 +28,51 @@ async function outcomes(): Promise<Record<string, string>> {
   return Object.fromEntries(lines.filter(([name]) => name !== 'EXPECT.md'));
 }
 
+/** What is refused of each file of `poison`: rows and files, by code and by the value that the reason names. */
+const REFUSED: Record<string, readonly [code: string, value: string, times?: number]> = {
+  'dur_1e308.ndjson': ['length_invalid', '"1e+308"'],
+  'dur_2p63m1.ndjson': ['length_invalid', '"9223372036854775807"'],
+  'ev_nul.ndjson': ['json_key_nul', String.raw`"x\u0000"`],
+  'fan3_as_json.zip': ['zip_nested', 'an archive inside an archive', 10],
+  'followers.json': ['number_invalid', 'followers 10000000000000000000'],
+  'key_nul.json': ['json_key_nul', String.raw`"\u0000"`],
+  'neg_2_63.json': ['length_invalid', '"-9223372036854775808"'],
+};
+const POISON =
+  inputs === undefined ? ['(absent)'] : readdirSync(join(inputs, 'poison')).filter((name) => name !== 'EXPECT.md');
+
+/** Runs the files beside a good export through to production, then again; many of them then with one more good file, too. */
+async function runPoison(names: readonly string[]): Promise<void> {
+  for (const name of names) cpSync(join(inputs!, 'poison', name), join(lake.source, name));
+  await lake.give({ [GOOD]: good() });
+  const input = { paths: [lake.source], userId: 'me', report: undefined };
+  let first: RunResult | undefined;
+  const peak = await peakBytes(lake.effects.scratch, async () => {
+    first = await run({ ...input, runId: 'r1' }, lake.effects);
+  });
+  const refused = names.flatMap((name) => {
+    const [code, value, times = 1] = REFUSED[name] ?? [];
+    return Array.from({ length: times }, () => [
+      expect.stringContaining(`/${name}`),
+      code,
+      expect.stringContaining(value ?? ''),
+    ]);
+  });
+  expect(first!.status).toBe('done');
+  expect(first!.refused).toBeGreaterThan(0); // which is exit 65
+  expect(peak).toBeLessThan(64 * 1024 ** 2);
+  const listed = 'select file_name, code, reason from silver.quarantine order by file_name';
+  expect(await lake.query(listed)).toEqual(refused);
+  const inProd = (): Promise<unknown[][]> =>
+    lake.query(`select count(*) from gold_prod.fct_plays where cast(played_date as varchar) like '2024-05-%'`);
+  expect(await inProd()).toEqual([[2n]]);
+  expect(await run({ ...input, runId: 'r2' }, lake.effects)).toMatchObject({ status: 'nothing_new', refused: 0 });
+  if (names.length === 1) return;
+  await lake.give({ 'next.json': JSON.stringify([play({ ts: '2024-05-07T00:00:00Z' })]) });
+  expect(await run({ ...input, runId: 'r3' }, lake.effects)).toMatchObject({ status: 'done', refused: 0 });
+  expect([await inProd(), await lake.query(listed)]).toEqual([[[3n]], refused]);
+}
+
 withInputs('field inputs', () => {
   it('poison: each file beside a good export', async () => {
     copy('poison');
@@ -47,16 +94,33 @@ withInputs('field inputs', () => {
     expect((await lake.load()).exit).toBe('ok');
   });
 
-  it('poison: the exports among them run through to production', async () => {
-    const own = ['ev_nul.ndjson', 'key_nul.json', 'neg_2_63.json', 'fan3_as_json.zip'];
-    for (const name of own) cpSync(join(inputs!, 'poison', name), join(lake.source, name));
-    await lake.give({ [GOOD]: good() });
-    const input = { paths: [lake.source], userId: 'me', report: undefined };
-    const first = await run({ ...input, runId: 'r1' }, lake.effects);
-    expect([first.status, first.load.exit]).toEqual(['done', 'data']);
-    const where = `where cast(played_date as varchar) like '2024-05-%'`;
-    expect(await lake.query(`select count(*) from gold_prod.fct_plays ${where}`)).toEqual([[2n]]);
-    expect((await run({ ...input, runId: 'r2' }, lake.effects)).status).toBe('nothing_new');
+  it.each(POISON)(
+    'F69, F73: poison: %s beside a good export: the good rows are in prod, and the next run works',
+    async (name) => {
+      await runPoison([name]);
+    },
+  );
+
+  it('F69, F73: poison: all of them beside a good export in one run', async () => {
+    await runPoison(POISON);
+  });
+
+  it('F70: many-refused: 1 play, 1,200 refused, exit 65; the next run of a good file works', async () => {
+    execFileSync('python3', [join(inputs!, 'many-refused/many.py'), lake.source, '1200']);
+    const root = join(lake.root, '..', 'many');
+    const listen = (...args: string[]): Promise<Finished> => listenlake([...args, '--lake', root]);
+    const plays = async (): Promise<unknown> =>
+      JSON.parse((await listen('sql', '--target', 'prod', '--json', 'select count(*) as n from fct_plays')).stdout);
+    const first = await listen('run', lake.source, '--no-report');
+    expect([first.code, first.json.files, await plays()]).toEqual([
+      65,
+      { read: 1_201, new: 1, duplicate: 0, quarantined: 1_200 },
+      [{ n: 1 }],
+    ]);
+    await lake.give({ 'next/good.json': good() });
+    const next = await listen('run', join(lake.source, 'next'), '--no-report');
+    expect([next.code, next.json.status, await plays()]).toEqual([0, 'done', [{ n: 3 }]]);
+    expect((await listen('run', lake.source, '--no-report')).code).toBe(0);
   });
 
   it('13-zips: 3 plays, and each other archive says what to do', async () => {

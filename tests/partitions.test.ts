@@ -315,6 +315,42 @@ if (local === undefined) {
     same(await registered('listening_events'), committed(days(0, 100)));
   });
 
+  /** Publishes a commit, and falls asleep after it has read which one is the newest; `meanwhile` ends before it goes on. */
+  async function publishAsleep(state: LakeState, meanwhile: () => Promise<void>): Promise<void> {
+    let wake: () => void = () => {};
+    const asleep = new Promise<void>((resolve) => {
+      wake = resolve;
+    });
+    endpoint.rules.push({ operation: 'GetTables', fault: { kind: 'hold', until: asleep } });
+    const late = lake.engine.publish(state);
+    while (endpoint.rules.length > 0) await new Promise((resolve) => setTimeout(resolve, 20));
+    await meanwhile();
+    endpoint.calls.length = 0;
+    wake();
+    await late;
+  }
+
+  it('silver: whoever was asleep between the commit and the look at its tables brings none of them back', async () => {
+    const [events, tracks] = [days(0, 2, 'new'), file('tracks', {}, 'new')];
+    const old = await commit({ listening_events: days(0, 2), tracks: [file('tracks', {}, 'old')] });
+    await publishAsleep(old, async () => {
+      const newest = await commit({ listening_events: events, tracks: [tracks] });
+      await (await lake.openEngine()).publish(newest);
+    });
+    expect(writes()).toEqual([]);
+    same(await registered('listening_events'), committed(events));
+    expect(`${await locationOf('tracks')}part-0.parquet`).toBe(`${lake.uri}/${tracks.key}`);
+  });
+
+  it('who finds all as it should be looks last whether that is still the newest commit, and shows the one that is', async () => {
+    const old = await commit({ listening_events: days(0, 2) });
+    await lake.engine.publish(old);
+    const newest = days(0, 3, 'new');
+    // Its own job was killed before it published it.
+    await publishAsleep(old, async () => void (await commit({ listening_events: newest })));
+    same(await registered('listening_events'), committed(newest));
+  });
+
   it('gold: whoever was asleep between the commit and the look at its tables points none of them back', async () => {
     const gold = database.replace(/silver$/, 'gold_dev');
     const versionOf = (runId: string): GoldVersion => ({

@@ -46,6 +46,36 @@ describe('rows that are one play', () => {
     expect(await plays(...files)).toMatchObject([{ ...blue, copies: 3 }]);
   });
 
+  // Labels are hashes, and of two the lesser one wins: whichever of them that is, the chain must hold.
+  test('a chain of URIs and names is one play, whichever end it is taken by', async () => {
+    const songs = Array.from({ length: 12 }, (_, k) => ({
+      ts: `2024-05-01T10:03:${String(k).padStart(2, '0')}Z`,
+      master_metadata_track_name: `Song ${k}`,
+    }));
+    const only = (uri: string): object => ({ ...unnamed, spotify_track_uri: uri });
+    const chains = [
+      // URI and name, name only, URI only.
+      songs.flatMap((song, k) => [
+        { ...song, spotify_track_uri: `spotify:track:a${k}` },
+        { ...song, spotify_track_uri: null },
+        { ts: song.ts, ...only(`spotify:track:a${k}`) },
+      ]),
+      // The song has two URIs, and each of them stands alone as well.
+      songs.flatMap(({ ts, ...song }, k) => {
+        const later = ts.replace('10:03', '11:03');
+        return ['b', 'c'].flatMap((uri) => [
+          { ...song, ts: later, spotify_track_uri: `spotify:track:${uri}${k}` },
+          { ts: later, ...only(`spotify:track:${uri}${k}`) },
+        ]);
+      }),
+    ];
+    for (const [index, size] of [3, 4].entries()) {
+      const found = await plays(extended(...chains[index]!));
+      expect(found.filter(({ copies }) => copies === size)).toHaveLength(12);
+      expect(found).toHaveLength(12 * (index + 1));
+    }
+  });
+
   test('another length, another second or another name is another play', async () => {
     const files = [
       extended({}, { ms_played: 180_001 }, { ts: '2024-05-01T10:03:01Z' }),

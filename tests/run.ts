@@ -134,8 +134,8 @@ const LAYERS: Layer[] = [
   },
   {
     name: 'soak',
-    about: 'hundreds of kills and of failing system calls, tens of thousands of polls',
-    tests: ['tests/(kill|faults|readers|transform-(staging|purity))\\.test'],
+    about: 'hundreds of kills and of failing system calls, tens of thousands of polls and of refused files',
+    tests: ['tests/(kill|faults|readers|load-hostile|transform-(staging|purity))\\.test'],
     isSoak: true,
   },
 ];

@@ -4,6 +4,7 @@ import { setFlagsFromString } from 'node:v8';
 import { type Embedded, literalPath, messageOf, quoteName, quoteText } from '../engine/embedded.ts';
 import { contractOf } from '../lake/contracts.ts';
 import { linesOf, writeLines } from './lines.ts';
+import { beyondUsual, refuseLongRows } from './long-rows.ts';
 import {
   type ApiAnswer,
   type ApiReader,
@@ -32,6 +33,7 @@ type Row = Record<string, string | number | null | undefined>;
  *
  * @param output and `scratch` are local paths that the engine may use; the caller removes the second one
  * @returns rows written, and the items among them
+ * @throws `rows_too_long` (65)
  */
 export async function writeAnswers(
   engine: Embedded,
@@ -43,13 +45,15 @@ export async function writeAnswers(
 ): Promise<{ rows: number; items: number }> {
   return alone(async () => {
     const describe = createDescriber(reader);
-    let [rows, items, number, longest] = [0, 0, 0, 0];
+    let [rows, items, number, longest, beyond] = [0, 0, 0, 0, 0];
     await writeLines(scratch, lines());
     async function* lines(): AsyncGenerator<string> {
       for await (const answer of answers) {
         number += 1;
         for (const row of rowsOf(answer, reader, describe)) {
           rows += 1;
+          beyond += beyondUsual(nameBytes(row));
+          refuseLongRows(beyond, 'names');
           if (row.position !== 0) items += 1;
           const line = JSON.stringify({ row_number: items, answer: number, ...row });
           longest = Math.max(longest, Buffer.byteLength(line));
@@ -118,6 +122,12 @@ function parsed(text: string): Json {
   } catch (error) {
     throw new Error(`Invalid Input Error: Malformed JSON: ${messageOf(error)}`, { cause: error });
   }
+}
+
+/** Of what has been described before, too: its names are written again. */
+function nameBytes(row: Row): number {
+  const names = [row.name, row.artist_name, row.album_name, row.album_artist_name];
+  return names.reduce<number>((sum, name) => sum + Buffer.byteLength(String(name ?? '')), 0);
 }
 
 function groupRows(bytes: number, rows: number): number {

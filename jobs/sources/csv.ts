@@ -1,7 +1,9 @@
 import { createReadStream } from 'node:fs';
+import type { Writable } from 'node:stream';
 import { parse } from 'csv-parse';
 import { JobError } from '../errors.ts';
 import type { RowSource } from './json-rows.ts';
+import { beyondUsual, refuseLongRows } from './long-rows.ts';
 import { isPersonalValue } from './personal-fields.ts';
 
 /** A CSV record longer than this is not one of the known files (their records are under 2 KiB). */
@@ -203,16 +205,17 @@ function isCsvError(error: unknown): error is Error & { code: string } {
 /**
  * Every record after the header: column (as the header's `names` spell it) to text value, as given. Bounded memory.
  *
- * @throws `csv_malformed`, `csv_duplicate_column`, `csv_rows_too_large` (65) with the row (1-based, header and note not counted)
+ * @throws `csv_malformed`, `csv_duplicate_column`, `csv_rows_too_large`, `rows_too_long` (65) with the row (1-based, header and note not counted)
  */
 export async function* readCsv(
   path: string,
   encoding: CsvEncoding,
-  { names: header, headerLine, delimiter }: CsvHeader,
+  { shape, names: header, headerLine, delimiter }: CsvHeader,
 ): AsyncGenerator<Record<string, string>> {
   if (new Set(header).size !== header.length || header.length > COLUMNS_MAX) throw duplicateColumn();
   let row = 0;
-  const refuseLarge = largeBatches();
+  const known = new Set([...shape.columns, ...(shape.optional ?? [])]);
+  const refuseLarge = largeBatches(header.map((name) => known.has(name.trim())));
   const source = records(path, encoding, { delimiter, from: headerLine + 1, isLenient: false });
   try {
     for await (const record of source) {
@@ -236,12 +239,18 @@ export async function* readCsv(
   }
 }
 
-/** Adds up the last records, and refuses what the engine and every later job could not hold in memory. */
-function largeBatches(): (record: readonly string[], row: number) => void {
+/**
+ * Adds up the last records, and refuses what the engine and every later job could not hold in memory.
+ *
+ * @param isKnown for each column whether a later job reads it: lyrics beside a track are not
+ */
+function largeBatches(isKnown: readonly boolean[]): (record: readonly string[], row: number) => void {
   const sizes = new Float64Array(BATCH_RECORDS);
-  let chars = 0;
+  let [chars, beyond] = [0, 0];
   return (record, row) => {
     const size = record.reduce((sum, value) => sum + value.length, 0);
+    beyond += beyondUsual(record.reduce((sum, value, index) => sum + (isKnown[index] ? value.length : 0), 0));
+    refuseLongRows(beyond, 'records');
     chars += size - sizes[row % BATCH_RECORDS]!;
     sizes[row % BATCH_RECORDS] = size;
     if (chars <= BATCH_CHARS_MAX) return;
@@ -250,6 +259,17 @@ function largeBatches(): (record: readonly string[], row: number) => void {
       place: { row },
     });
   };
+}
+
+/** Resolves when the stream takes more, or never will; leaves no listener behind. */
+function roomIn(stream: Writable): Promise<void> {
+  return new Promise((resolve) => {
+    const end = (): void => {
+      stream.off('drain', end).off('close', end);
+      resolve();
+    };
+    stream.on('drain', end).on('close', end);
+  });
 }
 
 async function* records(
@@ -277,8 +297,7 @@ async function* records(
   const feeding = (async () => {
     for await (const text of decode()) {
       if (parser.destroyed || parser.writableEnded) return;
-      if (!parser.write(text))
-        await new Promise<void>((resolve) => void parser.once('drain', resolve).once('close', resolve));
+      if (!parser.write(text)) await roomIn(parser);
     }
     parser.end();
   })().catch((error: Error) => void parser.destroy(error));

@@ -2,6 +2,7 @@ import { type Embedded, literalPath, quoteName, quoteText } from '../engine/embe
 import { JobError } from '../errors.ts';
 import { contractOf } from '../lake/contracts.ts';
 import { JSON_BATCH_ROWS, type JsonScan } from './json-scanner.ts';
+import { refuseLongRows } from './long-rows.ts';
 import { monthsAround } from './periods.ts';
 import { isPersonalKey, isPersonalSql, type PseudonymSql, withoutPersonalSql } from './personal-fields.ts';
 
@@ -61,7 +62,8 @@ const EXTRA_VALUE_PATTERN = '^(true|false|-?[0-9][0-9.eE+-]{0,31}|"[A-Za-z0-9_.:
  *
  * @param name the file's name: decides only where there are no rows
  * @returns undefined where no source fits
- * @throws `schema_drift` when a required key is gone, `row_not_object`, `not_a_list`, `json_row_too_large`, `json_rows_too_large` (65)
+ * @throws `schema_drift` when a required key is gone, `row_not_object`, `not_a_list`, `json_row_too_large`, `json_rows_too_large`,
+ *   `rows_too_long` (65)
  */
 export function rowSourceOf(scan: JsonScan, name: string, sources: readonly RowSource[]): RowSource | undefined {
   if (scan.form === 'array' && scan.rows === 0)
@@ -97,7 +99,7 @@ export function rowSourceOf(scan: JsonScan, name: string, sources: readonly RowS
 }
 
 /** The engine holds a batch of rows in memory, and so does every later job: what cannot be held is refused here, once. */
-function refuseLargeRows({ largestRow, largestBatch, rows }: JsonScan): void {
+function refuseLargeRows({ largestRow, largestBatch, rows, beyondUsual }: JsonScan): void {
   const hint = 'take the file as Spotify made it';
   if (largestRow.bytes > ROW_BYTES_MAX) {
     const sizes = `${sizeOf(largestRow.bytes)}, more than ${sizeOf(ROW_BYTES_MAX)}`;
@@ -114,6 +116,7 @@ function refuseLargeRows({ largestRow, largestBatch, rows }: JsonScan): void {
       place: { row: largestBatch.row, byte: largestBatch.byte },
     });
   }
+  refuseLongRows(beyondUsual, 'rows');
 }
 
 function sizeOf(bytes: number): string {

@@ -2,6 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import { JobError } from '../errors.ts';
 import { hashOf, KEYS_MAX, KeyNames, plainKey } from './json-keys.ts';
 import { hasSpecial, hex4, isEscape, isNumber, isNumberByte } from './json-tokens.ts';
+import { beyondUsual } from './long-rows.ts';
 import { firstInvalid, hasUtf8Mark, isUtf16, lastWholeCharacter } from './text-encoding.ts';
 
 /** Containers inside containers; a file of Spotify's stays under 10. The engine's own parser dies (signal 11) at 100,000. */
@@ -39,6 +40,8 @@ export interface JsonScan {
   largestRow: JsonSpan;
   /** The largest run of `JSON_BATCH_ROWS` rows (of all rows where there are fewer), with what lies between them. */
   largestBatch: JsonSpan;
+  /** What its rows take beyond the usual, in all (see long-rows.ts). */
+  beyondUsual: number;
 }
 
 export interface JsonScanner {
@@ -119,6 +122,7 @@ class Scanner implements JsonScanner {
   readonly #rowStarts = new Float64Array(JSON_BATCH_ROWS);
   readonly #largestRow: JsonSpan = { row: 0, byte: 0, bytes: 0 };
   readonly #largestBatch: JsonSpan = { row: 0, byte: 0, bytes: 0 };
+  #beyondUsual = 0;
 
   write(chunk: Uint8Array): void {
     if (chunk.length === 0) return;
@@ -148,6 +152,7 @@ class Scanner implements JsonScanner {
       bytes,
       largestRow: this.#largestRow,
       largestBatch: this.#largestBatch,
+      beyondUsual: this.#beyondUsual,
     };
   }
 
@@ -390,6 +395,7 @@ class Scanner implements JsonScanner {
   #endRow(depth: number, at: number): void {
     this.#isInRow = false;
     widen(this.#largestRow, this.#rows, this.#rowStart, at);
+    this.#beyondUsual += beyondUsual(at - this.#rowStart);
     const first = Math.max(1, this.#rows - JSON_BATCH_ROWS + 1);
     widen(this.#largestBatch, first, this.#rowStarts[(first - 1) % JSON_BATCH_ROWS] as number, at);
     if (depth === 0) this.#hasBreakSinceValue = false;

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from airflow.sdk import chain
+
 from include.flow import flow
 from include.job import ENVIRONMENT, job
 
