@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, unlinkSyn
 import { appendFile, mkdir, readdir, symlink, truncate, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
+import { COMMANDS } from '../jobs/commands/registry.ts';
 import { JobError } from '../jobs/errors.ts';
 import { extract } from '../jobs/extract.ts';
 import { bronzeKey } from '../jobs/lake/keys.ts';
@@ -104,6 +105,25 @@ describe('F74: a file that is deleted or replaced while it is read costs no othe
     expect(codesOf(result)).toMatchObject({ 'c.json': 'file_changed', 'd.json': 'file_changed' });
     expect(result.exit).toBe('tempfail');
     expect((await lake.load()).exit).toBe('ok');
+  });
+
+  it('F35: `run` says so as well, with 75, and brings the others to prod', async () => {
+    await lake.give({ 'a.json': good(), 'b.json': good({ ms_played: 90_000 }) });
+    const { progress } = lake.effects;
+    let isDone = false;
+    const update = (done: number): void => {
+      if (done === 1 && !isDone) unlinkSync(join(lake.source, 'b.json'));
+      isDone ||= done === 1;
+    };
+    const command = COMMANDS.find(({ usage }) => usage.startsWith('run '))!;
+    const args = { paths: [lake.source], report: false };
+    const effects = { ...lake.effects, progress: { ...progress, update } };
+    expect(await command.run(args, effects, 'run-changed')).toMatchObject({
+      exit: 'tempfail',
+      json: { status: 'done' },
+    });
+    expect(await lake.query('select count(*) from gold_prod.fct_plays')).toEqual([[2n]]);
+    expect(await command.run(args, lake.effects, 'run-again')).toMatchObject({ exit: 'ok' });
   });
 
   it('replaced by a FIFO, or by a folder', async () => {

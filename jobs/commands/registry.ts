@@ -5,6 +5,7 @@ import type { CheckResult } from '../check.ts';
 import type { Effects } from '../effects.ts';
 import { JobError } from '../errors.ts';
 import type { Target } from '../lake/keys.ts';
+import type { RunResult } from '../run.ts';
 import {
   type Arguments,
   type Command,
@@ -12,6 +13,7 @@ import {
   INTERVAL_OPTIONS,
   isElsewhere,
   list,
+  type Outcome,
   optional,
   PATHS,
   QUARANTINE_OPTION,
@@ -27,6 +29,12 @@ import { checkText, findingsText, loadText, promoteText, runText } from './summa
 import { TRANSFORM } from './transform.ts';
 
 /** Every command, in the order of the flow. Jobs are imported when they run: `--help` and `sql` need not wait for the rest. */
+/** A file that changed while it was read is not in: whoever runs it again gets it, which a refusal would not say. */
+function runExit(args: Arguments, { status, load, refused }: RunResult): Outcome['exit'] {
+  if (status === 'checks_failed') return 'data';
+  return load.exit === 'tempfail' ? 'tempfail' : refusedExit(args, refused);
+}
+
 export const COMMANDS: readonly Command[] = [
   {
     usage: 'run [paths..]',
@@ -66,7 +74,7 @@ export const COMMANDS: readonly Command[] = [
       return {
         text: runText(result, effects),
         json,
-        exit: result.status === 'checks_failed' ? 'data' : refusedExit(args, result.refused),
+        exit: runExit(args, result),
       };
     },
   },

@@ -1,3 +1,4 @@
+import { open } from 'node:fs/promises';
 import { type Embedded, literalPath, quoteName, quoteText } from '../engine/embedded.ts';
 import { JobError } from '../errors.ts';
 import { contractOf } from '../lake/contracts.ts';
@@ -54,6 +55,8 @@ const IS_PERSONAL = '"is personal?"';
 const EXTRA_NAME_CHARS_MAX = 64;
 /** Accounts of one file that are told apart in the index: an export is of one. */
 const ACCOUNTS_MAX = 10;
+/** Where the first text of a key is looked for: some 90 rows of an export. */
+const HEAD_BYTES = 64 * 1024;
 /** JSON scalars that are kept of unknown keys: true, false, a number, a code without blanks (`mobile`, `2026-11-21T10:00:00Z`). */
 const EXTRA_VALUE_PATTERN = '^(true|false|-?[0-9][0-9.eE+-]{0,31}|"[A-Za-z0-9_.:/+-]{0,64}")$';
 
@@ -172,6 +175,10 @@ export async function writeRows(
   });
   const format =
     scan.form === 'array' ? 'array' : scan.form === 'lines' && !scan.hasBom ? 'newline_delimited' : 'unstructured';
+  if (source.account !== undefined && pseudonyms !== undefined) {
+    const usual = await firstText(file, source.account.key);
+    for (const statement of pseudonyms.usualName(usual)) await engine.run(statement);
+  }
   const [written] = await engine.rows<{ Count: bigint }>(`
     copy (
         select ${values.join(', ')}
@@ -181,6 +188,22 @@ export async function writeRows(
         )
     ) to ${quoteText(output)} (format parquet, compression zstd, row_group_size ${rowGroupRows(scan)})`);
   return Number(written?.Count);
+}
+
+/** The first text that stands under a key at the head of a JSON file. A hint: it may be of any depth, and undefined proves nothing. */
+async function firstText(file: string, key: string): Promise<string | undefined> {
+  const handle = await open(file, 'r');
+  try {
+    const { bytesRead, buffer } = await handle.read(Buffer.alloc(HEAD_BYTES), 0, HEAD_BYTES, 0);
+    const head = buffer.toString('utf8', 0, bytesRead);
+    const found = new RegExp(`${JSON.stringify(key)}\\s*:\\s*("(?:[^"\\\\]|\\\\.){1,200}")`).exec(head)?.[1];
+    return found === undefined ? undefined : String(JSON.parse(found));
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  } finally {
+    await handle.close();
+  }
 }
 
 /** The accounts whose rows are in a bronze object, as pseudonyms: at most `ACCOUNTS_MAX`, in order; none where it does not say. */

@@ -23,7 +23,7 @@ run "deny_matrix" {
       forget    = ["athena-results/*", "athena-results/dev/*", "athena-results/prod/*", "bronze/*", "gold/dev/*", "gold/prod/*", "landing/*", "leases/*", "manifests/*", "report/*", "silver/*", "staging/*", "state/*"]
       gc        = ["bronze/*", "gold/dev/*", "gold/prod/*", "leases/*", "manifests/*", "silver/*", "staging/*", "state/*"]
       load      = ["bronze/*", "landing/*", "leases/*", "manifests/*", "state/*"]
-      promote   = ["athena-results/prod/*", "gold/dev/*", "gold/prod/*", "leases/*", "manifests/*", "silver/*", "state/*"]
+      promote   = ["athena-results/prod/*", "gold/dev/*", "gold/prod/*", "leases/*", "manifests/*", "state/*"]
       report    = ["athena-results/prod/*", "gold/prod/*", "manifests/*", "state/*"]
       retention = ["athena-results/*", "athena-results/dev/*", "athena-results/prod/*", "bronze/*", "gold/dev/*", "gold/prod/*", "landing/*", "leases/*", "manifests/*", "report/*", "silver/*", "staging/*", "state/*"]
       transform = ["bronze/*", "leases/*", "manifests/*", "silver/*", "staging/*", "state/*"]
@@ -103,7 +103,7 @@ run "deny_matrix" {
   assert {
     condition = jsonencode(sort([for job, role in aws_iam_role_policy.job : job if anytrue([
       for statement in jsondecode(role.policy).Statement : contains(statement.Action, "glue:BatchGetPartition") && contains(statement.Action, "glue:GetPartitions") && contains(statement.Resource, "arn:aws:glue:eu-west-1:123456789012:table/listenlake_silver/*")
-    ])])) == jsonencode(["check", "enrich", "forget", "promote", "retention", "transform"])
+    ])])) == jsonencode(["check", "enrich", "forget", "retention", "transform"])
     error_message = "who reads silver through Athena, or compares it, sees its partitions"
   }
 
