@@ -59,7 +59,7 @@ select
     cast(file_no as integer) as file_no,
     cast(source_row as bigint) as source_row,
     cast(hash(user_id) as ubigint) as user_hash,
-    cast(case when account is not null then hash(account) end as ubigint) as account_hash,
+    case when account is not null then cast(hash(account) as ubigint) end as account_hash,
     cast(source_rank as tinyint) as source_rank,
     cast(started_at as timestamp) as started_at,
     cast(ended_at as timestamp) as ended_at,
