@@ -25,7 +25,7 @@ locals {
       delete    = ["landing"] # the inbox is emptied once its files are in bronze
       workgroup = []
       catalog   = { read = [], write = [], delete = [], register = [] }
-      secrets   = ["kafka", "pseudonym-key"]
+      secrets   = ["pseudonym-key"]
     }
     transform = {
       about     = "bronze -> silver"

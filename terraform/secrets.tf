@@ -3,7 +3,6 @@
 locals {
   secrets = {
     for name, what in {
-      kafka         = "Password or certificate of the stream's consumer"
       pseudonym-key = "Key of the hash that replaces ids of people"
       spotify       = "Login at Spotify: listenlake login puts it, extract renews it"
     } : name => what if contains(var.secrets, name)

@@ -189,13 +189,13 @@ variable "scan_limit_gib" {
 }
 
 variable "secrets" {
-  description = "Secrets to make room for: spotify (extract from the Web API), pseudonym-key (load, transform), kafka (streams). Terraform makes the containers, you put the values. 0.40 US dollars a month each."
+  description = "Secrets to make room for: spotify (extract from the Web API), pseudonym-key (load, transform). Terraform makes the containers, you put the values. 0.40 US dollars a month each."
   type        = set(string)
   default     = []
 
   validation {
-    condition     = length(setsubtract(var.secrets, ["kafka", "pseudonym-key", "spotify"])) == 0
-    error_message = "secrets must be some of: kafka, pseudonym-key, spotify."
+    condition     = length(setsubtract(var.secrets, ["pseudonym-key", "spotify"])) == 0
+    error_message = "secrets must be some of: pseudonym-key, spotify."
   }
 }
 

@@ -37,14 +37,14 @@ function config(env: Record<string, string> = {}, ...profiles: string[]): Record
 }
 
 describeCompose('docker-compose.yml', () => {
-  it('is Airflow with its database by default; Kafka and the S3 stand-in come with their profiles', () => {
+  it('is Airflow with its database by default; the S3 stand-in comes with its profile', () => {
     const airflow = ['api-server', 'dag-processor', 'folders', 'migrate', 'postgres', 'scheduler', 'triggerer'];
     expect(Object.keys(config()).sort()).toEqual(airflow);
-    expect(Object.keys(config({}, 'kafka', 's3')).sort()).toEqual([...airflow, 'kafka', 's3'].sort());
+    expect(Object.keys(config({}, 's3')).sort()).toEqual([...airflow, 's3'].sort());
   });
 
   it('takes images of a fixed version and is reached from this machine only', () => {
-    const services = config({}, 'kafka', 's3');
+    const services = config({}, 's3');
     for (const { image, ports } of Object.values(services)) {
       expect(image).toMatch(/:(local|[\d.]+[\w.-]*(@sha256:[0-9a-f]{64})?)$/);
       for (const port of ports ?? []) expect(port.host_ip).toBe('127.0.0.1');
@@ -102,7 +102,7 @@ describe('docker-compose.yml as it is written', () => {
       volumes?.some((volume) => /^secrets:\/secrets(:ro)?$/.test(volume)),
     );
     expect(holders.map(([name]) => name)).toEqual(
-      Object.keys(services).filter((name) => !['kafka', 's3'].includes(name)),
+      Object.keys(services).filter((name) => name !== 's3'),
     );
     // The very script that the container runs, on folders of this test.
     const folder = mkdtempSync(join(tmpdir(), 'listenlake-compose-'));

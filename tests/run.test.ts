@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { ZipFile } from 'yazl';
 import { generateIntoFolder } from '../jobs/extract-events.ts';
 import { finished, listenlake, start } from './command-line.ts';
+import { openLakeFixture } from './lake-fixture.ts';
 import { fingerprint, type TableFingerprint } from './lake-tables.ts';
 
 let folder: string;
@@ -126,33 +127,31 @@ describe('run', () => {
     expect(await fingerprint(stepwise)).toEqual(tables);
   });
 
-  it('a failed check leaves prod as it was, exit 65', async () => {
-    const broken = join(folder, 'broken');
-    await listenlake(['run', join(source, 'tracks.csv'), '--lake', broken, '--on-quarantine', 'warn']);
-    const before = await fingerprint(broken, ['gold_prod']);
-    // An id twice in silver cannot come from bronze: it is written over the table, as a bad restore might.
-    const event = {
-      event_id: 'e1',
-      user_id: 'u',
-      session_id: 's',
-      track_id: 't',
-      track_name: 'n',
-      artist_name: 'a',
-      action: 'play',
-      is_skipped: null,
-      occurred_at: '2026-10-01T00:00:00.000Z',
-      played_ms: 1000,
-      device: 'ios',
-      country: 'DE',
-    };
-    await writeFile(join(folder, 'one-event.json'), `${JSON.stringify(event)}\n`);
-    await listenlake(['load', join(folder, 'one-event.json'), '--lake', broken]);
-    await listenlake(['transform', '--lake', broken]);
-    const contract = join(folder, 'fail.sql');
-    await writeFile(contract, '');
-    const promote = await listenlake(['promote', '--lake', broken]);
-    expect([promote.code, promote.stderr]).toEqual([65, expect.stringMatching(/enrich|check/)]);
-    expect(await fingerprint(broken, ['gold_prod'])).toEqual(before);
+  it('F64: a failed check leaves prod as it was, exit 65', async () => {
+    const fixture = await openLakeFixture();
+    const at = ['--lake', fixture.root];
+    const play = (n: number, copies: number) => ({
+      ...{ play_id: `p${n}`, user_id: 'me', source: 'api', content_type: 'unknown', copies },
+      ...{ played_ms: 1000, ended_at: `2026-02-0${n} 12:00:00` },
+    });
+    await fixture.commitSilver({ plays: [play(1, 1)] });
+    for (const step of ['enrich', 'check', 'promote'])
+      expect([step, (await listenlake([step, ...at])).code]).toEqual([step, 0]);
+    const before = await fingerprint(fixture.root, ['gold_prod']);
+    expect(before['gold_prod.fct_plays']!.rows).toBe(1);
+    // No bronze gives a play without a copy of it: it is written over the table, as a bad restore might.
+    await fixture.commitSilver({ plays: [play(1, 1), play(2, 0)] });
+    await listenlake(['enrich', ...at]);
+    const [check, promote, run] = [
+      await listenlake(['check', ...at]),
+      await listenlake(['promote', ...at]),
+      await listenlake(['run', '--no-report', ...at]),
+    ];
+    expect([check.code, check.json.status]).toEqual([65, 'failed']);
+    expect([promote.code, promote.stderr]).toEqual([65, expect.stringMatching(/silver fails its tests: plays: 1 row/)]);
+    expect([run.code, run.json.status]).toEqual([65, 'checks_failed']);
+    expect(await fingerprint(fixture.root, ['gold_prod'])).toEqual(before);
+    await fixture.close();
   });
 
   it('F55: of several runs at once one does the work, the others end with 75 or find nothing new', async () => {

@@ -91,7 +91,7 @@ ENVIRONMENT = {"LISTENLAKE_NOTHING_NEW_EXIT": str(NOTHING_NEW_EXIT)}
 
 SECRETS = {
     "extract": ("spotify",),
-    "load": ("kafka", "pseudonym-key"),
+    "load": ("pseudonym-key",),
     "transform": ("pseudonym-key",),
 }
 """Which job gets which secret: the same table as in terraform/jobs.tf. On Kubernetes, the Secret `listenlake-<name>` where there is one."""

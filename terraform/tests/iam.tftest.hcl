@@ -190,7 +190,7 @@ run "trust_of_pods_by_irsa_and_of_workflows" {
     eks     = { oidc_provider_arn = "arn:aws:iam::123456789012:oidc-provider/oidc.eks.eu-west-1.amazonaws.com/id/EXAMPLE", namespace = "lake" }
     github  = { repository = "example/listenlake" }
     people  = { analysts = ["arn:aws:iam::123456789012:role/reader"], operators = ["arn:aws:iam::123456789012:role/operator"] }
-    secrets = ["kafka", "pseudonym-key", "spotify"]
+    secrets = ["pseudonym-key", "spotify"]
   }
 
   assert {
@@ -221,7 +221,7 @@ run "trust_of_pods_by_irsa_and_of_workflows" {
   assert {
     condition = jsonencode({ for job, role in aws_iam_role_policy.job : job => length(flatten([
       for statement in jsondecode(role.policy).Statement : statement.Resource if contains(statement.Action, "secretsmanager:GetSecretValue")
-    ])) }) == jsonencode({ check = 0, enrich = 0, extract = 1, forget = 0, gc = 0, load = 2, promote = 0, report = 0, retention = 0, transform = 1 })
+    ])) }) == jsonencode({ check = 0, enrich = 0, extract = 1, forget = 0, gc = 0, load = 1, promote = 0, report = 0, retention = 0, transform = 1 })
     error_message = "secrets: extract its token, load and transform theirs, nobody else any"
   }
 

@@ -128,7 +128,7 @@ run "everything_asked_for" {
     scan_limit_gib = {
       analysts = 0.5
     }
-    secrets = ["kafka", "pseudonym-key", "spotify"]
+    secrets = ["pseudonym-key", "spotify"]
     tags    = { team = "listening" }
   }
 
@@ -163,7 +163,7 @@ run "everything_asked_for" {
   }
 
   assert {
-    condition     = toset([for secret in aws_secretsmanager_secret.job : secret.name]) == toset(["second-lake/kafka", "second-lake/pseudonym-key", "second-lake/spotify"])
+    condition     = toset([for secret in aws_secretsmanager_secret.job : secret.name]) == toset(["second-lake/pseudonym-key", "second-lake/spotify"])
     error_message = "each secret must have a container of its own"
   }
 
@@ -178,7 +178,7 @@ run "everything_asked_for" {
   }
 
   assert {
-    condition     = strcontains(output.environment, "LISTENLAKE_LAKE=s3://second-lake-123456789012-eu-west-1\n") && strcontains(output.environment, "\nLISTENLAKE_SPOTIFY_TOKEN_SECRET=second-lake/spotify\n") && strcontains(output.next_steps, "LISTENLAKE_SPOTIFY_TOKEN_SECRET=second-lake/spotify ./listenlake login") && strcontains(output.next_steps, "--secret-id second-lake/kafka ")
+    condition     = strcontains(output.environment, "LISTENLAKE_LAKE=s3://second-lake-123456789012-eu-west-1\n") && strcontains(output.environment, "\nLISTENLAKE_SPOTIFY_TOKEN_SECRET=second-lake/spotify\n") && strcontains(output.next_steps, "LISTENLAKE_SPOTIFY_TOKEN_SECRET=second-lake/spotify ./listenlake login") && strcontains(output.next_steps, "--secret-id second-lake/pseudonym-key ")
     error_message = "the outputs must say what comes next"
   }
 }
