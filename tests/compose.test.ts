@@ -101,9 +101,7 @@ describe('docker-compose.yml as it is written', () => {
     const holders = Object.entries(services).filter(([, { volumes }]) =>
       volumes?.some((volume) => /^secrets:\/secrets(:ro)?$/.test(volume)),
     );
-    expect(holders.map(([name]) => name)).toEqual(
-      Object.keys(services).filter((name) => name !== 's3'),
-    );
+    expect(holders.map(([name]) => name)).toEqual(Object.keys(services).filter((name) => name !== 's3'));
     // The very script that the container runs, on folders of this test.
     const folder = mkdtempSync(join(tmpdir(), 'listenlake-compose-'));
     for (const name of ['lake', 'inbox', 'secrets']) mkdirSync(join(folder, name));

@@ -1,3 +1,6 @@
+import { readFileSync } from 'node:fs';
+import { dirname, relative, resolve } from 'node:path';
+import { parseSync } from '@swc/core';
 import fc from 'fast-check';
 import { STAGED_PREFIX } from '../jobs/lake/keys.ts';
 import { latestManifest, type Manifest, readBronzeIndex } from '../jobs/lake/manifest.ts';
@@ -5,6 +8,8 @@ import type { LakeStore } from '../jobs/lake/store.ts';
 import { LIMITS, type Limits } from '../jobs/silver/build.ts';
 import { divide, planTransform } from '../jobs/silver/plan.ts';
 import { type StageResult, stageTransform } from '../jobs/silver/stage.ts';
+import { codeFiles } from '../jobs/silver/staging.ts';
+import { ROOT } from './command-line.ts';
 import { IS_SOAK } from './layers.ts';
 import { extended, makeTestLake, stoppedAt, type TestFile, type TestLake } from './transform.lake.ts';
 import { world } from './transform-world.ts';
@@ -182,6 +187,21 @@ async function stageApart(
   const scratch = `${lake.effects.scratch}/apart-${scratches}`;
   return stageTransform(interval, { ...lake.effects, scratch }, limits);
 }
+
+test('what is built ahead is of no use once any file changes that transform imports', () => {
+  const files = codeFiles();
+  const names = files.map((path) => relative(ROOT, path));
+  expect(names).toEqual(
+    expect.arrayContaining(['jobs/transform.ts', 'jobs/silver/plays.ts', 'jobs/engine/embedded.ts']),
+  );
+  // A parser finds no import that is not among them.
+  const sources = files.flatMap((path) =>
+    parseSync(readFileSync(path, 'utf8'), { syntax: 'typescript', target: 'es2024' }).body.flatMap((node) =>
+      'source' in node && node.source?.value.startsWith('.') ? [resolve(dirname(path), node.source.value)] : [],
+    ),
+  );
+  expect([...new Set(sources)].filter((path) => !files.includes(path))).toEqual([]);
+});
 
 test('two tasks with the same interval at once put the same', () =>
   withCopy(async (lake) => {

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { createWriteStream, readdirSync, readFileSync } from 'node:fs';
 import { mkdir, rm, stat } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative, resolve } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
 import { fileURLToPath } from 'node:url';
@@ -188,7 +188,7 @@ function fingerprints(build: Build, code: string): (part: TimePart) => string {
   };
 }
 
-/** Of everything that rows go through on the way to a partition's bytes: selects, contracts, builders, engine. */
+/** Of everything that rows go through on the way to a partition's bytes: selects, contracts, the code of `transform`, the engine. */
 export function codeHash(): string {
   known ??= hashCode();
   return known;
@@ -197,18 +197,27 @@ export function codeHash(): string {
 let known: string | undefined;
 
 function hashCode(): string {
-  const jobs = fileURLToPath(new URL('../', import.meta.url));
-  const files = [`${WAREHOUSE_DIR}contracts/`, `${WAREHOUSE_DIR}silver/`, `${jobs}silver/`, `${jobs}engine/`].flatMap(
-    (folder) =>
-      readdirSync(folder)
-        .filter((name) => /\.(json|sql|ts)$/.test(name))
-        .sort()
-        .map((name) => [
-          folder.slice(folder.slice(0, -1).lastIndexOf('/')) + name,
-          readFileSync(folder + name, 'utf8'),
-        ]),
+  const sql = [`${WAREHOUSE_DIR}contracts/`, `${WAREHOUSE_DIR}silver/`].flatMap((folder) =>
+    readdirSync(folder, { recursive: true, encoding: 'utf8' })
+      .filter((name) => /\.(json|sql)$/.test(name))
+      .sort()
+      .map((name) => [relative(WAREHOUSE_DIR, folder + name), readFileSync(folder + name, 'utf8')]),
   );
-  return hashOf([engineVersion(), process.arch, ...files.flat()]);
+  const code = codeFiles().map((path) => [relative(JOBS, path), readFileSync(path, 'utf8')]);
+  return hashOf([engineVersion(), process.arch, ...sql.flat(), ...code.flat()]);
+}
+
+const JOBS = fileURLToPath(new URL('../', import.meta.url));
+
+/** Every file that `transform` imports, directly or not, and itself: absolute paths in order. */
+export function codeFiles(): string[] {
+  const found = new Set<string>([join(JOBS, 'transform.ts')]);
+  // A set is walked to its end, also while it grows.
+  for (const path of found) {
+    for (const [, name] of readFileSync(path, 'utf8').matchAll(/\b(?:from|import)\s*\(?\s*'(\.[^']+)'/g))
+      found.add(resolve(dirname(path), name!));
+  }
+  return [...found].sort();
 }
 
 function hashOf(value: unknown): string {
