@@ -133,15 +133,17 @@ async function isLoadedArchive(
   try {
     const archive = await openArchive(path);
     try {
-      const entries = archive.entries.filter((entry) => reasonToIgnore(entry.name) === undefined);
-      for (const entry of entries) {
+      let files = 0;
+      for (const entry of archive.entries) {
         if (entry.refusal !== undefined) return false;
+        if ((await reasonToIgnore(entry.name, () => entry.head())) !== undefined) continue;
         await entry.unpack(aside);
         const sha256 = await hashFile(aside);
         await rm(aside, { force: true });
         if (!loaded.has(sha256)) return false;
+        files += 1;
       }
-      return entries.length > 0;
+      return files > 0;
     } finally {
       archive.close();
       await rm(aside, { force: true });

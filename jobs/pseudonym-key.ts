@@ -62,7 +62,11 @@ export async function findPseudonymKey(
   if (key !== undefined && (recorded === undefined || recorded === markOf(key)))
     return { key, mark: markOf(key), from: 'file' };
   if (recorded === undefined && (isFolder || make !== 'always')) return undefined;
-  throw new JobError('pseudonym_key_missing', 'config', 'there is no key to replace ids of people with', {
+  const what =
+    key === undefined
+      ? 'there is no key to replace ids of people with'
+      : `${KEY_FILE} of this lake's folder is not the key that the ids of people in it were made with`;
+  throw new JobError(key === undefined ? 'pseudonym_key_missing' : 'pseudonym_key_changed', 'config', what, {
     hint: isFolder
       ? `bring ${KEY_FILE} of this lake's folder back, or give its key as LISTENLAKE_PSEUDONYM_KEY`
       : 'set LISTENLAKE_PSEUDONYM_SECRET to the name of a secret, or LISTENLAKE_PSEUDONYM_KEY; a lake on S3 has no key of its own',
@@ -101,6 +105,13 @@ async function keyInFolder(root: string, isMade: boolean): Promise<string | unde
         hint: 'bring the right one back; where the lake is empty, delete the file',
       });
     } catch (error) {
+      if (isErrno(error, 'EISDIR', 'EACCES', 'EPERM', 'EIO', 'ELOOP')) {
+        throw new JobError('pseudonym_key_missing', 'config', `the key of this lake cannot be read (${error.code})`, {
+          place: { file: path },
+          hint: 'make it a file that you can read (mode 0600), or bring it back from a copy of the lake',
+          cause: error,
+        });
+      }
       if (!isErrno(error, 'ENOENT')) throw error;
     }
     if (!isMade) return undefined;

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { deflateSync, gunzipSync, gzipSync, inflateSync } from 'node:zlib';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { openEmbedded } from '../jobs/engine/embedded.ts';
-import { isPersonalKey, isPersonalValue, withoutPersonal } from '../jobs/sources/personal-fields.ts';
+import { isPersonalKey, isPersonalSql, isPersonalValue, withoutPersonal } from '../jobs/sources/personal-fields.ts';
 import { listenlake } from './command-line.ts';
 import { play, zipOf } from './load-fixture.ts';
 
@@ -508,5 +508,71 @@ describe('personal fields', () => {
       ],
     ];
     expect(kept.map((text) => withoutPersonal(text))).toEqual(kept);
+  });
+
+  it('finds a name in whatever language and script, and leaves what names music', () => {
+    const personal = [
+      ...[
+        'Vorname',
+        'benutzer_id',
+        'Straße',
+        'PLZ',
+        'nom_utilisateur',
+        'prénom',
+        'mot_de_passe',
+        'contraseña',
+        'Correo',
+      ],
+      ...['senha', 'endereço', 'utente', 'città', 'gebruikersnaam', 'wachtwoord', 'imię', 'имя', '住所', 'ｌｏｇｉｎ'],
+      ...[
+        'accountId',
+        'deviceName',
+        'hostName',
+        'given_name',
+        'x_forwarded_for',
+        'sp_dc',
+        'serial_number',
+        'customerNo',
+      ],
+    ];
+    expect(personal.filter((name) => !isPersonalKey(name))).toEqual([]);
+    const kept = [
+      'titre',
+      'título',
+      'nombre',
+      'nome',
+      'canción',
+      'artiste',
+      'Künstler',
+      'country',
+      'connection_type',
+      'episode_name',
+    ];
+    expect(kept.filter((name) => isPersonalKey(name))).toEqual([]);
+  });
+
+  it('finds the same in any column of a row as in a text of its own', async () => {
+    const texts = [
+      ...TEXTS.map(([text]) => text),
+      ...[
+        '/Users/canary20/Music',
+        '%2Fhome%2Fcanary21',
+        String.raw`\\host\Users\canary22\x`,
+        'canary23&#64;example.org',
+      ],
+      ...[String.raw`canary24\u0040example.org`, 'https://example.org/?api-key=canary25', 'sessionid=canary26'],
+      'Authorization: Basic canary27=',
+    ];
+    expect(texts.filter((text) => /canary/.test(withoutPersonal(text)))).toEqual([]);
+    const engine = await openEmbedded({ memoryMb: 256, threads: 1, tempDir: join(folder, 'spill'), folders: [folder] });
+    try {
+      const rows = texts.map((text) => `('a', '${text.replaceAll("'", "''")}')`).join(', ');
+      const missed = await engine.rows(
+        `select b from (values ${rows}) as t (a, b) where not (${isPersonalSql(['a', 'b'])})`,
+      );
+      expect(missed).toEqual([]);
+    } finally {
+      engine.close();
+    }
   });
 });

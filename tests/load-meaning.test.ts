@@ -262,6 +262,33 @@ describe('what was refused and is loaded by now', () => {
   });
 });
 
+it('an export or an archive under the name of a text is read, a text is passed over', async () => {
+  await lake.give({
+    'history.txt': good(),
+    'my_spotify_data.zip.txt': await zipOf({
+      'a.json': exportOf(undefined, 1),
+      'b.md': exportOf(undefined, 2),
+      'c.txt': 'notes',
+    }),
+    'export.md': await zipOf({ 'a.json': exportOf(undefined, 3) }),
+    'README.md': '[a link](https://example.org) to {"this"}',
+    'notes.docx': await zipOf({ 'word/document.xml': '<x/>' }),
+    'license.txt': '[]',
+  });
+  const result = await lake.load();
+  const found = result.files.map(({ fileName, status, code }) => [fileName.slice('source/'.length), code ?? status]);
+  expect(Object.fromEntries(found)).toEqual({
+    'history.txt': 'loaded',
+    'my_spotify_data.zip.txt/a.json': 'loaded',
+    'my_spotify_data.zip.txt/b.md': 'loaded',
+    'my_spotify_data.zip.txt/c.txt': 'ignored',
+    'export.md/a.json': 'loaded',
+    'README.md': 'ignored',
+    'notes.docx': 'ignored',
+    'license.txt': 'ignored',
+  });
+});
+
 it('nothing is passed over in silence: links are named, data with a further ending is read', async () => {
   await lake.give({ [`${GOOD}.txt`]: good(), 'notes.txt': 'notes', 'other.csv.txt': 'a,b\n1,2\n' });
   await symlink(lake.source, join(lake.source, 'folder'));

@@ -1,4 +1,4 @@
-import { readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Config } from '../jobs/config.ts';
 import { doctor } from '../jobs/doctor.ts';
@@ -68,8 +68,16 @@ describe('the key that replaces ids of people', () => {
     const lost = { code: 'pseudonym_key_missing', exit: 'config' };
     await rm(keyFile());
     await expect(load('b.ndjson', event('2'))).rejects.toMatchObject(lost);
-    await writeFile(keyFile(), 'f'.repeat(64));
+    await mkdir(keyFile());
     await expect(load('b.ndjson', event('2'))).rejects.toMatchObject(lost);
+    await rm(keyFile(), { recursive: true });
+    await writeFile(keyFile(), 'f'.repeat(64));
+    const changed = {
+      code: 'pseudonym_key_changed',
+      exit: 'config',
+      message: expect.stringContaining('is not the key'),
+    };
+    await expect(load('b.ndjson', event('2'))).rejects.toMatchObject(changed);
     expect(await seenByDoctor()).toMatchObject({ verdict: 'fail' });
     await expect(load('b.ndjson', event('2'), { pseudonymKey: key.trim() })).resolves.toMatchObject({ exit: 'ok' });
     expect(await people()).toHaveLength(1);

@@ -1,4 +1,5 @@
 import type { RowSource } from './json-rows.ts';
+import { packingOf } from './packing.ts';
 
 /** Instant of a text: ISO with or without zone, `YYYY-MM-DD HH:MM` (both UTC unless they say otherwise), an epoch number. Whatever `parse_instant` of silver reads. */
 export const INSTANT_SQL = (column: string): string =>
@@ -45,15 +46,22 @@ export const ACCOUNT_EXPORT: RowSource = {
 };
 
 /**
- * What a zip from Spotify holds besides listening, by file name. Never opened: most of it is about the person.
+ * What a zip from Spotify holds besides listening, by file name. Account data is never opened: most of it is about the person. A document is
+ * one by its name and its first bytes: an export or an archive that was saved under a text's name (`endsong_0.txt`, `my_data.zip.txt`) is data.
  *
- * @returns why the file is passed over, or undefined for every other name
+ * @param head the first bytes of the file; asked for where the name is that of a text
+ * @returns why the file is passed over, or undefined for every other file
  */
-export function reasonToIgnore(name: string): string | undefined {
+export async function reasonToIgnore(name: string, head: () => Promise<Buffer>): Promise<string | undefined> {
   const own = name.slice(name.lastIndexOf('/') + 1);
   if (isAccountFile(own)) return 'account data without listening';
-  if (DOCUMENTS.test(own) && !DATA_AS_TEXT.test(own)) return 'a document, not data';
-  return undefined;
+  if (!DOCUMENTS.test(own) || DATA_AS_TEXT.test(own)) return undefined;
+  return TEXTS.test(own) && isData(await head()) ? undefined : 'a document, not data';
+}
+
+/** Rows or an object of JSON, or an archive of whatever kind. */
+function isData(head: Buffer): boolean {
+  return packingOf(head) !== undefined || /^(?:\xef\xbb\xbf)?\s*(?:\[\s*)?\{\s*"/.test(head.toString('latin1', 0, 512));
 }
 
 function isAccountFile(name: string): boolean {
@@ -69,6 +77,8 @@ const ACCOUNT_FILES =
 /** Names of nothing else, in whatever letters. */
 const PERSONAL_FILES =
   /^(Userdata|UserAddress|UserPrompts|UserAttributes|Payments|Identifiers|Identity|SearchQueries|YourSoundCapsule|AccountActivity|KnownDevices)\.json$/i;
+/** Documents without a form of their own: an office file is a zip as well, and a picture may hold anything. */
+const TEXTS = /(\.(txt|md|html?)|^[^.]+)$/i;
 const DOCUMENTS = /(\.(pdf|md|txt|rtf|docx?|html?|png|jpe?g|gif|svg|webp)|^(README|LICENSE|NOTICE|CHANGELOG)[^.]*)$/i;
 /** Data to which a mail program or a browser has added an ending. */
 const DATA_AS_TEXT = /\.(json|jsonl|ndjson|csv)\.(txt|md|html?)$/i;

@@ -82,7 +82,7 @@ class Given {
   async read(): Promise<LoadedFile[]> {
     const { path, name } = this.#file;
     const head = await readHead(path, name, HEAD_BYTES);
-    const ignored = head.includes('"href"') ? undefined : reasonToIgnore(name);
+    const ignored = head.includes('"href"') ? undefined : await reasonToIgnore(name, async () => head);
     if (ignored !== undefined) return [this.#loading.ignored(name, ignored)];
     const packing = packingOf(head);
     if (packing?.as === 'zip') return this.#readArchive();
@@ -197,10 +197,10 @@ class Given {
     note: (sha256: string) => void,
   ): Promise<LoadedFile> {
     const loading = this.#loading;
-    const ignored = reasonToIgnore(entry.name);
     if (entry.refusal !== undefined) return this.#refuse(name, stand, entry.refusal);
-    if (ignored !== undefined) return loading.ignored(name, ignored);
     try {
+      const ignored = await reasonToIgnore(entry.name, () => entry.head());
+      if (ignored !== undefined) return loading.ignored(name, ignored);
       const packing = packingOf(await entry.head());
       if (packing?.as === 'zip' || packing?.as === 'other') throw nestedArchive();
       return await loading.withTemporary(async (target) => {
