@@ -41,7 +41,7 @@ describe('a lake of format 1', () => {
     expect([made.code, made.stderr]).toEqual([0, '']);
     tables = await tablesOf(old);
     await toFormat1(old);
-  }, 5 * MINUTES);
+  }, 10 * MINUTES);
   afterAll(() => rm(folder, { recursive: true, force: true }));
 
   async function copy(): Promise<string> {
@@ -71,7 +71,7 @@ describe('a lake of format 1', () => {
       expect((await listenlake(['check', '--lake', lake])).code).toBe(0);
       expect(await formatOf(lake)).toBe(1);
     },
-    5 * MINUTES,
+    10 * MINUTES,
   );
 
   it(
@@ -100,7 +100,7 @@ describe('a lake of format 1', () => {
       expect(remains()).toEqual([]);
       expect(await tablesOf(lake)).toEqual(tables);
     },
-    5 * MINUTES,
+    10 * MINUTES,
   );
 
   it.each([['sql', 'select 1'], ['run'], ['transform'], ['doctor'], ['gc']])(
@@ -116,7 +116,7 @@ describe('a lake of format 1', () => {
       expect([code, stderr]).toEqual([78, expect.stringMatching(/format 3.*knows formats up to 2/)]);
       expect(readdirSync(lake, { recursive: true }).map(String).sort()).toEqual(before);
     },
-    MINUTES,
+    10 * MINUTES,
   );
 });
 
@@ -129,7 +129,7 @@ describe('the way from format 1', () => {
     await base.transform({ loadedOn: '2026-11-01' });
     plain = await base.copy();
     await toFormat1(join(base.folder, 'lake'));
-  }, MINUTES);
+  }, 10 * MINUTES);
   afterAll(async () => {
     await base.close();
     await plain.close();
@@ -146,7 +146,7 @@ describe('the way from format 1', () => {
       expect(await lake.transform()).toMatchObject({ status: 'nothing_new', isUpgrade: false });
       await lake.close();
     },
-    MINUTES,
+    10 * MINUTES,
   );
 
   it(
@@ -163,7 +163,7 @@ describe('the way from format 1', () => {
       await lake.close();
       await other.close();
     },
-    MINUTES,
+    10 * MINUTES,
   );
 
   it(
@@ -179,6 +179,6 @@ describe('the way from format 1', () => {
         await lake.close();
       }
     },
-    5 * MINUTES,
+    10 * MINUTES,
   );
 });
