@@ -3,6 +3,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CreateMultipartUploadCommand, PutBucketVersioningCommand, S3Client } from '@aws-sdk/client-s3';
+import { isTransient, toJobError } from '../jobs/aws.ts';
 import type { Effects } from '../jobs/effects.ts';
 import { gc } from '../jobs/gc.ts';
 import { acquireLease } from '../jobs/lake/lease.ts';
@@ -373,6 +374,33 @@ if (local === undefined) {
         code: 'store_unavailable',
         message: expect.stringContaining('ECONNREFUSED'),
       });
+    });
+
+    it('F13: a clock 20 minutes off is made up for, and named where that does not help, exit 69', async () => {
+      const { store } = await openNew();
+      const theirs = new Date(Date.now() + 1_200_000);
+      const skewed = {
+        ...s3Error('RequestTimeTooSkewed', 403),
+        headers: { date: theirs.toUTCString() },
+      } as Rule['fault'];
+      faulted({ operation: 'PutObject', fault: skewed });
+      expect((await store.put('a', '1')).status).toBe('written');
+      const [, second] = endpoint.calls.filter(({ operation }) => operation === 'PutObject');
+      const [, day, hour, minute] = /^(\d{8})T(\d\d)(\d\d)/.exec(String(second!.headers['x-amz-date']))!;
+      const signedAt = Date.parse(`${day!.replace(/(....)(..)(..)/, '$1-$2-$3')}T${hour}:${minute}:00Z`);
+      expect(Math.abs(theirs.getTime() - signedAt)).toBeLessThan(900_000);
+      faulted({ operation: 'PutObject', fault: skewed, times: 99 });
+      await expect(store.put('a', '2')).rejects.toMatchObject({
+        code: 'store_unavailable',
+        exit: 'unavailable',
+        message: expect.stringContaining('the clock of this machine is not that of AWS (RequestTimeTooSkewed)'),
+        hint: expect.stringContaining('set the clock'),
+      });
+      // Athena and Glue say it in words.
+      const words = 'Signature expired: 20261101T100000Z is now earlier than 20261101T101500Z';
+      const error = Object.assign(new Error(words), { name: 'InvalidSignatureException' });
+      expect(isTransient(error)).toBe(true);
+      expect(toJobError(error, 'catalog', 'list')).toMatchObject({ code: 'catalog_unavailable', exit: 'unavailable' });
     });
 
     it('F44: does not wait for an answer for ever', async () => {
