@@ -24,8 +24,8 @@ const ERRORS: Record<string, Errno[]> = {
     open: ['EMFILE', 'EIO', 'EACCES'],
     read: ['EIO'],
     pread: ['EIO'],
-    write: ['ENOSPC', 'EIO'],
-    pwrite: ['ENOSPC', 'EIO'],
+    write: ['ENOSPC', 'EIO', 'EDQUOT', 'EFBIG'],
+    pwrite: ['ENOSPC', 'EIO', 'EDQUOT', 'EFBIG'],
   },
   ...{ fsync: ['EIO', 'ENOSPC'], close: ['EIO', 'ENOSPC'], rename: ['EIO', 'ENOSPC'], link: ['ENOSPC', 'EIO'] },
   ...{ unlink: ['EIO', 'EROFS'], rmdir: ['EIO'], mkdir: ['ENOSPC', 'EIO'], ftruncate: ['EIO', 'ENOSPC'] },
@@ -91,7 +91,8 @@ beforeAll(async () => {
     // Whoever asks first makes the catalog, where the lake was moved or has none yet.
     await listenlake(['sql', ask, '--lake', lake]);
     const after = await tablesOf(lake);
-    const own = args[0] === 'check' ? undefined : before; // it commits what it found in silver, then in gold
+    // `check` commits what it found in silver, then in gold; `forget` a layer at a time.
+    const own = ['check', 'forget'].includes(args[0]!) ? undefined : before;
     steps.set(args[0]!, { args, base, before: own, after, counts });
     [base, before] = [lake, after];
   }

@@ -239,7 +239,7 @@ if (local === undefined) {
   });
 
   describe('S3 lake: what is wrong with the account', () => {
-    it('says that there is no such bucket, exit 78', async () => {
+    it('F68: says that there is no such bucket, exit 78', async () => {
       await expect(openS3Lake('s3://nobody-has-this/x', options())).rejects.toMatchObject({
         code: 'bucket_missing',
         exit: 'config',
@@ -247,7 +247,7 @@ if (local === undefined) {
       });
     });
 
-    it('names the region that the bucket is in, exit 78', async () => {
+    it('F68: names the region that the bucket is in, exit 78', async () => {
       faulted({
         operation: 'ListObjectsV2',
         fault: {

@@ -1,5 +1,5 @@
 /** F67: lakes that another version has written. */
-import { existsSync, readdirSync, utimesSync } from 'node:fs';
+import { existsSync, readdirSync, statSync, utimesSync } from 'node:fs';
 import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -78,6 +78,14 @@ describe('a lake of format 1', () => {
     'is made again from bronze by the next run, with one line about it; gc takes what is left of it',
     async () => {
       const lake = await copy();
+      const bronze = (): string[] =>
+        readdirSync(join(lake, 'bronze'), { recursive: true, withFileTypes: true })
+          .filter((entry) => entry.isFile())
+          .map((entry) => join(entry.parentPath, entry.name))
+          .map((path) => `${path} ${statSync(path).ino} ${statSync(path).mtimeMs}`)
+          .sort();
+      const before = bronze();
+      expect(before.length).toBeGreaterThan(5);
       const next = await listenlake(['run', source, '--lake', lake, '--no-report']);
       expect([next.code, next.stderr]).toEqual([0, '']);
       expect(next.stdout.split('\n').filter((line) => line.includes('older version'))).toEqual([
@@ -85,6 +93,7 @@ describe('a lake of format 1', () => {
       ]);
       expect(await formatOf(lake)).toBe(2);
       expect(await tablesOf(lake)).toEqual(tables);
+      expect(bronze()).toEqual(before); // not one object is written again
       const again = await listenlake(['transform', '--lake', lake]);
       expect([again.code, again.stdout]).toEqual([0, expect.stringContaining('up to date')]);
 

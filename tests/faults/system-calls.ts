@@ -10,7 +10,7 @@ import { layerSkipped } from '../layers.ts';
 const SOURCE = fileURLToPath(new URL('./failing-calls.c', import.meta.url));
 
 /** What a call that fails says; `SIGKILL`: the program ends there instead. */
-export type Errno = 'SIGKILL' | 'EIO' | 'ENOSPC' | 'EMFILE' | 'EACCES' | 'EROFS' | 'ENOMEM';
+export type Errno = 'SIGKILL' | 'EIO' | 'ENOSPC' | 'EDQUOT' | 'EFBIG' | 'EMFILE' | 'EACCES' | 'EROFS' | 'ENOMEM';
 
 /** The N-th call of one kind that concerns the lake or the user's cache. */
 export interface Fault {
