@@ -41,7 +41,6 @@ const BUSY_NAMES = new Set([
   'OperationTimeoutException',
   'RequestLimitExceeded',
   'RequestTimeout',
-  'RequestTimeTooSkewed',
   'ServiceUnavailable',
   'SlowDown',
   'Throttling',
@@ -161,7 +160,19 @@ export function statusOf(error: unknown): number {
 /** True where the same request may succeed a moment later. */
 export function isTransient(error: unknown): boolean {
   const status = statusOf(error);
-  return isNetwork(error) || BUSY_NAMES.has(nameOf(error)) || [429, 500, 502, 503, 504].includes(status);
+  return (
+    isNetwork(error) || isSkewed(error) || BUSY_NAMES.has(nameOf(error)) || [429, 500, 502, 503, 504].includes(status)
+  );
+}
+
+/**
+ * This machine's clock is minutes away from that of AWS. The SDK learns the difference from the answer and signs the next request by it.
+ * S3 has a name for it, the others say it in words: docs.aws.amazon.com/IAM/latest/UserGuide/signature-v4-troubleshooting.html
+ */
+function isSkewed(error: unknown): boolean {
+  const name = nameOf(error);
+  if (/^(RequestTimeTooSkewed|RequestExpired|RequestInTheFuture)$/.test(name)) return true;
+  return name === 'InvalidSignatureException' && /^Signature (expired|not yet current)/.test((error as Error).message);
 }
 
 /**
@@ -194,6 +205,14 @@ export function toJobError(error: unknown, part: AwsPart, doing: string): unknow
       hint: 'make it with `terraform apply`, or give the right address with --lake',
       cause: error,
     });
+  }
+  if (isSkewed(error)) {
+    return new JobError(
+      `${part}_unavailable`,
+      'unavailable',
+      `cannot ${doing}: the clock of this machine is not that of AWS (${name})`,
+      { hint: 'set the clock and run it again; what was committed is whole', cause: error },
+    );
   }
   if (CREDENTIAL_NAMES.has(name)) {
     return new JobError(`${part}_denied`, 'auth', `cannot ${doing}: AWS does not take the credentials (${name})`, {

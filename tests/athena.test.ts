@@ -51,7 +51,7 @@ if (local?.athena === undefined) {
     beforeEach(() => {
       endpoint.rules.length = 0;
       endpoint.calls.length = 0;
-      Object.assign(athena.switches, { failAfter: undefined, queue: undefined, runMs: 0, hold: undefined });
+      Object.assign(athena.switches, { failAfter: undefined, queue: undefined, hold: undefined });
       Object.assign(athena.switches.throttle, { StartQueryExecution: 0, GetQueryExecution: 0, GetQueryResults: 0 });
     });
     afterAll(async () => {
@@ -184,7 +184,7 @@ if (local?.athena === undefined) {
     });
 
     it('F51: a query that waits too long for its turn is cancelled, exit 75', async () => {
-      athena.switches.queue = { match: /queued/, ms: 20_000 };
+      athena.switches.queue = { match: /queued/, ms: 600_000 };
       const engine = await lake.openEngine({ queueTimeoutMs: 300 });
       await expect(engine.query("select 'queued'")).rejects.toMatchObject({ code: 'engine_busy', exit: 'tempfail' });
       expect(executionsOf("'queued'").map(({ state }) => state)).toEqual(['CANCELLED']);
@@ -231,11 +231,12 @@ if (local?.athena === undefined) {
 
     it('F36: a signal cancels the query at hand', async () => {
       const controller = new AbortController();
-      athena.switches.runMs = 20_000;
+      athena.switches.hold = /'long'/;
       const engine = await lake.openEngine({ signal: controller.signal });
-      const running = engine.query("select 'long'");
-      setTimeout(() => controller.abort(), 1_500);
-      await expect(running).rejects.toMatchObject({ code: 'stopped', exit: 'tempfail' });
+      const stopped = failureOf(engine.query("select 'long'"));
+      while (executionsOf("'long'").length === 0) await new Promise((resolve) => setTimeout(resolve, 20));
+      controller.abort();
+      expect(await stopped).toMatchObject({ code: 'stopped', exit: 'tempfail' });
       expect(executionsOf("'long'").map(({ state }) => state)).toEqual(['CANCELLED']);
     });
 

@@ -155,11 +155,11 @@ if (local?.athena === undefined) {
       LONG_MS,
     );
 
-    it('a missing bucket: exit 78', () =>
+    it('F68: a missing bucket: exit 78', () =>
       refused(78, /no such bucket.*terraform apply/, 'sql', 'select 1', '--lake', 's3://nobody-has-this'));
 
     it(
-      'a wrong region: exit 78',
+      'F68: a wrong region: exit 78',
       async () => {
         const fault = { ...s3Error('PermanentRedirect', 301), headers: { 'x-amz-bucket-region': 'eu-central-1' } };
         endpoint.rules.push({ operation: 'ListObjectsV2', fault: fault as ReturnType<typeof s3Error>, times: 9 });

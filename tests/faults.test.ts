@@ -1,10 +1,13 @@
 /**
  * System calls that fail below Node and below the engine, one in each run: the command ends with 74 and says which path and what to do
- * (or with 0 where nothing was lost by it), and one clean run brings the tables of a lake that was never disturbed.
+ * (or with 0 where nothing was lost by it), readers see the tables from before it or from after it, and one clean run brings the tables
+ * of a lake that was never disturbed. The same where the program is killed at such a call.
  */
+import { existsSync } from 'node:fs';
 import { cp, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { generateIntoFolder } from '../jobs/extract-events.ts';
 import { listenlake } from './command-line.ts';
 import { type Loss, lossesOf } from './faults/power-cut.ts';
@@ -21,8 +24,8 @@ const ERRORS: Record<string, Errno[]> = {
     open: ['EMFILE', 'EIO', 'EACCES'],
     read: ['EIO'],
     pread: ['EIO'],
-    write: ['ENOSPC', 'EIO'],
-    pwrite: ['ENOSPC', 'EIO'],
+    write: ['ENOSPC', 'EIO', 'EDQUOT', 'EFBIG'],
+    pwrite: ['ENOSPC', 'EIO', 'EDQUOT', 'EFBIG'],
   },
   ...{ fsync: ['EIO', 'ENOSPC'], close: ['EIO', 'ENOSPC'], rename: ['EIO', 'ENOSPC'], link: ['ENOSPC', 'EIO'] },
   ...{ unlink: ['EIO', 'EROFS'], rmdir: ['EIO'], mkdir: ['ENOSPC', 'EIO'], ftruncate: ['EIO', 'ENOSPC'] },
@@ -43,6 +46,8 @@ let calls: FailingCalls | undefined;
 interface Step {
   args: string[];
   base: string;
+  /** The tables before it; undefined where it makes several commits. */
+  before: Record<string, TableFingerprint> | undefined;
   /** The tables after it, undisturbed. */
   after: Record<string, TableFingerprint>;
   counts: Map<string, number>;
@@ -78,30 +83,53 @@ beforeAll(async () => {
     ['forget', '--user', 'me', '--yes'],
   ];
   let base = '';
+  let before: Step['before'] = {};
   for (const [index, args] of flow.entries()) {
     const lake = join(folder, `base-${index + 1}`);
     if (base !== '') await cp(base, lake, { recursive: true });
     const counts = await calls.count(args, lake);
     // Whoever asks first makes the catalog, where the lake was moved or has none yet.
     await listenlake(['sql', ask, '--lake', lake]);
-    steps.set(args[0]!, { args, base, after: await tablesOf(lake), counts });
-    base = lake;
+    const after = await tablesOf(lake);
+    // `check` commits what it found in silver, then in gold; `forget` a layer at a time.
+    const own = ['check', 'forget'].includes(args[0]!) ? undefined : before;
+    steps.set(args[0]!, { args, base, before: own, after, counts });
+    [base, before] = [lake, after];
   }
   const lake = join(folder, 'run');
   const counts = await calls.count(['run', source], lake);
-  steps.set('run', { args: ['run', source], base: '', after: await tablesOf(lake), counts });
+  steps.set('run', { args: ['run', source], base: '', before: undefined, after: await tablesOf(lake), counts });
 }, TIMEOUT_MS);
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
+/** @returns what a reader of the catalog finds wrong right after a command that failed or was killed; undefined where nothing is */
+async function wrongForReaders(lake: string, { before, after }: Step): Promise<string | undefined> {
+  if (!existsSync(join(lake, 'lake.duckdb'))) return undefined;
+  const found = await tablesOf(lake).catch((error: unknown) => String(error));
+  if (typeof found === 'string') return `readers are told ${found}`;
+  if (before === undefined || [before, after].some((whole) => isDeepStrictEqual(found, whole))) return undefined;
+  const mixed = Object.keys({ ...before, ...found }).filter((table) => !isDeepStrictEqual(found[table], before[table]));
+  return `readers see what is neither before nor after it in ${mixed.join(', ')}`;
+}
+
 /** @returns what is wrong with how the command took it; undefined where nothing is */
 async function tryFault(command: string, fault: Fault, lake: string): Promise<string | undefined> {
-  const { args, base, after } = steps.get(command)!;
+  const step = steps.get(command)!;
+  const { args, base, after } = step;
   const name = `${command}: ${fault.call} ${fault.at} ${fault.errno}${fault.isLasting ? ' from then on' : ''}`;
   try {
     if (base !== '') await cp(base, lake, { recursive: true });
     const first = await calls!.run(args, lake, fault);
     const what = `${name} (${first.fired[0]?.replace(lake, '') ?? 'did not come to it'}): ${first.code ?? first.signal}`;
-    if (first.code !== 0) {
+    // What cannot be read of one delivered file costs that file alone: the others are committed, and the next load takes it.
+    const isOfFile = command === 'load' && first.code === 65 && ['open', 'read', 'stat'].includes(fault.call);
+    const seen = isOfFile ? undefined : await wrongForReaders(lake, step);
+    if (seen !== undefined) return `${what}, then ${seen}`;
+    if (isOfFile) {
+      if (!/input_denied|cannot be read|i\/o error/i.test(first.stdout)) return `${what}, badly said: ${first.stdout}`;
+    } else if (fault.errno === 'SIGKILL') {
+      if (first.signal !== 'SIGKILL') return `${what}, but not killed`;
+    } else if (first.code !== 0) {
       if (first.code !== 74) return `${what}: ${first.stderr.slice(0, 1500)}`;
       // One line: the path in front, what to do at its end.
       if (!/^listenlake: \/.*: .* \(.*\)\n$/.test(first.stderr)) return `${what}, badly said: ${first.stderr}`;
@@ -165,7 +193,7 @@ function spread(points: [string, Fault][]): [string, Fault][] {
 }
 
 it(
-  'F41, F75: system calls of every kind fail in every command: 74 with path and remedy, or 0; then the undisturbed tables',
+  'F41, F75: system calls of every kind fail in every command: 74 with path and remedy, or 0; no mix; then the undisturbed tables',
   async () => {
     if (calls === undefined) return;
     const all = pointsAt(IS_SOAK ? [0.05, 0.5, 0.9] : [0.5]);
@@ -176,6 +204,57 @@ it(
     ];
     expect(kindsOf(points).sort()).toEqual(kindsOf(all).sort());
     await tryAll(points);
+  },
+  TIMEOUT_MS,
+);
+
+it(
+  'F36: killed at a step of each command: readers see before or after, and the next one brings the undisturbed tables',
+  async () => {
+    if (calls === undefined) return;
+    // What becomes visible, or goes, does so by one of these. The last link is the commit, or what comes right before it.
+    const points = [...steps].flatMap(([command, { counts }], turn) =>
+      ['link', 'rename', 'unlink'].flatMap((call, kind): [string, Fault][] => {
+        const count = counts.get(call)!;
+        if (count === 0 || (!IS_SOAK && turn % 3 !== kind)) return [];
+        const each = IS_SOAK ? Math.min(count, 12) : 1;
+        const at = Array.from({ length: each }, (_, index) => Math.ceil(((index + 1) / each) * count));
+        return at.map((number) => [command, { call, at: number, errno: 'SIGKILL' }]);
+      }),
+    );
+    expect(points.length).toBeGreaterThanOrEqual(IS_SOAK ? 100 : 8);
+    await tryAll(points);
+  },
+  TIMEOUT_MS,
+);
+
+it(
+  'F75: a catalog that cannot be written fails the run with 74, and the old one stays byte by byte',
+  async () => {
+    if (calls === undefined) return;
+    const { args, base } = steps.get('transform')!;
+    const match = '/catalog-';
+    const lake = join(folder, 'catalog');
+    await cp(base, lake, { recursive: true });
+    const counts = await calls.count(args, lake, match);
+    await rm(lake, { recursive: true, force: true });
+    const kinds = ['open', 'pwrite', 'fsync', 'ftruncate', 'rename'].filter((call) => counts.get(call)! > 0);
+    expect(kinds).toEqual(expect.arrayContaining(['open', 'pwrite', 'fsync', 'rename']));
+    for (const call of kinds) {
+      for (const errno of IS_SOAK ? ERRORS[call]! : ERRORS[call]!.slice(0, 1)) {
+        const fault: Fault = { call, at: counts.get(call)!, errno, match };
+        await cp(base, lake, { recursive: true });
+        const old = await readFile(join(lake, 'lake.duckdb'));
+        const run = await calls.run(args, lake, fault);
+        expect([fault, run.fired.length, run.code]).toEqual([fault, 1, 74]);
+        expect(old.equals(await readFile(join(lake, 'lake.duckdb')))).toBe(true);
+        expect(await tablesOf(lake)).toEqual(steps.get('load')!.after);
+        const next = await listenlake([...args, '--lake', lake]);
+        expect([fault, next.code]).toEqual([fault, 0]);
+        expect(await tablesOf(lake)).toEqual(steps.get('transform')!.after);
+        await rm(lake, { recursive: true, force: true });
+      }
+    }
   },
   TIMEOUT_MS,
 );

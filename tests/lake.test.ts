@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
 import { makeScratch, openFolderLake, STAGING_FOLDER, sweepStaging } from '../jobs/lake/folder.ts';
 import { bronzeKey, goldKey, landingKey, landingName, manifestKey, silverKey } from '../jobs/lake/keys.ts';
@@ -290,6 +291,35 @@ describe('lease', () => {
       }
     },
   );
+
+  it('F56: a holder at work renews in time, so that nobody takes it for dead; what was taken over it leaves alone', async () => {
+    const { setInterval } = globalThis;
+    let renew: () => void = () => {};
+    let everyMs = Number.POSITIVE_INFINITY;
+    globalThis.setInterval = ((action: () => void, ms: number) => {
+      [renew, everyMs] = [action, ms];
+      return setInterval(() => {}, 1e9);
+    }) as typeof setInterval;
+    try {
+      const store = await openFolderLake(folder);
+      const lease = await acquireLease(store, 'writer', 'run', log);
+      expect(everyMs).toBeLessThanOrEqual(LEASE_TTL_MS / 3); // one that comes late, or fails, is not the last
+      const renewed = async (): Promise<number> => (await stat(join(folder, KEY))).mtimeMs;
+      const before = await renewed();
+      for (let tries = 0; tries < 100 && (await renewed()) === before; tries += 1) {
+        renew();
+        await sleep(20);
+      }
+      expect(await renewed()).toBeGreaterThan(before);
+      expect(await lease.isHeld()).toBe(true);
+      await hold(store, 0);
+      renew();
+      await lease.release();
+      expect(JSON.parse(await readFile(join(folder, KEY), 'utf8'))).toEqual(elsewhere);
+    } finally {
+      globalThis.setInterval = setInterval;
+    }
+  });
 
   it('F36: takes over at once from a killed process of this host', async () => {
     const store = await openFolderLake(folder);

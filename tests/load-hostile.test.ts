@@ -350,7 +350,7 @@ describe('F24, F70: what is too large is one file refused, in the default memory
     const objects = Object.keys(await lake.objects()).filter((key) => key.includes('/refused/'));
     expect(objects).toHaveLength(1);
     await expectAllInQuarantine(REFUSED, false);
-  }, 300_000);
+  }, 600_000);
 
   it('F70: a lake whose refused files have an object each works as well', async () => {
     await lake.load([await lake.give({ [GOOD]: good() })]);
@@ -379,7 +379,7 @@ describe('F24, F70: what is too large is one file refused, in the default memory
     const bronze = await appendBronze(lake.store, base.state, files);
     await lake.effects.engine.publish((await lake.commitState({ ...base.state, bronze })).state);
     await expectAllInQuarantine(REFUSED, true);
-  }, 300_000);
+  }, 600_000);
 
   async function expectAllInQuarantine(count: number, isRebuilt: boolean): Promise<void> {
     await transform({ runId: 't1', loadedOn: '2026-11-21' }, lake.effects);
@@ -437,7 +437,7 @@ describe('F69, F73, F74: hostile files beside a good one, from end to end', () =
       ['length_invalid', 1n],
       ['zip_nested', 2n],
     ]);
-  }, 300_000);
+  }, 600_000);
 });
 
 describe('F24: memory of the whole process', () => {

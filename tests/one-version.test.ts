@@ -49,7 +49,7 @@ beforeAll(async () => {
   await done.close();
   expect(old).toBe('2020=1 2020-06-11=1 2021=1 2021-06-11=1 2022=1 2022-06-11=1');
   expect(next).toContain('2020=2 2020-06-11=1 2020-06-21=1');
-}, MINUTES);
+}, 10 * MINUTES);
 afterAll(() => base.close());
 
 /** The lake with an engine for its catalog, as every command has one. */
@@ -129,7 +129,7 @@ test(
     });
     await lake.close();
   },
-  2 * MINUTES,
+  10 * MINUTES,
 );
 
 test(
@@ -155,7 +155,7 @@ test(
       await lake.close();
     }
   },
-  5 * MINUTES,
+  10 * MINUTES,
 );
 
 test(
@@ -181,7 +181,7 @@ test(
     });
     await lake.close();
   },
-  MINUTES,
+  10 * MINUTES,
 );
 
 test(
@@ -203,7 +203,7 @@ test(
     });
     await lake.close();
   },
-  2 * MINUTES,
+  10 * MINUTES,
 );
 
 test('F71: a catalog that is published late is not of an older commit than the one that lies there', async () => {

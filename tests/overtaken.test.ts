@@ -87,7 +87,7 @@ describe('in one process', () => {
       for (const key of after) expect([key, await effects.store.head(key)]).toEqual([key, expect.anything()]);
       expect(await lake.rows('plays', 'ended_at')).toHaveLength(4);
     },
-    MINUTES,
+    10 * MINUTES,
   );
 
   it.each(['transform', 'gc'])(
@@ -106,7 +106,7 @@ describe('in one process', () => {
       await lease.release();
       expect(await effects.store.head('leases/writer.json')).toBeDefined();
     },
-    MINUTES,
+    10 * MINUTES,
   );
 });
 
@@ -167,6 +167,6 @@ describe('as processes', () => {
         expect.stringContaining('every hash, row count and account'),
       ]);
     },
-    5 * MINUTES,
+    10 * MINUTES,
   );
 });

@@ -351,24 +351,35 @@ if (local === undefined) {
     same(await registered('listening_events'), committed(newest));
   });
 
-  it('gold: whoever was asleep between the commit and the look at its tables points none of them back', async () => {
+  it('gold: whoever was asleep between the commit and the look at its tables points none of them back and empties none', async () => {
     const gold = database.replace(/silver$/, 'gold_dev');
-    const versionOf = (runId: string): GoldVersion => ({
+    const versionOf = (runId: string, ...models: string[]): GoldVersion => ({
       runId,
       asOf: '2026-03-01T00:00:00.000Z',
       silverSequence: 0,
       modelsHash: '',
-      tables: { answers: { key: `gold/dev/${runId}/answers/1/`, rows: 0, bytes: 0, sha256: '' } },
+      tables: Object.fromEntries(
+        models.map((model) => [model, { key: `gold/dev/${runId}/${model}/1/`, rows: 0, bytes: 0, sha256: '' }]),
+      ),
     });
-    for (const runId of ['old', 'new']) {
-      const location = `${lake.uri}/gold/dev/${runId}/answers/1/`;
-      const TableInput = goldTable(`answers__${runId}`, [{ name: 'n', type: 'integer' }], location);
+    for (const [runId, model] of [
+      ['old', 'answers'],
+      ['new', 'answers'],
+      ['new', 'more'],
+    ] as const) {
+      const location = `${lake.uri}/gold/dev/${runId}/${model}/1/`;
+      const TableInput = goldTable(`${model}__${runId}`, [{ name: 'n', type: 'integer' }], location);
       await lake.glue.send(new CreateTableCommand({ DatabaseName: gold, TableInput }));
     }
-    const shown = async (): Promise<string | undefined> =>
-      (await lake.glue.send(new GetTableCommand({ DatabaseName: gold, Name: 'answers' }))).Table?.StorageDescriptor
-        ?.Location;
-    const old = await lake.commitState({ ...(await lake.state()), gold: { dev: versionOf('old') } });
+    const shown = (): Promise<(string | undefined)[]> =>
+      Promise.all(
+        ['answers', 'more'].map(async (Name) => {
+          const { Table } = await lake.glue.send(new GetTableCommand({ DatabaseName: gold, Name }));
+          return Table?.StorageDescriptor?.Location;
+        }),
+      );
+    const ofNew = ['answers', 'more'].map((model) => `${lake.uri}/gold/dev/new/${model}/1/`);
+    const old = await lake.commitState({ ...(await lake.state()), gold: { dev: versionOf('old', 'answers') } });
     let wake: () => void = () => {};
     const asleep = new Promise<void>((resolve) => {
       wake = resolve;
@@ -377,13 +388,13 @@ if (local === undefined) {
     endpoint.rules.push({ operation: 'GetTables', after: 1, fault: { kind: 'hold', until: asleep } });
     const late = lake.engine.publish(old.state);
     while (endpoint.rules.length > 0) await new Promise((resolve) => setTimeout(resolve, 20));
-    const newest = await lake.commitState({ ...old.state, gold: { dev: versionOf('new') } });
+    const newest = await lake.commitState({ ...old.state, gold: { dev: versionOf('new', 'answers', 'more') } });
     await (await lake.openEngine()).publish(newest.state);
-    expect(await shown()).toBe(`${lake.uri}/gold/dev/new/answers/1/`);
+    expect(await shown()).toEqual(ofNew);
     endpoint.calls.length = 0;
     wake();
     await late;
-    expect(await shown()).toBe(`${lake.uri}/gold/dev/new/answers/1/`);
+    expect(await shown()).toEqual(ofNew);
     expect(writes()).toEqual([]);
   });
 

@@ -243,3 +243,32 @@ describe('what is committed', () => {
     expect(texts.filter((name) => readFileSync(join(ROOT, name), 'utf8').includes(ROOT.slice(0, -1)))).toEqual([]);
   });
 });
+
+describe('F79: a busy machine', () => {
+  const tests = readdirSync(join(ROOT, 'tests'), { recursive: true })
+    .map((name) => `tests/${name}`)
+    .filter((name) => name.endsWith('.ts') && name !== 'tests/project.test.ts')
+    .map((name) => ({ name, text: readFileSync(join(ROOT, name), 'utf8') }));
+
+  it('ends no test before the ten minutes that jest.config.mjs gives to each', () => {
+    // A call of `it` and the like ends with its time limit: a number, a name of one, or numbers times each other.
+    const limits = tests.flatMap(({ name, text }) => {
+      const msOf = (limit: string): number =>
+        limit.split('*').reduce((product, part) => {
+          const digits = new RegExp(`const ${part.trim()} = ([\\d_]+);`).exec(text)?.[1] ?? part;
+          return product * Number(digits.replaceAll('_', ''));
+        }, 1);
+      const written = text.matchAll(
+        /^( *)(?:it|test|before|after|\]\))[\w.]*\(.*\n(?:\1 .*\n|\n)*?\1(?:\}, | {2})(\w[\w *]*),?(?:\n\1)?\);$/gm,
+      );
+      return [...written].map(([, , limit]) => ({ name, limit, ms: msOf(limit!) }));
+    });
+    expect(limits.length).toBeGreaterThan(50);
+    expect(limits.filter(({ ms }) => !(ms >= 600_000))).toEqual([]);
+  });
+
+  it('wants nothing to be done within a time', () => {
+    const timed = /expect\(.*(performance|Date)\.now\(\) - .*toBeLess|AbortSignal\.timeout\(/;
+    expect(tests.filter(({ text }) => timed.test(text)).map(({ name }) => name)).toEqual([]);
+  });
+});

@@ -165,7 +165,7 @@ it('an object of an older load gives the same silver as what load writes now', a
   );
   expect(left).toEqual({ rows: expect.any(Number), missing: 0, is_new: true });
   expect(left.rows).toBeGreaterThan(100);
-}, 300_000);
+}, 600_000);
 
 /** Commits the files of a folder as `load` wrote them when it kept whole answers: one JSON line each. */
 async function loadAsBefore(like: string, lake: string, source: string): Promise<void> {

@@ -3,6 +3,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CreateMultipartUploadCommand, PutBucketVersioningCommand, S3Client } from '@aws-sdk/client-s3';
+import { isTransient, toJobError } from '../jobs/aws.ts';
 import type { Effects } from '../jobs/effects.ts';
 import { gc } from '../jobs/gc.ts';
 import { acquireLease } from '../jobs/lake/lease.ts';
@@ -37,7 +38,6 @@ if (local === undefined) {
     isPathStyle: true,
     scratch,
     partBytes: 5 * MIB,
-    requestTimeoutMs: 5_000,
   });
 
   async function openNew(isVersioned = false): Promise<{ store: LakeStore; uri: string }> {
@@ -239,7 +239,7 @@ if (local === undefined) {
   });
 
   describe('S3 lake: what is wrong with the account', () => {
-    it('says that there is no such bucket, exit 78', async () => {
+    it('F68: says that there is no such bucket, exit 78', async () => {
       await expect(openS3Lake('s3://nobody-has-this/x', options())).rejects.toMatchObject({
         code: 'bucket_missing',
         exit: 'config',
@@ -247,7 +247,7 @@ if (local === undefined) {
       });
     });
 
-    it('names the region that the bucket is in, exit 78', async () => {
+    it('F68: names the region that the bucket is in, exit 78', async () => {
       faulted({
         operation: 'ListObjectsV2',
         fault: {
@@ -376,12 +376,40 @@ if (local === undefined) {
       });
     });
 
+    it('F13: a clock 20 minutes off is made up for, and named where that does not help, exit 69', async () => {
+      const { store } = await openNew();
+      const theirs = new Date(Date.now() + 1_200_000);
+      const skewed = {
+        ...s3Error('RequestTimeTooSkewed', 403),
+        headers: { date: theirs.toUTCString() },
+      } as Rule['fault'];
+      faulted({ operation: 'PutObject', fault: skewed });
+      expect((await store.put('a', '1')).status).toBe('written');
+      const [, second] = endpoint.calls.filter(({ operation }) => operation === 'PutObject');
+      const [, day, hour, minute] = /^(\d{8})T(\d\d)(\d\d)/.exec(String(second!.headers['x-amz-date']))!;
+      const signedAt = Date.parse(`${day!.replace(/(....)(..)(..)/, '$1-$2-$3')}T${hour}:${minute}:00Z`);
+      expect(Math.abs(theirs.getTime() - signedAt)).toBeLessThan(900_000);
+      faulted({ operation: 'PutObject', fault: skewed, times: 99 });
+      await expect(store.put('a', '2')).rejects.toMatchObject({
+        code: 'store_unavailable',
+        exit: 'unavailable',
+        message: expect.stringContaining('the clock of this machine is not that of AWS (RequestTimeTooSkewed)'),
+        hint: expect.stringContaining('set the clock'),
+      });
+      // Athena and Glue say it in words.
+      const words = 'Signature expired: 20261101T100000Z is now earlier than 20261101T101500Z';
+      const error = Object.assign(new Error(words), { name: 'InvalidSignatureException' });
+      expect(isTransient(error)).toBe(true);
+      expect(toJobError(error, 'catalog', 'list')).toMatchObject({ code: 'catalog_unavailable', exit: 'unavailable' });
+    });
+
     it('F44: does not wait for an answer for ever', async () => {
       const { store } = await openNew();
-      const impatient = await openS3Lake(store.uri, { ...options(), requestTimeoutMs: 300 });
-      faulted({ operation: 'PutObject', fault: { kind: 'delay', ms: 1_500 } });
+      const impatient = await openS3Lake(store.uri, { ...options(), requestTimeoutMs: 2_000 });
+      faulted({ operation: 'PutObject', fault: { kind: 'delay', ms: 600_000 } });
       expect((await impatient.put('a', '1', { ifAbsent: true })).status).toBe('written');
-      expect(countOf('PutObject')).toBe(2);
+      // F79: on a busy machine the second one may take too long as well.
+      expect(countOf('PutObject')).toBeGreaterThan(1);
     });
 
     it('F44: a download that breaks goes on where it broke', async () => {

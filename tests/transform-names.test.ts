@@ -25,6 +25,7 @@ const HOSTILE = [
     'İstanbul ß',
     ' both ends ',
     '\u0001',
+    'a\u0000b',
   ],
   'x'.repeat(65_536),
 ];
@@ -38,9 +39,7 @@ afterAll(() => lake.close());
 
 it('F31: hostile and random names go from bronze to silver to gold byte by byte', async () => {
   // Any characters, half a surrogate pair excepted: that is no text, and its file is refused (F20). Nothing but spaces is no name.
-  const name = fc
-    .string({ unit: 'binary', minLength: 1, maxLength: 40 })
-    .filter((text) => text.trim() !== '' && !text.includes('\0'));
+  const name = fc.string({ unit: 'binary', minLength: 1, maxLength: 40 }).filter((text) => text.trim() !== '');
   const random = fc.sample(name, { numRuns: NAMES - HOSTILE.length, seed: 31 });
   const names = [...HOSTILE, ...random];
   // Each song has an artist of its own: songs whose names only differ in spelling are one song in gold.

@@ -34,7 +34,7 @@ let reference: TestLake;
 
 beforeAll(async () => {
   reference = await inOrder(ALL, () => false);
-}, MINUTES);
+}, 10 * MINUTES);
 afterAll(() => reference.close());
 
 test(

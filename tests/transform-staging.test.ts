@@ -124,7 +124,7 @@ beforeAll(async () => {
   parts = (await stage(whole)).partitions;
   await whole.close();
   expect(parts).toBeGreaterThan(5);
-}, MINUTES);
+}, 10 * MINUTES);
 afterAll(() => base.close());
 
 async function withCopy(action: (lake: TestLake) => Promise<void>): Promise<void> {

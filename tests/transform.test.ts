@@ -127,13 +127,15 @@ describe('times of extended exports', () => {
 
 describe('lengths', () => {
   test.each(['-5', '1.5', 'NaN', '"x"', null, '1000000000000', 'true', '1e400'])(
-    'F30: ms_played %p goes to quarantine',
+    'F30: ms_played %p goes to quarantine, and sums are those of the other rows',
     async (ms) => {
-      await lake.add(extended({ ms_played: ms }));
+      await lake.add(extended({}, { ms_played: ms, ts: '2024-05-01T11:00:00Z' }));
       const result = await lake.transform();
       expect(result.quarantined).toEqual({ length_invalid: 1 });
-      expect(result.files).toMatchObject([{ read: 1, new: 0, duplicate: 0, quarantined: 1 }]);
-      expect(await lake.rows('plays')).toEqual([]);
+      expect(result.files).toMatchObject([{ read: 2, new: 1, duplicate: 0, quarantined: 1 }]);
+      expect(await lake.rows('plays', 'count(*) as plays, sum(played_ms) as played_ms')).toEqual([
+        { plays: 1, played_ms: 180_000 },
+      ]);
     },
   );
 

@@ -82,7 +82,7 @@ def test_the_params_of_a_backfill_are_checked(bag):
 
 
 def test_no_secret_stands_in_a_field_of_an_operator():
-    """Fields are rendered, shown and stored. A job's secrets are read by the worker when it runs."""
+    """S2: fields are rendered, shown and stored. A job's secrets are read by the worker when it runs."""
     canary = "canary-5f2b9c7d41"
     code = """
 import json, sys

@@ -94,6 +94,7 @@ async function publishTarget(
     const location = known.StorageDescriptor?.Location;
     // Views and tables that people have made are theirs.
     if (location === nothing || !location?.startsWith(`${lakeUri}/${PREFIX.gold}`)) return true;
+    if (!(await isWanted())) return false;
     return catalog.replace(database, known, pointedAt(known, known.StorageDescriptor?.Columns ?? [], nothing));
   });
   return [...placed, ...emptied].every(Boolean);

@@ -30,8 +30,6 @@ export interface Switches {
     | undefined;
   /** Queries that match stay QUEUED this long. */
   queue: { match: RegExp; ms: number } | undefined;
-  /** Queries stay RUNNING at least this long. */
-  runMs: number;
   /** Queries that match stay RUNNING as long as this is set. */
   hold: RegExp | undefined;
 }
@@ -103,7 +101,6 @@ export function athenaFront(motoUrl: string, trinoUrl: string, region: string): 
     throttle: { StartQueryExecution: 0, GetQueryExecution: 0, GetQueryResults: 0 },
     failAfter: undefined,
     queue: undefined,
-    runMs: 0,
     hold: undefined,
   };
   const onTrino = new Set<string>();
@@ -270,7 +267,6 @@ async function run(
       { errorType: 1006, isUserError: true },
     );
   }
-  const started = Date.now();
   onTrino.add(execution.id);
   const end = await runOnTrino(
     trinoUrl,
@@ -281,7 +277,7 @@ async function run(
       return !isOver() && (execution.cutoff === undefined || progress.scannedBytes <= execution.cutoff);
     },
   ).finally(() => onTrino.delete(execution.id));
-  while (!isOver() && (Date.now() - started < switches.runMs || switches.hold?.test(sql))) await sleep(20);
+  while (!isOver() && switches.hold?.test(sql)) await sleep(20);
   if (isOver()) return;
   if (execution.cutoff !== undefined && execution.scannedBytes > execution.cutoff) {
     return finish(execution, 'CANCELLED', 'Bytes scanned limit was exceeded');

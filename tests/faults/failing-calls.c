@@ -3,6 +3,7 @@
  * files under given folders, and lets the N-th of one kind fail.
  *
  *   FAULT_PATHS  folders, absolute, separated by `:`
+ *   FAULT_MATCH  a text: of the files there, only those concern us whose path holds it
  *   FAULT_CALL   the kind that fails (the names of KINDS); without it nothing fails
  *   FAULT_AT     which call of that kind fails, from 1 on
  *   FAULT_ERRNO  the number of the error; 0: the program is killed instead (SIGKILL)
@@ -42,6 +43,7 @@ static atomic_uchar is_ours[65536];
 static char *_Atomic path_of[65536];
 static atomic_long calls[KINDS];
 static char paths[4096];
+static char match[256];
 static char counts_file[PATH_MAX];
 static char fired_file[PATH_MAX];
 static char trace_file[PATH_MAX];
@@ -54,6 +56,8 @@ static int fail_lasts;
 __attribute__((constructor)) static void begin(void) {
   const char *given = getenv("FAULT_PATHS");
   snprintf(paths, sizeof paths, "%s", given == NULL ? "" : given);
+  given = getenv("FAULT_MATCH");
+  snprintf(match, sizeof match, "%s", given == NULL ? "" : given);
   given = getenv("FAULT_COUNTS");
   snprintf(counts_file, sizeof counts_file, "%s", given == NULL ? "" : given);
   given = getenv("FAULT_FIRED");
@@ -93,6 +97,7 @@ static int concerns(const char *path) {
     snprintf(whole, sizeof whole, "%s/%s", cwd, path);
     path = whole;
   }
+  if (strstr(path, match) == NULL) return 0;
   for (const char *from = paths; *from != 0;) {
     size_t length = strcspn(from, ":");
     if (length > 0 && strncmp(path, from, length) == 0 && (path[length] == '/' || path[length] == 0)) return 1;

@@ -10,7 +10,7 @@ import { layerSkipped } from '../layers.ts';
 const SOURCE = fileURLToPath(new URL('./failing-calls.c', import.meta.url));
 
 /** What a call that fails says; `SIGKILL`: the program ends there instead. */
-export type Errno = 'SIGKILL' | 'EIO' | 'ENOSPC' | 'EMFILE' | 'EACCES' | 'EROFS' | 'ENOMEM';
+export type Errno = 'SIGKILL' | 'EIO' | 'ENOSPC' | 'EDQUOT' | 'EFBIG' | 'EMFILE' | 'EACCES' | 'EROFS' | 'ENOMEM';
 
 /** The N-th call of one kind that concerns the lake or the user's cache. */
 export interface Fault {
@@ -20,6 +20,8 @@ export interface Fault {
   errno: Errno;
   /** Every later call of the kind fails as well, as on a disk that stays full. */
   isLasting?: boolean;
+  /** Only calls count whose path holds this text. */
+  match?: string;
 }
 
 export interface FaultyRun extends Finished {
@@ -28,8 +30,8 @@ export interface FaultyRun extends Finished {
 }
 
 export interface FailingCalls {
-  /** How often a command calls each kind, undisturbed. */
-  count(args: string[], lake: string): Promise<Map<string, number>>;
+  /** How often a command calls each kind, undisturbed. @param match as in `Fault` */
+  count(args: string[], lake: string, match?: string): Promise<Map<string, number>>;
   run(args: string[], lake: string, fault: Fault): Promise<FaultyRun>;
   /** What a command changes on the disk, call by call (`power-cut.ts` reads it). */
   trace(args: string[], lake: string): Promise<string>;
@@ -68,9 +70,9 @@ export function openFailingCalls(work: string): FailingCalls | undefined {
     return { env, counts: counts!, fired: fired! };
   };
   return {
-    async count(args, lake) {
+    async count(args, lake, match = '') {
       const { env, counts } = environmentOf(lake);
-      const done = await listenlake([...args, '--lake', lake], env);
+      const done = await listenlake([...args, '--lake', lake], { ...env, FAULT_MATCH: match });
       if (done.code !== 0) throw new Error(`${args[0]} ended with ${done.code}: ${done.stderr}`);
       const lines = readFileSync(counts, 'utf8').trimEnd().split('\n');
       rmSync(env.XDG_CACHE_HOME!, { recursive: true, force: true });
@@ -83,7 +85,7 @@ export function openFailingCalls(work: string): FailingCalls | undefined {
       if (done.code !== 0) throw new Error(`${args[0]} ended with ${done.code}: ${done.stderr}`);
       return readFileSync(trace, 'utf8');
     },
-    async run(args, lake, { call, at, errno, isLasting = false }) {
+    async run(args, lake, { call, at, errno, isLasting = false, match = '' }) {
       const { env, fired } = environmentOf(lake);
       const fault = {
         ...{
@@ -92,6 +94,7 @@ export function openFailingCalls(work: string): FailingCalls | undefined {
           FAULT_ERRNO: errno === 'SIGKILL' ? '0' : String(constants.errno[errno]),
         },
         FAULT_LASTS: isLasting ? '1' : '0',
+        FAULT_MATCH: match,
       };
       const done = await listenlake([...args, '--lake', lake], { ...env, ...fault });
       const lines = existsSync(fired) ? readFileSync(fired, 'utf8').trimEnd().split('\n') : [];
