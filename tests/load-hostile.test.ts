@@ -189,6 +189,30 @@ describe('F69: no value of a file ends the load', () => {
     ]);
   });
 
+  it('no key of a file clashes with a name of our own', async () => {
+    const names = [
+      'is personal?',
+      'source_key',
+      'row_number',
+      'extra',
+      'json',
+      'filename',
+      'rowid',
+      '"',
+      "'",
+      '*',
+      'a.b',
+    ];
+    const result = await loadBeside(lake, {
+      'plays.json': JSON.stringify([play(Object.fromEntries(names.map((name, index) => [name, `v${index}`])))]),
+    });
+    expect(result).toMatchObject({ exit: 'ok', accounts: { quarantined: 0 } });
+    const [[extra]] = (await lake.query('select extra from bronze.export_extended where extra is not null')) as [
+      [string],
+    ];
+    expect(JSON.parse(extra)).toMatchObject({ 'is personal?': 'v0', filename: 'v5' });
+  });
+
   const numbers = [
     '-9223372036854775808',
     '9223372036854775807',

@@ -50,9 +50,9 @@ const BATCH_BYTES_MAX = 8 * 1024 ** 2;
 const OWN_COLUMNS = new Set(['source_key', 'row_number', 'extra']);
 /** Keys that the contract does not know; real drift is one to four at a time. */
 const UNKNOWN_KEYS_MAX = 200;
-/** Whether any column of the row holds something personal. */
-const IS_PERSONAL = '"is personal?"';
 const EXTRA_NAME_CHARS_MAX = 64;
+/** Whether any column of the row holds something personal. The name is longer than that of any key that is read, so that no file has it. */
+const IS_PERSONAL = quoteName('is personal?'.padEnd(EXTRA_NAME_CHARS_MAX + 1, '?'));
 /** Accounts of one file that are told apart in the index: an export is of one. */
 const ACCOUNTS_MAX = 10;
 /** Where the first text of a key is looked for: some 90 rows of an export. */
