@@ -1,7 +1,18 @@
+import { mkdirSync } from 'node:fs';
 import { enableCompileCache } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 
-// Before any other module: half of a command's start-up is compiling what has not changed since the last one.
-enableCompileCache();
+// Before any other module: half of a command's start-up is compiling what has not changed since the last one. Node would look for ever
+// for a place under a temporary folder that takes no folders, so it is made here first.
+const compiled = join(tmpdir(), 'node-compile-cache');
+let isCacheThere = true;
+try {
+  mkdirSync(compiled);
+} catch (error) {
+  isCacheThere = (error as NodeJS.ErrnoException).code === 'EEXIST';
+}
+if (isCacheThere) enableCompileCache(compiled);
 
 // `listenlake sql ... | head` closes our stdout: the reader has what it wanted, and that is no error.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {

@@ -1,4 +1,6 @@
 import { createReadStream, existsSync, type ReadStream } from 'node:fs';
+import { mkdir, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { isErrno, JobError } from './errors.ts';
 
 /** What the system says by code (Node's errors) and in words (the engine's: glibc's and musl's `strerror`). */
@@ -26,6 +28,44 @@ const EXHAUSTED = ['EMFILE', 'ENFILE'];
 const OF_PATHS = ['ENOENT', 'ENOTDIR', 'EISDIR', 'EEXIST', 'ENOTEMPTY', 'EXDEV', 'EINVAL'];
 /** Of a connection, `EACCES` and `EPERM` are no fault of the disk. */
 const NETWORK_CALLS = /^(connect|listen|bind|accept|getaddrinfo|send|shutdown)/;
+
+/**
+ * Makes a folder with its parents; one that is there stays as it is. Node's own `recursive` never ends where a folder exists and the system
+ * says of each new one in it that there is no such folder, as `/proc` does (seen with Node 24).
+ *
+ * @returns the topmost folder that was made; undefined where all were there
+ * @throws the system's error of the folder that could not be made
+ */
+export async function makeFolders(path: string, mode = 0o700): Promise<string | undefined> {
+  try {
+    await mkdir(path, { mode });
+    return path;
+  } catch (error) {
+    if (isErrno(error, 'ENOENT') && dirname(path) !== path) {
+      const first = await makeFolders(dirname(path), mode);
+      return (await makeOne(path, mode)) ? (first ?? path) : first;
+    }
+    if (await isFolder(path)) return undefined;
+    throw error;
+  }
+}
+
+async function makeOne(path: string, mode: number): Promise<boolean> {
+  try {
+    await mkdir(path, { mode });
+    return true;
+  } catch (error) {
+    if (await isFolder(path)) return false;
+    throw error;
+  }
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  return stat(path).then(
+    (found) => found.isDirectory(),
+    () => false,
+  );
+}
 
 /** Words for one place; the others are those of the lake. */
 export interface DiskAdvice {

@@ -3,7 +3,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Config } from './config.ts';
-import { onDisk } from './disk.ts';
+import { makeFolders, onDisk } from './disk.ts';
 import { interruptStatements, refuseUnusablePath } from './engine/embedded.ts';
 import type { SqlEngine } from './engine/index.ts';
 import { openEngine } from './engine/open.ts';
@@ -106,7 +106,7 @@ async function removeScratch(path: string | undefined): Promise<void> {
 
 async function makeCacheDir(path: string): Promise<void> {
   const advice = { failed: 'set XDG_CACHE_HOME to a folder that you may write' };
-  await onDisk(path, () => mkdir(path, { recursive: true, mode: 0o700 }), advice);
+  await onDisk(path, () => makeFolders(path), advice);
 }
 
 /** A store, and where this command's private files go. */

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
-import { mkdir, open, rm } from 'node:fs/promises';
+import { open, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { onDisk, readStream } from './disk.ts';
+import { makeFolders, onDisk, readStream } from './disk.ts';
 import { type Effects, stopIfAsked } from './effects.ts';
 import { landingKey } from './lake/keys.ts';
 import {
@@ -58,7 +58,7 @@ function folderSink(folder: string, onClosed?: (path: string) => Promise<void>):
       const written = <T>(action: () => Promise<T>): Promise<T> =>
         onDisk(path, action, { failed: 'choose another folder' });
       const handle = await written(async () => {
-        await mkdir(dirname(path), { recursive: true });
+        await makeFolders(dirname(path), 0o777);
         return open(path, 'w');
       });
       let pending = '';

@@ -1,7 +1,8 @@
-import { mkdir, rm, stat } from 'node:fs/promises';
+import { rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { check } from './check.ts';
 import { commitWork, refuseOvertaken } from './commit.ts';
+import { makeFolders } from './disk.ts';
 import { type Effects, stopIfAsked } from './effects.ts';
 import { type Embedded, openEmbedded, quoteText } from './engine/embedded.ts';
 import { readProject } from './engine/project.ts';
@@ -273,7 +274,7 @@ export async function withBronze<T>(
 ): Promise<T> {
   const { config, scratch, store } = effects;
   const folder = join(scratch, 'removal');
-  await mkdir(folder, { recursive: true, mode: 0o700 });
+  await makeFolders(folder);
   const db = await openEmbedded({
     memoryMb: config.memoryMb,
     threads: config.threads,

@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { refuseLostLease } from './commit.ts';
-import { diskError } from './disk.ts';
+import { diskError, makeFolders } from './disk.ts';
 import { type Effects, stopIfAsked } from './effects.ts';
 import { isErrno, JobError } from './errors.ts';
 import { flushFolder } from './lake/folder.ts';
@@ -150,7 +150,7 @@ async function replaceFiles(
   const suffix = `.${randomBytes(6).toString('hex')}${UNFINISHED}`;
   const staged: string[] = [];
   try {
-    await mkdir(chartDir, { recursive: true, mode: 0o700 });
+    await makeFolders(chartDir);
     await removeLeftOvers(outDir, chartDir);
     for (const { path, bytes } of targets) {
       staged.push(path + suffix);

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { readdirSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -133,6 +133,18 @@ describe('usage', () => {
     expect([run.code, run.stdout]).toEqual([74, '']);
     expect(run.stderr).toContain('not-a-folder');
   });
+
+  // Only Linux has this place: it takes no folders, and says of each that there is none.
+  (existsSync('/proc/self') ? it : it.skip)(
+    'F41: a place that takes no folders: one line, exit 74, and no search without end',
+    async () => {
+      const run = await listenlake(['load', join(ROOT, 'README.md'), '--lake', '/proc/listenlake/lake'], {
+        TMPDIR: '/proc',
+      });
+      expect([run.code, run.stdout]).toEqual([74, '']);
+      expect(run.stderr).toMatch(/^listenlake: \/proc\/listenlake\/lake: .*ENOENT.*\n$/);
+    },
+  );
 
   it('--json gives an error as one JSON object on stderr', async () => {
     const run = await listenlake(['sql', 'select * from top_trakcs', '--lake', lake, '--json']);

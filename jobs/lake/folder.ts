@@ -1,11 +1,11 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { type BigIntStats, constants } from 'node:fs';
-import { copyFile, link, mkdir, open, readdir, rename, rm, rmdir, stat, unlink } from 'node:fs/promises';
+import { copyFile, link, open, readdir, rename, rm, rmdir, stat, unlink } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { onDisk, readStream } from '../disk.ts';
+import { makeFolders, onDisk, readStream } from '../disk.ts';
 import { isErrno, JobError } from '../errors.ts';
 import type { LakeStore, ObjectBody, ObjectInfo, PutCondition, PutResult, UnfinishedWrite } from './store.ts';
 
@@ -182,7 +182,7 @@ async function inFolder(target: string, action: () => Promise<void>): Promise<vo
 
 /** Makes a folder with its parents. @returns the folders that have a new entry: unflushed, a power cut would take all below it */
 async function makeFolder(path: string): Promise<string[]> {
-  const first = await mkdir(path, { recursive: true, mode: FOLDER_MODE });
+  const first = await makeFolders(path, FOLDER_MODE);
   const changed: string[] = [];
   for (let made = path; first !== undefined && made.length >= first.length; made = dirname(made))
     changed.push(dirname(made));
@@ -307,7 +307,7 @@ function translated<T>(path: string, action: () => Promise<T>): Promise<T> {
  */
 export async function makeScratch(path: string): Promise<string> {
   const scratch = join(resolve(path), STAGING_FOLDER, `${stagingName()}.scratch`);
-  await translated(scratch, () => mkdir(scratch, { recursive: true, mode: FOLDER_MODE }));
+  await translated(scratch, () => makeFolders(scratch, FOLDER_MODE));
   return scratch;
 }
 

@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
-import { mkdir, rename, rm } from 'node:fs/promises';
+import { rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -15,7 +15,7 @@ import {
   statusOf,
   toJobError,
 } from '../aws.ts';
-import { diskError } from '../disk.ts';
+import { diskError, makeFolders } from '../disk.ts';
 import { JobError } from '../errors.ts';
 import { PREFIX } from './keys.ts';
 import { addressOf, type Bucket, etagOf, look, place, translated } from './s3-bucket.ts';
@@ -179,7 +179,7 @@ async function openFrom(
 }
 
 async function fetchFile(bucket: Bucket, info: ObjectInfo, path: string): Promise<string> {
-  await mkdir(join(path, '..'), { recursive: true, mode: 0o700 });
+  await makeFolders(join(path, '..'));
   const aside = `${path}.${randomBytes(6).toString('hex')}`;
   try {
     await pipeline(await read(bucket, info.key, info.version), createWriteStream(aside, { mode: 0o600, flags: 'wx' }));

@@ -1,5 +1,5 @@
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { makeFolders } from '../disk.ts';
 import type { Effects } from '../effects.ts';
 import { openEmbedded } from '../engine/embedded.ts';
 import { readContracts } from '../lake/contracts.ts';
@@ -74,7 +74,7 @@ export async function openBuild(
 ): Promise<Build> {
   const { store, config, scratch } = effects;
   const tempDir = join(scratch, 'spill');
-  await mkdir(tempDir, { recursive: true, mode: 0o700 });
+  await makeFolders(tempDir);
   const db = await openEmbedded({
     memoryMb: config.memoryMb,
     threads: config.threads,

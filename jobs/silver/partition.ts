@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
-import { mkdir, rm, stat } from 'node:fs/promises';
+import { rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { readStream } from '../disk.ts';
+import { makeFolders, readStream } from '../disk.ts';
 import { type Embedded, quoteName, quoteText } from '../engine/embedded.ts';
 import { type Contract, contractOf } from '../lake/contracts.ts';
 import { type PartitionValues, silverKey, silverPartitionPrefix } from '../lake/keys.ts';
@@ -97,7 +97,7 @@ async function writeFile(
 ): Promise<StagedPartition> {
   const prefix = silverPartitionPrefix(table, partition);
   const path = join(scratch, prefix, 'part-0.parquet');
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  await makeFolders(dirname(path));
   // Without bloom filters: they cost 8 % of the size and serve look-ups of single values, which nobody does here.
   const [result] = await db.rows<{ Count: bigint }>(
     `copy (${select}) to ${quoteText(path)} (format parquet, compression zstd, write_bloom_filter false)`,

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { mkdir, rename, rm } from 'node:fs/promises';
+import { rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { makeFolders } from '../disk.ts';
 import type { Effects } from '../effects.ts';
 import { type Embedded, parquetRelation, quoteName, quoteText } from '../engine/embedded.ts';
 import { JobError } from '../errors.ts';
@@ -151,7 +152,7 @@ async function writtenAnew(db: Embedded, { file, path }: LocalBronze, scratch: s
   const folder = join(scratch, 'answers');
   const output = join(folder, `${file.sha256}.parquet`);
   if (existsSync(output)) return output;
-  await mkdir(folder, { recursive: true });
+  await makeFolders(folder);
   const [lines, part] = [`${output}.lines`, `${output}.part`];
   for (const left of [lines, part]) await rm(left, { force: true });
   const reader = { withoutPeople: (value: Json) => value };

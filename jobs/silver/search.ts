@@ -1,5 +1,6 @@
-import { mkdir, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { makeFolders } from '../disk.ts';
 import { type Effects, stopIfAsked } from '../effects.ts';
 import { isDataError, messageOf } from '../engine/embedded.ts';
 import { JobError } from '../errors.ts';
@@ -80,7 +81,7 @@ async function failureOf(
 ): Promise<unknown | undefined> {
   stopIfAsked(effects.signal);
   const scratch = join(effects.scratch, 'search');
-  await mkdir(scratch, { recursive: true });
+  await makeFolders(scratch);
   const alone: Committed = { ...there, index: files, silver: new Map(), isNew: () => true };
   const everything = { fromMs: Number.NEGATIVE_INFINITY, toMs: Number.POSITIVE_INFINITY };
   const build = await openBuild({ ...effects, scratch, progress: silentProgress }, alone, everything, limits);

@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
 import { createWriteStream, readdirSync, readFileSync } from 'node:fs';
-import { mkdir, rm, stat } from 'node:fs/promises';
+import { rm, stat } from 'node:fs/promises';
 import { dirname, join, relative, resolve } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
+import { makeFolders } from '../disk.ts';
 import { engineVersion, quoteText } from '../engine/embedded.ts';
 import { isErrno, JobError } from '../errors.ts';
 import { contractOf, WAREHOUSE_DIR } from '../lake/contracts.ts';
@@ -254,7 +255,7 @@ async function readDescriptor(
 /** Copies an object to `path`, hashing on the way: what is used is what was verified. */
 async function fetchObject({ effects }: Build, object: StagedObject, path: string): Promise<string> {
   const key = stagedObjectKey(object.sha256);
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  await makeFolders(dirname(path));
   const hash = createHash('sha256');
   await pipeline(
     await effects.store.get(key),

@@ -1,6 +1,6 @@
-import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { diskError, onDisk } from '../disk.ts';
+import { diskError, makeFolders, onDisk } from '../disk.ts';
 import { isErrno } from '../errors.ts';
 
 /** What is known of a file that has not changed since. */
@@ -77,7 +77,7 @@ export async function openFingerprints(cacheDir: string, now: () => number): Pro
 }
 
 async function replaceFile(folder: string, path: string, text: string): Promise<void> {
-  await mkdir(folder, { recursive: true, mode: 0o700 });
+  await makeFolders(folder);
   const staged = `${path}.${process.pid}`;
   try {
     const handle = await open(staged, 'w', 0o600);

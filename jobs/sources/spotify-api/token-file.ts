@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { basename, dirname, join } from 'node:path';
-import { diskError } from '../../disk.ts';
+import { diskError, makeFolders } from '../../disk.ts';
 import { isErrno, JobError } from '../../errors.ts';
 import { LOCK_STALE_MS, LOCK_WAIT_MAX_MS, parseToken, type Token, type TokenStore } from './token-store.ts';
 import type { Web } from './transport.ts';
@@ -71,7 +71,7 @@ async function readToken(path: string): Promise<Token> {
 async function writeToken(path: string, token: Token): Promise<void> {
   const aside = `${path}.new`;
   try {
-    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    await makeFolders(dirname(path));
     // Left by a process that was killed; a fresh file has our mode for certain.
     await rm(aside, { force: true });
     const handle = await open(aside, 'wx', FILE_MODE);
@@ -113,7 +113,7 @@ async function withTokenLock<T>(
   const own = `${prefix}${Buffer.from(hostname()).toString('hex').slice(0, 32)}.${process.pid}.${randomBytes(6).toString('hex')}`;
   let isLaid = false;
   try {
-    await mkdir(folder, { recursive: true, mode: 0o700 });
+    await makeFolders(folder);
     for (let waitedMs = 0; ; ) {
       let others = await othersOf(folder, prefix, own, web.now());
       if (!isLaid && others.length === 0) {
