@@ -147,18 +147,18 @@ export function otherThanFile(
  * @throws `input_denied`, `input_not_a_file` (65); `file_changed` (75) where it is gone
  */
 export async function openInput(path: string, name: string): Promise<FileHandle> {
-  let handle: FileHandle;
+  let handle: FileHandle | undefined;
   try {
     handle = await open(path, INPUT_FLAGS);
+    const other = otherThanFile(name, await handle.stat());
+    if (other === undefined) return handle;
+    throw other;
   } catch (error) {
+    await handle?.close();
     if (isErrno(error, 'ENOENT', 'EACCES', 'EPERM', 'EISDIR', 'EIO', 'ELOOP', 'ENAMETOOLONG', 'ENXIO', 'ENODEV'))
       throw inputDenied(name, error);
     throw error;
   }
-  const other = otherThanFile(name, await handle.stat());
-  if (other === undefined) return handle;
-  await handle.close();
-  throw other;
 }
 
 /** Given files may be links; what follows looks at the file itself. One that is gone is found to be gone when it is read. */
