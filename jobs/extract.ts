@@ -49,7 +49,7 @@ export async function extract(input: ExtractInput, effects: Effects): Promise<Ex
   const files: ExtractedFile[] = [];
   const loaded = await loadedFiles(effects);
   progress.start('extract');
-  for await (const found of walkInputs(input.paths)) {
+  for await (const found of walkInputs(input.paths, effects.store.uri)) {
     if (signal.aborted) {
       throw new JobError('stopped', 'tempfail', `stopped after ${files.length} files`, {
         hint: 'run it again: it goes on where it stopped',

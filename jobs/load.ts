@@ -153,7 +153,7 @@ export async function load(input: LoadInput, effects: Effects): Promise<LoadResu
 
 async function listInputs(paths: readonly string[], { store }: Effects): Promise<Input[]> {
   const inputs: Input[] = [];
-  for await (const found of walkInputs(paths)) {
+  for await (const found of walkInputs(paths, store.uri)) {
     inputs.push('error' in found ? { path: '', ...found } : found);
   }
   for await (const { key } of store.list(PREFIX.landing)) {

@@ -7,6 +7,7 @@ import { dirname, join } from 'node:path';
 import { COMMANDS } from '../jobs/commands/registry.ts';
 import { JobError } from '../jobs/errors.ts';
 import { extract } from '../jobs/extract.ts';
+import { openFolderLake } from '../jobs/lake/folder.ts';
 import { bronzeKey } from '../jobs/lake/keys.ts';
 import { appendBronze, type BronzeFile, latestManifest } from '../jobs/lake/manifest.ts';
 import type { LoadResult } from '../jobs/load.ts';
@@ -75,6 +76,18 @@ describe('F74: what is not a file of its own is named and never opened', () => {
     expect((await lake.index()).map(({ fileName }) => fileName)).toEqual([GOOD]);
     expect((await readdir(folder)).sort()).toEqual(Object.keys(ODDITIES).sort());
     expect((await landingFiles(await lake.index(), lake.effects)).map(({ known }) => known)).toEqual([[], [], [], []]);
+  });
+
+  it('a lake in a given folder: the own one is passed over, another one is named, the lake itself is refused', async () => {
+    await lake.give({ [GOOD]: good(), 'lake-of-another/leases/writer.json': '{}', 'lake-of-another/.staging/x': '' });
+    const inside = await openFolderLake(join(lake.source, 'lake'));
+    await inside.put('leases/writer.json', '{}');
+    await inside.put('manifests/00000000000000000001.json', '{}');
+    const effects = { store: { ...lake.effects.store, uri: join(lake.source, 'lake') } };
+    const result = await lake.load(undefined, { effects });
+    expect(codesOf(result)).toEqual({ [GOOD]: 'loaded', 'lake-of-another': 'input_lake' });
+    const itself = lake.load([join(lake.source, 'lake')], { effects });
+    await expect(itself).rejects.toMatchObject({ code: 'input_lake', exit: 'usage' });
   });
 
   it('given itself: a device is refused, a link is followed', async () => {

@@ -104,10 +104,10 @@ function refusedLines(files: LoadedFile[], transform: TransformResult): string[]
     .filter(([code]) => !codes.has(code))
     .map(([code, n]) => row('', `${count(n, 'row')}: ${code.replaceAll('_', ' ')}`));
   if (refused.length + rows.length === 0) return [];
-  return [
-    row('quarantined', 'refused with a reason; all of it in silver.quarantine'),
-    ...capped([...refused, ...rows]),
-  ];
+  // Links, devices and what nobody may read have no content to be kept.
+  const isUnread = files.some(({ status, code }) => status === 'refused' && /^input_/.test(code ?? ''));
+  const where = `${isUnread ? 'what was read of it' : 'all of it'} is in silver.quarantine`;
+  return [row('quarantined', `refused with a reason; ${where}`), ...capped([...refused, ...rows])];
 }
 
 function changeLines(promote: PromoteResult): string[] {

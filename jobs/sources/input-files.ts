@@ -3,6 +3,8 @@ import { constants, type Dirent, type Stats } from 'node:fs';
 import { type FileHandle, open, readdir, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { isErrno, JobError } from '../errors.ts';
+import { STAGING_FOLDER } from '../lake/folder.ts';
+import { PREFIX } from '../lake/keys.ts';
 import { fileNameWithoutPersonal, withoutPersonal } from './personal-fields.ts';
 
 /** One file to read. `name` is for people: relative to what was given, never an absolute path, and without addresses and ids of people. */
@@ -24,6 +26,9 @@ const FOLDER_DEPTH_MAX = 32;
 /** Left by desktop systems in folders and archives; never somebody's data. The name of macOS's icons ends with a carriage return. */
 const LITTER = /^(\..*|__MACOSX|Thumbs\.db|desktop\.ini|Icon\r)$/i;
 
+/** What every lake in a folder has from its first command on (jobs/lake/). */
+const LAKE_FOLDERS = [STAGING_FOLDER, PREFIX.leases.slice(0, -1)];
+
 /** How an input is opened: where somebody has put a FIFO in its place, without waiting for a writer. */
 export const INPUT_FLAGS = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
 
@@ -35,20 +40,31 @@ export function isLitter(name: string): boolean {
 /**
  * Every file under the given files and folders, in name order. Hidden files and desktop litter are passed over. A symbolic link is
  * followed only where it was given itself, so that a walk cannot loop or leave the folder; other links, FIFOs, sockets and devices are
- * named as unreadable and never opened.
+ * named as unreadable and never opened. So is a lake, whose own files are no listening; the one that is loaded into is passed over.
  *
- * @throws `input_missing` (64) for a given path that is not there, `input_too_many` (64) beyond 100,000 files
+ * @param lake where the lake is that is loaded into: a folder or an address
+ * @throws `input_missing` (64) for a given path that is not there, `input_lake` (64) for the lake itself, `input_too_many` (64) beyond
+ *   100,000 files
  */
-export async function* walkInputs(paths: readonly string[]): AsyncGenerator<InputFile | UnreadableInput> {
-  const counter = { files: 0 };
+export async function* walkInputs(paths: readonly string[], lake: string): AsyncGenerator<InputFile | UnreadableInput> {
+  const walk: Walk = { files: 0, lake: await realPathOf(resolve(lake)) };
   const given = await Promise.all(paths.map(async (path) => ({ path: resolve(path), stats: await statOfGiven(path) })));
   for (const { path, stats } of given) {
     const name = fileNameWithoutPersonal(basename(path), basename(dirname(path)));
     const other = stats.isDirectory() ? undefined : otherThanFile(name, stats);
-    if (stats.isDirectory()) yield* walkFolder(path, name, 1, counter);
+    if (stats.isDirectory() && (await realPathOf(path)) === walk.lake) {
+      throw new JobError('input_lake', 'usage', `${name} is the lake itself`, { hint: 'give the files of the export' });
+    }
+    if (stats.isDirectory()) yield* walkFolder(path, name, 1, walk);
     else if (other === undefined) yield { path: await realPathOf(path), name };
     else yield { name, error: other };
   }
+}
+
+/** What a walk through folders has seen, and the lake that it is for (its real path). */
+interface Walk {
+  files: number;
+  lake: string;
 }
 
 async function statOfGiven(path: string): Promise<Stats> {
@@ -74,13 +90,25 @@ async function* walkFolder(
   folder: string,
   name: string,
   depth: number,
-  counter: { files: number },
+  walk: Walk,
 ): AsyncGenerator<InputFile | UnreadableInput> {
   let entries: Dirent<Buffer>[];
   try {
     entries = await readdir(folder, { withFileTypes: true, encoding: 'buffer' });
   } catch (error) {
     yield { name, error: inputDenied(name, error) };
+    return;
+  }
+  if (LAKE_FOLDERS.every((own) => entries.some((entry) => entry.name.toString() === own && entry.isDirectory()))) {
+    if ((await realPathOf(folder)) === walk.lake) return;
+    const hint = 'give the files of the export, or say --lake';
+    yield {
+      name,
+      error: new JobError('input_lake', 'data', 'a lake, whose files are no listening', {
+        hint,
+        place: { file: name },
+      }),
+    };
     return;
   }
   entries.sort((a, b) => Buffer.compare(a.name, b.name));
@@ -94,7 +122,7 @@ async function* walkFolder(
     if (isLitter(own)) continue;
     const child = { path: join(folder, own), name: `${name}/${fileNameWithoutPersonal(own, basename(folder))}` };
     if (entry.isDirectory()) {
-      if (depth < FOLDER_DEPTH_MAX) yield* walkFolder(child.path, child.name, depth + 1, counter);
+      if (depth < FOLDER_DEPTH_MAX) yield* walkFolder(child.path, child.name, depth + 1, walk);
       else {
         const error = new JobError('input_too_deep', 'data', `folders nested deeper than ${FOLDER_DEPTH_MAX}`, {
           hint: 'give the inner folder itself',
@@ -102,8 +130,8 @@ async function* walkFolder(
         yield { name: child.name, error };
       }
     } else {
-      counter.files += 1;
-      if (counter.files > FILES_MAX) {
+      walk.files += 1;
+      if (walk.files > FILES_MAX) {
         throw new JobError('input_too_many', 'usage', `more than ${FILES_MAX} files under ${name}`, {
           hint: 'give the folder of the export itself',
         });
