@@ -1,3 +1,5 @@
+import { constants } from 'node:os';
+
 /** sysexits(3) codes, the same for every command. Airflow retries 69, 74 and 75; it fails at once on 64, 77 and 78. */
 export const EXIT = {
   ok: 0,
@@ -75,7 +77,16 @@ export function stopped(): JobError {
 /** True for a file-system error with one of these codes (`ENOENT`, `EEXIST`, ...). */
 export function isErrno(error: unknown, ...codes: string[]): error is NodeJS.ErrnoException {
   // Not `instanceof`: an error of Node's own modules may come from another realm (as it does under Jest).
-  return typeof error === 'object' && error !== null && 'code' in error && codes.includes(String(error.code));
+  return (
+    typeof error === 'object' && error !== null && 'code' in error && codes.includes(nameOfErrno(String(error.code)))
+  );
+}
+
+/** Node has no name for some errors of the system, such as a quota that is used up (`EDQUOT`): it gives their number (seen with Node 24). */
+function nameOfErrno(code: string): string {
+  const number = /^Unknown system error -(\d+)$/.exec(code)?.[1];
+  if (number === undefined) return code;
+  return Object.entries(constants.errno).find(([, each]) => each === Number(number))?.[0] ?? code;
 }
 
 /** The one line a person reads: place, message and hint of an expected failure. */

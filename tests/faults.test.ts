@@ -112,6 +112,9 @@ async function wrongForReaders(lake: string, { before, after }: Step): Promise<s
   return `readers see what is neither before nor after it in ${mixed.join(', ')}`;
 }
 
+/** Kills that were never reached. */
+let unreached = 0;
+
 /** @returns what is wrong with how the command took it; undefined where nothing is */
 async function tryFault(command: string, fault: Fault, lake: string): Promise<string | undefined> {
   const step = steps.get(command)!;
@@ -128,7 +131,9 @@ async function tryFault(command: string, fault: Fault, lake: string): Promise<st
     if (isOfFile) {
       if (!/input_denied|cannot be read|i\/o error/i.test(first.stdout)) return `${what}, badly said: ${first.stdout}`;
     } else if (fault.errno === 'SIGKILL') {
-      if (first.signal !== 'SIGKILL') return `${what}, but not killed`;
+      // How often a command renews its lease, say, is not the same in each run: it may end before it comes to the last calls.
+      if (first.fired.length === 0) unreached += 1;
+      else if (first.signal !== 'SIGKILL') return `${what}, but not killed`;
     } else if (first.code !== 0) {
       if (first.code !== 74) return `${what}: ${first.stderr.slice(0, 1500)}`;
       // One line: the path in front, what to do at its end.
@@ -223,7 +228,9 @@ it(
       }),
     );
     expect(points.length).toBeGreaterThanOrEqual(IS_SOAK ? 100 : 8);
+    unreached = 0;
     await tryAll(points);
+    expect(unreached).toBeLessThan(points.length / 4);
   },
   TIMEOUT_MS,
 );
