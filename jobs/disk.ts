@@ -38,18 +38,15 @@ const NETWORK_CALLS = /^(connect|listen|bind|accept|getaddrinfo|send|shutdown)/;
  */
 export async function makeFolders(path: string, mode = 0o700): Promise<string | undefined> {
   try {
-    await mkdir(path, { mode });
-    return path;
+    return (await makeOne(path, mode)) ? path : undefined;
   } catch (error) {
-    if (isErrno(error, 'ENOENT') && dirname(path) !== path) {
-      const first = await makeFolders(dirname(path), mode);
-      return (await makeOne(path, mode)) ? (first ?? path) : first;
-    }
-    if (await isFolder(path)) return undefined;
-    throw error;
+    if (!isErrno(error, 'ENOENT') || dirname(path) === path) throw error;
+    const first = await makeFolders(dirname(path), mode);
+    return (await makeOne(path, mode)) ? (first ?? path) : first;
   }
 }
 
+/** @returns false where the folder is there already */
 async function makeOne(path: string, mode: number): Promise<boolean> {
   try {
     await mkdir(path, { mode });

@@ -303,8 +303,8 @@ async function openSession(
     query: (sql, parameters = []) => select(sql, parameters, MAX_ROWS),
     describe,
     async build(request) {
-      // Dev is always built first and from the same models: prod need not pay for asking again.
-      if (target === 'dev' && request.areColumnsKnown !== true) checkColumns(request, await describe(request.select));
+      // The same models have been built before: nobody need pay for asking again.
+      if (request.areColumnsKnown !== true) checkColumns(request, await describe(request.select));
       built.add(target);
       const name = runTable(request.model, runId);
       const file = await buildTable(parts, statement, { ...request, target, runId, name });
