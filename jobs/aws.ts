@@ -166,8 +166,10 @@ export function isTransient(error: unknown): boolean {
 }
 
 /**
- * This machine's clock is minutes away from that of AWS. The SDK learns the difference from the answer and signs the next request by it.
- * S3 has a name for it, the others say it in words: docs.aws.amazon.com/IAM/latest/UserGuide/signature-v4-troubleshooting.html
+ * This machine's clock is minutes away from that of AWS. The SDK learns the difference from the answer and signs the
+ * next request by it.
+ * S3 has a name for it, the others say it in words:
+ * docs.aws.amazon.com/IAM/latest/UserGuide/signature-v4-troubleshooting.html
  */
 function isSkewed(error: unknown): boolean {
   const name = nameOf(error);

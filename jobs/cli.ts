@@ -3,7 +3,8 @@ import { enableCompileCache } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-// Before any other module: half of a command's start-up is compiling what has not changed since the last one. Node would look for ever
+// Before any other module: half of a command's start-up is compiling what has not changed since the last one. Node
+// would look for ever
 // for a place under a temporary folder that takes no folders, so it is made here first.
 const compiled = join(tmpdir(), 'node-compile-cache');
 let isCacheThere = true;

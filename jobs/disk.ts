@@ -30,7 +30,8 @@ const OF_PATHS = ['ENOENT', 'ENOTDIR', 'EISDIR', 'EEXIST', 'ENOTEMPTY', 'EXDEV',
 const NETWORK_CALLS = /^(connect|listen|bind|accept|getaddrinfo|send|shutdown)/;
 
 /**
- * Makes a folder with its parents; one that is there stays as it is. Node's own `recursive` never ends where a folder exists and the system
+ * Makes a folder with its parents; one that is there stays as it is. Node's own `recursive` never ends where a
+ * folder exists and the system
  * says of each new one in it that there is no such folder, as `/proc` does (seen with Node 24).
  *
  * @returns the topmost folder that was made; undefined where all were there

@@ -27,7 +27,8 @@ export interface EnrichResult {
 }
 
 /**
- * Builds every gold model from the current silver and shows it to readers as `gold_dev`, all tables at once. The same silver, the same
+ * Builds every gold model from the current silver and shows it to readers as `gold_dev`, all tables at once. The
+ * same silver, the same
  * models and the same `asOf` again change nothing.
  *
  * @throws `interval_invalid` (64), `run_id_taken` (64), `model_invalid` (78), `sql_invalid` (64), `model_columns` (65), `object_damaged` (65),

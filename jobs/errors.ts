@@ -82,7 +82,10 @@ export function isErrno(error: unknown, ...codes: string[]): error is NodeJS.Err
   );
 }
 
-/** Node has no name for some errors of the system, such as a quota that is used up (`EDQUOT`): it gives their number (seen with Node 24). */
+/**
+ * Node has no name for some errors of the system, such as a quota that is used up (`EDQUOT`): it gives their number
+ * (seen with Node 24).
+ */
 function nameOfErrno(code: string): string {
   const number = /^Unknown system error -(\d+)$/.exec(code)?.[1];
   if (number === undefined) return code;

@@ -51,10 +51,12 @@ export interface PromoteResult {
 const NUMERIC = /^(integer|bigint|double|decimal\(\d+,\d+\))$/;
 
 /**
- * Compares gold_dev with gold_prod table by table, then shows as prod the very objects that dev's tests have passed on. Whatever fails
+ * Compares gold_dev with gold_prod table by table, then shows as prod the very objects that dev's tests have passed
+ * on. Whatever fails
  * on the way leaves prod as it was.
  *
- * @throws `gold_missing`, `gold_outdated`, `checks_missing`, `checks_failed` (65), `run_id_taken` (64), `object_damaged` (65),
+ * @throws `gold_missing`, `gold_outdated`, `checks_missing`, `checks_failed` (65), `run_id_taken` (64),
+ * `object_damaged` (65),
  *   `checks_errored` (69), `commit_conflict` (75; retry helps)
  */
 export async function promote(input: PromoteInput, effects: Effects): Promise<PromoteResult> {
@@ -81,7 +83,8 @@ export async function promote(input: PromoteInput, effects: Effects): Promise<Pr
 }
 
 /**
- * Shows gold_dev as gold_prod: copies its objects, whose hashes are compared, and commits them with what the tests of dev have found.
+ * Shows gold_dev as gold_prod: copies its objects, whose hashes are compared, and commits them with what the tests
+ * of dev have found.
  * It asks for no verdict: that is its caller's.
  *
  * @throws `run_id_taken` (64); `object_missing`, `object_damaged` (65); `commit_conflict` (75; retry helps)

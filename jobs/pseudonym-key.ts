@@ -15,7 +15,10 @@ const KEY_CHARS_MIN = 16;
 /** Bronze tables with ids of people, as older versions wrote them without recording the key. */
 const TABLES = new Set(['api_pages', 'listening_events']);
 
-/** What to do where a lake has no key yet: leave it so; make one where the lake can keep it (in a folder); the same, and fail where it cannot. */
+/**
+ * What to do where a lake has no key yet: leave it so; make one where the lake can keep it (in a folder); the same,
+ * and fail where it cannot.
+ */
 export type MakeKey = 'never' | 'where_possible' | 'always';
 
 /** The key that replaces ids of people in a lake (`createPseudonyms`). */

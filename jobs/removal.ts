@@ -224,7 +224,8 @@ function refuseSharedObjects(left: readonly BronzeFile[], removed: readonly Bron
 }
 
 /**
- * Gold of silver as it is now, where there is gold of another silver; as of the same end, so that nothing else changes in it. Its tests
+ * Gold of silver as it is now, where there is gold of another silver; as of the same end, so that nothing else
+ * changes in it. Its tests
  * are run, and whatever they find does not hold up the removal.
  */
 async function rebuildDev(runId: string, effects: Effects): Promise<void> {

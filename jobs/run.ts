@@ -28,7 +28,10 @@ export interface RunResult {
   report: ReportOutput | undefined;
   /** `as_of` of prod after the run; null before the first promotion. */
   asOf: string | null;
-  /** Above 0 where files or rows were refused for the first time; a file that stands in quarantine as well counts for both. */
+  /**
+   * Above 0 where files or rows were refused for the first time; a file that stands in quarantine as well counts for
+   * both.
+   */
   refused: number;
 }
 

@@ -1,6 +1,8 @@
 /**
- * Plants 30 forms of personal data in every kind of file, and looks for them in every byte that is left or shown. Parquet, gzip and the
- * catalog's own texts are decoded. Of pictures, the page has the SVG as text. The pixels of a PNG are drawn from the same SVG and hold no
+ * Plants 30 forms of personal data in every kind of file, and looks for them in every byte that is left or shown.
+ * Parquet, gzip and the
+ * catalog's own texts are decoded. Of pictures, the page has the SVG as text. The pixels of a PNG are drawn from the
+ * same SVG and hold no
  * text that could be read back; the chunks in which a PNG carries text (tEXt, zTXt, iTXt, eXIf) are unpacked and read.
  */
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
@@ -78,10 +80,16 @@ function rowsWith(row: (number: number) => Record<string, unknown>, columns: rea
   }));
 }
 
-/** A column of one of these names makes a CSV of tracks or charts another kind of file: with it nothing of the file is read. */
+/**
+ * A column of one of these names makes a CSV of tracks or charts another kind of file: with it nothing of the file
+ * is read.
+ */
 const NOT_IN_KNOWN_CSV = ['username', 'user_agent_decrypted', 'city'];
 
-/** A CSV with a column for each name that a file of its kind may have, and a column for the texts. One row for each text. */
+/**
+ * A CSV with a column for each name that a file of its kind may have, and a column for the texts. One row for each
+ * text.
+ */
 function csvOf(
   columns: readonly string[],
   record: (text: string, number: number) => Record<string, string>,
@@ -334,7 +342,8 @@ async function everythingBelow(root: string): Promise<Map<string, string>> {
 }
 
 /**
- * What a PNG says in words (PNG specification, 11.3.4): tEXt is plain, zTXt is deflated after its keyword, iTXt is either. Whatever chunk
+ * What a PNG says in words (PNG specification, 11.3.4): tEXt is plain, zTXt is deflated after its keyword, iTXt is
+ * either. Whatever chunk
  * is none of a picture's own is given as it is.
  */
 function textsOfPng(png: Buffer): string[] {

@@ -27,7 +27,8 @@ beforeAll(async () => {
   );
   const whole = (name: string): Promise<Finished> =>
     listenlake(['run', source, '--lake', join(folder, name), '--on-quarantine', 'warn']);
-  // Once to warm the compile cache, once to know how long it takes: with another one beside it, as those that are killed have.
+  // Once to warm the compile cache, once to know how long it takes: with another one beside it, as those that are
+  // killed have.
   await whole('warm');
   const started = performance.now();
   const timed = whole('undisturbed').finally(() => {

@@ -41,7 +41,10 @@ const REFUSED: Record<string, readonly [code: string, value: string, times?: num
 const POISON =
   inputs === undefined ? ['(absent)'] : readdirSync(join(inputs, 'poison')).filter((name) => name !== 'EXPECT.md');
 
-/** Runs the files beside a good export through to production, then again; many of them then with one more good file, too. */
+/**
+ * Runs the files beside a good export through to production, then again; many of them then with one more good file,
+ * too.
+ */
 async function runPoison(names: readonly string[]): Promise<void> {
   for (const name of names) cpSync(join(inputs!, 'poison', name), join(lake.source, name));
   await lake.give({ [GOOD]: good() });

@@ -1,4 +1,7 @@
-/** What gives a file its meaning beside its bytes: whose it is, what its name says, and whether it was refused before. */
+/**
+ * What gives a file its meaning beside its bytes: whose it is, what its name says, and whether it was refused
+ * before.
+ */
 import { mkdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { loadText } from '../jobs/commands/summary.ts';

@@ -315,7 +315,10 @@ if (local === undefined) {
     same(await registered('listening_events'), committed(days(0, 100)));
   });
 
-  /** Publishes a commit, and falls asleep after it has read which one is the newest; `meanwhile` ends before it goes on. */
+  /**
+   * Publishes a commit, and falls asleep after it has read which one is the newest; `meanwhile` ends before it goes
+   * on.
+   */
   async function publishAsleep(state: LakeState, meanwhile: () => Promise<void>): Promise<void> {
     let wake: () => void = () => {};
     const asleep = new Promise<void>((resolve) => {

@@ -62,7 +62,8 @@ export async function buildTable(
 /**
  * Copies the objects of a table to a prefix that nobody has used, and makes the run's table point at it.
  *
- * @throws `object_missing`, `object_damaged` (65) where they are not the committed ones; `run_id_taken` (64); what the store and the
+ * @throws `object_missing`, `object_damaged` (65) where they are not the committed ones; `run_id_taken` (64); what
+ * the store and the
  *   catalog throw
  */
 export async function copyTable(
@@ -94,7 +95,8 @@ interface Place {
 }
 
 /**
- * Prefixes for a table of a run, each only where nothing lies: an attempt that has left anything, whole or not, is not written to again.
+ * Prefixes for a table of a run, each only where nothing lies: an attempt that has left anything, whole or not, is
+ * not written to again.
  *
  * @throws `run_id_taken` (64) after the last
  */

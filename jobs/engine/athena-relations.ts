@@ -136,7 +136,10 @@ export async function goldRelation(
   });
 }
 
-/** The objects of a table of gold. @throws `object_missing`, `object_damaged` (65) where they are not the ones that were committed */
+/**
+ * The objects of a table of gold. @throws `object_missing`, `object_damaged` (65) where they are not the ones that
+ * were committed
+ */
 export async function verifyGold({ store }: Pick<Places, 'store'>, file: OutputFile): Promise<ObjectInfo[]> {
   const objects = await objectsOf(store, file.key);
   if (objects.length === 0 && file.bytes > 0) throw damaged('object_missing', file.key, 'the lake has lost this table');

@@ -1,7 +1,10 @@
 import { JobError } from '../errors.ts';
 import type { BuildRequest, ResultColumn } from './index.ts';
 
-/** Throws where a select does not give the columns that its model declares, in their order. @throws `model_columns` (65) */
+/**
+ * Throws where a select does not give the columns that its model declares, in their order. @throws `model_columns`
+ * (65)
+ */
 export function checkColumns({ model, columns }: BuildRequest, given: readonly ResultColumn[]): void {
   const shown = (column: { name: string; type: string } | undefined): string =>
     column === undefined ? 'no column' : `${column.name} ${column.type}`;

@@ -96,7 +96,8 @@ export interface EngineSession {
    */
   build(request: BuildRequest): Promise<OutputFile>;
   /**
-   * Keeps the very objects of a table of another target as `gold/<target>/<run>/<model>/`, whole and durable: what was checked there
+   * Keeps the very objects of a table of another target as `gold/<target>/<run>/<model>/`, whole and durable: what
+   * was checked there
    * is what is published here.
    *
    * @param columns the table's columns as declared, in order

@@ -64,7 +64,10 @@ async function putWhole(bucket: Bucket, write: Write, bytes: Uint8Array): Promis
 /** S3 copies objects of at most 5 GiB in one request (docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html). */
 export const COPY_BYTES_MAX = 5 * 1024 ** 3;
 
-/** Copies the object as it was looked at inside the bucket. It is whole or not there, and sent again it does the same again. */
+/**
+ * Copies the object as it was looked at inside the bucket. It is whole or not there, and sent again it does the same
+ * again.
+ */
 export async function copyWithin(bucket: Bucket, from: WrittenObject, to: string): Promise<WrittenObject> {
   const source = place(bucket, from.key);
   const answer = await bucket.aws.send(async (client) => {

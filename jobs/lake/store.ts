@@ -67,7 +67,8 @@ export interface LakeStore {
   list(prefix: string): AsyncIterable<ObjectInfo>;
   put(key: string, body: ObjectBody, condition?: PutCondition): Promise<PutResult>;
   /**
-   * Makes another object with the same bytes, without bringing them here where the store can do it by itself. An object that has
+   * Makes another object with the same bytes, without bringing them here where the store can do it by itself. An
+   * object that has
    * the key already is replaced. Doing it again changes nothing.
    *
    * @throws `object_missing` (65) where there is none to copy

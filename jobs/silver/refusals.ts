@@ -34,7 +34,8 @@ export async function putRefusals(store: LakeStore, { byKey }: Refusals): Promis
 }
 
 /**
- * Files that `load` has refused and that are loaded by now: the same content (under another name, or by a newer version), or, later, a
+ * Files that `load` has refused and that are loaded by now: the same content (under another name, or by a newer
+ * version), or, later, a
  * mended file of that name and label. Of an archive any file in it is enough.
  *
  * @returns with the file that was loaded
@@ -86,7 +87,10 @@ export async function addRefusals({ db, refusals }: Build, files: readonly Bronz
   }
 }
 
-/** Deletes from `known_quarantine` and `refused_rows` what says that a file was refused, by `load` or by `transform`, and no longer is. */
+/**
+ * Deletes from `known_quarantine` and `refused_rows` what says that a file was refused, by `load` or by `transform`,
+ * and no longer is.
+ */
 export async function dropLifted({ db, index, lifted, refusals }: Build): Promise<void> {
   const sources = [...lifted.keys()].map(({ sourceKey }) => sourceKey);
   for (let start = 0; start < sources.length; start += 1000) {

@@ -189,7 +189,10 @@ function fingerprints(build: Build, code: string): (part: TimePart) => string {
   };
 }
 
-/** Of everything that rows go through on the way to a partition's bytes: selects, contracts, the code of `transform`, the engine. */
+/**
+ * Of everything that rows go through on the way to a partition's bytes: selects, contracts, the code of `transform`,
+ * the engine.
+ */
 export function codeHash(): string {
   known ??= hashCode();
   return known;

@@ -13,7 +13,8 @@ function epochSql(column: string): string {
 
 /**
  * Extended streaming history: `Streaming_History_Audio|Video_*.json`, before mid-2023 `endsong_N.json` and `endvideo.json`. The same row in every
- * generation, 19 to 23 keys. Of `username` only the pseudonym is kept, so that the plays of two accounts stay apart; `ip_addr`,
+ * generation, 19 to 23 keys. Of `username` only the pseudonym is kept, so that the plays of two accounts stay apart;
+ * `ip_addr`,
  * `ip_addr_decrypted` and `user_agent_decrypted` are never read.
  */
 export const EXTENDED_EXPORT: RowSource = {
@@ -46,8 +47,10 @@ export const ACCOUNT_EXPORT: RowSource = {
 };
 
 /**
- * What a zip from Spotify holds besides listening, by file name. Account data is never opened: most of it is about the person. A document is
- * one by its name and its first bytes: an export or an archive that was saved under a text's name (`endsong_0.txt`, `my_data.zip.txt`) is data.
+ * What a zip from Spotify holds besides listening, by file name. Account data is never opened: most of it is about
+ * the person. A document is
+ * one by its name and its first bytes: an export or an archive that was saved under a text's name (`endsong_0.txt`,
+ * `my_data.zip.txt`) is data.
  *
  * @param head the first bytes of the file; asked for where the name is that of a text
  * @returns why the file is passed over, or undefined for every other file

@@ -36,7 +36,8 @@ export interface PeopleReaders {
  *
  * @param file local path that the engine may read, without characters of a glob
  * @param scratch path for a temporary file; the caller removes it
- * @param people needed for kinds that name people: API answers, rows with `people`; without it rows with an `account` have none
+ * @param people needed for kinds that name people: API answers, rows with `people`; without it rows with an
+ * `account` have none
  * @throws `kind_unsupported`, `csv_malformed`, `parsers_disagree`, ... (65): the file is refused
  */
 export async function writeBronze(

@@ -205,7 +205,8 @@ function isCsvError(error: unknown): error is Error & { code: string } {
 /**
  * Every record after the header: column (as the header's `names` spell it) to text value, as given. Bounded memory.
  *
- * @throws `csv_malformed`, `csv_duplicate_column`, `csv_rows_too_large`, `rows_too_long` (65) with the row (1-based, header and note not counted)
+ * @throws `csv_malformed`, `csv_duplicate_column`, `csv_rows_too_large`, `rows_too_long` (65) with the row (1-based,
+ * header and note not counted)
  */
 export async function* readCsv(
   path: string,

@@ -40,10 +40,12 @@ export function isLitter(name: string): boolean {
 /**
  * Every file under the given files and folders, in name order. Hidden files and desktop litter are passed over. A symbolic link is
  * followed only where it was given itself, so that a walk cannot loop or leave the folder; other links, FIFOs, sockets and devices are
- * named as unreadable and never opened. So is a lake, whose own files are no listening; the one that is loaded into is passed over.
+ * named as unreadable and never opened. So is a lake, whose own files are no listening; the one that is loaded into
+ * is passed over.
  *
  * @param lake where the lake is that is loaded into: a folder or an address
- * @throws `input_missing` (64) for a given path that is not there, `input_lake` (64) for the lake itself, `input_too_many` (64) beyond
+ * @throws `input_missing` (64) for a given path that is not there, `input_lake` (64) for the lake itself,
+ * `input_too_many` (64) beyond
  *   100,000 files
  */
 export async function* walkInputs(paths: readonly string[], lake: string): AsyncGenerator<InputFile | UnreadableInput> {

@@ -25,7 +25,10 @@ export interface RowSource {
   daysSql: string;
   /** Columns that name people as somebody else's system does: an address among them is replaced by its pseudonym. */
   people?: readonly string[];
-  /** The column that tells accounts apart: the pseudonym of the user name that the file has under this key; null where there is no key to make one. */
+  /**
+   * The column that tells accounts apart: the pseudonym of the user name that the file has under this key; null
+   * where there is no key to make one.
+   */
   account?: { column: string; key: string };
   /** Columns that are made of others, as SQL over the keys of the file. */
   derived?: Readonly<Record<string, (pseudonyms: PseudonymSql) => string>>;
@@ -51,7 +54,10 @@ const OWN_COLUMNS = new Set(['source_key', 'row_number', 'extra']);
 /** Keys that the contract does not know; real drift is one to four at a time. */
 const UNKNOWN_KEYS_MAX = 200;
 const EXTRA_NAME_CHARS_MAX = 64;
-/** Whether any column of the row holds something personal. The name is longer than that of any key that is read, so that no file has it. */
+/**
+ * Whether any column of the row holds something personal. The name is longer than that of any key that is read, so
+ * that no file has it.
+ */
 const IS_PERSONAL = quoteName('is personal?'.padEnd(EXTRA_NAME_CHARS_MAX + 1, '?'));
 /** Accounts of one file that are told apart in the index: an export is of one. */
 const ACCOUNTS_MAX = 10;
@@ -65,7 +71,8 @@ const EXTRA_VALUE_PATTERN = '^(true|false|-?[0-9][0-9.eE+-]{0,31}|"[A-Za-z0-9_.:
  *
  * @param name the file's name: decides only where there are no rows
  * @returns undefined where no source fits
- * @throws `schema_drift` when a required key is gone, `row_not_object`, `not_a_list`, `json_row_too_large`, `json_rows_too_large`,
+ * @throws `schema_drift` when a required key is gone, `row_not_object`, `not_a_list`, `json_row_too_large`,
+ * `json_rows_too_large`,
  *   `rows_too_long` (65)
  */
 export function rowSourceOf(scan: JsonScan, name: string, sources: readonly RowSource[]): RowSource | undefined {
@@ -190,7 +197,10 @@ export async function writeRows(
   return Number(written?.Count);
 }
 
-/** The first text that stands under a key at the head of a JSON file. A hint: it may be of any depth, and undefined proves nothing. */
+/**
+ * The first text that stands under a key at the head of a JSON file. A hint: it may be of any depth, and undefined
+ * proves nothing.
+ */
 async function firstText(file: string, key: string): Promise<string | undefined> {
   const handle = await open(file, 'r');
   try {
@@ -206,7 +216,10 @@ async function firstText(file: string, key: string): Promise<string | undefined>
   }
 }
 
-/** The accounts whose rows are in a bronze object, as pseudonyms: at most `ACCOUNTS_MAX`, in order; none where it does not say. */
+/**
+ * The accounts whose rows are in a bronze object, as pseudonyms: at most `ACCOUNTS_MAX`, in order; none where it
+ * does not say.
+ */
 export async function accountsOfRows(engine: Embedded, source: RowSource, file: string): Promise<string[]> {
   if (source.account === undefined) return [];
   const name = quoteName(source.account.column);

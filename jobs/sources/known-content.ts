@@ -3,9 +3,15 @@ import type { LoadedFile } from '../load.ts';
 import type { Recognised } from './examine.ts';
 import { isSameName, ownName, saysOther } from './named-content.ts';
 
-/** What the lake and this load know of files: by their content, and by what gives content its meaning: the label and, for some, the name. */
+/**
+ * What the lake and this load know of files: by their content, and by what gives content its meaning: the label and,
+ * for some, the name.
+ */
 export interface KnownContent {
-  /** True for content that is stored or on its way. @param name where it is given: and its name says nothing else, either */
+  /**
+   * True for content that is stored or on its way. @param name where it is given: and its name says nothing else,
+   * either
+   */
   has(sha256: string, name?: string): boolean;
   /** The answer about a file (or the files of an archive) with such content; complete after `settle`. */
   answer(name: string, hashes: readonly string[]): LoadedFile;
@@ -13,7 +19,8 @@ export interface KnownContent {
    * The answer about a file with such content that was read.
    *
    * @param recognised undefined where it was refused under this name
-   * @returns undefined where its name says something else than the one that it is stored under: it is to be written again
+   * @returns undefined where its name says something else than the one that it is stored under: it is to be written
+   * again
    */
   answerTo(name: string, sha256: string, recognised: Recognised | undefined): LoadedFile | undefined;
   /** Content that is on its way from here on, so that a copy of it in the same load is not written twice. */

@@ -12,7 +12,8 @@ export function isVideoName(fileName: string): boolean {
 }
 
 /**
- * True where what is stored in a bronze table under one name means the same under another one, as far as the names alone tell: names say
+ * True where what is stored in a bronze table under one name means the same under another one, as far as the names
+ * alone tell: names say
  * where and when a chart is of, and whether plays are of videos.
  */
 export function isSameName(table: string, stored: string, name: string): boolean {
@@ -26,7 +27,8 @@ function saysOtherMedium(stored: string, name: string): boolean {
 }
 
 /**
- * True where the name of a file says something else than the name that the same content was stored under. A name that says nothing
+ * True where the name of a file says something else than the name that the same content was stored under. A name
+ * that says nothing
  * (`copy.json`) does not: what is stored keeps its meaning.
  */
 export function saysOther(recognised: Recognised, stored: string, name: string): boolean {

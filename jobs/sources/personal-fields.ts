@@ -13,7 +13,8 @@ const PERSONAL_WORDS = new Set(
     'password passwords passwd passphrase pwd pin token tokens secret secrets credential credentials apikey authorization jwt',
     'login logon handle account accounts accountid owner profile avatar member friend friends spouse customer customerid subscriber',
     'uid guid udid ssid bssid serial gps isp forwarded advertising',
-    // The same words in other languages, as `folded` spells them; not those that also mean the name of a song or its artist.
+    // The same words in other languages, as `folded` spells them; not those that also mean the name of a song or its
+    // artist.
     'vorname nachname benutzer benutzername nutzer nutzername kunde kundennummer kennwort passwort strasse hausnummer plz',
     'postleitzahl ort wohnort stadt standort anschrift telefon telefonnummer handynummer geburtsdatum geburtstag geschlecht',
     'utilisateur prenom adresse courriel motdepasse passe ville rue naissance sexe pseudo identifiant',
@@ -162,8 +163,10 @@ const FILE_ENDING = /(?:\.(?:json|jsonl|ndjson|csv|tsv|txt|zip|gz|tgz|tar|parque
 const HOMES = /^(?:home|users|documents and settings)$/i;
 
 /**
- * The name of a file or folder, or its path inside an archive, for people: without what the rule for values finds in one of its parts, and
- * without what a terminal would obey; an ending stays. A folder in `home` or `Users` is `[user]`. Both slashes divide, because a zip of
+ * The name of a file or folder, or its path inside an archive, for people: without what the rule for values finds in
+ * one of its parts, and
+ * without what a terminal would obey; an ending stays. A folder in `home` or `Users` is `[user]`. Both slashes
+ * divide, because a zip of
  * Windows that is unpacked elsewhere leaves files called `Users\somebody\x.json`.
  *
  * @param parent name of the folder that it lies in, where that is known
@@ -199,7 +202,8 @@ const HINT =
   '@|\\x{ff20}|%(?:25)*40|&#|&commat|u0040|user|home|token|secret|passw|pwd|api[_-]?key|session_?id|sp_dc|sp_key|authorization|bearer |eyj|[?&][a-z]+(?:=|%)|://|%2f%2f|[ab]q[a-z0-9_-]{60}|a[ks]ia[0-9a-z]{16}|[0-9][.][0-9]+[.][0-9]+[.][0-9]|::|[0-9a-f]:[0-9a-f]+:[0-9a-f]+:[0-9a-f]+:[0-9a-f]';
 
 /**
- * True where one of the text columns holds what the rule for values finds: one pass over all of them, as an SQL condition. A line break stands
+ * True where one of the text columns holds what the rule for values finds: one pass over all of them, as an SQL
+ * condition. A line break stands
  * between them, because it is a blank for every rule: what may begin a text may also begin a column.
  */
 export function isPersonalSql(columns: readonly string[]): string {
@@ -225,8 +229,10 @@ export interface PseudonymSql {
   /** An id of a person: its pseudonym where it looks like an address, otherwise the value. */
   id(column: string): string;
   /**
-   * A user name: always its pseudonym, without regard to case and blanks around it; null for none. The pseudonym of the name in the
-   * variable `usual` is read from the variable `usual_pseudonym` (see `usualName`): two hashes for each row took a third of what `load`
+   * A user name: always its pseudonym, without regard to case and blanks around it; null for none. The pseudonym of
+   * the name in the
+   * variable `usual` is read from the variable `usual_pseudonym` (see `usualName`): two hashes for each row took a
+   * third of what `load`
    * costs (300,000 rows, processor time), and nearly every row of a file has the same name.
    */
   userName(column: string): string;
