@@ -47,7 +47,7 @@ LABEL org.opencontainers.image.title="listenlake" \
       org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.version="${VERSION}"
 
-# No shell between: SIGTERM reaches the job itself, which ends the unit at hand within 25 s (jobs/effects.ts).
+# No shell between: SIGTERM reaches the job itself, which ends the unit at hand within 25 s (jobs/commands/effects.ts).
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["/usr/local/bin/node", "--disable-warning=ExperimentalWarning", "/app/jobs/cli.ts"]
 CMD ["--help"]

@@ -1,5 +1,5 @@
 /** What the lake costs on AWS: bytes and requests as `make bench` counts them, times list prices. The bench prints the table. */
-import { costOf } from '../jobs/engine/athena-price.ts';
+import { costOf } from '../jobs/engine/athena/price.ts';
 
 /** What one command did, counted at the local endpoint: the product's own calls and those of the engine behind Athena. */
 export interface Counted {
@@ -31,7 +31,7 @@ export interface Measured {
 
 /**
  * List prices in US dollars, without free tiers but for Glue's. Regions us-east-1 and eu-west-1, as of March 2026. Athena's is the product's
- * own (jobs/engine/athena-price.ts). Look them up before you rely on them.
+ * own (jobs/engine/athena/price.ts). Look them up before you rely on them.
  */
 export const PRICES = {
   /** https://aws.amazon.com/s3/pricing/, "Storage": S3 Standard, first 50 TB, a GB and month. */

@@ -11,21 +11,21 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CreateDatabaseCommand, CreateTableCommand, GlueClient } from '@aws-sdk/client-glue';
-import { openAthenaEngine } from '../jobs/engine/athena.ts';
-import { goldTests, silverTests } from '../jobs/engine/data-tests.ts';
+import { openAthenaEngine } from '../jobs/engine/athena/engine.ts';
 import type { SqlEngine } from '../jobs/engine/index.ts';
-import { modelGraph } from '../jobs/engine/models.ts';
-import { readProject } from '../jobs/engine/project.ts';
-import { generateIntoFolder } from '../jobs/extract-events.ts';
+import { goldTests, silverTests } from '../jobs/gold/data-tests.ts';
+import { modelGraph } from '../jobs/gold/models.ts';
+import { readProject } from '../jobs/gold/project.ts';
 import { WAREHOUSE_DIR } from '../jobs/lake/contracts.ts';
-import { openS3Lake } from '../jobs/lake/s3.ts';
+import { openS3Lake } from '../jobs/lake/s3/store.ts';
 import type { LakeStore } from '../jobs/lake/store.ts';
 import type { SyntheticOptions } from '../jobs/sources/synthetic/index.ts';
+import { generateIntoFolder } from '../jobs/sources/synthetic/landing.ts';
 import { type AppliedLake, applyLake, SMALL_DEMO } from '../tests/aws/applied-lake.ts';
 import type { Call } from '../tests/aws/endpoint.ts';
 import { type LocalAws, REGION, startLocalAws } from '../tests/aws/local.ts';
 import { Unavailable } from '../tests/aws/moto.ts';
-import { listenlake, ROOT } from '../tests/command-line.ts';
+import { listenlake, ROOT } from '../tests/fixtures/command-line.ts';
 import { type Counted, type Measured, priceTable } from './aws-prices.ts';
 
 /** The data of `make demo`. */

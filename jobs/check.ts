@@ -1,8 +1,8 @@
-import { commitWork, publishAgain } from './commit.ts';
-import { type Effects, stopIfAsked } from './effects.ts';
-import { goldTests, runTests, silverTests, type TestResult, verdictOf } from './engine/data-tests.ts';
-import { type Project, readProject } from './engine/project.ts';
-import { JobError } from './errors.ts';
+import { JobError } from './base/errors.ts';
+import { type Effects, stopIfAsked } from './commands/effects.ts';
+import { commitWork, publishAgain } from './effects/commit.ts';
+import { goldTests, runTests, silverTests, type TestResult, verdictOf } from './gold/data-tests.ts';
+import { type Project, readProject } from './gold/project.ts';
 import type { Target } from './lake/keys.ts';
 import { EMPTY_STATE, getState, type LakeState, latestManifest, putState } from './lake/manifest.ts';
 import type { LakeStore } from './lake/store.ts';

@@ -1,4 +1,4 @@
-import type { Effects } from './effects.ts';
+import type { Effects } from './commands/effects.ts';
 import type { SqlEngine, SqlValue } from './engine/index.ts';
 import type { Target } from './lake/keys.ts';
 import { latestManifest } from './lake/manifest.ts';

@@ -4,13 +4,14 @@ import { rm, stat, statfs } from 'node:fs/promises';
 import { totalmem } from 'node:os';
 import { join, resolve } from 'node:path';
 import { pipeline } from 'node:stream/promises';
+import { readStream } from './base/disk.ts';
+import { describeError, JobError } from './base/errors.ts';
+import { findPseudonymKey } from './bronze/pseudonym-key.ts';
+import { accountsUnderOneLabel } from './bronze/warnings.ts';
 import { isElsewhere } from './commands/command.ts';
-import { readStream } from './disk.ts';
-import { lookAtTransform } from './doctor-transform.ts';
-import type { Effects } from './effects.ts';
-import { type Embedded, literalPath, openEmbedded, quoteText } from './engine/embedded.ts';
+import type { Effects } from './commands/effects.ts';
+import { type Embedded, literalPath, openEmbedded, quoteText } from './engine/duckdb/database.ts';
 import { inspectAccount } from './engine/open.ts';
-import { describeError, JobError } from './errors.ts';
 import { PREFIX } from './lake/keys.ts';
 import {
   type BronzeFile,
@@ -28,8 +29,7 @@ import {
   readSilverFiles,
 } from './lake/manifest.ts';
 import type { LakeStore } from './lake/store.ts';
-import { accountsUnderOneLabel } from './load-warnings.ts';
-import { findPseudonymKey } from './pseudonym-key.ts';
+import { lookAtTransform } from './silver/inspect.ts';
 
 export interface Finding {
   /** What was looked at. */

@@ -1,10 +1,10 @@
-import { commitWork, publishAgain } from './commit.ts';
-import { type Effects, stopIfAsked } from './effects.ts';
+import { JobError } from './base/errors.ts';
+import { parseInterval } from './base/interval.ts';
+import { type Effects, stopIfAsked } from './commands/effects.ts';
+import { commitWork, publishAgain } from './effects/commit.ts';
 import type { EngineSession, SingleRow } from './engine/index.ts';
-import { buildModels } from './engine/models.ts';
-import { type Project, readProject } from './engine/project.ts';
-import { JobError } from './errors.ts';
-import { parseInterval } from './interval.ts';
+import { buildModels } from './gold/models.ts';
+import { type Project, readProject } from './gold/project.ts';
 import { EMPTY_STATE, type GoldVersion, type LakeState, latestManifest, type Manifest } from './lake/manifest.ts';
 
 export interface EnrichInput {

@@ -3,17 +3,17 @@ import { type BigIntStats, createReadStream, createWriteStream } from 'node:fs';
 import { type FileHandle, rm, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { diskError } from './disk.ts';
-import type { Effects } from './effects.ts';
-import { isErrno, JobError } from './errors.ts';
+import { diskError } from './base/disk.ts';
+import { isErrno, JobError } from './base/errors.ts';
+import { readHead } from './bronze/examine.ts';
+import { inputDenied, openInput, walkInputs } from './bronze/input-files.ts';
+import { hashFile } from './bronze/write.ts';
+import type { Effects } from './commands/effects.ts';
+import { packingOf } from './formats/packing.ts';
+import { openArchive } from './formats/zip.ts';
 import { landingKey } from './lake/keys.ts';
 import { EMPTY_STATE, latestManifest, readBronzeIndex } from './lake/manifest.ts';
-import { reasonToIgnore } from './sources/account-export.ts';
-import { openArchive } from './sources/archive.ts';
-import { hashFile } from './sources/bronze-files.ts';
-import { readHead } from './sources/examine.ts';
-import { inputDenied, openInput, walkInputs } from './sources/input-files.ts';
-import { packingOf } from './sources/packing.ts';
+import { reasonToIgnore } from './sources/account-export/index.ts';
 
 export interface ExtractInput {
   /** Files, folders and zips. */

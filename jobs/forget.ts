@@ -1,11 +1,12 @@
 import { access } from 'node:fs/promises';
-import { refuseLostLease } from './commit.ts';
-import { type Effects, stopIfAsked } from './effects.ts';
-import { quoteText } from './engine/embedded.ts';
-import { JobError } from './errors.ts';
+import { JobError } from './base/errors.ts';
+import { createPseudonyms, isPersonalId } from './base/personal-fields.ts';
+import { openFingerprints } from './bronze/hash-cache.ts';
+import { findPseudonymKey } from './bronze/pseudonym-key.ts';
+import { type Effects, stopIfAsked } from './commands/effects.ts';
+import { refuseLostLease } from './effects/commit.ts';
+import { quoteText } from './engine/duckdb/database.ts';
 import { type BronzeFile, EMPTY_STATE, latestManifest, readBronzeIndex } from './lake/manifest.ts';
-import { collectTraces, type Proof, prove } from './proof.ts';
-import { findPseudonymKey } from './pseudonym-key.ts';
 import {
   closeRemoval,
   isNothing,
@@ -17,11 +18,10 @@ import {
   type RemovalRule,
   removeForGood,
   rowsOf,
-} from './removal.ts';
+} from './removal/index.ts';
+import { type LandingFile, landingFiles } from './removal/landing-owners.ts';
+import { collectTraces, type Proof, prove } from './removal/proof.ts';
 import { asRead } from './silver/relations.ts';
-import { openFingerprints } from './sources/fingerprints.ts';
-import { type LandingFile, landingFiles } from './sources/landing-owners.ts';
-import { createPseudonyms, isPersonalId } from './sources/personal-fields.ts';
 
 export interface ForgetInput {
   runId: string;

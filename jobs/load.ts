@@ -1,6 +1,13 @@
-import { refuseLostLease } from './commit.ts';
-import type { Effects } from './effects.ts';
-import { type ExitName, JobError } from './errors.ts';
+import { type ExitName, JobError } from './base/errors.ts';
+import { fileNameWithoutPersonal } from './base/personal-fields.ts';
+import { openFingerprints } from './bronze/hash-cache.ts';
+import { walkInputs } from './bronze/input-files.ts';
+import { type Input, takeIn } from './bronze/intake.ts';
+import { type Loading, openLoading } from './bronze/loading.ts';
+import { putRefusals } from './bronze/refusals.ts';
+import { loadWarnings } from './bronze/warnings.ts';
+import type { Effects } from './commands/effects.ts';
+import { refuseLostLease } from './effects/commit.ts';
 import { landingName, PREFIX } from './lake/keys.ts';
 import {
   type Accounts,
@@ -17,13 +24,6 @@ import {
   readBronzeIndex,
 } from './lake/manifest.ts';
 import type { LakeStore } from './lake/store.ts';
-import { loadWarnings } from './load-warnings.ts';
-import { openFingerprints } from './sources/fingerprints.ts';
-import { walkInputs } from './sources/input-files.ts';
-import { type Input, takeIn } from './sources/intake.ts';
-import { type Loading, openLoading } from './sources/loading.ts';
-import { fileNameWithoutPersonal } from './sources/personal-fields.ts';
-import { putRefusals } from './sources/refusals.ts';
 
 export interface LoadInput {
   runId: string;

@@ -1,12 +1,12 @@
-import { atMost } from './at-most.ts';
+import { atMost } from './base/concurrency.ts';
+import { JobError } from './base/errors.ts';
 import { checkScope, refuseFailed, type Scope } from './check.ts';
-import { commitWork, publishAgain } from './commit.ts';
-import { type Effects, stopIfAsked } from './effects.ts';
-import type { TestResult } from './engine/data-tests.ts';
+import { type Effects, stopIfAsked } from './commands/effects.ts';
+import { commitWork, publishAgain } from './effects/commit.ts';
 import type { DeclaredColumn, EngineSession, SingleRow } from './engine/index.ts';
-import { type Model, type Project, readProject } from './engine/project.ts';
 import { accountOf, isSameVersion, refuseTaken } from './enrich.ts';
-import { JobError } from './errors.ts';
+import type { TestResult } from './gold/data-tests.ts';
+import { type Model, type Project, readProject } from './gold/project.ts';
 import {
   EMPTY_STATE,
   type GoldVersion,

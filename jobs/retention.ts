@@ -1,9 +1,8 @@
-import { refuseLostLease } from './commit.ts';
-import { type Effects, stopIfAsked } from './effects.ts';
-import { quoteText } from './engine/embedded.ts';
-import { parseInstant } from './interval.ts';
+import { parseInstant } from './base/interval.ts';
+import { type Effects, stopIfAsked } from './commands/effects.ts';
+import { refuseLostLease } from './effects/commit.ts';
+import { quoteText } from './engine/duckdb/database.ts';
 import { type BronzeFile, EMPTY_STATE, latestManifest, readBronzeIndex } from './lake/manifest.ts';
-import { collectTraces, type Proof, prove } from './proof.ts';
 import {
   closeRemoval,
   isNothing,
@@ -14,9 +13,10 @@ import {
   type RemovalRule,
   removeForGood,
   withBronze,
-} from './removal.ts';
+} from './removal/index.ts';
+import { landingFiles } from './removal/landing-owners.ts';
+import { collectTraces, type Proof, prove } from './removal/proof.ts';
 import { asRead } from './silver/relations.ts';
-import { landingFiles } from './sources/landing-owners.ts';
 
 export interface RetentionInput {
   runId: string;

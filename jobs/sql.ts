@@ -1,7 +1,7 @@
-import type { Effects } from './effects.ts';
+import { visible, visibleField } from './base/visible.ts';
+import type { Effects } from './commands/effects.ts';
 import type { ResultSet, SqlValue } from './engine/index.ts';
 import type { Target } from './lake/keys.ts';
-import { visible, visibleField } from './visible.ts';
 
 export type SqlFormat = 'table' | 'csv' | 'json';
 

@@ -1,7 +1,8 @@
-import { publishAgain, refuseOvertaken } from './commit.ts';
-import { type Effects, stopIfAsked } from './effects.ts';
-import type { Embedded } from './engine/embedded.ts';
-import { JobError } from './errors.ts';
+import { JobError } from './base/errors.ts';
+import { silentProgress } from './base/progress.ts';
+import { type Effects, stopIfAsked } from './commands/effects.ts';
+import { publishAgain, refuseOvertaken } from './effects/commit.ts';
+import type { Embedded } from './engine/duckdb/database.ts';
 import {
   type Accounts,
   commitManifest,
@@ -12,20 +13,19 @@ import {
   putState,
   type SilverFile,
 } from './lake/manifest.ts';
-import { silentProgress } from './progress.ts';
 import { accountFiles, addAccounts, type FileAccounts } from './silver/accounts.ts';
 import { type Build, type Built, LIMITS, type Limits, type TimeTable } from './silver/build.ts';
-import { buildCatalogue } from './silver/catalogue.ts';
 import { changeOf, inPartitionOrder, isChange, listOf, type TableChange } from './silver/changes.ts';
-import { buildExportFiles } from './silver/export-files.ts';
-import { buildLookUps, isLookUpChange } from './silver/look-ups.ts';
+import { openStaging, type Staging } from './silver/fan-out/staging.ts';
 import { type Committed, isOldLayout, openBuild, planTimeTables, readCommitted } from './silver/open.ts';
 import { type StagedPartition, sha256Of } from './silver/partition.ts';
-import { buildQuarantine, countRefused } from './silver/quarantine.ts';
 import { putRefusals } from './silver/refusals.ts';
 import { searchRefusals, withRefusals } from './silver/search.ts';
-import { openStaging, type Staging } from './silver/staging.ts';
 import { buildStatistics, type TableLists } from './silver/statistics.ts';
+import { buildCatalogue } from './silver/tables/catalogue.ts';
+import { buildExportFiles } from './silver/tables/export-files.ts';
+import { buildLookUps, isLookUpChange } from './silver/tables/look-ups.ts';
+import { buildQuarantine, countRefused } from './silver/tables/quarantine.ts';
 
 export interface TransformInput {
   runId: string;

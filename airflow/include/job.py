@@ -61,7 +61,7 @@ CPUS = 1.0
 MEMORY_MIB = 2048
 # A job makes about 20 threads; this only stops what runs wild.
 PIDS_MAX = 256
-# SIGTERM gives the unit at hand 25 s (jobs/effects.ts).
+# SIGTERM gives the unit at hand 25 s (jobs/commands/effects.ts).
 STOP_SECONDS = 30
 
 # kubernetes: Airflow's variables that a pod gets. Their values are seen in a pod's specification and in Airflow: no secret may be here.
@@ -292,7 +292,7 @@ def _kubernetes(command: str, needs: Sequence[str]) -> dict[str, Any]:
         # A new node takes minutes to come and to pull the image.
         "schedule_timeout_seconds": 900,
         "startup_timeout_seconds": 600,
-        # A job ends its unit at SIGTERM within 25 s (jobs/effects.ts).
+        # A job ends its unit at SIGTERM within 25 s (jobs/commands/effects.ts).
         "termination_grace_period": 30,
         # Where Airflow itself is gone for good, the pod and its sidecar end nevertheless.
         "active_deadline_seconds": 3 * 60 * 60,

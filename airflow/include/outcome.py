@@ -1,4 +1,4 @@
-"""What a job's exit code means to Airflow: the one place that knows (jobs/errors.ts says what each code means to the job)."""
+"""What a job's exit code means to Airflow: the one place that knows (jobs/base/errors.ts says what each code means to the job)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 import type { Options } from 'yargs';
-import type { Config } from '../config.ts';
-import type { Effects } from '../effects.ts';
-import { type ExitName, JobError } from '../errors.ts';
+import type { Config } from '../base/config.ts';
+import { type ExitName, JobError } from '../base/errors.ts';
+import type { Effects } from './effects.ts';
 
 /** What a command leaves: words for a person, one JSON object for programs, and how it went. */
 export interface Outcome {

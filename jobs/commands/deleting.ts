@@ -1,11 +1,11 @@
 import { createInterface } from 'node:readline/promises';
-import { JobError } from '../errors.ts';
+import { JobError } from '../base/errors.ts';
+import { visible } from '../base/visible.ts';
 import type { ForgetPreview, ForgetResult } from '../forget.ts';
 import type { GcResult } from '../gc.ts';
-import type { Proof } from '../proof.ts';
+import type { Proof } from '../removal/proof.ts';
+import type { Hit } from '../removal/traces.ts';
 import type { RetentionResult } from '../retention.ts';
-import type { Hit } from '../trace-scanner.ts';
-import { visible } from '../visible.ts';
 import { type Arguments, type Command, count, INTERVAL_OPTIONS, optional, whole } from './command.ts';
 
 const DRY_RUN = {

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { JobError } from '../errors.ts';
+import { JobError } from '../base/errors.ts';
 import type { SyntheticOptions } from '../sources/synthetic/index.ts';
 import { type Arguments, type Command, count, list, type Outcome, optional, PATHS, whole } from './command.ts';
 import { apiSourceOf } from './spotify.ts';
@@ -51,14 +51,15 @@ export const EXTRACT: Command = {
         throw new JobError('usage_invalid', 'usage', '--out goes with `extract events`', { hint: 'leave it out' });
       return undefined;
     }
-    const { generateIntoFolder } = await import('../extract-events.ts');
+    const { generateIntoFolder } = await import('../sources/synthetic/landing.ts');
     return eventsOutcome(await generateIntoFolder(eventsOptions(args), resolve(out)), out);
   },
   async run(args, effects, runId) {
     const source = apiSourceOf(args);
-    if (source !== undefined) return (await import('../extract-api.ts')).extractFromApi(source, runId, effects);
+    if (source !== undefined)
+      return (await import('../sources/spotify-api/index.ts')).extractFromApi(source, runId, effects);
     if (isEvents(args)) {
-      const { generateIntoLanding } = await import('../extract-events.ts');
+      const { generateIntoLanding } = await import('../sources/synthetic/landing.ts');
       return eventsOutcome(await generateIntoLanding(eventsOptions(args), effects), 'landing');
     }
     const { extract } = await import('../extract.ts');

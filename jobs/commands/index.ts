@@ -1,13 +1,13 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import yargs, { type Argv } from 'yargs';
-import { type Config, readConfig, readEnvFile, USER_LABEL } from '../config.ts';
-import { systemError } from '../disk.ts';
-import { withEffects } from '../effects.ts';
-import { describeError, EXIT, JobError } from '../errors.ts';
-import { createLog } from '../log.ts';
-import { visible, visibleJson } from '../visible.ts';
+import { type Config, readConfig, readEnvFile, USER_LABEL } from '../base/config.ts';
+import { systemError } from '../base/disk.ts';
+import { describeError, EXIT, JobError } from '../base/errors.ts';
+import { createLog } from '../base/log.ts';
+import { visible, visibleJson } from '../base/visible.ts';
 import type { Arguments, Command, Outcome } from './command.ts';
+import { withEffects } from './effects.ts';
 import { COMMANDS } from './registry.ts';
 
 /** Where KubernetesPodOperator's sidecar looks for a result; written only where the folder is there. */

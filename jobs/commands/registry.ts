@@ -1,9 +1,8 @@
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { JobError } from '../base/errors.ts';
 import type { CheckResult } from '../check.ts';
-import type { Effects } from '../effects.ts';
-import { JobError } from '../errors.ts';
 import type { Target } from '../lake/keys.ts';
 import type { RunResult } from '../run.ts';
 import {
@@ -23,6 +22,7 @@ import {
   whole,
 } from './command.ts';
 import { FORGET, GC, RETENTION } from './deleting.ts';
+import type { Effects } from './effects.ts';
 import { EXTRACT } from './extract.ts';
 import { COVERAGE, LOGIN } from './spotify.ts';
 import { checkText, findingsText, loadText, promoteText, runText } from './summary.ts';
@@ -280,7 +280,7 @@ export const COMMANDS: readonly Command[] = [
       const { doctor } = await import('../doctor.ts');
       const findings = await doctor({ verify: args.verify === true, aws: args.aws === true }, effects);
       if (args.spotify === true)
-        findings.push(...(await (await import('../doctor-spotify.ts')).doctorSpotify({ runId }, effects)));
+        findings.push(...(await (await import('../sources/spotify-api/probe.ts')).doctorSpotify({ runId }, effects)));
       const isBroken = findings.some((finding) => finding.verdict === 'fail');
       return {
         text: findingsText(findings),

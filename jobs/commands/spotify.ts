@@ -1,5 +1,5 @@
-import type { Config } from '../config.ts';
-import type { ApiSource } from '../extract-api.ts';
+import type { Config } from '../base/config.ts';
+import type { ApiSource } from '../sources/spotify-api/index.ts';
 import type { Arguments, Command, Outcome } from './command.ts';
 import { coverageText } from './summary.ts';
 

@@ -2,14 +2,14 @@ import { relative } from 'node:path';
 import type { CheckResult } from '../check.ts';
 import { CAUSE_TEXTS, type Cause, type CoverageResult, REMEDIES } from '../coverage.ts';
 import type { Finding } from '../doctor.ts';
-import type { Effects } from '../effects.ts';
 import type { LoadedFile, LoadResult } from '../load.ts';
 import { isChanged, type PromoteResult, type TableDifference } from '../promote.ts';
 import type { RunResult } from '../run.ts';
-import type { Plan } from '../silver/plan.ts';
-import type { StageResult } from '../silver/stage.ts';
+import type { Plan } from '../silver/fan-out/plan.ts';
+import type { StageResult } from '../silver/fan-out/stage.ts';
 import type { TransformResult } from '../transform.ts';
 import { count, isElsewhere } from './command.ts';
+import type { Effects } from './effects.ts';
 
 /** Lists longer than this end in "and N more": the whole of it is a table in the lake. */
 const LINES_MAX = 8;

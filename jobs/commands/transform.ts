@@ -1,5 +1,5 @@
-import { JobError } from '../errors.ts';
-import { parseInterval } from '../interval.ts';
+import { JobError } from '../base/errors.ts';
+import { parseInterval } from '../base/interval.ts';
 import {
   type Arguments,
   type Command,
@@ -67,7 +67,7 @@ export const TRANSFORM: Command = {
   },
   async run(args, effects, runId) {
     if (args.plan === true) {
-      const { planTransform, TASKS_MAX, TASK_ROWS_MIN } = await import('../silver/plan.ts');
+      const { planTransform, TASKS_MAX, TASK_ROWS_MIN } = await import('../silver/fan-out/plan.ts');
       const tasksMax = between(args, 'max-tasks', TASKS_MAX, 1_000);
       const taskRowsMin = between(args, 'min-rows', TASK_ROWS_MIN, 1_000_000_000);
       const plan = await planTransform({ tasksMax, taskRowsMin }, effects);
@@ -75,7 +75,7 @@ export const TRANSFORM: Command = {
     }
     const { from, to } = parseInterval(optional(args.from), optional(args.to));
     if (args.stage === true) {
-      const { stageTransform } = await import('../silver/stage.ts');
+      const { stageTransform } = await import('../silver/fan-out/stage.ts');
       const interval = {
         fromMs: from === null ? Number.NEGATIVE_INFINITY : Date.parse(from),
         toMs: to === null ? Number.POSITIVE_INFINITY : Date.parse(to),

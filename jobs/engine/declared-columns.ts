@@ -1,4 +1,4 @@
-import { JobError } from '../errors.ts';
+import { JobError } from '../base/errors.ts';
 import type { BuildRequest, ResultColumn } from './index.ts';
 
 /**

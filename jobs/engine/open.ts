@@ -1,11 +1,11 @@
 import { resolve } from 'node:path';
-import type { Config } from '../config.ts';
+import type { Config } from '../base/config.ts';
+import { JobError } from '../base/errors.ts';
+import type { Log } from '../base/log.ts';
 import type { Finding } from '../doctor.ts';
-import { JobError } from '../errors.ts';
 import type { LakeState } from '../lake/manifest.ts';
 import type { LakeStore } from '../lake/store.ts';
-import type { Log } from '../log.ts';
-import { openDuckDbEngine } from './duckdb.ts';
+import { openDuckDbEngine } from './duckdb/engine.ts';
 import type { SqlEngine } from './index.ts';
 
 /**
@@ -23,7 +23,7 @@ export async function openEngine(
 ): Promise<SqlEngine> {
   if (store.uri.startsWith('s3://')) {
     // Only here, because the SDK takes a while to load.
-    const { openAthenaEngine } = await import('./athena.ts');
+    const { openAthenaEngine } = await import('./athena/engine.ts');
     const { name, workGroup } = config.aws;
     return openAthenaEngine({ store, name, workGroup, signal });
   }
@@ -54,8 +54,8 @@ export async function inspectAccount(
       hint: 'give the lake on AWS with --lake s3://bucket, or leave --aws out',
     });
   }
-  const { inspectBucket } = await import('../lake/s3-inspect.ts');
-  const { inspectCatalog } = await import('./athena-inspect.ts');
+  const { inspectBucket } = await import('../lake/s3/inspect.ts');
+  const { inspectCatalog } = await import('./athena/inspect.ts');
   const { name, workGroup, isPathStyle } = config.aws;
   return [...(await inspectBucket(uri, { isPathStyle })), ...(await inspectCatalog({ store, name, workGroup, state }))];
 }

@@ -19,7 +19,7 @@
  *     athena-results/<workgroup>/                        (S3 only) what queries answered; gone after some days
  *     lake.duckdb                                        (folder only) the catalog for readers, derived from the last manifest
  */
-import { JobError } from '../errors.ts';
+import { JobError } from '../base/errors.ts';
 
 export type Target = 'dev' | 'prod';
 

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync, readlinkSync } from 'node:fs';
 import { hostname } from 'node:os';
-import { isErrno, JobError } from '../errors.ts';
-import type { Log } from '../log.ts';
+import { isErrno, JobError } from '../base/errors.ts';
+import type { Log } from '../base/log.ts';
 import { LEASE_CLOCK_KEY, leaseKey } from './keys.ts';
 import type { LakeStore, ObjectInfo } from './store.ts';
 

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { JobError } from '../errors.ts';
+import { JobError } from '../base/errors.ts';
 import {
   LATEST_MANIFEST_HINT_KEY,
   manifestKey,

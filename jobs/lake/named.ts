@@ -1,4 +1,4 @@
-import { JobError } from '../errors.ts';
+import { JobError } from '../base/errors.ts';
 import { type BronzeFile, getState, type LakeState, type Manifest, readManifest, type SilverFile } from './manifest.ts';
 import type { LakeStore } from './store.ts';
 

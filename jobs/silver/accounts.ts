@@ -1,4 +1,4 @@
-import { JobError } from '../errors.ts';
+import { JobError } from '../base/errors.ts';
 import type { Accounts, BronzeFile } from '../lake/manifest.ts';
 import type { Built } from './build.ts';
 

@@ -1,5 +1,5 @@
-import type { Effects } from '../effects.ts';
-import type { Embedded } from '../engine/embedded.ts';
+import type { Effects } from '../commands/effects.ts';
+import type { Embedded } from '../engine/duckdb/database.ts';
 import type { PartitionValues } from '../lake/keys.ts';
 import type { BronzeFile, Refusal, SilverFile } from '../lake/manifest.ts';
 import type { StagedPartition } from './partition.ts';

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
-import { makeFolders } from '../disk.ts';
-import type { Effects } from '../effects.ts';
-import { openEmbedded } from '../engine/embedded.ts';
+import { makeFolders } from '../base/disk.ts';
+import type { Effects } from '../commands/effects.ts';
+import { openEmbedded } from '../engine/duckdb/database.ts';
 import { readContracts } from '../lake/contracts.ts';
 import { isImmutableSilverKey, PREFIX } from '../lake/keys.ts';
 import {
@@ -16,12 +16,12 @@ import {
   type SilverFile,
 } from '../lake/manifest.ts';
 import { type Build, LIMITS, type Limits, type Refusals, type TimeTable } from './build.ts';
-import { planCharts } from './charts.ts';
-import { planListeningEvents } from './listening-events.ts';
-import { planPlays } from './plays.ts';
-import { createRefusedRows } from './quarantine.ts';
 import { liftedFiles, readRefusals, withoutRefused } from './refusals.ts';
 import { asRead, createMacros } from './relations.ts';
+import { planCharts } from './tables/charts.ts';
+import { planListeningEvents } from './tables/listening-events.ts';
+import { planPlays } from './tables/plays.ts';
+import { createRefusedRows } from './tables/quarantine.ts';
 
 /** What is committed: the bronze there is, and what silver was made of it. */
 export interface Committed {

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { makeFolders, readStream } from '../disk.ts';
-import { type Embedded, quoteName, quoteText } from '../engine/embedded.ts';
+import { makeFolders, readStream } from '../base/disk.ts';
+import { type Embedded, quoteName, quoteText } from '../engine/duckdb/database.ts';
 import { type Contract, contractOf } from '../lake/contracts.ts';
 import { type PartitionValues, silverKey, silverPartitionPrefix } from '../lake/keys.ts';
 import type { SilverFile } from '../lake/manifest.ts';

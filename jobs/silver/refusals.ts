@@ -1,8 +1,8 @@
-import { quoteText } from '../engine/embedded.ts';
+import { quoteText } from '../engine/duckdb/database.ts';
 import { type BronzeFile, getState, type LakeState, putState, type Refusal } from '../lake/manifest.ts';
 import type { LakeStore } from '../lake/store.ts';
 import type { Build, Refusals } from './build.ts';
-import { codeHash } from './staging.ts';
+import { codeHash } from './fan-out/staging.ts';
 
 /** Codes of a file that is refused whole: a statement fails on it, or it alone does not fit into the engine's memory. */
 export const FAILED = 'transform_failed';

@@ -1,16 +1,16 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { makeFolders } from '../disk.ts';
-import { type Effects, stopIfAsked } from '../effects.ts';
-import { isDataError, messageOf } from '../engine/embedded.ts';
-import { JobError } from '../errors.ts';
+import { makeFolders } from '../base/disk.ts';
+import { JobError } from '../base/errors.ts';
+import { silentProgress } from '../base/progress.ts';
+import { type Effects, stopIfAsked } from '../commands/effects.ts';
+import { isDataError, messageOf } from '../engine/duckdb/database.ts';
 import { PREFIX } from '../lake/keys.ts';
 import type { BronzeFile, Refusal } from '../lake/manifest.ts';
-import { silentProgress } from '../progress.ts';
 import type { Build, Limits } from './build.ts';
+import { codeHash } from './fan-out/staging.ts';
 import { type Committed, openBuild } from './open.ts';
 import { FAILED, MEMORY } from './refusals.ts';
-import { codeHash } from './staging.ts';
 
 const REASON_CHARS_MAX = 300;
 

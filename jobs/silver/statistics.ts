@@ -1,4 +1,4 @@
-import { type Embedded, quoteText } from '../engine/embedded.ts';
+import { type Embedded, quoteText } from '../engine/duckdb/database.ts';
 import { type BronzeFile, objectsOfFiles, type SilverFile } from '../lake/manifest.ts';
 import { sqlTimestamp } from './months.ts';
 import { type StagedPartition, stagePartitions } from './partition.ts';

@@ -1,7 +1,7 @@
-import { JobError } from '../errors.ts';
-import { shownColumns } from './csv.ts';
-import type { JsonScan } from './json-scanner.ts';
-import { hasUtf8Mark } from './text-encoding.ts';
+import { JobError } from '../base/errors.ts';
+import { shownColumns } from '../formats/csv.ts';
+import type { JsonScan } from '../formats/json/scanner.ts';
+import { hasUtf8Mark } from '../formats/text-encoding.ts';
 
 /** True for what Spotify sends as "technical log information": events whose keys all say that they are of the event or of its message. */
 export function isTechnicalLog({ form, keys }: JsonScan): boolean {

@@ -1,5 +1,5 @@
 # S14, S15: the hosts of Airflow. Nothing of them without being asked for; no way in; each job with its own role.
-# (tests/airflow-hosts.test.ts reads the same plan's user data as the host would.)
+# (tests/terraform/terraform.test.ts reads the same plan's user data as the host would.)
 
 mock_provider "aws" {
   source          = "./tests"

@@ -1,5 +1,5 @@
 # The Glue tables: each contract and each model has one, where the jobs write it, partitioned as the keys are.
-# (tests/terraform.test.ts compares the same plan with jobs/lake/keys.ts and with the models, column by column.)
+# (tests/terraform/terraform.test.ts compares the same plan with jobs/lake/keys.ts and with the models, column by column.)
 
 mock_provider "aws" {
   source          = "./tests"

@@ -12,11 +12,11 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { type Airflow, openAirflow, startAirflow } from '../../airflow/local.ts';
-import { generateIntoFolder } from '../../jobs/extract-events.ts';
-import { listenlake, ROOT } from '../command-line.ts';
-import { buildImage, docker, IMAGE } from '../image.ts';
-import { fingerprint, type TableFingerprint } from '../lake-tables.ts';
-import { layerSkipped, PYTHON } from '../layers.ts';
+import { generateIntoFolder } from '../../jobs/sources/synthetic/landing.ts';
+import { listenlake, ROOT } from '../fixtures/command-line.ts';
+import { buildImage, docker, IMAGE } from '../fixtures/image.ts';
+import { fingerprint, type TableFingerprint } from '../fixtures/lake-tables.ts';
+import { layerSkipped, PYTHON } from '../fixtures/layers.ts';
 
 /** The data of `make demo`. */
 const DEMO = { seed: 7, users: 25, days: 90, tracks: 5_000, exportPlays: 40_000, exportYears: 6 };

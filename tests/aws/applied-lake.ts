@@ -2,8 +2,8 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { SyntheticOptions } from '../../jobs/sources/synthetic/index.ts';
-import { AWS_GROUND, layerSkipped } from '../layers.ts';
-import { copyForEndpoint, type Done, runProgram, terraformIn } from '../terraform.ts';
+import { AWS_GROUND, layerSkipped } from '../fixtures/layers.ts';
+import { copyForEndpoint, type Done, runProgram, terraformIn } from '../terraform/terraform.ts';
 import { environmentOf, type LocalAws, REGION } from './local.ts';
 import { Unavailable } from './moto.ts';
 

@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { AthenaClient, CreateWorkGroupCommand } from '@aws-sdk/client-athena';
 import { CreateDatabaseCommand, CreateTableCommand, GlueClient } from '@aws-sdk/client-glue';
-import { type AthenaOptions, openAthenaEngine } from '../../jobs/engine/athena.ts';
-import { contractTable } from '../../jobs/engine/athena-catalog.ts';
-import { openEmbedded } from '../../jobs/engine/embedded.ts';
+import { contractTable } from '../../jobs/engine/athena/catalog.ts';
+import { type AthenaOptions, openAthenaEngine } from '../../jobs/engine/athena/engine.ts';
+import { openEmbedded } from '../../jobs/engine/duckdb/database.ts';
 import type { SqlEngine } from '../../jobs/engine/index.ts';
 import { readContracts } from '../../jobs/lake/contracts.ts';
 import {
@@ -19,9 +19,9 @@ import {
   NO_ACCOUNTS,
   putState,
 } from '../../jobs/lake/manifest.ts';
-import { openS3Lake } from '../../jobs/lake/s3.ts';
+import { openS3Lake } from '../../jobs/lake/s3/store.ts';
 import type { LakeStore } from '../../jobs/lake/store.ts';
-import { type Row, writeSilver } from '../lake-fixture.ts';
+import { type Row, writeSilver } from '../fixtures/effects.ts';
 import { type LocalAws, REGION } from './local.ts';
 
 export interface AwsLake {

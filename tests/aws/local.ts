@@ -9,8 +9,8 @@
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { CreateBucketCommand, PutPublicAccessBlockCommand, S3Client } from '@aws-sdk/client-s3';
-import { PSEUDONYM_KEY } from '../command-line.ts';
-import { AWS_GROUND, layerSkipped } from '../layers.ts';
+import { PSEUDONYM_KEY } from '../fixtures/command-line.ts';
+import { AWS_GROUND, layerSkipped } from '../fixtures/layers.ts';
 import { type AthenaFront, athenaFront } from './athena-front.ts';
 import { type Call, type Endpoint, startEndpoint } from './endpoint.ts';
 import { type Service, startMoto, Unavailable } from './moto.ts';

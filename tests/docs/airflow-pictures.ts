@@ -9,7 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
 import { openAirflow, startAirflow } from '../../airflow/local.ts';
-import { generateIntoFolder } from '../../jobs/extract-events.ts';
+import { generateIntoFolder } from '../../jobs/sources/synthetic/landing.ts';
 
 const IMAGES = fileURLToPath(new URL('../../docs/images/', import.meta.url));
 const DAG = 'listenlake_daily';

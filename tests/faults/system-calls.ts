@@ -4,8 +4,8 @@ import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type Finished, listenlake } from '../command-line.ts';
-import { layerSkipped } from '../layers.ts';
+import { type Finished, listenlake } from '../fixtures/command-line.ts';
+import { layerSkipped } from '../fixtures/layers.ts';
 
 const SOURCE = fileURLToPath(new URL('./failing-calls.c', import.meta.url));
 

@@ -17,8 +17,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { stringify } from 'yaml';
 import { Unavailable } from '../aws/moto.ts';
-import { ROOT } from '../command-line.ts';
-import { layerSkipped } from '../layers.ts';
+import { ROOT } from '../fixtures/command-line.ts';
+import { layerSkipped } from '../fixtures/layers.ts';
 
 const run = promisify(execFile);
 const MANIFESTS = join(ROOT, 'airflow/kubernetes');

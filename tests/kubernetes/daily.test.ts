@@ -9,18 +9,18 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Airflow } from '../../airflow/local.ts';
-import { openAthenaEngine } from '../../jobs/engine/athena.ts';
-import { modelGraph } from '../../jobs/engine/models.ts';
+import { openAthenaEngine } from '../../jobs/engine/athena/engine.ts';
 import { openEngine } from '../../jobs/engine/open.ts';
-import { readProject } from '../../jobs/engine/project.ts';
-import { generateIntoFolder } from '../../jobs/extract-events.ts';
-import { openFolderLake } from '../../jobs/lake/folder.ts';
+import { modelGraph } from '../../jobs/gold/models.ts';
+import { readProject } from '../../jobs/gold/project.ts';
+import { openFolderLake } from '../../jobs/lake/folder/store.ts';
 import { landingKey, REPORT_KEY } from '../../jobs/lake/keys.ts';
-import { openS3Lake } from '../../jobs/lake/s3.ts';
+import { openS3Lake } from '../../jobs/lake/s3/store.ts';
 import type { LakeStore } from '../../jobs/lake/store.ts';
+import { generateIntoFolder } from '../../jobs/sources/synthetic/landing.ts';
 import { REGION } from '../aws/local.ts';
-import { listenlake } from '../command-line.ts';
-import { tableDifferences } from '../table-difference.ts';
+import { listenlake } from '../fixtures/command-line.ts';
+import { tableDifferences } from '../fixtures/table-difference.ts';
 import { type Ground, openGroundOrSkip, startAirflowOn, until } from './ground.ts';
 
 /** Enough for every table to have rows, and for every planted fault. */

@@ -5,9 +5,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Airflow, openAirflow, startAirflow } from '../../airflow/local.ts';
 import { type AppliedLake, applyLakeOrSkip } from '../aws/applied-lake.ts';
 import { type LocalAws, startLocalAwsOrSkip } from '../aws/local.ts';
-import { ROOT } from '../command-line.ts';
-import { buildImage, IMAGE } from '../image.ts';
-import { layerSkipped, PYTHON } from '../layers.ts';
+import { ROOT } from '../fixtures/command-line.ts';
+import { buildImage, IMAGE } from '../fixtures/image.ts';
+import { layerSkipped, PYTHON } from '../fixtures/layers.ts';
 import { type Cluster, openClusterOrSkip, type Pod } from './cluster.ts';
 import { buildShellImage, SHELL_IMAGE } from './shell-image.ts';
 

@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { ROOT } from '../command-line.ts';
+import { ROOT } from '../fixtures/command-line.ts';
 
 export const SHELL_IMAGE = 'listenlake-shell:test';
 

@@ -1,4 +1,4 @@
-import { type LoadFixture, openLoadFixture, outcome } from '../load-fixture.ts';
+import { type LoadFixture, openLoadFixture, outcome } from '../bronze/load-fixture.ts';
 
 let lake: LoadFixture;
 beforeEach(async () => {

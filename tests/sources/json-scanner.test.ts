@@ -1,6 +1,6 @@
 import fc from 'fast-check';
-import { JobError } from '../../jobs/errors.ts';
-import { createJsonScanner, JSON_DEPTH_MAX, type JsonScan } from '../../jobs/sources/json-scanner.ts';
+import { JobError } from '../../jobs/base/errors.ts';
+import { createJsonScanner, JSON_DEPTH_MAX, type JsonScan } from '../../jobs/formats/json/scanner.ts';
 
 /** The scan, or the fault with its place. Portions: sizes of the chunks, repeated. */
 function scan(

@@ -1,7 +1,7 @@
 /** What a file is called, what it lies in, and what other programs leave beside it or make of it. */
 import { loadText } from '../../jobs/commands/summary.ts';
 import { transform } from '../../jobs/transform.ts';
-import { type LoadFixture, openLoadFixture, play, zipOf } from '../load-fixture.ts';
+import { type LoadFixture, openLoadFixture, play, zipOf } from '../bronze/load-fixture.ts';
 
 let lake: LoadFixture;
 beforeEach(async () => {

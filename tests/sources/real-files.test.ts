@@ -1,5 +1,5 @@
-import { realDataOrSkip } from '../layers.ts';
-import { type LoadFixture, openLoadFixture } from '../load-fixture.ts';
+import { type LoadFixture, openLoadFixture } from '../bronze/load-fixture.ts';
+import { realDataOrSkip } from '../fixtures/layers.ts';
 
 const DATA = realDataOrSkip();
 

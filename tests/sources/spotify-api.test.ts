@@ -1,6 +1,6 @@
-import { JobError } from '../../jobs/errors.ts';
-import { createPseudonyms, isPersonalKey, isPersonalValue } from '../../jobs/sources/personal-fields.ts';
-import { createApiReader } from '../../jobs/sources/spotify-api.ts';
+import { JobError } from '../../jobs/base/errors.ts';
+import { createPseudonyms, isPersonalKey, isPersonalValue } from '../../jobs/base/personal-fields.ts';
+import { createApiReader } from '../../jobs/sources/spotify-api/answers.ts';
 
 const pseudonym = createPseudonyms('a key for tests only');
 const api = createApiReader(pseudonym);

@@ -2,12 +2,12 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
-import { JobError } from '../../jobs/errors.ts';
-import { extractRecentlyPlayed } from '../../jobs/extract-recently-played.ts';
+import { JobError } from '../../jobs/base/errors.ts';
 import type { LakeStore } from '../../jobs/lake/store.ts';
+import { extractRecentlyPlayed } from '../../jobs/sources/spotify-api/recently-played.ts';
 import { WAIT_MAX_MS } from '../../jobs/sources/spotify-api/transport.ts';
 import { createRandom, pick, type Random } from '../../jobs/sources/synthetic/random.ts';
-import { realDataOrSkip } from '../layers.ts';
+import { realDataOrSkip } from '../fixtures/layers.ts';
 import { openSpotifyFixture, type SpotifyFixture } from './fixture.ts';
 import { type Fault, type StubPlay, stubTrack } from './stub.ts';
 

@@ -2,7 +2,7 @@
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { finished, listenlake, start } from '../command-line.ts';
+import { finished, listenlake, start } from '../fixtures/command-line.ts';
 import { ALL_SCOPES } from './fixture.ts';
 import { emptyWorld, type Stub, startStub, stubTrack } from './stub.ts';
 

@@ -1,4 +1,4 @@
-import { readConfig } from '../../jobs/config.ts';
+import { readConfig } from '../../jobs/base/config.ts';
 import { stubId } from './stub.ts';
 
 describe('configuration of the Web API', () => {

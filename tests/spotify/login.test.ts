@@ -15,11 +15,11 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { chromium } from 'playwright-core';
 import { freePort } from '../../airflow/free-port.ts';
-import { readConfig } from '../../jobs/config.ts';
+import { readConfig } from '../../jobs/base/config.ts';
 import { type LoginResult, login } from '../../jobs/login.ts';
 import { openWeb } from '../../jobs/sources/spotify-api/transport.ts';
-import { finished, start } from '../command-line.ts';
-import { chromiumOrSkip } from '../layers.ts';
+import { finished, start } from '../fixtures/command-line.ts';
+import { chromiumOrSkip } from '../fixtures/layers.ts';
 import { resolveToStub, STUB_HOSTS } from './names.ts';
 import { type Stub, startStub } from './stub.ts';
 

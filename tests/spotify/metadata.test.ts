@@ -1,10 +1,10 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { doctorSpotify } from '../../jobs/doctor-spotify.ts';
-import { extractLibrary } from '../../jobs/extract-library.ts';
-import { extractMetadata, type MetadataResult } from '../../jobs/extract-metadata.ts';
 import { latestManifest, readSilverFiles } from '../../jobs/lake/manifest.ts';
 import type { LakeStore } from '../../jobs/lake/store.ts';
+import { extractLibrary } from '../../jobs/sources/spotify-api/library.ts';
+import { extractMetadata, type MetadataResult } from '../../jobs/sources/spotify-api/metadata.ts';
+import { doctorSpotify } from '../../jobs/sources/spotify-api/probe.ts';
 import { openSpotifyFixture, type SpotifyFixture } from './fixture.ts';
 import { type StubRequest, stubId, stubTrack } from './stub.ts';
 

@@ -1,8 +1,8 @@
 import { chmodSync, existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import { extractRecentlyPlayed } from '../../jobs/extract-recently-played.ts';
 import { landingKey, landingName } from '../../jobs/lake/keys.ts';
+import { extractRecentlyPlayed } from '../../jobs/sources/spotify-api/recently-played.ts';
 import { openSession } from '../../jobs/sources/spotify-api/session.ts';
 import { WAIT_MAX_MS } from '../../jobs/sources/spotify-api/transport.ts';
 import { openSpotifyFixture, type SpotifyFixture } from './fixture.ts';

@@ -1,6 +1,6 @@
-import { extractFromApi } from '../../jobs/extract-api.ts';
-import { extractLibrary } from '../../jobs/extract-library.ts';
-import { extractPlaylists } from '../../jobs/extract-playlists.ts';
+import { extractFromApi } from '../../jobs/sources/spotify-api/index.ts';
+import { extractLibrary } from '../../jobs/sources/spotify-api/library.ts';
+import { extractPlaylists } from '../../jobs/sources/spotify-api/playlists.ts';
 import { type Envelope, openSpotifyFixture, type SpotifyFixture } from './fixture.ts';
 import { type Fault, type StubPlaylist, type StubRequest, stubId, stubTrack } from './stub.ts';
 

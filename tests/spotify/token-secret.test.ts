@@ -10,14 +10,14 @@ import {
   SecretsManagerClient,
 } from '@aws-sdk/client-secrets-manager';
 import { freePort } from '../../airflow/free-port.ts';
-import { JobError } from '../../jobs/errors.ts';
-import { extractRecentlyPlayed } from '../../jobs/extract-recently-played.ts';
-import { readSecret } from '../../jobs/secret.ts';
+import { JobError } from '../../jobs/base/errors.ts';
+import { readSecret } from '../../jobs/base/secret.ts';
+import { extractRecentlyPlayed } from '../../jobs/sources/spotify-api/recently-played.ts';
 import { secretTokenStore } from '../../jobs/sources/spotify-api/token-secret.ts';
 import { parseToken, type Token } from '../../jobs/sources/spotify-api/token-store.ts';
 import type { Rule } from '../aws/endpoint.ts';
 import { environmentOf, REGION, startLocalAwsOrSkip } from '../aws/local.ts';
-import { finished, listenlake, start } from '../command-line.ts';
+import { finished, listenlake, start } from '../fixtures/command-line.ts';
 import { ALL_SCOPES, openSpotifyFixture, type SpotifyFixture } from './fixture.ts';
 import { stubTrack } from './stub.ts';
 

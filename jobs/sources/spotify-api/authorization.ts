@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { createRequire } from 'node:module';
 import type SpotifyWebApi from 'spotify-web-api-node';
-import { JobError } from '../../errors.ts';
+import { JobError } from '../../base/errors.ts';
 import { type Answer, attempt, backoffMs, politeMs, retryAfterMs, WAIT_MAX_MS, type Web } from './transport.ts';
 
 /** The developer's app, as the dashboard shows it. */

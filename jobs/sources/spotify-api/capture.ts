@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import type { Effects } from '../../effects.ts';
-import { JobError } from '../../errors.ts';
+import { JobError } from '../../base/errors.ts';
+import type { Effects } from '../../commands/effects.ts';
 import { landingKey } from '../../lake/keys.ts';
 import { rateLimited } from './authorization.ts';
 import { closedAs, closedText, type Endpoint, statusOf } from './capabilities.ts';

@@ -1,5 +1,5 @@
-import { JobError } from '../../errors.ts';
-import type { Log } from '../../log.ts';
+import { JobError } from '../../base/errors.ts';
+import type { Log } from '../../base/log.ts';
 import { rateLimited } from './authorization.ts';
 import type { Session } from './session.ts';
 import { type Answer, attempt, backoffMs, politeMs, retryAfterMs, WAIT_MAX_MS, type Web } from './transport.ts';

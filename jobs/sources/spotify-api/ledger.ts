@@ -1,6 +1,6 @@
-import { refuseLostLease } from '../../commit.ts';
-import type { Effects } from '../../effects.ts';
-import { JobError } from '../../errors.ts';
+import { JobError } from '../../base/errors.ts';
+import type { Effects } from '../../commands/effects.ts';
+import { refuseLostLease } from '../../effects/commit.ts';
 import {
   commitManifest,
   EMPTY_STATE,

@@ -1,5 +1,5 @@
-import type { Config } from '../../config.ts';
-import { JobError } from '../../errors.ts';
+import type { Config } from '../../base/config.ts';
+import { JobError } from '../../base/errors.ts';
 import { type App, loginEnded, refreshGrant } from './authorization.ts';
 import { type NextToken, openTokenStore, type Token, type TokenStore } from './token-store.ts';
 import type { Web } from './transport.ts';

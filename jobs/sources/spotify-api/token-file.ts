@@ -2,8 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { basename, dirname, join } from 'node:path';
-import { diskError, makeFolders } from '../../disk.ts';
-import { isErrno, JobError } from '../../errors.ts';
+import { diskError, makeFolders } from '../../base/disk.ts';
+import { isErrno, JobError } from '../../base/errors.ts';
 import { LOCK_STALE_MS, LOCK_WAIT_MAX_MS, parseToken, type Token, type TokenStore } from './token-store.ts';
 import type { Web } from './transport.ts';
 

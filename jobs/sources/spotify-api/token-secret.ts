@@ -1,7 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { GetSecretValueCommand, PutSecretValueCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
-import { type AwsOptions, awsCaller, clientSettings, nameOf, toJobError } from '../../aws.ts';
-import { JobError } from '../../errors.ts';
+import { type AwsOptions, awsCaller, clientSettings, nameOf, toJobError } from '../../base/aws.ts';
+import { JobError } from '../../base/errors.ts';
 import { LOCK_STALE_MS, LOCK_WAIT_MAX_MS, parseToken, type Token, type TokenStore } from './token-store.ts';
 import type { Web } from './transport.ts';
 

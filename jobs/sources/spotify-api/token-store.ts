@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Config } from '../../config.ts';
+import type { Config } from '../../base/config.ts';
 import { fileTokenStore } from './token-file.ts';
 import type { Web } from './transport.ts';
 

@@ -1,6 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises';
-import type { Effects } from '../../effects.ts';
-import { JobError } from '../../errors.ts';
+import { JobError } from '../../base/errors.ts';
+import type { Effects } from '../../commands/effects.ts';
 
 /** How the outside world is reached. Tests give their own clock, sleep and chance; the hosts are not a setting. */
 export interface Web {

@@ -1,4 +1,4 @@
-import { JobError } from '../../errors.ts';
+import { JobError } from '../../base/errors.ts';
 import { DAY_MS } from './calendar.ts';
 
 /** What a data set is a pure function of: the same options give the same bytes. */

@@ -1,0 +1,202 @@
+import { isUtf8 } from 'node:buffer';
+import { constants, type Dirent, type Stats } from 'node:fs';
+import { type FileHandle, open, readdir, realpath, stat } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
+import { isErrno, JobError } from '../base/errors.ts';
+import { fileNameWithoutPersonal, withoutPersonal } from '../base/personal-fields.ts';
+import { STAGING_FOLDER } from '../lake/folder/store.ts';
+import { PREFIX } from '../lake/keys.ts';
+
+/** One file to read. `name` is for people: relative to what was given, never an absolute path, and without addresses and ids of people. */
+export interface InputFile {
+  path: string;
+  name: string;
+}
+
+/** A path that cannot be read; the others can. */
+export interface UnreadableInput {
+  name: string;
+  error: JobError;
+}
+
+/** Bounds of one walk: far above an export (about 60 files), far below a whole disk given by mistake. */
+const FILES_MAX = 100_000;
+const FOLDER_DEPTH_MAX = 32;
+
+/** Left by desktop systems in folders and archives; never somebody's data. The name of macOS's icons ends with a carriage return. */
+const LITTER = /^(\..*|__MACOSX|Thumbs\.db|desktop\.ini|Icon\r)$/i;
+
+/** What every lake in a folder has from its first command on (jobs/lake/). */
+const LAKE_FOLDERS = [STAGING_FOLDER, PREFIX.leases.slice(0, -1)];
+
+/** How an input is opened: where somebody has put a FIFO in its place, without waiting for a writer. */
+export const INPUT_FLAGS = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
+
+/** True for hidden files and for what desktop systems leave behind. */
+export function isLitter(name: string): boolean {
+  return LITTER.test(name);
+}
+
+/**
+ * Every file under the given files and folders, in name order. Hidden files and desktop litter are passed over. A symbolic link is
+ * followed only where it was given itself, so that a walk cannot loop or leave the folder; other links, FIFOs, sockets and devices are
+ * named as unreadable and never opened. So is a lake, whose own files are no listening; the one that is loaded into
+ * is passed over.
+ *
+ * @param lake where the lake is that is loaded into: a folder or an address
+ * @throws `input_missing` (64) for a given path that is not there, `input_lake` (64) for the lake itself,
+ * `input_too_many` (64) beyond
+ *   100,000 files
+ */
+export async function* walkInputs(paths: readonly string[], lake: string): AsyncGenerator<InputFile | UnreadableInput> {
+  const walk: Walk = { files: 0, lake: await realPathOf(resolve(lake)) };
+  const given = await Promise.all(paths.map(async (path) => ({ path: resolve(path), stats: await statOfGiven(path) })));
+  for (const { path, stats } of given) {
+    const name = fileNameWithoutPersonal(basename(path), basename(dirname(path)));
+    const other = stats.isDirectory() ? undefined : otherThanFile(name, stats);
+    if (stats.isDirectory() && (await realPathOf(path)) === walk.lake) {
+      throw new JobError('input_lake', 'usage', `${name} is the lake itself`, { hint: 'give the files of the export' });
+    }
+    if (stats.isDirectory()) yield* walkFolder(path, name, 1, walk);
+    else if (other === undefined) yield { path: await realPathOf(path), name };
+    else yield { name, error: other };
+  }
+}
+
+/** What a walk through folders has seen, and the lake that it is for (its real path). */
+interface Walk {
+  files: number;
+  lake: string;
+}
+
+async function statOfGiven(path: string): Promise<Stats> {
+  try {
+    return await stat(path);
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'ENOTDIR', 'ELOOP')) {
+      throw new JobError(
+        'input_missing',
+        'usage',
+        `there is no file or folder ${JSON.stringify(withoutPersonal(path))}`,
+        {
+          hint: 'check the path',
+          cause: error,
+        },
+      );
+    }
+    throw inputDenied(path, error);
+  }
+}
+
+async function* walkFolder(
+  folder: string,
+  name: string,
+  depth: number,
+  walk: Walk,
+): AsyncGenerator<InputFile | UnreadableInput> {
+  let entries: Dirent<Buffer>[];
+  try {
+    entries = await readdir(folder, { withFileTypes: true, encoding: 'buffer' });
+  } catch (error) {
+    yield { name, error: inputDenied(name, error) };
+    return;
+  }
+  if (LAKE_FOLDERS.every((own) => entries.some((entry) => entry.name.toString() === own && entry.isDirectory()))) {
+    if ((await realPathOf(folder)) === walk.lake) return;
+    const hint = 'give the files of the export, or say --lake';
+    yield {
+      name,
+      error: new JobError('input_lake', 'data', 'a lake, whose files are no listening', {
+        hint,
+        place: { file: name },
+      }),
+    };
+    return;
+  }
+  entries.sort((a, b) => Buffer.compare(a.name, b.name));
+  for (const entry of entries) {
+    if (!isUtf8(entry.name)) {
+      const error = new JobError('name_invalid', 'data', 'the file name is not UTF-8', { hint: 'rename it' });
+      yield { name: `${name}/${fileNameWithoutPersonal(entry.name.toString('latin1').slice(0, 100))}`, error };
+      continue;
+    }
+    const own = entry.name.toString('utf8');
+    if (isLitter(own)) continue;
+    const child = { path: join(folder, own), name: `${name}/${fileNameWithoutPersonal(own, basename(folder))}` };
+    if (entry.isDirectory()) {
+      if (depth < FOLDER_DEPTH_MAX) yield* walkFolder(child.path, child.name, depth + 1, walk);
+      else {
+        const error = new JobError('input_too_deep', 'data', `folders nested deeper than ${FOLDER_DEPTH_MAX}`, {
+          hint: 'give the inner folder itself',
+        });
+        yield { name: child.name, error };
+      }
+    } else {
+      walk.files += 1;
+      if (walk.files > FILES_MAX) {
+        throw new JobError('input_too_many', 'usage', `more than ${FILES_MAX} files under ${name}`, {
+          hint: 'give the folder of the export itself',
+        });
+      }
+      const other = otherThanFile(child.name, entry);
+      yield other === undefined ? child : { name: child.name, error: other };
+    }
+  }
+}
+
+/** What the file system's refusal of an input means: gone since it was listed (`file_changed`, 75), or not ours to read (`input_denied`, 65). */
+export function inputDenied(name: string, cause: unknown): JobError {
+  if (!(typeof cause === 'object' && cause !== null && 'code' in cause)) throw cause;
+  const place = { file: name };
+  if (isErrno(cause, 'ENOENT')) {
+    return new JobError('file_changed', 'tempfail', 'it vanished while it was read', {
+      hint: 'run it again',
+      place,
+      cause,
+    });
+  }
+  const message = `it cannot be read (${String(cause.code)})`;
+  return new JobError('input_denied', 'data', message, { hint: 'check its rights', place, cause });
+}
+
+/** Why this is not read: a link (`input_link`), or a FIFO, a socket, a device (`input_not_a_file`); undefined for a regular file. */
+export function otherThanFile(
+  name: string,
+  stats: { isFile(): boolean; isSymbolicLink(): boolean },
+): JobError | undefined {
+  if (stats.isFile()) return undefined;
+  const [code, message, hint] = stats.isSymbolicLink()
+    ? ['input_link', 'a link, which is not followed', 'give what it points to']
+    : ['input_not_a_file', 'neither a file nor a folder', 'give a file, a folder or a zip'];
+  return new JobError(code!, 'data', message!, { hint: hint!, place: { file: name } });
+}
+
+/**
+ * Opens a regular file for reading.
+ *
+ * @throws `input_denied`, `input_not_a_file` (65); `file_changed` (75) where it is gone
+ */
+export async function openInput(path: string, name: string): Promise<FileHandle> {
+  let handle: FileHandle | undefined;
+  try {
+    handle = await open(path, INPUT_FLAGS);
+    const other = otherThanFile(name, await handle.stat());
+    if (other === undefined) return handle;
+    throw other;
+  } catch (error) {
+    await handle?.close();
+    if (isErrno(error, 'ENOENT', 'EACCES', 'EPERM', 'EISDIR', 'EIO', 'ELOOP', 'ENAMETOOLONG', 'ENXIO', 'ENODEV'))
+      throw inputDenied(name, error);
+    throw error;
+  }
+}
+
+/** Given files may be links; what follows looks at the file itself. One that is gone is found to be gone when it is read. */
+async function realPathOf(path: string): Promise<string> {
+  try {
+    return await realpath(path);
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'ENOTDIR', 'EACCES', 'ELOOP')) return path;
+    throw error;
+  }
+}

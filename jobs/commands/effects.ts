@@ -1,0 +1,178 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import type { Config } from '../base/config.ts';
+import { makeFolders, onDisk } from '../base/disk.ts';
+import { JobError, stopped } from '../base/errors.ts';
+import { createLog, type Log } from '../base/log.ts';
+import { type Progress, silentProgress, terminalProgress } from '../base/progress.ts';
+import { interruptStatements, refuseUnusablePath } from '../engine/duckdb/database.ts';
+import type { SqlEngine } from '../engine/index.ts';
+import { openEngine } from '../engine/open.ts';
+import { makeScratch, openFolderLake, sweepStaging } from '../lake/folder/store.ts';
+import { acquireLease, type Lease } from '../lake/lease.ts';
+import type { LakeStore } from '../lake/store.ts';
+
+/** What a job acts on and through. `cli.ts` makes it once for each command; tests make their own with a fixed clock. */
+export interface Effects {
+  readonly config: Config;
+  readonly store: LakeStore;
+  readonly engine: SqlEngine;
+  readonly log: Log;
+  readonly progress: Progress;
+  /** A private folder of this command on the lake's disk (or the system's, for a lake elsewhere); emptied when it ends. Engines spill here, jobs stage here. */
+  readonly scratch: string;
+  /** The lake's writer lease, as long as the command runs; absent where it only reads. */
+  readonly lease?: Lease | undefined;
+  /** Wall clock in Unix ms: for run ids, elapsed time and `loaded_on`. Never for what a job computes, nor for whose turn it is. */
+  readonly now: () => number;
+  /** Aborted on SIGTERM and SIGINT: finish or roll back the unit at hand, then stop. */
+  readonly signal: AbortSignal;
+}
+
+export interface CommandOptions {
+  job: string;
+  /** Takes the lake's writer lease first. */
+  isWriter: boolean;
+  /** Show a bar where stderr is a terminal. */
+  isProgressShown: boolean;
+  /** Leaves what killed commands have staged to the job itself. */
+  isSweeper?: boolean;
+}
+
+/** A SIGTERM gives the unit at hand this long; then the process ends, and the next run finishes the work. */
+const GRACE_MS = 25_000;
+
+/**
+ * Opens the lake and the engine for one command, runs it, and closes everything, whatever happens.
+ *
+ * @throws what `action` throws; `lease_held` (75) for a writer while another one is at work; `lake_unsupported` (78) for an address of
+ * a store that there is not; what `openS3Lake` throws
+ */
+export async function withEffects<T>(
+  config: Config,
+  options: CommandOptions,
+  action: (effects: Effects, runId: string) => Promise<T>,
+): Promise<T> {
+  const now = (): number => Date.now();
+  const log = createLog(config.logLevel, config.secrets);
+  const place = await openPlace(config);
+  const { store } = place;
+  // Before the lease is taken: whoever is stopped just then gives it back.
+  const stop = stopOnSignals();
+  let lease: Lease | undefined;
+  let scratch: string | undefined;
+  const act = async (): Promise<T> => {
+    if (options.isWriter) lease = await acquireLease(store, 'writer', options.job, log);
+    if (lease !== undefined && options.isSweeper !== true) await place.sweep(now());
+    scratch = await place.makeScratch();
+    await makeCacheDir(config.cacheDir);
+    const engine = await openEngine(store, { config, scratch, log, signal: stop.signal });
+    try {
+      const progress: Progress =
+        options.isProgressShown && process.stderr.isTTY ? terminalProgress(process.stderr, now) : silentProgress;
+      return await action(
+        { config, store, engine, lease, log, progress, scratch, now, signal: stop.signal },
+        makeRunId(now()),
+      );
+    } finally {
+      await engine.close();
+    }
+  };
+  const tidyUp = async (): Promise<void> => {
+    const [removed] = await Promise.allSettled([removeScratch(scratch)]);
+    await lease?.release();
+    if (removed.status === 'rejected') throw removed.reason;
+  };
+  try {
+    const result = await act().catch(async (error: unknown) => {
+      // What a disk that fails does to the tidying up as well is not what people must know first.
+      await tidyUp().catch(() => {});
+      throw error;
+    });
+    await tidyUp();
+    return result;
+  } finally {
+    // Last: giving back a lease on a store that does not answer takes minutes, and belongs to the grace.
+    stop.dispose();
+  }
+}
+
+async function removeScratch(path: string | undefined): Promise<void> {
+  const advice = { failed: 'what the command did is done; the next one removes this' };
+  if (path !== undefined) await onDisk(path, () => rm(path, { recursive: true, force: true }), advice);
+}
+
+async function makeCacheDir(path: string): Promise<void> {
+  const advice = { failed: 'set XDG_CACHE_HOME to a folder that you may write' };
+  await onDisk(path, () => makeFolders(path), advice);
+}
+
+/** A store, and where this command's private files go. */
+interface Place {
+  store: LakeStore;
+  /** Removes what killed commands left on the lake's disk. */
+  sweep(now: number): Promise<void>;
+  makeScratch(): Promise<string>;
+}
+
+async function openPlace({ lakeUri, aws }: Config): Promise<Place> {
+  const [scheme] = /^[a-z0-9]+(?=:\/\/)/.exec(lakeUri) ?? [];
+  if (scheme === undefined) {
+    const root = resolve(lakeUri);
+    refuseUnusablePath(root);
+    const store = await openFolderLake(root);
+    return { store, sweep: (now) => sweepStaging(root, now), makeScratch: () => makeScratch(root) };
+  }
+  if (scheme !== 's3') {
+    throw new JobError('lake_unsupported', 'config', `there are no lakes at ${scheme}://`, {
+      hint: 'give a folder or s3://bucket/prefix',
+    });
+  }
+  // Only here, because the SDK takes a while to load.
+  const { openS3Lake } = await import('../lake/s3/store.ts');
+  const scratch = join(tmpdir(), `listenlake-${randomBytes(8).toString('hex')}`);
+  const store = await openS3Lake(lakeUri, { isPathStyle: aws.isPathStyle, scratch });
+  const make = async (): Promise<string> => {
+    await mkdir(scratch, { mode: 0o700 });
+    return scratch;
+  };
+  return { store, sweep: async () => {}, makeScratch: make };
+}
+
+/** Throws where the command has been asked to stop. Called between units of work, so that none is left half done. */
+export function stopIfAsked(signal: AbortSignal): void {
+  if (signal.aborted) throw stopped();
+}
+
+/** Sorts by time and is unique: `20261121t065400-3f9a`. */
+function makeRunId(now: number): string {
+  const time = new Date(now).toISOString().replace(/[-:]/g, '').replace(/\..*/, '').toLowerCase();
+  return `${time}-${randomBytes(3).toString('hex')}`;
+}
+
+function stopOnSignals(): { signal: AbortSignal; dispose: () => void } {
+  const controller = new AbortController();
+  let timer: NodeJS.Timeout | undefined;
+  const onSignal = (name: NodeJS.Signals): void => {
+    const end = (): void => {
+      interruptStatements();
+      process.exit(name === 'SIGINT' ? 130 : 143);
+    };
+    if (controller.signal.aborted) end();
+    controller.abort();
+    timer = setTimeout(end, GRACE_MS);
+    timer.unref();
+  };
+  process.on('SIGTERM', onSignal);
+  process.on('SIGINT', onSignal);
+  return {
+    signal: controller.signal,
+    dispose() {
+      clearTimeout(timer);
+      process.off('SIGTERM', onSignal);
+      process.off('SIGINT', onSignal);
+    },
+  };
+}

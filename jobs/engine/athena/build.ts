@@ -1,0 +1,125 @@
+import { atMost } from '../../base/concurrency.ts';
+import { JobError } from '../../base/errors.ts';
+import { goldTablePrefix, type Target } from '../../lake/keys.ts';
+import { hashOf, type OutputFile, objectsOf } from '../../lake/manifest.ts';
+import type { LakeStore } from '../../lake/store.ts';
+import type { BuildRequest, DeclaredColumn } from '../index.ts';
+import { goldTable } from './catalog.ts';
+import type { StatementRunner } from './client.ts';
+import type { Places } from './places.ts';
+import { verifyGold } from './relations.ts';
+import { identifier } from './sql.ts';
+
+/** A build whose statement fails on Athena's side is begun anew under another prefix this often. */
+const BUILDS_MAX = 3;
+/** Prefixes that may be taken by attempts of a killed process. */
+const ATTEMPTS_MAX = 20;
+/** Objects of a table that S3 copies at the same time. */
+const COPIES_AT_ONCE = 8;
+/** The largest limit there is; a table of more rows is no longer one that a model should sort. */
+const SORTED_ROWS_MAX = 2_147_483_647;
+
+/**
+ * Writes the rows of a select under a prefix that nobody has used, and makes the run's table point at it.
+ *
+ * @throws `run_id_taken` (64); `engine_failed`, `engine_timeout` (69; retry helps); what the statement runner and the catalog throw
+ */
+export async function buildTable(
+  parts: Places & { runner: StatementRunner },
+  statement: { database: string; workGroup: string },
+  request: BuildRequest & { target: Target; runId: string; name: string },
+): Promise<OutputFile> {
+  const { store, runner, catalog, lakeUri } = parts;
+
+  let builds = 0;
+  for await (const { prefix, attempt } of unusedPrefixes(store, request)) {
+    await catalog.put(statement.database, goldTable(request.name, request.columns, `${lakeUri}/${prefix}`));
+    builds += 1;
+    try {
+      const finished = await runner.run({
+        ...statement,
+        sql: insertOf(`${identifier(statement.database)}.${identifier(request.name)}`, request),
+        identity: [request.runId, 'build', request.model, attempt],
+        isRepeatable: false,
+      });
+      const objects = await objectsOf(store, prefix);
+      const rows = await runner.rowsWritten(finished);
+      if (rows === undefined) throw new Error(`Athena does not say how many rows it wrote for ${request.model}`);
+      return {
+        key: prefix,
+        rows,
+        bytes: objects.reduce((sum, { bytes }) => sum + bytes, 0),
+        sha256: hashOf(prefix, objects),
+      };
+    } catch (error) {
+      const isAthenas = error instanceof JobError && /^engine_(failed|timeout)$/.test(error.code);
+      if (!isAthenas || builds >= BUILDS_MAX) throw error;
+    }
+  }
+  throw new Error('prefixes end with an error');
+}
+
+/**
+ * Copies the objects of a table to a prefix that nobody has used, and makes the run's table point at it.
+ *
+ * @throws `object_missing`, `object_damaged` (65) where they are not the committed ones; `run_id_taken` (64); what
+ * the store and the
+ *   catalog throw
+ */
+export async function copyTable(
+  { store, catalog, lakeUri }: Places,
+  database: string,
+  table: Place & { name: string; columns: readonly DeclaredColumn[]; from: OutputFile },
+): Promise<OutputFile> {
+  const { from } = table;
+  const objects = await verifyGold({ store }, from);
+  for await (const { prefix } of unusedPrefixes(store, table)) {
+    await catalog.put(database, goldTable(table.name, table.columns, `${lakeUri}/${prefix}`));
+    await atMost(COPIES_AT_ONCE, objects, ({ key }) => store.copy(key, `${prefix}${key.slice(from.key.length)}`));
+    const copies = await objectsOf(store, prefix);
+    // Versions are compared only with themselves: under some keys of encryption the same bytes get another one.
+    const sizesOf = (of: typeof objects, start: string): string =>
+      of.map(({ key, bytes }) => `${key.slice(start.length)} ${bytes}`).join('\n');
+    if (sizesOf(copies, prefix) !== sizesOf(objects, from.key))
+      throw new Error(`the copy of ${from.key} at ${prefix} has other objects`);
+    return { ...from, key: prefix, sha256: hashOf(prefix, copies) };
+  }
+  throw new Error('prefixes end with an error');
+}
+
+/** Where a table of a run is to lie. */
+interface Place {
+  target: Target;
+  runId: string;
+  model: string;
+}
+
+/**
+ * Prefixes for a table of a run, each only where nothing lies: an attempt that has left anything, whole or not, is
+ * not written to again.
+ *
+ * @throws `run_id_taken` (64) after the last
+ */
+async function* unusedPrefixes(
+  store: LakeStore,
+  { target, runId, model }: Place,
+): AsyncGenerator<{ prefix: string; attempt: number }> {
+  for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt += 1) {
+    const prefix = goldTablePrefix(target, runId, model, attempt);
+    if ((await objectsOf(store, prefix)).length === 0) yield { prefix, attempt };
+  }
+  throw new JobError('run_id_taken', 'usage', `the run ${runId} has tried ${ATTEMPTS_MAX} times to write ${model}`, {
+    hint: 'give the run another id',
+  });
+}
+
+function insertOf(table: string, { select, columns, sort }: BuildRequest): string {
+  const typed = columns.map(({ name, type }) => {
+    const precise = type === 'timestamp' ? 'timestamp(3)' : type;
+    return `cast(${identifier(name)} as ${precise}) as ${identifier(name)}`;
+  });
+  // The engine leaves out the order of what it inserts, unless a limit depends on it.
+  const keys = sort.map((name) => `${identifier(name)} nulls last`).join(', ');
+  const order = sort.length === 0 ? '' : `\norder by ${keys}\nlimit ${SORTED_ROWS_MAX}`;
+  return `insert into ${table}\nselect ${typed.join(', ')}\nfrom (${select}\n) as model${order}`;
+}

@@ -1,0 +1,350 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
+import { atMost } from '../../base/concurrency.ts';
+import { diskError, diskErrorInWords, readStream } from '../../base/disk.ts';
+import { isErrno, JobError, stopped } from '../../base/errors.ts';
+import { CATALOG_KEY, goldKey, PREFIX } from '../../lake/keys.ts';
+import { EMPTY_STATE, type LakeState, latestManifest, type OutputFile } from '../../lake/manifest.ts';
+import type { LakeStore } from '../../lake/store.ts';
+import { checkColumns } from '../declared-columns.ts';
+import type { EngineSession, QueryOptions, Schema, SessionRequest, SqlEngine, SqlValue } from '../index.ts';
+import { MAX_ROWS } from '../index.ts';
+import { catalogTables, fingerprintOf, SCHEMAS, writeCatalog } from './catalog.ts';
+import {
+  connectTo,
+  disconnect,
+  literalPath,
+  messageOf,
+  openEmbedded,
+  quoteName,
+  quoteText,
+  refuseUnusablePath,
+  translateDiskError,
+} from './database.ts';
+import { describeSelect, runSelect, translateSqlError, typedSelect, unknownTableOf } from './select.ts';
+
+export interface DuckDbOptions {
+  store: LakeStore;
+  /** The lake's folder, absolute. */
+  root: string;
+  /** A private folder on the same disk: catalogs and tables are made there and moved into the lake. */
+  scratch: string;
+  /** In MiB, for each of the catalog and a session. */
+  memoryMb: number;
+  threads: number;
+  /** Aborted: a query that is at work, which changes nothing, ends at once; a session is left to its owner. */
+  signal?: AbortSignal | undefined;
+}
+
+/** Objects are hashed this many at a time. */
+const HASHES_AT_ONCE = 8;
+/** Each time another process has published meanwhile: what it published is as new as what it had read. */
+const PUBLISHES_MAX = 20;
+/** How often a query that is to end is told so. */
+const INTERRUPT_MS = 100;
+
+/** An open catalog: one version of it, whatever is renamed over it meanwhile. */
+interface Reader {
+  instance: DuckDBInstance;
+  /** Inode and time of the file it was opened from. */
+  version: string;
+  fingerprint: string;
+  queries: number;
+  isReplaced: boolean;
+}
+
+/** The engine in this process over a lake in a folder. @throws `lake_path_invalid` (78) for a folder whose name DuckDB cannot open */
+export async function openDuckDbEngine(options: DuckDbOptions): Promise<SqlEngine> {
+  const { store, root, scratch, signal } = options;
+  refuseUnusablePath(root);
+  /** Object key to the version and hash that were found to agree. */
+  const verified = new Map<string, string>();
+  let reader: Reader | undefined;
+  /** Newest commit, and the catalog that was found to be of it. */
+  let seen = '';
+  let turn: Promise<unknown> = Promise.resolve();
+
+  /** Catalogs are opened and replaced one at a time; queries on them run side by side. */
+  function inTurn<T>(action: () => Promise<T>): Promise<T> {
+    const result = turn.then(action);
+    turn = result.catch(() => undefined);
+    return result;
+  }
+
+  /** Whoever was asleep between its commit and this must not show readers less than they have seen: the newest commit counts. */
+  async function publish(given: LakeState): Promise<void> {
+    for (let attempt = 1; ; attempt += 1) {
+      const there = await store.head(CATALOG_KEY);
+      const state = (await latestManifest(store))?.state ?? given;
+      const tables = await catalogTables(store, root, state);
+      const fingerprint = fingerprintOf(tables);
+      if ((await openReader())?.fingerprint === fingerprint) return;
+      const aside = join(scratch, `catalog-${randomBytes(6).toString('hex')}.duckdb`);
+      try {
+        await translateDiskError(() => writeCatalog(aside, tables, fingerprint), join(root, CATALOG_KEY));
+        const condition = there === undefined ? ({ ifAbsent: true } as const) : { ifVersion: there.version };
+        // A catalog that was replaced meanwhile may be of a newer commit.
+        if ((await store.put(CATALOG_KEY, { file: aside }, condition)).status === 'written') return;
+      } finally {
+        await rm(aside, { force: true });
+        await rm(`${aside}.wal`, { force: true });
+      }
+      if (attempt >= PUBLISHES_MAX) {
+        throw new JobError('store_busy', 'tempfail', `other processes keep replacing ${CATALOG_KEY}`, {
+          hint: 'try again',
+        });
+      }
+    }
+  }
+
+  /** The catalog as it lies there, opened anew when it has been replaced; undefined where there is none that can be read. */
+  async function openReader(): Promise<Reader | undefined> {
+    const path = join(root, CATALOG_KEY);
+    const version = await versionOf(path);
+    if (reader !== undefined && reader.version === version) return reader;
+    if (reader !== undefined) {
+      reader.isReplaced = true;
+      closeUnused(reader);
+      reader = undefined;
+    }
+    if (version === undefined) return undefined;
+    reader = await translateDiskError(() => openCatalog(path, version, options), path);
+    return reader;
+  }
+
+  /** The catalog of the newest commit: whoever was killed before its publish, published late, or moved the folder, left another one. */
+  async function currentReader(): Promise<Reader> {
+    const manifest = await latestManifest(store);
+    const nameOf = (opened: Reader | undefined): string => `${manifest?.sequence ?? 0} ${opened?.version}`;
+    let opened = await openReader();
+    if (opened === undefined || seen !== nameOf(opened)) {
+      await publish(manifest?.state ?? EMPTY_STATE);
+      opened = await openReader();
+      seen = nameOf(opened);
+    }
+    if (opened === undefined) throw new Error('the catalog vanished right after it was published');
+    opened.queries += 1;
+    return opened;
+  }
+
+  async function verify(files: readonly OutputFile[]): Promise<void> {
+    await atMost(HASHES_AT_ONCE, files, (file) => verifyObject(store, file, verified));
+  }
+
+  return {
+    dialect: 'duckdb',
+    async query(sql, { parameters = [], target = 'dev', maxRows = MAX_ROWS }: QueryOptions = {}) {
+      const used = await inTurn(currentReader);
+      // A connection for each query: a second statement would cut off the rows of the first.
+      let connection: DuckDBConnection | undefined;
+      let asking: NodeJS.Timeout | undefined;
+      const interrupt = (): void => {
+        connection?.interrupt();
+        // Between two statements there is none to hear it.
+        asking ??= setInterval(interrupt, INTERRUPT_MS);
+      };
+      signal?.addEventListener('abort', interrupt);
+      try {
+        connection = await connectTo(used.instance);
+        if (signal?.aborted) throw stopped();
+        await connection.run(`use ${target === 'prod' ? 'gold_prod' : 'gold_dev'}`);
+        return await runSelect(connection, sql, parameters, maxRows);
+      } catch (error) {
+        if (signal?.aborted) throw stopped();
+        const unknown = unknownTableOf(error);
+        throw unknown === undefined ? error : await withNearNames(connection!, error as JobError, unknown);
+      } finally {
+        signal?.removeEventListener('abort', interrupt);
+        clearInterval(asking);
+        if (connection !== undefined) disconnect(connection);
+        used.queries -= 1;
+        closeUnused(used);
+      }
+    },
+    session: (request) => openSession(options, request, verify),
+    publish: (state) => inTurn(() => publish(state)),
+    // Tables of a session are objects and nothing else; the catalog is an object, too.
+    unusedTables: async () => [],
+    async dropTables() {},
+    catalogEntries: () => Readable.from([]),
+    async close() {
+      await turn;
+      if (reader !== undefined) {
+        reader.isReplaced = true;
+        closeUnused(reader);
+        reader = undefined;
+      }
+    },
+  };
+}
+
+async function openSession(
+  { store, root, scratch, memoryMb, threads }: DuckDbOptions,
+  { state, target, runId }: SessionRequest,
+  verify: (files: readonly OutputFile[]) => Promise<void>,
+): Promise<EngineSession> {
+  const known = new Map(
+    (await catalogTables(store, root, state)).map((table) => [`${table.schema}.${table.name}`, table]),
+  );
+  const data = [PREFIX.bronze, PREFIX.silver, PREFIX.gold, PREFIX.state].map((prefix) => join(root, prefix));
+  const embedded = await openEmbedded({
+    memoryMb,
+    threads,
+    tempDir: join(scratch, 'spill'),
+    folders: [...data, scratch].flatMap((folder) => [folder, literalPath(folder)]),
+  });
+  for (const schema of [...SCHEMAS, 'run']) await embedded.run(`create schema ${schema}`);
+  const mounted = new Set<string>();
+
+  async function mount(name: string, select: string): Promise<void> {
+    await embedded.run(`create view ${name} as ${select}`);
+    mounted.add(name);
+  }
+
+  async function relation(schema: Schema, table: string): Promise<string> {
+    const name = `${schema}.${quoteName(table)}`;
+    if (mounted.has(name)) return name;
+    const found = known.get(`${schema}.${table}`);
+    if (found === undefined) throw new Error(`there is no table ${schema}.${table}`);
+    await verify(found.files);
+    await mount(name, found.select);
+    return name;
+  }
+
+  return {
+    // Each has the memory to itself, and all threads.
+    atOnce: 1,
+    relation,
+    async singleRows(selects) {
+      const rows: SqlValue[][] = [];
+      // One after the other: each has the memory to itself.
+      for (const { sql } of selects) rows.push(...(await runSelect(embedded.connection, sql, [], 1)).rows);
+      return rows;
+    },
+    columns: async (schema, table) =>
+      describeSelect(embedded.connection, `select * from ${await relation(schema, table)}`),
+    query: (sql, parameters = []) => runSelect(embedded.connection, sql, parameters, MAX_ROWS),
+    describe: (select) => describeSelect(embedded.connection, select),
+    async build(request) {
+      checkColumns(request, await describeSelect(embedded.connection, request.select));
+      const aside = join(scratch, `${request.model}-${randomBytes(6).toString('hex')}.parquet`);
+      const key = goldKey(target, runId, request.model);
+      try {
+        await translateSqlError(() =>
+          embedded.run(
+            `copy (${typedSelect(request)}) to ${quoteText(aside)} (format parquet, compression zstd, row_group_size 122880)`,
+          ),
+        );
+        const [counted] = await embedded.rows<{ rows: bigint }>(
+          `select cast(num_rows as bigint) as rows from parquet_file_metadata(${quoteText(literalPath(aside))})`,
+        );
+        const file = {
+          key,
+          rows: Number(counted?.rows),
+          bytes: (await stat(aside)).size,
+          sha256: await hashFile(aside),
+        };
+        await store.put(key, { file: aside });
+        await mount(
+          `run.${quoteName(request.model)}`,
+          `select * from read_parquet(${quoteText(literalPath(join(root, key)))}, hive_partitioning = false)`,
+        );
+        return file;
+      } finally {
+        await rm(aside, { force: true });
+      }
+    },
+    async copy(model, _columns, from) {
+      await verify([from]);
+      const file = { ...from, key: goldKey(target, runId, model) };
+      await store.copy(from.key, file.key);
+      await verify([file]);
+      return file;
+    },
+    async close() {
+      embedded.close();
+    },
+  };
+}
+
+async function openCatalog(path: string, version: string, options: DuckDbOptions): Promise<Reader | undefined> {
+  let instance: DuckDBInstance | undefined;
+  try {
+    instance = await DuckDBInstance.create(path, {
+      access_mode: 'READ_ONLY',
+      memory_limit: `${options.memoryMb}MiB`,
+      threads: String(options.threads),
+      temp_directory: join(options.scratch, 'spill'),
+      autoinstall_known_extensions: 'false',
+      autoload_known_extensions: 'false',
+    });
+    const connection = await instance.connect();
+    const rows = (await connection.runAndReadAll('select fingerprint from main.catalog_version')).getRowsJS();
+    await connection.run(`set global TimeZone = 'UTC'`);
+    await connection.run('set global integer_division = true');
+    const data = [PREFIX.bronze, PREFIX.silver, PREFIX.gold, `${PREFIX.state}checks/`].map((prefix) =>
+      join(options.root, prefix),
+    );
+    const folders = [...data, ...data.map(literalPath)].map(quoteText);
+    await connection.run(`set global allowed_directories = [${folders.join(', ')}]`);
+    await connection.run('set global enable_external_access = false');
+    await connection.run('set global lock_configuration = true');
+    connection.closeSync();
+    return { instance, version, fingerprint: String(rows[0]?.[0]), queries: 0, isReplaced: false };
+  } catch (error) {
+    instance?.closeSync();
+    // Not a catalog of ours, cut short, or of another version of the engine: it is derived, so it is made anew.
+    if (/Out of Memory/i.test(messageOf(error)) || diskErrorInWords(error) !== error) throw error;
+    return undefined;
+  }
+}
+
+function closeUnused(reader: Reader): void {
+  if (reader.isReplaced && reader.queries === 0) reader.instance.closeSync();
+}
+
+async function versionOf(path: string): Promise<string | undefined> {
+  try {
+    const found = await stat(path, { bigint: true });
+    return `${found.ino}-${found.mtimeNs}-${found.size}`;
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return undefined;
+    throw diskError(error, path);
+  }
+}
+
+async function verifyObject(store: LakeStore, file: OutputFile, verified: Map<string, string>): Promise<void> {
+  const info = await store.head(file.key);
+  if (info === undefined) await store.localFile(file.key); // which says that it is missing
+  const seen = `${info?.version} ${file.sha256}`;
+  if (verified.get(file.key) === seen) return;
+  if (info?.bytes !== file.bytes || (await hashFile(await store.localFile(file.key))) !== file.sha256) {
+    throw new JobError('object_damaged', 'data', 'the object is not the one that was committed', {
+      place: { file: file.key },
+      hint: '`listenlake doctor --verify` says what else is, and how to make it again from bronze',
+    });
+  }
+  verified.set(file.key, seen);
+}
+
+async function hashFile(path: string): Promise<string> {
+  const hash = createHash('sha256');
+  await pipeline(readStream(path), hash);
+  return hash.digest('hex');
+}
+
+async function withNearNames(connection: DuckDBConnection, error: JobError, unknown: string): Promise<JobError> {
+  const rows = await runSelect(
+    connection,
+    `select schema_name || '.' || view_name from duckdb_views() where not internal
+     order by view_name <> lower($1), jaro_winkler_similarity(view_name, lower($1)) desc, 1 limit 5`,
+    [unknown.replace(/^.*\./, '')],
+    5,
+  );
+  const message = error.message.replace(/; Did you mean "[^"]*"\??/, '');
+  return new JobError(error.code, error.exit, message, { hint: `near: ${rows.rows.flat().join(', ')}`, cause: error });
+}

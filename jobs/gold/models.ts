@@ -1,0 +1,280 @@
+import { Environment, Interpreter, parse, tokenize } from '@huggingface/jinja';
+import { atMost } from '../base/concurrency.ts';
+import { JobError } from '../base/errors.ts';
+import type { EngineSession, SqlEngine } from '../engine/index.ts';
+import { readContracts } from '../lake/contracts.ts';
+import type { Target } from '../lake/keys.ts';
+import type { OutputFile } from '../lake/manifest.ts';
+import { invalid, type Model, type Project } from './project.ts';
+
+/** For what the models are built. */
+export interface BuildOptions {
+  dialect: SqlEngine['dialect'];
+  target: Target;
+  /** Exclusive end of the data, `YYYY-MM-DDTHH:mm:ss.sssZ`: the models' `var('as_of')`. */
+  asOf: string;
+  /** Over the `vars` of dbt_project.yml. */
+  vars?: Record<string, unknown>;
+  /** These models have been built by this engine before: what their selects give is known. */
+  areColumnsKnown?: boolean;
+  /** Models of the target's published version; incremental ones add to it. */
+  previous: readonly string[];
+  /** Called before each table. */
+  onModel?: (name: string, index: number, total: number) => void;
+}
+
+type Materialized = 'table' | 'incremental' | 'ephemeral';
+
+/** A model's place in the graph: what its text refers to, whichever way its conditions go. */
+interface Node {
+  model: Model;
+  config: Record<string, unknown>;
+  materialized: Materialized;
+  refs: Set<string>;
+  sources: Set<string>;
+}
+
+/** What the functions of a template answer with. */
+interface Answers {
+  ref: (name: string) => string;
+  source: (schema: string, table: string) => string;
+  config: (settings: Record<string, unknown>) => void;
+  isIncremental: boolean;
+  self: string;
+}
+
+/**
+ * Builds every model of the project, each as soon as those it refers to are there and the session takes one more. Tables of the run are
+ * seen by nobody but the session. After a failure no further one begins, and those at work end first.
+ *
+ * @returns model name to its table, ephemeral models left out
+ * @throws `model_invalid` (78) for a template, a graph or a `.yml` that is wrong, `sql_invalid` (64) and `model_columns` (65), all naming the
+ *   model's file; what the session throws
+ */
+export async function buildModels(
+  session: EngineSession,
+  project: Project,
+  options: BuildOptions,
+): Promise<Record<string, OutputFile>> {
+  const render = openTemplates(project, options);
+  const nodes = planModels(project, render);
+  const byName = new Map(nodes.map((node) => [node.model.name, node]));
+  const tables = nodes.filter((node) => node.materialized !== 'ephemeral').length;
+  let done = 0;
+  /** Model to the text that stands for it. */
+  const relations = new Map<string, string>();
+
+  async function build({ model, materialized, sources: names, config }: Node): Promise<OutputFile | undefined> {
+    const sources = new Map<string, string>();
+    for (const source of names) {
+      const [schema = '', table = ''] = source.split('.');
+      sources.set(source, await session.relation(schema as 'silver' | 'bronze', table));
+    }
+    const previous = materialized === 'incremental' ? await previousRelation(session, model, options) : undefined;
+    const select = render(model, {
+      ref: (name) => relations.get(name)!,
+      source: (schema, table) => sources.get(`${schema}.${table}`)!,
+      config: () => {},
+      isIncremental: previous !== undefined,
+      self: previous ?? `run.${model.name}`,
+    });
+    if (materialized === 'ephemeral') {
+      relations.set(model.name, `(\n${select}\n)`);
+      return undefined;
+    }
+    if (model.columns.length === 0) throw invalid(model.file, `no .yml declares the columns of ${model.name}`);
+    const merged = previous === undefined ? select : mergeSelect(model, config, previous, select);
+    const { areColumnsKnown = false } = options;
+    const request = { model: model.name, select: merged, columns: model.columns, sort: model.key, areColumnsKnown };
+    const file = await session.build(request);
+    relations.set(model.name, await session.relation('run', model.name));
+    done += 1;
+    return file;
+  }
+
+  const files = await atMost(
+    session.atOnce,
+    nodes,
+    async (node) => {
+      if (node.materialized !== 'ephemeral') options.onModel?.(node.model.name, done, tables);
+      return named(node.model, () => build(node));
+    },
+    ({ refs }) => [...refs].map((name) => byName.get(name)!),
+  );
+  // In the order of the graph, whichever ended first.
+  const built = nodes.map(({ model }, index) => [model.name, files[index]] as const);
+  return Object.fromEntries(built.filter((pair): pair is [string, OutputFile] => pair[1] !== undefined));
+}
+
+/**
+ * Names of the project's models in build order, and what each reads: `ref` by model name, `source` as `schema.table`.
+ *
+ * @throws `model_invalid` (78) for unknown references and for cycles
+ */
+export function modelGraph(
+  project: Project,
+  options: Pick<BuildOptions, 'dialect' | 'target' | 'asOf'>,
+): { name: string; materialized: Materialized; refs: string[]; sources: string[] }[] {
+  const nodes = planModels(project, openTemplates(project, { ...options, previous: [] }));
+  return nodes.map(({ model, materialized, refs, sources }) => ({
+    name: model.name,
+    materialized,
+    refs: [...refs].sort(),
+    sources: [...sources].sort(),
+  }));
+}
+
+type Render = (model: Model, answers: Answers) => string;
+
+/** Macros are read once; each model is rendered in an environment of its own above theirs. */
+function openTemplates(project: Project, options: BuildOptions): Render {
+  const macros = new Environment();
+  for (const [name, value] of Object.entries({ true: true, false: false, none: null })) macros.set(name, value);
+  macros.set('range', (from: number, to?: number) =>
+    to === undefined
+      ? Array.from({ length: from }, (_, n) => n)
+      : Array.from({ length: to - from }, (_, n) => from + n),
+  );
+  const vars: Record<string, unknown> = { ...project.vars, ...options.vars, as_of: options.asOf };
+  runTemplate('macros', project.macros, macros);
+
+  return (model, answers) => {
+    const environment = new Environment(macros);
+    const functions: Record<string, unknown> = {
+      ref: (...names: unknown[]) => answers.ref(String(names.at(-1))),
+      source: (schema: string, table: string) => answers.source(schema, table),
+      config: (settings: unknown) => {
+        answers.config((plain(settings) ?? {}) as Record<string, unknown>);
+        return '';
+      },
+      var: (name: string, fallback?: unknown) => {
+        const value = vars[name] ?? plain(fallback);
+        if (value === undefined) throw new Error(`var('${name}') is set nowhere and has no default`);
+        return value;
+      },
+      is_incremental: () => answers.isIncremental,
+      this: answers.self,
+      target: { type: options.dialect, name: options.target, schema: `gold_${options.target}` },
+    };
+    for (const [name, value] of Object.entries(functions)) environment.set(name, value);
+    return runTemplate(model.file, model.sql, environment).trim().replace(/;$/, '');
+  };
+}
+
+/** The `Template` class would drop the newline after each block and so glue words together, which dbt does not: tokenised without that. */
+function runTemplate(file: string, text: string, environment: Environment): string {
+  try {
+    return String(
+      new Interpreter(environment).run(parse(tokenize(text, { trim_blocks: false, lstrip_blocks: false }))).value,
+    );
+  } catch (error) {
+    if (error instanceof JobError) throw error;
+    throw invalid(
+      file,
+      `the template does not render: ${error instanceof Error ? error.message : String(error)}`,
+      error,
+    );
+  }
+}
+
+/** The interpreter hands over its own values: maps of values for keyword arguments, lists of values. */
+function plain(value: unknown): unknown {
+  if (value instanceof Map) return Object.fromEntries([...value].map(([key, inner]) => [key, plain(inner)]));
+  if (Array.isArray(value)) return value.map(plain);
+  if (typeof value === 'object' && value !== null && 'value' in value) return plain(value.value);
+  return value;
+}
+
+/** Every model after those it refers to; models that could come in any order come by name. */
+function planModels(project: Project, render: Render): Node[] {
+  const nodes = new Map([...project.models].map(([name, model]) => [name, examine(project, model, render)]));
+  const ordered: Node[] = [];
+  const placed = new Set<string>();
+  const visit = (name: string, path: string[]): void => {
+    if (placed.has(name)) return;
+    const node = nodes.get(name)!;
+    if (path.includes(name)) {
+      const cycle = [...path.slice(path.indexOf(name)), name].map((step) => nodes.get(step)!.model.file);
+      throw invalid(node.model.file, `models refer to each other in a circle: ${cycle.join(' -> ')}`);
+    }
+    for (const ref of [...node.refs].sort()) visit(ref, [...path, name]);
+    placed.add(name);
+    ordered.push(node);
+  };
+  for (const name of [...nodes.keys()].sort()) visit(name, []);
+  return ordered;
+}
+
+function examine(project: Project, model: Model, render: Render): Node {
+  const node: Node = { model, config: { ...model.config }, materialized: 'table', refs: new Set(), sources: new Set() };
+  const answers = (isIncremental: boolean): Answers => ({
+    ref: (name) => {
+      if (!project.models.has(name)) throw invalid(model.file, `ref('${name}'): there is no such model`);
+      node.refs.add(name);
+      return name;
+    },
+    source: (schema, table) => {
+      const isKnown = readContracts().some((contract) => contract.layer === schema && contract.table === table);
+      if (!isKnown) throw invalid(model.file, `source('${schema}', '${table}'): there is no such contract`);
+      node.sources.add(`${schema}.${table}`);
+      return `${schema}.${table}`;
+    },
+    config: (settings) => Object.assign(node.config, settings),
+    isIncremental,
+    self: model.name,
+  });
+  // Both ways, because what stands in `{% if is_incremental() %}` may refer to further tables.
+  for (const isIncremental of [false, true]) render(model, answers(isIncremental));
+  const materialized = String(node.config.materialized ?? 'table');
+  if (materialized !== 'table' && materialized !== 'incremental' && materialized !== 'ephemeral') {
+    throw invalid(model.file, `materialized='${materialized}' is not known here`);
+  }
+  if (materialized === 'incremental' && uniqueKey(node.config).length === 0) {
+    throw invalid(model.file, "materialized='incremental' needs a unique_key");
+  }
+  return { ...node, materialized };
+}
+
+function uniqueKey(config: Record<string, unknown>): string[] {
+  return [config.unique_key ?? []].flat().map(String);
+}
+
+/** The published version of an incremental model, if there is one with the columns of today. */
+async function previousRelation(
+  session: EngineSession,
+  model: Model,
+  options: BuildOptions,
+): Promise<string | undefined> {
+  if (!options.previous.includes(model.name)) return undefined;
+  const relation = await session.relation(`gold_${options.target}`, model.name);
+  const columns = await session.columns(`gold_${options.target}`, model.name);
+  const isSame = JSON.stringify(columns) === JSON.stringify(model.columns);
+  return isSame ? relation : undefined;
+}
+
+/** New rows, and the rows of the version before whose key is not among them. */
+function mergeSelect(model: Model, config: Record<string, unknown>, previous: string, select: string): string {
+  const columns = model.columns.map(({ name }) => `"${name}"`).join(', ');
+  const isSameKey = uniqueKey(config)
+    .map((name) => `new_rows."${name}" is not distinct from old_rows."${name}"`)
+    .join(' and ');
+  return `with new_rows as (\n${select}\n)
+select ${columns} from new_rows
+union all
+select ${columns} from ${previous} as old_rows where not exists (select 1 from new_rows where ${isSameKey})`;
+}
+
+/** Errors of the engine do not know which model they are about. */
+async function named<T>(model: Model, action: () => Promise<T>): Promise<T> {
+  try {
+    return await action();
+  } catch (error) {
+    if (!(error instanceof JobError) || error.place.file !== undefined) throw error;
+    const options = {
+      place: { file: `warehouse/${model.file}` },
+      cause: error,
+      ...(error.hint && { hint: error.hint }),
+    };
+    throw new JobError(error.code, error.exit, error.message, options);
+  }
+}

@@ -1,0 +1,227 @@
+import { JobError } from '../../base/errors.ts';
+import type { ChartPlace, CsvShape } from '../../formats/csv.ts';
+
+const DAY_MS = 86_400_000;
+/** A date that begins a text; the hyphens between its parts are of many kinds, some of several bytes. */
+const DATE = /^(\d{4})\D{1,3}(0[1-9]|1[0-2])\D{1,3}\d{2}/;
+
+type Subject = 'regional' | 'viral' | 'artist' | 'album' | 'city';
+type Pace = 'daily' | 'weekly';
+
+const SITE_TRACK = ['rank', 'uri', 'artist_names', 'track_name', 'peak_rank', 'previous_rank'];
+const SITE_ARTIST = ['rank', 'uri', 'artist_name', 'peak_rank', 'previous_rank'];
+const TOP50_BY_COUNTRY = ['title', 'artist', 'top genre', 'year', 'bpm', 'pop', 'country'];
+const TOP50_DAILY = { chart: 'top50_daily', region: '' };
+const LENGTH: Readonly<Record<Pace, string>> = { daily: 'days_on_chart', weekly: 'weeks_on_chart' };
+
+/**
+ * Charts. Downloads of Spotify's chart site say their chart, region and date only in the file name (`placeOfSite`): the older ones with
+ * `Position` (viral charts without `Streams`), those since 2021 with `rank` and `days_on_chart` or `weeks_on_chart`. Collections of such charts
+ * (`charts.csv`, `data.csv`, `universal_top_spotify_songs.csv` of Kaggle, daily top 50) have the date in each record. Others are lists of a
+ * whole year, whose rank is the record's number where they have none.
+ */
+export const CHARTS_SHAPES: readonly CsvShape[] = [
+  siteShape('charts_daily', ['Position', 'Track Name', 'Artist', 'Streams', 'URL'], ['regional'], undefined),
+  siteShape('charts_viral', ['Position', 'Track Name', 'Artist', 'URL'], ['viral'], undefined),
+  ...(['daily', 'weekly'] as const).flatMap((pace) => [
+    siteShape(`charts_${pace}`, [...SITE_TRACK, LENGTH[pace], 'streams'], ['regional', 'city'], pace),
+    siteShape('charts_viral', [...SITE_TRACK, LENGTH[pace]], ['viral', 'city'], pace),
+    siteShape('charts_artists', [...SITE_ARTIST, LENGTH[pace]], ['artist'], pace),
+    {
+      name: 'charts_albums',
+      what: 'a chart of albums',
+      table: 'charts_csv' as const,
+      columns: ['rank', 'uri', 'artist_names', 'album_name', 'peak_rank', 'previous_rank', LENGTH[pace]],
+      remedy: 'charts of tracks and of artists are read',
+    },
+  ]),
+  {
+    name: 'charts_top50_daily',
+    what: 'daily top 50 charts',
+    table: 'charts_csv',
+    columns: ['Date', 'Position', 'Song', 'Artist', 'Popularity'],
+    place: () => ({ chart: 'top50_daily', region: 'global', periodStart: null, periodEnd: null }),
+    periodOf: (record) => monthOf(record.Date),
+  },
+  {
+    name: 'charts_top50_countries',
+    what: 'daily top 50 charts by country',
+    table: 'charts_csv',
+    columns: ['spotify_id', 'name', 'artists', 'daily_rank', 'country', 'snapshot_date'],
+    optional: ['daily_movement', 'weekly_movement'],
+    place: () => ({ chart: 'top50_daily', region: '', periodStart: null, periodEnd: null }),
+    periodOf: (record) => monthOf(record.snapshot_date),
+  },
+  {
+    name: 'charts_by_region',
+    what: 'charts by region and date',
+    table: 'charts_csv',
+    columns: ['title', 'rank', 'date', 'artist', 'url', 'region', 'chart', 'streams'],
+    optional: ['trend'],
+    place: () => ({ chart: '', region: '', periodStart: null, periodEnd: null }),
+    periodOf: (record) => monthOf(record.date),
+  },
+  {
+    name: 'charts_daily_regions',
+    what: 'daily charts by region and date',
+    table: 'charts_csv',
+    columns: ['Position', 'Track Name', 'Artist', 'Streams', 'URL', 'Date', 'Region'],
+    place: () => ({ chart: 'top200_daily', region: '', periodStart: null, periodEnd: null }),
+    periodOf: (record) => monthOf(record.Date),
+  },
+  {
+    name: 'most_streamed_2024',
+    what: 'the most streamed songs of 2024',
+    table: 'charts_csv',
+    columns: ['Track', 'Artist', 'Release Date', 'All Time Rank', 'Spotify Streams'],
+    place: () => ({ chart: 'most_streamed_2024', region: 'global', ...year(2024) }),
+  },
+  {
+    name: 'spotify_2023',
+    what: 'the most streamed songs of 2023',
+    table: 'charts_csv',
+    columns: ['track_name', 'artist(s)_name', 'released_year', 'in_spotify_playlists', 'streams'],
+    optional: ['released_month', 'released_day'],
+    place: () => ({ chart: 'spotify_2023', region: 'global', ...year(2023) }),
+  },
+  {
+    // The public file has dots and its own order (Track.Name, Artist.Name, ...).
+    name: 'top50_2019',
+    what: 'the top 50 songs of 2019',
+    table: 'charts_csv',
+    columns: ['TrackName', 'ArtistName', 'Genre', 'BeatsPerMinute', 'Popularity'],
+    optional: ['Length'],
+    place: () => ({ chart: 'top50_2019', region: 'global', ...year(2019) }),
+  },
+  {
+    name: 'top10s',
+    what: 'top songs by year',
+    table: 'charts_csv',
+    columns: ['title', 'artist', 'top genre', 'year', 'bpm', 'pop'],
+    place: () => ({ chart: 'top10s', region: 'global', periodStart: null, periodEnd: null }),
+    periodOf: (record) => (/^\d{4}$/.test(record.year ?? '') ? `${record.year}-01` : undefined),
+  },
+  {
+    // `top50contry.csv`: the year is that of the song. Where its name says no day, it is that on which the newest song was added.
+    name: 'top50_by_country',
+    what: 'top 50 songs by country',
+    table: 'charts_csv',
+    columns: [...TOP50_BY_COUNTRY, 'added'],
+    place: (fileName) => placeByDateInName(fileName) ?? { ...TOP50_DAILY, periodStart: null, periodEnd: null },
+    periodOf: (record) => monthOf(record.added?.trim()),
+  },
+  {
+    name: 'top50_by_country',
+    what: 'top 50 songs by country',
+    table: 'charts_csv',
+    columns: TOP50_BY_COUNTRY,
+    place: (fileName) => placeByDateInName(fileName) ?? dateMissing(),
+  },
+];
+
+/** True where each record of the kind says its date (or does not); elsewhere the file's name, or the kind itself, says it for all of them. */
+export function isDatedByRecord(kind: string): boolean {
+  return CHARTS_SHAPES.some((shape) => shape.name === kind && shape.periodOf !== undefined);
+}
+
+/** A download of the chart site. `pace` undefined: its columns do not say. */
+function siteShape(
+  name: string,
+  columns: readonly string[],
+  subjects: readonly Subject[],
+  pace: Pace | undefined,
+): CsvShape {
+  const what = `a chart of Spotify's chart site (${subjects.join(', ')})`;
+  const place = (fileName: string): ChartPlace => placeOfSite(fileName, subjects, pace);
+  return { name, what, table: 'charts_csv', columns, place };
+}
+
+/**
+ * What the name of a download says: `regional-<region>-daily-<date>.csv`, `regional-<region>-weekly-<last day>.csv` (a chart week is Friday to
+ * Thursday, named by its Thursday), the older `regional-<region>-weekly-<first day>--<day after the last>.csv`, the same with `viral-` and
+ * `artist-`, and `citytoptrack-<city>-weekly-<date>.csv`. Without a subject (`global-daily-<date>.csv`) it is the one of the columns.
+ *
+ * @throws `chart_date_missing`, `chart_place_unknown`, `chart_name_mismatch` (65)
+ */
+function placeOfSite(fileName: string, subjects: readonly Subject[], pace: Pace | undefined): ChartPlace {
+  const name = ownName(fileName).toLowerCase();
+  const found = /-(daily|weekly)-(\d{4}-\d{2}-\d{2})(?:--(\d{4}-\d{2}-\d{2}))?/.exec(name);
+  const first = dayOf(found?.[2]);
+  const last = dayOf(found?.[3]);
+  if (found === null || first === undefined || (found[3] !== undefined && (last === undefined || last <= first))) {
+    throw new JobError(
+      'chart_date_missing',
+      'data',
+      'the date and region of this chart stand only in its file name, and this name has none',
+      { hint: 'name it as it was downloaded, like regional-global-daily-2020-01-01.csv' },
+    );
+  }
+  const before = name.slice(0, found.index);
+  const named = /(?:^|[^a-z])(regional|viral|artist|album|city[a-z]*)-([a-z][a-z-]*)$/.exec(before);
+  const word = named?.[1] ?? subjects[0]!;
+  const subject = (word.startsWith('city') ? 'city' : word) as Subject;
+  if (!subjects.includes(subject) || (pace !== undefined && pace !== found[1])) {
+    throw new JobError(
+      'chart_name_mismatch',
+      'data',
+      `its name says ${subject} and ${found[1]}, its columns are those of a ${pace ?? ''} chart (${subjects.join(', ')})`,
+      { hint: 'give it the name that it was downloaded with' },
+    );
+  }
+  const place = named?.[2] ?? before;
+  if (subject !== 'city' && !/^(global|[a-z]{2})$/.test(place)) {
+    throw new JobError(
+      'chart_place_unknown',
+      'data',
+      `${JSON.stringify(place.slice(0, 40))} in its name is neither global nor a country code of two letters`,
+      { hint: 'name it as it was downloaded, like regional-global-daily-2020-01-01.csv' },
+    );
+  }
+  const [start, end] =
+    found[1] === 'daily' ? [first, first + 1] : last === undefined ? [first - 6, first + 1] : [first, last];
+  const chart = {
+    ...{ regional: 'top200', viral: 'viral50', artist: 'artists', album: 'albums' },
+    city: word === 'citypulsetrack' ? 'city_pulse' : 'city_top',
+  }[subject];
+  return {
+    chart: `${chart}_${found[1]}`,
+    region: subject === 'city' ? `city:${place}` : place,
+    periodStart: dateOf(start),
+    periodEnd: dateOf(end),
+  };
+}
+
+function placeByDateInName(fileName: string): ChartPlace | undefined {
+  const day = dayOf(/\d{4}-\d{2}-\d{2}/.exec(ownName(fileName))?.[0]);
+  return day === undefined ? undefined : { ...TOP50_DAILY, periodStart: dateOf(day), periodEnd: dateOf(day + 1) };
+}
+
+function dateMissing(): never {
+  throw new JobError('chart_date_missing', 'data', 'nothing in this list of charts says of which day it is', {
+    hint: 'put the day it was taken into its name, like top50-by-country-2020-01-31.csv',
+  });
+}
+
+/** A folder or an archive says nothing of what is in a file. */
+function ownName(fileName: string): string {
+  return fileName.slice(fileName.lastIndexOf('/') + 1);
+}
+
+function monthOf(date: string | undefined): string | undefined {
+  const found = DATE.exec(date ?? '');
+  return found === null ? undefined : `${found[1]}-${found[2]}`;
+}
+
+function year(number: number): Pick<ChartPlace, 'periodStart' | 'periodEnd'> {
+  return { periodStart: `${number}-01-01`, periodEnd: `${number + 1}-01-01` };
+}
+
+/** Days since 1970 of a date that exists. */
+function dayOf(date: string | undefined): number | undefined {
+  const ms = Date.parse(`${date}T00:00:00Z`);
+  return Number.isNaN(ms) || dateOf(ms / DAY_MS) !== date ? undefined : ms / DAY_MS;
+}
+
+function dateOf(day: number): string {
+  return new Date(day * DAY_MS).toISOString().slice(0, 10);
+}

@@ -1,0 +1,128 @@
+/** docker-compose.yml as Docker Compose itself reads it; no image is pulled. */
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parse } from 'yaml';
+import { ROOT } from '../fixtures/command-line.ts';
+import { DOCKER, layerSkipped } from '../fixtures/layers.ts';
+
+interface Service {
+  image: string;
+  command?: string[];
+  environment?: Record<string, string>;
+  ports?: { host_ip?: string; published: string }[];
+  volumes?: { type: string; source: string; target: string; read_only?: boolean }[];
+  profiles?: string[];
+  cap_drop?: string[];
+}
+
+const version = spawnSync('docker', ['compose', 'version'], { encoding: 'utf8' });
+const isThere = version.status === 0;
+if (!isThere) layerSkipped('compose', 'no docker compose (version 2) here', DOCKER);
+const describeCompose = isThere ? describe : describe.skip;
+
+function config(env: Record<string, string> = {}, ...profiles: string[]): Record<string, Service> {
+  const clean = Object.fromEntries(
+    Object.entries(process.env).filter(([name]) => !/^(LISTENLAKE|AIRFLOW)_/.test(name)),
+  );
+  const args = ['compose', ...profiles.flatMap((name) => ['--profile', name]), 'config', '--format', 'json'];
+  const done = spawnSync('docker', args, {
+    cwd: ROOT,
+    env: { ...clean, PWD: ROOT.replace(/\/$/, ''), ...env },
+    encoding: 'utf8',
+  });
+  if (done.status !== 0) throw new Error(done.stderr);
+  return JSON.parse(done.stdout).services;
+}
+
+describeCompose('docker-compose.yml', () => {
+  it('is Airflow with its database by default; the S3 stand-in comes with its profile', () => {
+    const airflow = ['api-server', 'dag-processor', 'folders', 'migrate', 'postgres', 'scheduler', 'triggerer'];
+    expect(Object.keys(config()).sort()).toEqual(airflow);
+    expect(Object.keys(config({}, 's3')).sort()).toEqual([...airflow, 's3'].sort());
+  });
+
+  it('takes images of a fixed version and is reached from this machine only', () => {
+    const services = config({}, 's3');
+    for (const { image, ports } of Object.values(services)) {
+      expect(image).toMatch(/:(local|[\d.]+[\w.-]*(@sha256:[0-9a-f]{64})?)$/);
+      for (const port of ports ?? []) expect(port.host_ip).toBe('127.0.0.1');
+    }
+  });
+
+  it('gives the engine to nobody but the scheduler, and the code to all, read only', () => {
+    const services = config();
+    const holders = Object.entries(services).filter(([, { volumes }]) =>
+      volumes?.some(({ source }) => source.endsWith('docker.sock')),
+    );
+    expect(holders.map(([name]) => name)).toEqual(['scheduler']);
+    for (const name of ['api-server', 'scheduler', 'dag-processor', 'triggerer']) {
+      expect(services[name]!.cap_drop).toEqual(['ALL']);
+      const code = services[name]!.volumes!.filter(({ target }) => /\/(dags|include)$/.test(target));
+      expect(code.map(({ read_only }) => read_only)).toEqual([true, true]);
+    }
+  });
+
+  it('names the lake and the inbox as the engine knows them, and where they are asked to be', () => {
+    const folders = (services: Record<string, Service>): unknown => [
+      services.scheduler!.environment!.LISTENLAKE_LAKE,
+      services.folders!.volumes!.find(({ target }) => target === '/lake')!.source,
+    ];
+    expect(folders(config())).toEqual([join(ROOT, 'lake'), join(ROOT, 'lake')]);
+    expect(folders(config({ LISTENLAKE_LAKE: '/srv/music' }))).toEqual(['/srv/music', '/srv/music']);
+  });
+
+  it('sets only what a job or Airflow reads', async () => {
+    const { VARIABLES } = await import('../../jobs/base/config.ts');
+    const settings = readFileSync(join(ROOT, 'airflow/include/job.py'), 'utf8');
+    const names = Object.keys(config().scheduler!.environment!).filter((name) => name.startsWith('LISTENLAKE_'));
+    const unknown = names.filter((name) => !settings.includes(`"${name}"`) && !(name in VARIABLES));
+    expect(unknown).toEqual([]);
+  });
+});
+
+/** As it is written: what Docker Compose would fill in is not there. */
+interface Written {
+  command?: string[];
+  environment?: Record<string, string>;
+  volumes?: string[];
+}
+
+describe('docker-compose.yml as it is written', () => {
+  it('S1: holds no secret: they are made at random at the first start, once, for the user of Airflow alone', () => {
+    const text = readFileSync(join(ROOT, 'docker-compose.yml'), 'utf8');
+    const { services } = parse(text, { merge: true }) as { services: Record<string, Written> };
+    for (const { environment = {} } of Object.values(services)) {
+      for (const [name, value] of Object.entries(environment))
+        if (/SECRET|PASSWORD|CONN/.test(name))
+          expect([name, value]).toEqual([expect.stringMatching(/_(CMD|FILE)$/), expect.stringContaining('/secrets/')]);
+    }
+    const holders = Object.entries(services).filter(([, { volumes }]) =>
+      volumes?.some((volume) => /^secrets:\/secrets(:ro)?$/.test(volume)),
+    );
+    expect(holders.map(([name]) => name)).toEqual(Object.keys(services).filter((name) => name !== 's3'));
+    // The very script that the container runs, on folders of this test.
+    const folder = mkdtempSync(join(tmpdir(), 'listenlake-compose-'));
+    for (const name of ['lake', 'inbox', 'secrets']) mkdirSync(join(folder, name));
+    const script = services
+      .folders!.command!.join('\n')
+      .replaceAll(/"\/(lake|inbox|secrets)/g, `"${folder}/$1`)
+      .replace('50000, 0', 'process.getuid(), process.getgid()');
+    const run = (): string[] => {
+      const env = { LISTENLAKE_JOB_USER: `${process.getuid!()}:${process.getgid!()}` };
+      const done = spawnSync(process.execPath, ['-e', script], { env, encoding: 'utf8' });
+      expect(done.stderr).toBe('');
+      return ['airflow', 'postgres'].map((name) => readFileSync(join(folder, 'secrets', name), 'utf8'));
+    };
+    const [airflow, postgres] = run();
+    expect([airflow, postgres]).toEqual([
+      expect.stringMatching(/^[0-9a-f]{64}$/),
+      expect.stringMatching(/^[0-9a-f]{64}$/),
+    ]);
+    expect(airflow).not.toBe(postgres);
+    expect(run()).toEqual([airflow, postgres]);
+    expect(statSync(join(folder, 'secrets/airflow')).mode & 0o777).toBe(0o440);
+    rmSync(folder, { recursive: true, force: true });
+  });
+});

@@ -1,0 +1,109 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { WAREHOUSE_DIR } from '../../jobs/lake/contracts.ts';
+
+/** One version of the engine on both sides, so that only the runners differ. */
+const PINS = ['dbt-core==1.10.23', 'dbt-duckdb==1.11.1', 'duckdb==1.5.6'];
+const INSTALL_TIMEOUT_MS = 600_000;
+const BUILD_TIMEOUT_MS = 600_000;
+
+export type Dbt = { program: string } | { missing: string };
+
+/** dbt in a virtual environment in the user's cache, made at the first call; or why it cannot be had here. */
+export function openDbt(): Dbt {
+  const folder = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'listenlake', 'dbt');
+  const marker = join(folder, 'installed.txt');
+  const program = join(folder, 'bin', 'dbt');
+  const pins = `${PINS.join('\n')}\n`;
+  if (existsSync(program) && existsSync(marker) && readFileSync(marker, 'utf8') === pins) return { program };
+  const python = findPython();
+  if (python === undefined) return { missing: 'no Python 3.10 to 3.13 on PATH or under pyenv' };
+  mkdirSync(folder, { recursive: true });
+  const steps: [string, string[]][] = [
+    [python, ['-m', 'venv', folder]],
+    [join(folder, 'bin', 'python'), ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', ...PINS]],
+  ];
+  for (const [command, args] of steps) {
+    const done = spawnSync(command, args, { encoding: 'utf8', timeout: INSTALL_TIMEOUT_MS });
+    if (done.status !== 0)
+      return {
+        missing: `${args.slice(1, 3).join(' ')} failed: ${(done.stderr || String(done.error)).trim().slice(-300)}`,
+      };
+  }
+  writeFileSync(marker, pins);
+  return { program };
+}
+
+/** What dbt did: node (`fct_plays`, or a test's name) to its status (`success`, `pass`, `fail`, `error`, `skipped`, ...). */
+export interface DbtResult {
+  output: string;
+  statuses: Record<string, string>;
+  /** The database that it wrote, schema `gold`. */
+  gold: string;
+}
+
+/**
+ * Runs dbt on the warehouse folder.
+ *
+ * @param command `build` for models and their tests, `run` for models alone
+ * @param silver database file with the schema `silver`; read only
+ * @param work folder for everything dbt writes
+ */
+export function runDbt(
+  program: string,
+  command: 'build' | 'run',
+  silver: string,
+  work: string,
+  vars: Record<string, unknown>,
+): DbtResult {
+  const gold = join(work, 'gold.duckdb');
+  const args = [
+    command,
+    '--project-dir',
+    WAREHOUSE_DIR,
+    '--profiles-dir',
+    WAREHOUSE_DIR,
+    '--log-path',
+    join(work, 'logs'),
+    '--vars',
+    JSON.stringify(vars),
+  ];
+  const done = spawnSync(program, ['--no-use-colors', ...args], {
+    cwd: work,
+    encoding: 'utf8',
+    timeout: BUILD_TIMEOUT_MS,
+    env: {
+      ...process.env,
+      DBT_TARGET_PATH: join(work, 'target'),
+      LISTENLAKE_DBT_PATH: gold,
+      LISTENLAKE_DBT_SILVER: silver,
+      DO_NOT_TRACK: '1',
+      DBT_SEND_ANONYMOUS_USAGE_STATS: 'false',
+    },
+  });
+  const results = join(work, 'target', 'run_results.json');
+  const output = `${done.stdout}${done.stderr}`;
+  if (!existsSync(results)) throw new Error(`dbt did not get to running anything: ${output}`);
+  const nodes = (JSON.parse(readFileSync(results, 'utf8')) as { results: { unique_id: string; status: string }[] })
+    .results;
+  return {
+    output,
+    gold,
+    statuses: Object.fromEntries(nodes.map((node) => [node.unique_id.split('.')[2], node.status])),
+  };
+}
+
+function findPython(): string | undefined {
+  const versions = join(process.env.PYENV_ROOT || join(homedir(), '.pyenv'), 'versions');
+  const pyenv = existsSync(versions)
+    ? readdirSync(versions).map((version) => join(versions, version, 'bin', 'python3'))
+    : [];
+  return ['python3.12', 'python3.11', 'python3', ...pyenv].find((candidate) => {
+    const found = spawnSync(candidate, ['-c', 'import sys, venv, ensurepip; print("%d.%d" % sys.version_info[:2])'], {
+      encoding: 'utf8',
+    });
+    return found.status === 0 && /^3\.1[0-3]$/.test(found.stdout.trim());
+  });
+}
