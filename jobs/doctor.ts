@@ -6,10 +6,10 @@ import { join, resolve } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { readStream } from './base/disk.ts';
 import { describeError, JobError } from './base/errors.ts';
+import type { Finding } from './base/finding.ts';
 import { findPseudonymKey } from './bronze/pseudonym-key.ts';
 import { accountsUnderOneLabel } from './bronze/warnings.ts';
-import { isElsewhere } from './commands/command.ts';
-import type { Effects } from './commands/effects.ts';
+import type { Effects } from './effects/index.ts';
 import { type Embedded, literalPath, openEmbedded, quoteText } from './engine/duckdb/database.ts';
 import { inspectAccount } from './engine/open.ts';
 import { PREFIX } from './lake/keys.ts';
@@ -28,16 +28,8 @@ import {
   readManifest,
   readSilverFiles,
 } from './lake/manifest.ts';
-import type { LakeStore } from './lake/store.ts';
+import { isElsewhere, type LakeStore } from './lake/store.ts';
 import { lookAtTransform } from './silver/inspect.ts';
-
-export interface Finding {
-  /** What was looked at. */
-  name: string;
-  verdict: 'ok' | 'warn' | 'fail';
-  /** What was seen and, unless ok, what to do. */
-  text: string;
-}
 
 /** Below this the first import of a long history may not fit. */
 const DISK_FREE_MIN_BYTES = 2 * 1024 ** 3;

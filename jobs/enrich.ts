@@ -1,10 +1,11 @@
 import { JobError } from './base/errors.ts';
 import { parseInterval } from './base/interval.ts';
-import { type Effects, stopIfAsked } from './commands/effects.ts';
 import { commitWork, publishAgain } from './effects/commit.ts';
+import { type Effects, stopIfAsked } from './effects/index.ts';
 import type { EngineSession, SingleRow } from './engine/index.ts';
 import { buildModels } from './gold/models.ts';
 import { type Project, readProject } from './gold/project.ts';
+import { accountOf, isSameVersion, refuseTaken } from './gold/versions.ts';
 import { EMPTY_STATE, type GoldVersion, type LakeState, latestManifest, type Manifest } from './lake/manifest.ts';
 
 export interface EnrichInput {
@@ -91,36 +92,6 @@ async function buildVersion(
   } finally {
     await session.close();
   }
-}
-
-/** @throws `run_id_taken` (64) where a published version is of this run: its tables must not be written again */
-export function refuseTaken(state: LakeState, runId: string): void {
-  if (!Object.values(state.gold).some((version) => version?.runId === runId)) return;
-  throw new JobError('run_id_taken', 'usage', `the run ${runId} is published: its tables must not be written again`, {
-    hint: 'give the run another id',
-  });
-}
-
-/** True where building again would give the same tables. */
-export function isSameVersion(
-  version: GoldVersion | undefined,
-  wanted: Pick<GoldVersion, 'asOf' | 'silverSequence' | 'modelsHash'>,
-): boolean {
-  return (
-    version !== undefined &&
-    version.asOf === wanted.asOf &&
-    version.silverSequence === wanted.silverSequence &&
-    version.modelsHash === wanted.modelsHash
-  );
-}
-
-/** What the commit of a version of gold says of it. */
-export function accountOf(version: GoldVersion): Pick<Manifest, 'versions' | 'interval' | 'outputs'> {
-  return {
-    versions: { models: version.modelsHash },
-    interval: { from: null, to: version.asOf },
-    outputs: Object.values(version.tables),
-  };
 }
 
 function resultOf(status: EnrichResult['status'], version: GoldVersion): EnrichResult {

@@ -3,8 +3,8 @@ import { JobError } from './base/errors.ts';
 import { createPseudonyms, isPersonalId } from './base/personal-fields.ts';
 import { openFingerprints } from './bronze/hash-cache.ts';
 import { findPseudonymKey } from './bronze/pseudonym-key.ts';
-import { type Effects, stopIfAsked } from './commands/effects.ts';
 import { refuseLostLease } from './effects/commit.ts';
+import { type Effects, stopIfAsked } from './effects/index.ts';
 import { quoteText } from './engine/duckdb/database.ts';
 import { type BronzeFile, EMPTY_STATE, latestManifest, readBronzeIndex } from './lake/manifest.ts';
 import {

@@ -1,6 +1,6 @@
 import { JobError } from './base/errors.ts';
-import { type Effects, stopIfAsked } from './commands/effects.ts';
 import { refuseOvertaken } from './effects/commit.ts';
+import { type Effects, stopIfAsked } from './effects/index.ts';
 import { isOwnKey, LATEST_MANIFEST_HINT_KEY, LAYERS, type Layer, manifestKey } from './lake/keys.ts';
 import { latestManifest, listManifests, type Manifest, readManifest } from './lake/manifest.ts';
 import { namedObjects } from './lake/named.ts';

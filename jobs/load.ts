@@ -3,11 +3,12 @@ import { fileNameWithoutPersonal } from './base/personal-fields.ts';
 import { openFingerprints } from './bronze/hash-cache.ts';
 import { walkInputs } from './bronze/input-files.ts';
 import { type Input, takeIn } from './bronze/intake.ts';
+import type { LoadedFile } from './bronze/loaded-file.ts';
 import { type Loading, openLoading } from './bronze/loading.ts';
 import { putRefusals } from './bronze/refusals.ts';
 import { loadWarnings } from './bronze/warnings.ts';
-import type { Effects } from './commands/effects.ts';
 import { refuseLostLease } from './effects/commit.ts';
+import type { Effects } from './effects/index.ts';
 import { landingName, PREFIX } from './lake/keys.ts';
 import {
   type Accounts,
@@ -33,32 +34,6 @@ export interface LoadInput {
   userId: string;
   /** Keeps landing objects that were loaded. */
   keepLanding: boolean;
-}
-
-/** What became of one file, or of an archive whose files were all known. */
-export interface LoadedFile {
-  fileName: string;
-  /** e.g. `export_extended`, `recently_played`, `kaggle`; `unknown` where nothing fitted. */
-  kind: string;
-  /** Rows that must be accounted for; of an archive: of all its files. */
-  rows: number;
-  /**
-   * `loaded`: new in bronze. `known`: the same content is there already. `refused`: quarantined. `ignored`: holds no listening. `changed`: was being
-   * written while it was read; run it again.
-   */
-  status: 'loaded' | 'known' | 'refused' | 'ignored' | 'changed';
-  /** Known, but under the label of somebody else, whose it stays. */
-  storedUnder?: string;
-  /** Known under this name, which says something else, and lies there as well. */
-  storedAs?: string;
-  /** Loaded in place of the same content under this name, which said something else. */
-  replaces?: string;
-  /** Refused, and for the same content was refused before. */
-  isRepeated?: boolean;
-  /** One line for a person; for refused, ignored and changed files. */
-  reason?: string;
-  /** The error's code; for refused and changed files. */
-  code?: string;
 }
 
 export interface LoadResult {

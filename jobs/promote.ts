@@ -1,12 +1,12 @@
 import { atMost } from './base/concurrency.ts';
 import { JobError } from './base/errors.ts';
-import { checkScope, refuseFailed, type Scope } from './check.ts';
-import { type Effects, stopIfAsked } from './commands/effects.ts';
 import { commitWork, publishAgain } from './effects/commit.ts';
+import { type Effects, stopIfAsked } from './effects/index.ts';
 import type { DeclaredColumn, EngineSession, SingleRow } from './engine/index.ts';
-import { accountOf, isSameVersion, refuseTaken } from './enrich.ts';
 import type { TestResult } from './gold/data-tests.ts';
 import { type Model, type Project, readProject } from './gold/project.ts';
+import { checkScope, refuseFailed, type Scope } from './gold/verdict.ts';
+import { accountOf, isSameVersion, refuseTaken } from './gold/versions.ts';
 import {
   EMPTY_STATE,
   type GoldVersion,

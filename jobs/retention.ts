@@ -1,6 +1,6 @@
 import { parseInstant } from './base/interval.ts';
-import { type Effects, stopIfAsked } from './commands/effects.ts';
 import { refuseLostLease } from './effects/commit.ts';
+import { type Effects, stopIfAsked } from './effects/index.ts';
 import { quoteText } from './engine/duckdb/database.ts';
 import { type BronzeFile, EMPTY_STATE, latestManifest, readBronzeIndex } from './lake/manifest.ts';
 import {

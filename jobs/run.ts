@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { type CheckResult, check } from './check.ts';
-import { type Effects, stopIfAsked } from './commands/effects.ts';
+import { type Effects, stopIfAsked } from './effects/index.ts';
 import { enrich } from './enrich.ts';
 import { type LoadResult, load } from './load.ts';
 import { type PromoteResult, promote } from './promote.ts';

@@ -1,5 +1,5 @@
 import { visible, visibleField } from './base/visible.ts';
-import type { Effects } from './commands/effects.ts';
+import type { Effects } from './effects/index.ts';
 import type { ResultSet, SqlValue } from './engine/index.ts';
 import type { Target } from './lake/keys.ts';
 

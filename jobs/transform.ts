@@ -1,7 +1,6 @@
 import { JobError } from './base/errors.ts';
-import { silentProgress } from './base/progress.ts';
-import { type Effects, stopIfAsked } from './commands/effects.ts';
 import { publishAgain, refuseOvertaken } from './effects/commit.ts';
+import { type Effects, stopIfAsked } from './effects/index.ts';
 import type { Embedded } from './engine/duckdb/database.ts';
 import {
   type Accounts,
@@ -13,19 +12,17 @@ import {
   putState,
   type SilverFile,
 } from './lake/manifest.ts';
-import { accountFiles, addAccounts, type FileAccounts } from './silver/accounts.ts';
-import { type Build, type Built, LIMITS, type Limits, type TimeTable } from './silver/build.ts';
-import { changeOf, inPartitionOrder, isChange, listOf, type TableChange } from './silver/changes.ts';
+import { addAccounts, type FileAccounts } from './silver/accounts.ts';
+import { type Build, LIMITS, type Limits } from './silver/build.ts';
+import { changeOf, isChange, listOf, type TableChange } from './silver/changes.ts';
 import { openStaging, type Staging } from './silver/fan-out/staging.ts';
 import { type Committed, isOldLayout, openBuild, planTimeTables, readCommitted } from './silver/open.ts';
 import { type StagedPartition, sha256Of } from './silver/partition.ts';
 import { putRefusals } from './silver/refusals.ts';
 import { searchRefusals, withRefusals } from './silver/search.ts';
 import { buildStatistics, type TableLists } from './silver/statistics.ts';
-import { buildCatalogue } from './silver/tables/catalogue.ts';
-import { buildExportFiles } from './silver/tables/export-files.ts';
+import { buildSilver } from './silver/tables/index.ts';
 import { buildLookUps, isLookUpChange } from './silver/tables/look-ups.ts';
-import { buildQuarantine, countRefused } from './silver/tables/quarantine.ts';
 
 export interface TransformInput {
   runId: string;
@@ -91,26 +88,6 @@ export async function transform(
       if (there.index.some((file) => refused.has(file.key) && !there.isNew(file))) asked = { ...input, rebuild: true };
       there = withRefusals(there, refused);
     }
-  }
-}
-
-/**
- * Builds aside what the next transform would build, and throws it away.
- *
- * @returns what it fails with; undefined where it does not
- * @throws `stopped` (75)
- */
-export async function rehearseTransform(effects: Effects): Promise<unknown | undefined> {
-  const there = await readCommitted(effects);
-  const build = await openBuild({ ...effects, progress: silentProgress }, there);
-  try {
-    await buildSilver(build, '1970-01-01', [], undefined);
-    return undefined;
-  } catch (error) {
-    stopIfAsked(effects.signal);
-    return error;
-  } finally {
-    build.db.close();
   }
 }
 
@@ -213,68 +190,6 @@ function rebuildInterval(input: TransformInput): Build['rebuild'] {
   return {
     fromMs: input.from === undefined ? Number.NEGATIVE_INFINITY : Date.parse(input.from),
     toMs: input.to === undefined ? Number.POSITIVE_INFINITY : Date.parse(input.to),
-  };
-}
-
-interface Work {
-  staged: StagedPartition[];
-  files: FileAccounts[];
-  refusedByCode: Record<string, number>;
-  taken: number;
-}
-
-/**
- * Builds every table aside, but for what can be taken from `staging`. Accounts that do not add up because of what was taken are no
- * reason to fail: then everything is built here.
- */
-async function buildSilver(
-  build: Build,
-  loadedOn: string,
-  known: readonly { path: string; loadedOn: string }[],
-  staging: Staging | undefined,
-): Promise<Work> {
-  const { db, effects, index, isNew } = build;
-  const built: (Built & { taken?: number })[] = [];
-  for (const table of await planTimeTables(build)) {
-    stopIfAsked(effects.signal);
-    built.push(await buildTable(table, staging));
-  }
-  for (const builder of [buildExportFiles, buildCatalogue]) {
-    stopIfAsked(effects.signal);
-    built.push(await builder(build));
-  }
-  const quarantine = await buildQuarantine(build, loadedOn, known);
-  const refused = await countRefused(build);
-  const taken = built.reduce((sum, each) => sum + (each.taken ?? 0), 0);
-  try {
-    const files = accountFiles(index.filter(isNew), built, refused.bySource);
-    return {
-      staged: [...built.flatMap(({ staged }) => staged), ...quarantine],
-      files,
-      refusedByCode: refused.byCode,
-      taken,
-    };
-  } catch (error) {
-    if (taken === 0 || !(error instanceof JobError && error.code === 'accounts_broken')) throw error;
-    effects.log.warn({ reason: error.message, ...error.place }, 'what was staged does not add up: it is built again');
-    await db.run('delete from refused_rows');
-    return buildSilver(build, loadedOn, known, undefined);
-  }
-}
-
-async function buildTable(table: TimeTable, staging: Staging | undefined): Promise<Built & { taken: number }> {
-  const taken = (await staging?.take(table.parts)) ?? [];
-  const had = new Set(taken.map(({ number }) => number));
-  const wanted = new Set([...table.parts.map(({ number }) => number), ...taken.flatMap(({ also }) => also)]);
-  const built = await table.build(
-    [...wanted].filter((number) => !had.has(number)).sort((a, b) => a - b),
-    had,
-  );
-  const staged = [...taken.flatMap(({ partition }) => partition ?? []), ...built.staged];
-  return {
-    staged: staged.sort(inPartitionOrder(table.table)),
-    placed: [...taken.flatMap(({ placed }) => placed), ...built.placed],
-    taken: taken.length,
   };
 }
 

@@ -9,6 +9,7 @@ import {
   recogniseCsv,
   shownColumns,
 } from '../formats/csv.ts';
+import { openInput } from '../formats/input.ts';
 import { createJsonScanner, JSON_ROW_BYTES_MAX, type JsonScan } from '../formats/json/scanner.ts';
 import { hasUtf8Mark, isUtf16 } from '../formats/text-encoding.ts';
 import { PLAYS_SHAPES } from '../sources/account-export/csv.ts';
@@ -17,7 +18,6 @@ import { CHARTS_SHAPES } from '../sources/charts/index.ts';
 import { LISTENING_EVENTS } from '../sources/events/index.ts';
 import { foreignForm, foreignKeys, isTechnicalLog } from '../sources/other-files.ts';
 import { TRACKS_SHAPES } from '../sources/tracks/index.ts';
-import { openInput } from './input-files.ts';
 import { type RowSource, rowSourceOf } from './rows.ts';
 
 const READ_BYTES = 1024 ** 2;

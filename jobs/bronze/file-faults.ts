@@ -1,7 +1,7 @@
 import { JobError } from '../base/errors.ts';
 import { isPersonalValue } from '../base/personal-fields.ts';
 import { messageOf } from '../engine/duckdb/database.ts';
-import { inputDenied } from './input-files.ts';
+import { inputDenied } from '../formats/input.ts';
 
 /** Codes of the system that say something about the disk or the process, whatever file was asked for. */
 const OWN_CODES = new Set(['ENOSPC', 'EDQUOT', 'EFBIG', 'EROFS', 'EMFILE', 'ENFILE', 'ENOMEM', 'EAGAIN', 'EBUSY']);

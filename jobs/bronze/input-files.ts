@@ -4,6 +4,7 @@ import { type FileHandle, open, readdir, realpath, stat } from 'node:fs/promises
 import { basename, dirname, join, resolve } from 'node:path';
 import { isErrno, JobError } from '../base/errors.ts';
 import { fileNameWithoutPersonal, withoutPersonal } from '../base/personal-fields.ts';
+import { inputDenied, isLitter, otherThanFile } from '../formats/input.ts';
 import { STAGING_FOLDER } from '../lake/folder/store.ts';
 import { PREFIX } from '../lake/keys.ts';
 
@@ -23,19 +24,8 @@ export interface UnreadableInput {
 const FILES_MAX = 100_000;
 const FOLDER_DEPTH_MAX = 32;
 
-/** Left by desktop systems in folders and archives; never somebody's data. The name of macOS's icons ends with a carriage return. */
-const LITTER = /^(\..*|__MACOSX|Thumbs\.db|desktop\.ini|Icon\r)$/i;
-
 /** What every lake in a folder has from its first command on (jobs/lake/). */
 const LAKE_FOLDERS = [STAGING_FOLDER, PREFIX.leases.slice(0, -1)];
-
-/** How an input is opened: where somebody has put a FIFO in its place, without waiting for a writer. */
-export const INPUT_FLAGS = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
-
-/** True for hidden files and for what desktop systems leave behind. */
-export function isLitter(name: string): boolean {
-  return LITTER.test(name);
-}
 
 /**
  * Every file under the given files and folders, in name order. Hidden files and desktop litter are passed over. A symbolic link is
@@ -141,53 +131,6 @@ async function* walkFolder(
       const other = otherThanFile(child.name, entry);
       yield other === undefined ? child : { name: child.name, error: other };
     }
-  }
-}
-
-/** What the file system's refusal of an input means: gone since it was listed (`file_changed`, 75), or not ours to read (`input_denied`, 65). */
-export function inputDenied(name: string, cause: unknown): JobError {
-  if (!(typeof cause === 'object' && cause !== null && 'code' in cause)) throw cause;
-  const place = { file: name };
-  if (isErrno(cause, 'ENOENT')) {
-    return new JobError('file_changed', 'tempfail', 'it vanished while it was read', {
-      hint: 'run it again',
-      place,
-      cause,
-    });
-  }
-  const message = `it cannot be read (${String(cause.code)})`;
-  return new JobError('input_denied', 'data', message, { hint: 'check its rights', place, cause });
-}
-
-/** Why this is not read: a link (`input_link`), or a FIFO, a socket, a device (`input_not_a_file`); undefined for a regular file. */
-export function otherThanFile(
-  name: string,
-  stats: { isFile(): boolean; isSymbolicLink(): boolean },
-): JobError | undefined {
-  if (stats.isFile()) return undefined;
-  const [code, message, hint] = stats.isSymbolicLink()
-    ? ['input_link', 'a link, which is not followed', 'give what it points to']
-    : ['input_not_a_file', 'neither a file nor a folder', 'give a file, a folder or a zip'];
-  return new JobError(code!, 'data', message!, { hint: hint!, place: { file: name } });
-}
-
-/**
- * Opens a regular file for reading.
- *
- * @throws `input_denied`, `input_not_a_file` (65); `file_changed` (75) where it is gone
- */
-export async function openInput(path: string, name: string): Promise<FileHandle> {
-  let handle: FileHandle | undefined;
-  try {
-    handle = await open(path, INPUT_FLAGS);
-    const other = otherThanFile(name, await handle.stat());
-    if (other === undefined) return handle;
-    throw other;
-  } catch (error) {
-    await handle?.close();
-    if (isErrno(error, 'ENOENT', 'EACCES', 'EPERM', 'EISDIR', 'EIO', 'ELOOP', 'ENAMETOOLONG', 'ENXIO', 'ENODEV'))
-      throw inputDenied(name, error);
-    throw error;
   }
 }
 

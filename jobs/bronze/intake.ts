@@ -2,13 +2,14 @@ import { createHash } from 'node:crypto';
 import { lstat } from 'node:fs/promises';
 import { JobError } from '../base/errors.ts';
 import { type Gzip, openGzip } from '../formats/gzip.ts';
+import { inputDenied, otherThanFile } from '../formats/input.ts';
 import { type Budget, nestedArchive, openBudget, packingOf, unknownArchive } from '../formats/packing.ts';
 import { type Archive, type ArchiveEntry, openArchive } from '../formats/zip.ts';
-import type { LoadedFile } from '../load.ts';
 import { reasonToIgnore } from '../sources/account-export/index.ts';
 import { examine, readHead } from './examine.ts';
 import { type FileStamp, type Fingerprints, stampOf } from './hash-cache.ts';
-import { type InputFile, inputDenied, otherThanFile } from './input-files.ts';
+import type { InputFile } from './input-files.ts';
+import type { LoadedFile } from './loaded-file.ts';
 import type { Loading } from './loading.ts';
 
 /** One file that was given, or lies in landing. */

@@ -1,6 +1,6 @@
 import type { BronzeFile } from '../lake/manifest.ts';
-import type { LoadedFile } from '../load.ts';
 import type { Recognised } from './examine.ts';
+import type { LoadedFile } from './loaded-file.ts';
 import { isSameName, ownName, saysOther } from './named-content.ts';
 
 /**

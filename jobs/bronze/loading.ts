@@ -2,20 +2,21 @@ import { randomUUID } from 'node:crypto';
 import { copyFile, mkdtemp, realpath, rm, stat, symlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { describeError, isErrno, JobError } from '../base/errors.ts';
+import { hashFile } from '../base/hash.ts';
 import { createPseudonymSql, createPseudonyms, withoutPersonal } from '../base/personal-fields.ts';
-import type { Effects } from '../commands/effects.ts';
+import type { Effects } from '../effects/index.ts';
 import { type Embedded, literalPath, openEmbedded } from '../engine/duckdb/database.ts';
 import { bronzeKey } from '../lake/keys.ts';
 import type { BronzeFile, LakeState } from '../lake/manifest.ts';
-import type { LoadedFile } from '../load.ts';
 import { createApiReader } from '../sources/spotify-api/answers.ts';
 import type { Recognised } from './examine.ts';
 import { faultOfFile, isWorthAnotherTry } from './file-faults.ts';
 import { knownContent } from './known-content.ts';
+import type { LoadedFile } from './loaded-file.ts';
 import { findPseudonymKey, type PseudonymKey } from './pseudonym-key.ts';
 import type { Refusal } from './refusals.ts';
 import type { RowSource } from './rows.ts';
-import { type BronzeDraft, hashFile, type PeopleReaders, writeBronze } from './write.ts';
+import { type BronzeDraft, type PeopleReaders, writeBronze } from './write.ts';
 
 /** A file that was examined and is to be written. */
 export interface ExaminedFile {

@@ -2,7 +2,7 @@ import { createHmac, randomBytes } from 'node:crypto';
 import { open, readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { isErrno, JobError } from '../base/errors.ts';
-import type { Effects } from '../commands/effects.ts';
+import type { Effects } from '../effects/index.ts';
 import type { BronzeFile, LakeState } from '../lake/manifest.ts';
 
 /** The key of lakes that were made before each had its own. Everybody can read it here, so what it makes is no secret. */

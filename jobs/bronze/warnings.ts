@@ -1,5 +1,5 @@
 import type { BronzeFile } from '../lake/manifest.ts';
-import type { LoadedFile } from '../load.ts';
+import type { LoadedFile } from './loaded-file.ts';
 
 const NAMES_MAX = 3;
 

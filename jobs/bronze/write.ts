@@ -196,13 +196,6 @@ async function scanOf(path: string): Promise<JsonScan> {
   return scanner.end();
 }
 
-/** SHA-256 (hex) of a local file. */
-export async function hashFile(path: string): Promise<string> {
-  const hash = createHash('sha256');
-  for await (const chunk of createReadStream(path, { highWaterMark: 1024 ** 2 })) hash.update(chunk as Buffer);
-  return hash.digest('hex');
-}
-
 function inRow<T>(row: number | undefined, read: () => T): T {
   try {
     return read();

@@ -1,7 +1,7 @@
 import type { Options } from 'yargs';
 import type { Config } from '../base/config.ts';
 import { type ExitName, JobError } from '../base/errors.ts';
-import type { Effects } from './effects.ts';
+import type { Effects } from '../effects/index.ts';
 
 /** What a command leaves: words for a person, one JSON object for programs, and how it went. */
 export interface Outcome {
@@ -72,16 +72,6 @@ export const REBUILD_OPTION = {
 /** Refused input is told by the exit code once all else is done, unless the caller asked otherwise. */
 export function refusedExit(args: Arguments, refused: number): Outcome['exit'] {
   return refused > 0 && args['on-quarantine'] !== 'warn' ? 'data' : 'ok';
-}
-
-/** `12,345 rows`, `1 row`. */
-export function count(number: number | bigint, noun: string, plural = `${noun}s`): string {
-  return `${number.toLocaleString('en')} ${number === 1 || number === 1n ? noun : plural}`;
-}
-
-/** True for an address (`s3://bucket/...`), false for a path on this machine. */
-export function isElsewhere(place: string): boolean {
-  return /^[a-z0-9]+:\/\//.test(place);
 }
 
 /** A flag's text; undefined when it is absent or empty. */

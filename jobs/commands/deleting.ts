@@ -1,12 +1,13 @@
 import { createInterface } from 'node:readline/promises';
 import { JobError } from '../base/errors.ts';
 import { visible } from '../base/visible.ts';
+import { count } from '../base/words.ts';
 import type { ForgetPreview, ForgetResult } from '../forget.ts';
 import type { GcResult } from '../gc.ts';
 import type { Proof } from '../removal/proof.ts';
 import type { Hit } from '../removal/traces.ts';
 import type { RetentionResult } from '../retention.ts';
-import { type Arguments, type Command, count, INTERVAL_OPTIONS, optional, whole } from './command.ts';
+import { type Arguments, type Command, INTERVAL_OPTIONS, optional, whole } from './command.ts';
 
 const DRY_RUN = {
   'dry-run': { type: 'boolean', default: false, describe: 'Only say what would be deleted' },

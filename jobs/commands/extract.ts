@@ -1,7 +1,8 @@
 import { resolve } from 'node:path';
 import { JobError } from '../base/errors.ts';
+import { count } from '../base/words.ts';
 import type { SyntheticOptions } from '../sources/synthetic/index.ts';
-import { type Arguments, type Command, count, list, type Outcome, optional, PATHS, whole } from './command.ts';
+import { type Arguments, type Command, list, type Outcome, optional, PATHS, whole } from './command.ts';
 import { apiSourceOf } from './spotify.ts';
 
 /** The synthetic data set of `extract events`: about 25 people for a quarter, one of them with an export of six years. */
@@ -56,8 +57,7 @@ export const EXTRACT: Command = {
   },
   async run(args, effects, runId) {
     const source = apiSourceOf(args);
-    if (source !== undefined)
-      return (await import('../sources/spotify-api/index.ts')).extractFromApi(source, runId, effects);
+    if (source !== undefined) return (await import('./extract-api.ts')).extractFromApi(source, runId, effects);
     if (isEvents(args)) {
       const { generateIntoLanding } = await import('../sources/synthetic/landing.ts');
       return eventsOutcome(await generateIntoLanding(eventsOptions(args), effects), 'landing');

@@ -2,15 +2,16 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { JobError } from '../base/errors.ts';
+import { count } from '../base/words.ts';
 import type { CheckResult } from '../check.ts';
+import type { Effects } from '../effects/index.ts';
 import type { Target } from '../lake/keys.ts';
+import { isElsewhere } from '../lake/store.ts';
 import type { RunResult } from '../run.ts';
 import {
   type Arguments,
   type Command,
-  count,
   INTERVAL_OPTIONS,
-  isElsewhere,
   list,
   type Outcome,
   optional,
@@ -22,7 +23,6 @@ import {
   whole,
 } from './command.ts';
 import { FORGET, GC, RETENTION } from './deleting.ts';
-import type { Effects } from './effects.ts';
 import { EXTRACT } from './extract.ts';
 import { COVERAGE, LOGIN } from './spotify.ts';
 import { checkText, findingsText, loadText, promoteText, runText } from './summary.ts';

@@ -1,6 +1,6 @@
 import type { Config } from '../base/config.ts';
-import type { ApiSource } from '../sources/spotify-api/index.ts';
 import type { Arguments, Command, Outcome } from './command.ts';
+import type { ApiSource } from './extract-api.ts';
 import { coverageText } from './summary.ts';
 
 /** Logs in once; every `extract` from the Web API works from what it leaves. */

@@ -1,15 +1,18 @@
 import { relative } from 'node:path';
+import type { Finding } from '../base/finding.ts';
+import { count } from '../base/words.ts';
+import type { LoadedFile } from '../bronze/loaded-file.ts';
 import type { CheckResult } from '../check.ts';
-import { CAUSE_TEXTS, type Cause, type CoverageResult, REMEDIES } from '../coverage.ts';
-import type { Finding } from '../doctor.ts';
-import type { LoadedFile, LoadResult } from '../load.ts';
+import type { CoverageResult } from '../coverage.ts';
+import type { Effects } from '../effects/index.ts';
+import { isElsewhere } from '../lake/store.ts';
+import type { LoadResult } from '../load.ts';
 import { isChanged, type PromoteResult, type TableDifference } from '../promote.ts';
+import { CAUSE_TEXTS, type Cause, REMEDIES } from '../report/gaps.ts';
 import type { RunResult } from '../run.ts';
 import type { Plan } from '../silver/fan-out/plan.ts';
 import type { StageResult } from '../silver/fan-out/stage.ts';
 import type { TransformResult } from '../transform.ts';
-import { count, isElsewhere } from './command.ts';
-import type { Effects } from './effects.ts';
 
 /** Lists longer than this end in "and N more": the whole of it is a table in the lake. */
 const LINES_MAX = 8;

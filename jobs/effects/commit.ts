@@ -1,5 +1,4 @@
 import { JobError } from '../base/errors.ts';
-import type { Effects } from '../commands/effects.ts';
 import { manifestKey } from '../lake/keys.ts';
 import {
   commitManifest,
@@ -10,6 +9,7 @@ import {
   NO_ACCOUNTS,
   type OutputFile,
 } from '../lake/manifest.ts';
+import type { Effects } from './index.ts';
 
 /** What a job did, for its manifest. */
 export interface Work {

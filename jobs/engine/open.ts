@@ -1,8 +1,8 @@
 import { resolve } from 'node:path';
 import type { Config } from '../base/config.ts';
 import { JobError } from '../base/errors.ts';
+import type { Finding } from '../base/finding.ts';
 import type { Log } from '../base/log.ts';
-import type { Finding } from '../doctor.ts';
 import type { LakeState } from '../lake/manifest.ts';
 import type { LakeStore } from '../lake/store.ts';
 import { openDuckDbEngine } from './duckdb/engine.ts';

@@ -4,7 +4,7 @@ import { type Transform, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
 import { JobError } from '../base/errors.ts';
-import { openInput } from '../bronze/input-files.ts';
+import { openInput } from './input.ts';
 import {
   type Budget,
   ENTRY_BYTES_MAX,

@@ -5,7 +5,7 @@ import { crc32 } from 'node:zlib';
 import yauzl, { type Entry, type ZipFile } from 'yauzl';
 import { JobError } from '../base/errors.ts';
 import { fileNameWithoutPersonal } from '../base/personal-fields.ts';
-import { INPUT_FLAGS, isLitter, otherThanFile } from '../bronze/input-files.ts';
+import { INPUT_FLAGS, isLitter, otherThanFile } from './input.ts';
 import {
   type Budget,
   ENTRIES_MAX,

@@ -85,3 +85,8 @@ export interface LakeStore {
   /** Takes such a write back; one that is gone, or has finished meanwhile, is fine. */
   discard(write: UnfinishedWrite): Promise<void>;
 }
+
+/** True for an address (`s3://bucket/...`), false for a path on this machine. */
+export function isElsewhere(place: string): boolean {
+  return /^[a-z0-9]+:\/\//.test(place);
+}

@@ -1,14 +1,15 @@
 import { rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { makeFolders } from '../base/disk.ts';
-import { hashFile } from '../bronze/write.ts';
+import { hashFile } from '../base/hash.ts';
 import { check } from '../check.ts';
-import { type Effects, stopIfAsked } from '../commands/effects.ts';
 import { commitWork, refuseOvertaken } from '../effects/commit.ts';
+import { type Effects, stopIfAsked } from '../effects/index.ts';
 import { type Embedded, openEmbedded, quoteText } from '../engine/duckdb/database.ts';
-import { enrich, isSameVersion } from '../enrich.ts';
+import { enrich } from '../enrich.ts';
 import { deleter, ownObjects } from '../gc.ts';
 import { readProject } from '../gold/project.ts';
+import { isSameVersion } from '../gold/versions.ts';
 import { contractOf } from '../lake/contracts.ts';
 import { bronzeKey, LAYERS, type Layer, manifestKey, PREFIX } from '../lake/keys.ts';
 import { type BronzeFile, EMPTY_STATE, latestManifest, putState, readBronzeIndex } from '../lake/manifest.ts';

@@ -1,6 +1,6 @@
 import { basename } from 'node:path';
 import { JobError } from '../base/errors.ts';
-import { type Effects, stopIfAsked } from '../commands/effects.ts';
+import { type Effects, stopIfAsked } from '../effects/index.ts';
 import { STAGING_FOLDER } from '../lake/folder/store.ts';
 import { LATEST_MANIFEST_HINT_KEY, PREFIX } from '../lake/keys.ts';
 import { type BronzeFile, getState, listManifests, readManifest } from '../lake/manifest.ts';

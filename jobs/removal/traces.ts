@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { readStream } from '../base/disk.ts';
 import { isErrno, JobError } from '../base/errors.ts';
 import { readHead } from '../bronze/examine.ts';
-import type { Effects } from '../commands/effects.ts';
+import type { Effects } from '../effects/index.ts';
 import { type Embedded, literalPath, openEmbedded, quoteName, quoteText } from '../engine/duckdb/database.ts';
 import { openGzip } from '../formats/gzip.ts';
 import { openBudget } from '../formats/packing.ts';

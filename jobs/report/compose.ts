@@ -1,9 +1,9 @@
-import { readCoverage } from '../coverage.ts';
 import type { SqlEngine } from '../engine/index.ts';
 import type { Target } from '../lake/keys.ts';
 import { coverageSection } from './coverage.ts';
 import type { Headline } from './figure.ts';
 import { formatCount, formatDate, formatMinutes, formatPlural, formatShare } from './format.ts';
+import { readCoverage } from './gaps.ts';
 import { genresSection } from './genres.ts';
 import type { PageContent } from './page.ts';
 import { type Definitions, type Reading, readDefinitions, reader, type Totals } from './reading.ts';

@@ -1,7 +1,7 @@
-import type { Coverage } from '../coverage.ts';
 import { coveredDays } from './covered-days.ts';
 import type { Figure, Section } from './figure.ts';
 import { formatBytes, formatCount, formatDate, formatPlural, formatShare } from './format.ts';
+import type { Coverage } from './gaps.ts';
 import { rankedLists } from './rankings.ts';
 import type { Reading } from './reading.ts';
 

@@ -1,5 +1,4 @@
 import type { TopLevelSpec } from 'vega-lite';
-import { CAUSE_TEXTS, type Cause, type Coverage, type Gap, IS_OPEN, REMEDIES } from '../coverage.ts';
 import type { Figure } from './figure.ts';
 import { fontFace } from './font.ts';
 import {
@@ -12,6 +11,7 @@ import {
   formatShare,
   nameInText,
 } from './format.ts';
+import { CAUSE_TEXTS, type Cause, type Coverage, type Gap, IS_OPEN, REMEDIES } from './gaps.ts';
 import type { Reading } from './reading.ts';
 import { CATEGORIES, color, type Layout } from './theme.ts';
 

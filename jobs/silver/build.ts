@@ -1,4 +1,4 @@
-import type { Effects } from '../commands/effects.ts';
+import type { Effects } from '../effects/index.ts';
 import type { Embedded } from '../engine/duckdb/database.ts';
 import type { PartitionValues } from '../lake/keys.ts';
 import type { BronzeFile, Refusal, SilverFile } from '../lake/manifest.ts';

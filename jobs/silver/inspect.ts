@@ -1,11 +1,12 @@
 import { describeError, JobError } from '../base/errors.ts';
-import type { Effects } from '../commands/effects.ts';
-import type { Finding } from '../doctor.ts';
+import type { Finding } from '../base/finding.ts';
+import { silentProgress } from '../base/progress.ts';
+import { type Effects, stopIfAsked } from '../effects/index.ts';
 import { messageOf } from '../engine/duckdb/database.ts';
 import type { BronzeFile } from '../lake/manifest.ts';
-import { rehearseTransform } from '../transform.ts';
-import { type Committed, readCommitted } from './open.ts';
+import { type Committed, openBuild, readCommitted } from './open.ts';
 import { isOfData } from './search.ts';
+import { buildSilver } from './tables/index.ts';
 
 const FILES_SHOWN = 5;
 
@@ -60,4 +61,24 @@ function findingOf(error: unknown): Finding {
   }
   const what = error instanceof JobError ? describeError(error) : `${messageOf(error)} (a bug: please report it)`;
   return { name, verdict: 'fail', text: `bronze that is not in the tables yet cannot be transformed: ${what}` };
+}
+
+/**
+ * Builds aside what the next transform would build, and throws it away.
+ *
+ * @returns what it fails with; undefined where it does not
+ * @throws `stopped` (75)
+ */
+async function rehearseTransform(effects: Effects): Promise<unknown | undefined> {
+  const there = await readCommitted(effects);
+  const build = await openBuild({ ...effects, progress: silentProgress }, there);
+  try {
+    await buildSilver(build, '1970-01-01', [], undefined);
+    return undefined;
+  } catch (error) {
+    stopIfAsked(effects.signal);
+    return error;
+  } finally {
+    build.db.close();
+  }
 }

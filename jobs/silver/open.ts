@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { makeFolders } from '../base/disk.ts';
-import type { Effects } from '../commands/effects.ts';
+import type { Effects } from '../effects/index.ts';
 import { openEmbedded } from '../engine/duckdb/database.ts';
 import { readContracts } from '../lake/contracts.ts';
 import { isImmutableSilverKey, PREFIX } from '../lake/keys.ts';

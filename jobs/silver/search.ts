@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { makeFolders } from '../base/disk.ts';
 import { JobError } from '../base/errors.ts';
 import { silentProgress } from '../base/progress.ts';
-import { type Effects, stopIfAsked } from '../commands/effects.ts';
+import { type Effects, stopIfAsked } from '../effects/index.ts';
 import { isDataError, messageOf } from '../engine/duckdb/database.ts';
 import { PREFIX } from '../lake/keys.ts';
 import type { BronzeFile, Refusal } from '../lake/manifest.ts';

@@ -7,7 +7,7 @@ import {
 } from '@aws-sdk/client-athena';
 import { GetTableCommand, UpdateTableCommand } from '@aws-sdk/client-glue';
 import { silentProgress } from '../../jobs/base/progress.ts';
-import type { Effects } from '../../jobs/commands/effects.ts';
+import type { Effects } from '../../jobs/effects/index.ts';
 import { goldTable } from '../../jobs/engine/athena/catalog.ts';
 import type { AthenaOptions } from '../../jobs/engine/athena/engine.ts';
 import { gc } from '../../jobs/gc.ts';

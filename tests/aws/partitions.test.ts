@@ -12,7 +12,7 @@ import {
   type PartitionInput,
   UpdateTableCommand,
 } from '@aws-sdk/client-glue';
-import type { Finding } from '../../jobs/doctor.ts';
+import type { Finding } from '../../jobs/base/finding.ts';
 import { contractPartitions, goldTable } from '../../jobs/engine/athena/catalog.ts';
 import { inspectCatalog } from '../../jobs/engine/athena/inspect.ts';
 import type { EngineSession, SqlEngine } from '../../jobs/engine/index.ts';

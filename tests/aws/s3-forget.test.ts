@@ -13,7 +13,7 @@ import { DuckDBInstance } from '@duckdb/node-api';
 import { readConfig } from '../../jobs/base/config.ts';
 import { createLog } from '../../jobs/base/log.ts';
 import { silentProgress } from '../../jobs/base/progress.ts';
-import type { Effects } from '../../jobs/commands/effects.ts';
+import type { Effects } from '../../jobs/effects/index.ts';
 import type { SqlEngine } from '../../jobs/engine/index.ts';
 import { type ForgetResult, forget } from '../../jobs/forget.ts';
 import { LATEST_MANIFEST_HINT_KEY } from '../../jobs/lake/keys.ts';

@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Effects } from '../../jobs/commands/effects.ts';
+import type { Effects } from '../../jobs/effects/index.ts';
 import { silverPartitionPrefix } from '../../jobs/lake/keys.ts';
 import { latestManifest, readSilverFiles } from '../../jobs/lake/manifest.ts';
 import { openS3Lake } from '../../jobs/lake/s3/store.ts';

@@ -6,7 +6,7 @@ import { CreateMultipartUploadCommand, PutBucketVersioningCommand, S3Client } fr
 import { isTransient, toJobError } from '../../jobs/base/aws.ts';
 import { createLog } from '../../jobs/base/log.ts';
 import { silentProgress } from '../../jobs/base/progress.ts';
-import type { Effects } from '../../jobs/commands/effects.ts';
+import type { Effects } from '../../jobs/effects/index.ts';
 import { gc } from '../../jobs/gc.ts';
 import { acquireLease } from '../../jobs/lake/lease.ts';
 import { commitManifest, EMPTY_STATE, latestManifest, type Manifest, NO_ACCOUNTS } from '../../jobs/lake/manifest.ts';

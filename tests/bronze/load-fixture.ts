@@ -5,9 +5,10 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { ZipFile } from 'yazl';
-import type { Effects } from '../../jobs/commands/effects.ts';
+import type { LoadedFile } from '../../jobs/bronze/loaded-file.ts';
+import type { Effects } from '../../jobs/effects/index.ts';
 import { type BronzeFile, EMPTY_STATE, latestManifest, readBronzeIndex } from '../../jobs/lake/manifest.ts';
-import { type LoadedFile, type LoadResult, load } from '../../jobs/load.ts';
+import { type LoadResult, load } from '../../jobs/load.ts';
 import { type LakeFixture, openLakeFixture } from '../fixtures/effects.ts';
 
 export interface LoadFixture extends LakeFixture {

@@ -6,7 +6,7 @@ import { DuckDBInstance } from '@duckdb/node-api';
 import { readConfig } from '../../jobs/base/config.ts';
 import { createLog } from '../../jobs/base/log.ts';
 import { silentProgress } from '../../jobs/base/progress.ts';
-import type { Effects } from '../../jobs/commands/effects.ts';
+import type { Effects } from '../../jobs/effects/index.ts';
 import { openEngine } from '../../jobs/engine/open.ts';
 import { makeScratch, openFolderLake } from '../../jobs/lake/folder/store.ts';
 import { load } from '../../jobs/load.ts';

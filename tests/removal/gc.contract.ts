@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { readConfig } from '../../jobs/base/config.ts';
 import { createLog } from '../../jobs/base/log.ts';
 import { silentProgress } from '../../jobs/base/progress.ts';
-import type { Effects } from '../../jobs/commands/effects.ts';
+import type { Effects } from '../../jobs/effects/index.ts';
 import type { SqlEngine } from '../../jobs/engine/index.ts';
 import { gc } from '../../jobs/gc.ts';
 import {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { readConfig } from '../../jobs/base/config.ts';
 import { createLog } from '../../jobs/base/log.ts';
 import { silentProgress } from '../../jobs/base/progress.ts';
-import type { Effects } from '../../jobs/commands/effects.ts';
+import type { Effects } from '../../jobs/effects/index.ts';
 import { type Embedded, openEmbedded, quoteText } from '../../jobs/engine/duckdb/database.ts';
 import type { SqlEngine } from '../../jobs/engine/index.ts';
 import { contractOf, readContracts } from '../../jobs/lake/contracts.ts';

@@ -6,7 +6,7 @@ import { Readable } from 'node:stream';
 import { readConfig } from '../../jobs/base/config.ts';
 import { createLog } from '../../jobs/base/log.ts';
 import { silentProgress } from '../../jobs/base/progress.ts';
-import type { Effects } from '../../jobs/commands/effects.ts';
+import type { Effects } from '../../jobs/effects/index.ts';
 import type { SqlEngine } from '../../jobs/engine/index.ts';
 import { openEngine } from '../../jobs/engine/open.ts';
 import { openFolderLake } from '../../jobs/lake/folder/store.ts';

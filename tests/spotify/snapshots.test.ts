@@ -1,4 +1,4 @@
-import { extractFromApi } from '../../jobs/sources/spotify-api/index.ts';
+import { extractFromApi } from '../../jobs/commands/extract-api.ts';
 import { extractLibrary } from '../../jobs/sources/spotify-api/library.ts';
 import { extractPlaylists } from '../../jobs/sources/spotify-api/playlists.ts';
 import { type Envelope, openSpotifyFixture, type SpotifyFixture } from './fixture.ts';

@@ -11,7 +11,7 @@ import {
   PutPublicAccessBlockCommand,
   S3Client,
 } from '@aws-sdk/client-s3';
-import type { Finding } from '../../jobs/doctor.ts';
+import type { Finding } from '../../jobs/base/finding.ts';
 import { contractTable } from '../../jobs/engine/athena/catalog.ts';
 import { openAthenaEngine } from '../../jobs/engine/athena/engine.ts';
 import { inspectCatalog } from '../../jobs/engine/athena/inspect.ts';

@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DuckDBInstance } from '@duckdb/node-api';
-import type { Effects } from '../../jobs/commands/effects.ts';
+import type { Effects } from '../../jobs/effects/index.ts';
 import { openDuckDbEngine } from '../../jobs/engine/duckdb/engine.ts';
 import type { SqlEngine } from '../../jobs/engine/index.ts';
 import { latestManifest, readSilverFiles } from '../../jobs/lake/manifest.ts';

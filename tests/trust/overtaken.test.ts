@@ -4,7 +4,7 @@ import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Effects } from '../../jobs/commands/effects.ts';
+import type { Effects } from '../../jobs/effects/index.ts';
 import type { SqlEngine } from '../../jobs/engine/index.ts';
 import { gc } from '../../jobs/gc.ts';
 import { goldKey } from '../../jobs/lake/keys.ts';

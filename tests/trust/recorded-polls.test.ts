@@ -4,8 +4,8 @@ import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { hashFile } from '../../jobs/base/hash.ts';
 import { createPseudonyms } from '../../jobs/base/personal-fields.ts';
-import { hashFile } from '../../jobs/bronze/write.ts';
 import { openFolderLake } from '../../jobs/lake/folder/store.ts';
 import {
   type BronzeFile,

@@ -3,7 +3,7 @@ import type { Table } from '@aws-sdk/client-glue';
 import { type AwsCaller, type AwsOptions, awsCaller, clientSettings, nameOf, toJobError } from '../../base/aws.ts';
 import { atMost } from '../../base/concurrency.ts';
 import { JobError } from '../../base/errors.ts';
-import type { Finding } from '../../doctor.ts';
+import type { Finding } from '../../base/finding.ts';
 import { type Project, readProject } from '../../gold/project.ts';
 import { type Contract, readContracts } from '../../lake/contracts.ts';
 import { goldModelPrefix, queryResultsPrefix, type Target } from '../../lake/keys.ts';

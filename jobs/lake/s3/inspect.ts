@@ -6,7 +6,7 @@ import {
 } from '@aws-sdk/client-s3';
 import { type AwsOptions, awsCaller, clientSettings, nameOf, toJobError } from '../../base/aws.ts';
 import { JobError } from '../../base/errors.ts';
-import type { Finding } from '../../doctor.ts';
+import type { Finding } from '../../base/finding.ts';
 import { parseUri } from './store.ts';
 
 const REMEDY = 'run `terraform apply`';

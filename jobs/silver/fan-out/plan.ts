@@ -1,4 +1,4 @@
-import type { Effects } from '../../commands/effects.ts';
+import type { Effects } from '../../effects/index.ts';
 import type { TimePart } from '../build.ts';
 import { monthOf, monthStart } from '../months.ts';
 import { isOldLayout, openBuild, planTimeTables, readCommitted } from '../open.ts';

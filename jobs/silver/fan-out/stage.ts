@@ -1,4 +1,4 @@
-import { type Effects, stopIfAsked } from '../../commands/effects.ts';
+import { type Effects, stopIfAsked } from '../../effects/index.ts';
 import { messageOf } from '../../engine/duckdb/database.ts';
 import { LIMITS, type Limits } from '../build.ts';
 import { openBuild, planTimeTables, readCommitted } from '../open.ts';

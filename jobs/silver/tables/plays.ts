@@ -1,4 +1,4 @@
-import { stopIfAsked } from '../../commands/effects.ts';
+import { stopIfAsked } from '../../effects/index.ts';
 import type { Embedded } from '../../engine/duckdb/database.ts';
 import type { BronzeFile } from '../../lake/manifest.ts';
 import {

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { stopIfAsked } from '../../commands/effects.ts';
+import { stopIfAsked } from '../../effects/index.ts';
 import { type Embedded, quoteText } from '../../engine/duckdb/database.ts';
 import type { PartitionValues } from '../../lake/keys.ts';
 import type { BronzeFile } from '../../lake/manifest.ts';

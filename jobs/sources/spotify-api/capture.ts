@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { JobError } from '../../base/errors.ts';
-import type { Effects } from '../../commands/effects.ts';
+import type { Effects } from '../../effects/index.ts';
 import { landingKey } from '../../lake/keys.ts';
 import { rateLimited } from './authorization.ts';
 import { closedAs, closedText, type Endpoint, statusOf } from './capabilities.ts';

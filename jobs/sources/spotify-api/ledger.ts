@@ -1,6 +1,6 @@
 import { JobError } from '../../base/errors.ts';
-import type { Effects } from '../../commands/effects.ts';
 import { refuseLostLease } from '../../effects/commit.ts';
+import type { Effects } from '../../effects/index.ts';
 import {
   commitManifest,
   EMPTY_STATE,

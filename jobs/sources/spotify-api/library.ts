@@ -1,4 +1,4 @@
-import type { Effects } from '../../commands/effects.ts';
+import type { Effects } from '../../effects/index.ts';
 import type { Endpoint } from './capabilities.ts';
 import { withCapture } from './capture.ts';
 import { openWeb, type Web } from './transport.ts';

@@ -1,4 +1,4 @@
-import type { Effects } from '../../commands/effects.ts';
+import type { Effects } from '../../effects/index.ts';
 import { type Collection, getState, type LookUps, latestManifest } from '../../lake/manifest.ts';
 import { statusOf } from './capabilities.ts';
 import { type Capture, withCapture } from './capture.ts';

@@ -1,5 +1,5 @@
 import { describeError, JobError } from '../../base/errors.ts';
-import type { Effects } from '../../commands/effects.ts';
+import type { Effects } from '../../effects/index.ts';
 import { statusOf } from './capabilities.ts';
 import { type Capture, withCapture } from './capture.ts';
 import { openWeb, type Web } from './transport.ts';

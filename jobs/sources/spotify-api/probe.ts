@@ -1,6 +1,6 @@
 import { describeError, JobError } from '../../base/errors.ts';
-import type { Effects } from '../../commands/effects.ts';
-import type { Finding } from '../../doctor.ts';
+import type { Finding } from '../../base/finding.ts';
+import type { Effects } from '../../effects/index.ts';
 import { closedText, ENDPOINTS, type Endpoint, statusOf } from './capabilities.ts';
 import { type Capture, withCapture } from './capture.ts';
 import { openWeb, type Web } from './transport.ts';

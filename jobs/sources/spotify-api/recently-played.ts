@@ -1,5 +1,5 @@
 import { JobError } from '../../base/errors.ts';
-import type { Effects } from '../../commands/effects.ts';
+import type { Effects } from '../../effects/index.ts';
 import { withCapture } from './capture.ts';
 import type { Page } from './client.ts';
 import { openWeb, type Web } from './transport.ts';

@@ -1,6 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { JobError } from '../../base/errors.ts';
-import type { Effects } from '../../commands/effects.ts';
+import type { Effects } from '../../effects/index.ts';
 
 /** How the outside world is reached. Tests give their own clock, sleep and chance; the hosts are not a setting. */
 export interface Web {

@@ -3,7 +3,7 @@ import { open, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { makeFolders, onDisk, readStream } from '../../base/disk.ts';
-import { type Effects, stopIfAsked } from '../../commands/effects.ts';
+import { type Effects, stopIfAsked } from '../../effects/index.ts';
 import { landingKey } from '../../lake/keys.ts';
 import { type FileSink, generateDataset, type SyntheticOptions, type SyntheticSummary } from './index.ts';
 

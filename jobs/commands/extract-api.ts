@@ -1,10 +1,11 @@
-import { count, type Outcome } from '../../commands/command.ts';
-import type { Effects } from '../../commands/effects.ts';
-import { extractLibrary } from './library.ts';
-import { covered, extractMetadata } from './metadata.ts';
-import { extractPlaylists } from './playlists.ts';
-import { extractRecentlyPlayed } from './recently-played.ts';
-import type { Web } from './transport.ts';
+import { count } from '../base/words.ts';
+import type { Effects } from '../effects/index.ts';
+import { extractLibrary } from '../sources/spotify-api/library.ts';
+import { covered, extractMetadata } from '../sources/spotify-api/metadata.ts';
+import { extractPlaylists } from '../sources/spotify-api/playlists.ts';
+import { extractRecentlyPlayed } from '../sources/spotify-api/recently-played.ts';
+import type { Web } from '../sources/spotify-api/transport.ts';
+import type { Outcome } from './command.ts';
 
 /** What `extract` reads from Spotify's Web API, by the word on the command line. */
 export type ApiSource = 'recently-played' | 'playlists' | 'library' | 'metadata';
