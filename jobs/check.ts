@@ -6,7 +6,6 @@ import { type Project, readProject } from './gold/project.ts';
 import { checkScope, type Scope } from './gold/verdict.ts';
 import type { Target } from './lake/keys.ts';
 import { EMPTY_STATE, getState, type LakeState, latestManifest } from './lake/manifest.ts';
-import type { LakeStore } from './lake/store.ts';
 
 export interface CheckInput {
   scope: 'silver' | 'gold';

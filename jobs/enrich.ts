@@ -1,4 +1,3 @@
-import { JobError } from './base/errors.ts';
 import { parseInterval } from './base/interval.ts';
 import { commitWork, publishAgain } from './effects/commit.ts';
 import { type Effects, stopIfAsked } from './effects/index.ts';
@@ -6,7 +5,7 @@ import type { EngineSession, SingleRow } from './engine/index.ts';
 import { buildModels } from './gold/models.ts';
 import { type Project, readProject } from './gold/project.ts';
 import { accountOf, isSameVersion, refuseTaken } from './gold/versions.ts';
-import { EMPTY_STATE, type GoldVersion, type LakeState, latestManifest, type Manifest } from './lake/manifest.ts';
+import { EMPTY_STATE, type GoldVersion, type LakeState, latestManifest } from './lake/manifest.ts';
 
 export interface EnrichInput {
   runId: string;

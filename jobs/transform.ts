@@ -16,7 +16,7 @@ import { addAccounts, type FileAccounts } from './silver/accounts.ts';
 import { type Build, LIMITS, type Limits } from './silver/build.ts';
 import { changeOf, isChange, listOf, type TableChange } from './silver/changes.ts';
 import { openStaging, type Staging } from './silver/fan-out/staging.ts';
-import { type Committed, isOldLayout, openBuild, planTimeTables, readCommitted } from './silver/open.ts';
+import { type Committed, isOldLayout, openBuild, readCommitted } from './silver/open.ts';
 import { type StagedPartition, sha256Of } from './silver/partition.ts';
 import { putRefusals } from './silver/refusals.ts';
 import { searchRefusals, withRefusals } from './silver/search.ts';

@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
-import { constants, type Dirent, type Stats } from 'node:fs';
-import { type FileHandle, open, readdir, realpath, stat } from 'node:fs/promises';
+import type { Dirent, Stats } from 'node:fs';
+import { readdir, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { isErrno, JobError } from '../base/errors.ts';
 import { fileNameWithoutPersonal, withoutPersonal } from '../base/personal-fields.ts';

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { JobError } from '../base/errors.ts';
 import { isPersonalKey, type PseudonymSql, withoutPersonal } from '../base/personal-fields.ts';

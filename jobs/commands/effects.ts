@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path';
 import type { Config } from '../base/config.ts';
 import { makeFolders, onDisk } from '../base/disk.ts';
 import { JobError } from '../base/errors.ts';
-import { createLog, type Log } from '../base/log.ts';
+import { createLog } from '../base/log.ts';
 import { type Progress, silentProgress, terminalProgress } from '../base/progress.ts';
 import type { Effects } from '../effects/index.ts';
 import { interruptStatements, refuseUnusablePath } from '../engine/duckdb/database.ts';
