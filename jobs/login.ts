@@ -7,8 +7,9 @@ import { join } from 'node:path';
 import type { Config } from './base/config.ts';
 import { isErrno, JobError } from './base/errors.ts';
 import { authorizeUrl, exchangeCode, makeCodeProof } from './sources/spotify-api/authorization.ts';
+import { openTokenStore } from './sources/spotify-api/open-token-store.ts';
 import { type Allowance, appOf, consentEnd, SCOPES } from './sources/spotify-api/session.ts';
-import { openTokenStore, type TokenStore } from './sources/spotify-api/token-store.ts';
+import type { TokenStore } from './sources/spotify-api/token-store.ts';
 import type { Web } from './sources/spotify-api/transport.ts';
 
 export interface LoginInput {

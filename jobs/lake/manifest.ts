@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { JobError } from '../base/errors.ts';
+import { hashText } from '../base/hash.ts';
 import {
   LATEST_MANIFEST_HINT_KEY,
   manifestKey,
@@ -256,7 +257,7 @@ export async function commitManifest(store: LakeStore, manifest: Manifest): Prom
 /** Stores a list that a manifest points at; the same list has the same key. */
 export async function putState(store: LakeStore, kind: string, value: unknown): Promise<string> {
   const text = `${JSON.stringify(value)}\n`;
-  const key = stateKey(kind, createHash('sha256').update(text).digest('hex'));
+  const key = stateKey(kind, hashText(text));
   await store.put(key, text, { ifAbsent: true });
   return key;
 }

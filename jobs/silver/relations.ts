@@ -3,17 +3,18 @@ import { rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { makeFolders } from '../base/disk.ts';
 import { JobError } from '../base/errors.ts';
+import { hashObject } from '../base/hash.ts';
 import { isVideoName } from '../bronze/named-content.ts';
 import type { Effects } from '../effects/index.ts';
 import { type Embedded, parquetRelation, quoteName, quoteText } from '../engine/duckdb/database.ts';
-import { type Contract, type ContractColumn, contractOf, WAREHOUSE_DIR } from '../lake/contracts.ts';
+import { type Contract, contractOf, WAREHOUSE_DIR } from '../lake/contracts.ts';
 import type { BronzeFile } from '../lake/manifest.ts';
 import type { LakeStore } from '../lake/store.ts';
 import type { Json } from '../sources/spotify-api/answers.ts';
 import { answersOfPages, writeAnswers } from '../sources/spotify-api/bronze.ts';
 import type { PlacedRows } from './build.ts';
+import { sqlType } from './columns.ts';
 import { sqlTimestamp } from './months.ts';
-import { sha256Of } from './partition.ts';
 
 /** One select of `warehouse/silver/`, by its file's name. */
 export function silverSelect(name: string): string {
@@ -93,11 +94,6 @@ function bronzeSelect(contract: Contract, paths: readonly string[]): string {
   return `select ${names} from read_json(${list}, format = 'newline_delimited', columns = {${types.join(', ')}})`;
 }
 
-/** The engine's name of a contract's type. */
-export function sqlType(column: ContractColumn): string {
-  return column.type === 'timestamp' ? 'timestamp_ms' : column.type;
-}
-
 /**
  * Local paths of bronze files, in the given order. Each is hashed first: a damaged file is named and refused, not half read.
  *
@@ -109,7 +105,7 @@ export async function localBronze(store: LakeStore, files: readonly BronzeFile[]
     const path = await store.localFile(file.key);
     const id = `${path} ${file.sha256}`;
     if (!whole.has(id)) {
-      if ((await sha256Of(path)) !== file.sha256) {
+      if ((await hashObject(path)) !== file.sha256) {
         throw new JobError('object_damaged', 'data', 'its bytes are not the ones that were committed', {
           place: { file: file.key },
           hint: `delete it and load ${JSON.stringify(file.fileName)} again; \`listenlake doctor --verify\` looks for more`,

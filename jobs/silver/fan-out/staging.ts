@@ -8,13 +8,14 @@ import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { makeFolders } from '../../base/disk.ts';
 import { isErrno, JobError } from '../../base/errors.ts';
+import { hashObject, hashText } from '../../base/hash.ts';
 import { engineVersion, quoteText } from '../../engine/duckdb/database.ts';
 import { contractOf, WAREHOUSE_DIR } from '../../lake/contracts.ts';
 import { STAGED_PREFIX, silverKey, silverPartitionPrefix, stagedObjectKey, stagedPartKey } from '../../lake/keys.ts';
 import type { BronzeFile, SilverFile } from '../../lake/manifest.ts';
 import type { Build, Built, PlacedRows, TimePart } from '../build.ts';
 import { committedPartition } from '../changes.ts';
-import { type StagedPartition, sha256Of } from '../partition.ts';
+import type { StagedPartition } from '../partition.ts';
 
 /** Staged parts that are fetched at once. */
 const PARTS_AT_ONCE = 8;
@@ -225,13 +226,13 @@ export function codeFiles(): string[] {
 }
 
 function hashOf(value: unknown): string {
-  return createHash('sha256').update(JSON.stringify(value)).digest('hex');
+  return hashText(JSON.stringify(value));
 }
 
 /** A descriptor with a hash over itself: also a change that leaves it readable is noticed. */
 function sealed(descriptor: Descriptor): string {
   const text = JSON.stringify(descriptor);
-  return `${createHash('sha256').update(text).digest('hex')} ${text}\n`;
+  return `${hashText(text)} ${text}\n`;
 }
 
 async function readDescriptor(
@@ -243,8 +244,7 @@ async function readDescriptor(
   const info = await effects.store.head(key);
   if (info !== undefined && info.bytes > DESCRIPTOR_BYTES_MAX) throw new NotWhole(`${info.bytes} bytes`);
   const [seal, text = ''] = (await buffer(await effects.store.get(key))).toString('utf8').split(/ (.*)\n/s, 2);
-  if (seal !== createHash('sha256').update(text).digest('hex'))
-    throw new NotWhole('its bytes are not the ones that were put');
+  if (seal !== hashText(text)) throw new NotWhole('its bytes are not the ones that were put');
   const descriptor = descriptorSchema.safeParse(JSON.parse(text)).data;
   if (descriptor === undefined) throw new NotWhole('its form is not known');
   if (
@@ -324,7 +324,7 @@ async function putRefused({ db, effects }: Build): Promise<Refused | undefined> 
   const [written] = await db.rows<{ Count: bigint }>(
     `copy (select distinct ${columns} from refused_rows order by ${columns}) to ${quoteText(path)} (format parquet, compression zstd)`,
   );
-  const object = { rows: Number(written?.Count), bytes: (await stat(path)).size, sha256: await sha256Of(path) };
+  const object = { rows: Number(written?.Count), bytes: (await stat(path)).size, sha256: await hashObject(path) };
   await effects.store.put(stagedObjectKey(object.sha256), { file: path });
   return { object, sources: new Set(sources.map(({ source_key }) => source_key)) };
 }

@@ -2,6 +2,7 @@ import { type Embedded, quoteText } from '../../engine/duckdb/database.ts';
 import { contractOf } from '../../lake/contracts.ts';
 import type { BronzeFile } from '../../lake/manifest.ts';
 import { type Build, type Built, inParallel, NOTHING_BUILT } from '../build.ts';
+import { sqlType } from '../columns.ts';
 import { stagePartitions } from '../partition.ts';
 import {
   createBronze,
@@ -12,7 +13,6 @@ import {
   type LocalBronze,
   localBronze,
   silverSelect,
-  sqlType,
 } from '../relations.ts';
 
 const TABLE = 'export_files';

@@ -2,7 +2,8 @@ import { JobError } from '../../base/errors.ts';
 import { type Embedded, quoteName, quoteText } from '../../engine/duckdb/database.ts';
 import { contractOf } from '../../lake/contracts.ts';
 import type { Collection, LookUps, SilverFile } from '../../lake/manifest.ts';
-import { isReadable, silverSelect, sqlType } from '../relations.ts';
+import { sqlType } from '../columns.ts';
+import { isReadable, silverSelect } from '../relations.ts';
 import type { TableLists } from '../statistics.ts';
 
 /** Tables that say what there is to look up. */

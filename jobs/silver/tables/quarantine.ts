@@ -3,9 +3,10 @@ import { JSON_FILES_AT_ONCE, quoteText } from '../../engine/duckdb/database.ts';
 import { contractOf } from '../../lake/contracts.ts';
 import type { BronzeFile } from '../../lake/manifest.ts';
 import { type Build, isWholeRebuild } from '../build.ts';
+import { sqlType } from '../columns.ts';
 import { type StagedPartition, stagePartitions } from '../partition.ts';
 import { addRefusals, dropLifted } from '../refusals.ts';
-import { createResult, isReadable, localBronze, sqlType } from '../relations.ts';
+import { createResult, isReadable, localBronze } from '../relations.ts';
 
 const TABLE = 'quarantine';
 /** Columns of a refused row: those of silver.quarantine. `load` writes the same ones for whole files. */

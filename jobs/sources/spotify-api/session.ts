@@ -1,7 +1,8 @@
 import type { Config } from '../../base/config.ts';
 import { JobError } from '../../base/errors.ts';
 import { type App, loginEnded, refreshGrant } from './authorization.ts';
-import { type NextToken, openTokenStore, type Token, type TokenStore } from './token-store.ts';
+import { openTokenStore } from './open-token-store.ts';
+import type { NextToken, Token, TokenStore } from './token-store.ts';
 import type { Web } from './transport.ts';
 
 /** A login at work. */

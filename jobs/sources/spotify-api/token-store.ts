@@ -1,7 +1,4 @@
 import { z } from 'zod';
-import type { Config } from '../../base/config.ts';
-import { fileTokenStore } from './token-file.ts';
-import type { Web } from './transport.ts';
 
 const tokenSchema = z.object({
   format: z.literal(1),
@@ -60,13 +57,4 @@ export function parseToken(text: string): Token | undefined {
   } catch {
     return undefined; // without the reason: it quotes the text
   }
-}
-
-/** The store of the configuration: the secret where one is named, otherwise the file. */
-export async function openTokenStore(config: Config, web: Web): Promise<TokenStore> {
-  const { tokenSecret, tokenFile } = config.spotify;
-  if (tokenSecret === undefined) return fileTokenStore(tokenFile, web);
-  // Only here, because the SDK takes a while to load.
-  const { secretTokenStore } = await import('./token-secret.ts');
-  return secretTokenStore(tokenSecret, web);
 }
