@@ -12,6 +12,7 @@ import { accountsUnderOneLabel } from './bronze/warnings.ts';
 import type { Effects } from './effects/index.ts';
 import { type Embedded, literalPath, openEmbedded, quoteText } from './engine/duckdb/database.ts';
 import { inspectAccount } from './engine/open.ts';
+import { goldModelsOf, readProject } from './gold/project.ts';
 import { PREFIX } from './lake/keys.ts';
 import {
   type BronzeFile,
@@ -45,7 +46,7 @@ const ORPHANS_SHOWN = 3;
  */
 export async function doctor(input: { verify: boolean; aws: boolean }, effects: Effects): Promise<Finding[]> {
   const manifest = await latestManifest(effects.store);
-  const account = input.aws ? await inspectAccount(effects.store, effects.config, manifest?.state ?? EMPTY_STATE) : [];
+  const account = input.aws ? await lookAtAccount(effects, manifest?.state ?? EMPTY_STATE) : [];
   const findings = [
     ...(await lookAtMachine(effects)),
     ...(await lookAtConfig(effects, manifest?.state ?? EMPTY_STATE)),
@@ -82,6 +83,10 @@ export async function doctor(input: { verify: boolean; aws: boolean }, effects: 
   findings.push(...(await lookAtTransform(effects, input.verify)));
   if (input.verify) findings.push(...(await verify(effects, files, manifest.sequence)));
   return findings;
+}
+
+function lookAtAccount({ store, config }: Effects, state: LakeState): Promise<Finding[]> {
+  return inspectAccount(store, { config, state, models: goldModelsOf(readProject()) });
 }
 
 async function lookAtMachine(effects: Effects): Promise<Finding[]> {

@@ -83,7 +83,7 @@ export async function gc(input: GcInput, effects: Effects): Promise<GcResult> {
   if (!input.dryRun) await refuseOvertaken(effects, newest);
   if (!input.dryRun) await engine.dropTables(result.tables);
   result.unfinished = await interruptedWrites(store, now - GRACE_MS);
-  if (!input.dryRun) for (const write of result.unfinished) await store.discard(write);
+  if (!input.dryRun) for (const write of result.unfinished) await store.remains.discard(write);
 
   const count = Object.values(result.layers).reduce((sum, { objects }) => sum + objects, 0);
   const hasFound = count + result.tables.length + result.unfinished.length > 0;
@@ -158,7 +158,7 @@ async function interruptedWrites(store: LakeStore, before: number): Promise<Unfi
   const found = new Map<string, UnfinishedWrite>();
   // A store that does not stage by key gives the same ones for every prefix.
   for (const prefix of Object.values(LAYERS).flat()) {
-    for await (const write of store.unfinished(prefix))
+    for await (const write of store.remains.unfinished(prefix))
       if (write.startedAt < before) found.set(`${write.name} ${write.id}`, write);
   }
   return [...found.values()];

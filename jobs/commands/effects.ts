@@ -1,18 +1,16 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { rm } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import type { Config } from '../base/config.ts';
 import { makeFolders, onDisk } from '../base/disk.ts';
-import { JobError } from '../base/errors.ts';
 import { createLog } from '../base/log.ts';
 import { type Progress, silentProgress, terminalProgress } from '../base/progress.ts';
 import type { Effects } from '../effects/index.ts';
 import { interruptStatements, refuseUnusablePath } from '../engine/duckdb/database.ts';
 import { openEngine } from '../engine/open.ts';
-import { makeScratch, openFolderLake, sweepStaging } from '../lake/folder/store.ts';
 import { acquireLease, type Lease } from '../lake/lease.ts';
-import type { LakeStore } from '../lake/store.ts';
+import { openPlace } from '../lake/open.ts';
+import { isElsewhere } from '../lake/store.ts';
 
 export interface CommandOptions {
   job: string;
@@ -40,6 +38,7 @@ export async function withEffects<T>(
 ): Promise<T> {
   const now = (): number => Date.now();
   const log = createLog(config.logLevel, config.secrets);
+  if (!isElsewhere(config.lakeUri)) refuseUnusablePath(resolve(config.lakeUri));
   const place = await openPlace(config);
   const { store } = place;
   // Before the lease is taken: whoever is stopped just then gives it back.
@@ -51,7 +50,7 @@ export async function withEffects<T>(
     if (lease !== undefined && options.isSweeper !== true) await place.sweep(now());
     scratch = await place.makeScratch();
     await makeCacheDir(config.cacheDir);
-    const engine = await openEngine(store, { config, scratch, log, signal: stop.signal });
+    const engine = await openEngine(store, { config, scratch, signal: stop.signal });
     try {
       const progress: Progress =
         options.isProgressShown && process.stderr.isTTY ? terminalProgress(process.stderr, now) : silentProgress;
@@ -90,38 +89,6 @@ async function removeScratch(path: string | undefined): Promise<void> {
 async function makeCacheDir(path: string): Promise<void> {
   const advice = { failed: 'set XDG_CACHE_HOME to a folder that you may write' };
   await onDisk(path, () => makeFolders(path), advice);
-}
-
-/** A store, and where this command's private files go. */
-interface Place {
-  store: LakeStore;
-  /** Removes what killed commands left on the lake's disk. */
-  sweep(now: number): Promise<void>;
-  makeScratch(): Promise<string>;
-}
-
-async function openPlace({ lakeUri, aws }: Config): Promise<Place> {
-  const [scheme] = /^[a-z0-9]+(?=:\/\/)/.exec(lakeUri) ?? [];
-  if (scheme === undefined) {
-    const root = resolve(lakeUri);
-    refuseUnusablePath(root);
-    const store = await openFolderLake(root);
-    return { store, sweep: (now) => sweepStaging(root, now), makeScratch: () => makeScratch(root) };
-  }
-  if (scheme !== 's3') {
-    throw new JobError('lake_unsupported', 'config', `there are no lakes at ${scheme}://`, {
-      hint: 'give a folder or s3://bucket/prefix',
-    });
-  }
-  // Only here, because the SDK takes a while to load.
-  const { openS3Lake } = await import('../lake/s3/store.ts');
-  const scratch = join(tmpdir(), `listenlake-${randomBytes(8).toString('hex')}`);
-  const store = await openS3Lake(lakeUri, { isPathStyle: aws.isPathStyle, scratch });
-  const make = async (): Promise<string> => {
-    await mkdir(scratch, { mode: 0o700 });
-    return scratch;
-  };
-  return { store, sweep: async () => {}, makeScratch: make };
 }
 
 /** Sorts by time and is unique: `20261121t065400-3f9a`. */

@@ -40,6 +40,12 @@ export interface DeclaredColumn {
   type: string;
 }
 
+/** What today's models make: the hash of all of them, and the columns of each that becomes a table. */
+export interface GoldModels {
+  hash: string;
+  columns: ReadonlyMap<string, readonly DeclaredColumn[]>;
+}
+
 /** One gold table to build. Nobody but the session sees it until a state that names it is published. */
 export interface BuildRequest {
   model: string;

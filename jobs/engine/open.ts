@@ -2,39 +2,40 @@ import { resolve } from 'node:path';
 import type { Config } from '../base/config.ts';
 import { JobError } from '../base/errors.ts';
 import type { Finding } from '../base/finding.ts';
-import type { Log } from '../base/log.ts';
 import type { LakeState } from '../lake/manifest.ts';
-import type { LakeStore } from '../lake/store.ts';
-import { openDuckDbEngine } from './duckdb/engine.ts';
-import type { SqlEngine } from './index.ts';
+import { type LakeStore, schemeOf } from '../lake/store.ts';
+import type { GoldModels, SqlEngine } from './index.ts';
 
-/**
- * The engine that fits the lake: for a folder, the one in this process; for one on S3, the account's.
- *
- * @param signal aborted: a query is cancelled
- */
-export async function openEngine(
-  store: LakeStore,
-  {
-    config,
-    scratch,
-    signal,
-  }: { config: Pick<Config, 'memoryMb' | 'threads' | 'aws'>; scratch: string; log?: Log; signal?: AbortSignal },
-): Promise<SqlEngine> {
-  if (store.uri.startsWith('s3://')) {
-    // Only here, because the SDK takes a while to load.
-    const { openAthenaEngine } = await import('./athena/engine.ts');
-    const { name, workGroup } = config.aws;
-    return openAthenaEngine({ store, name, workGroup, signal });
-  }
-  return openDuckDbEngine({
-    store,
-    root: resolve(store.uri),
-    scratch,
-    memoryMb: config.memoryMb,
-    threads: config.threads,
-    signal,
-  });
+export interface EngineOptions {
+  config: Pick<Config, 'memoryMb' | 'threads' | 'aws'>;
+  /** A private folder of this command. */
+  scratch: string;
+  /** Aborted: a query is cancelled. */
+  signal?: AbortSignal;
+}
+
+/** What an inspection of an account compares with it. */
+export interface Promised {
+  config: Pick<Config, 'aws'>;
+  state: LakeState;
+  models: GoldModels;
+}
+
+/** The engine of one kind of store, and what can be asked of the account that holds both. */
+interface Pairing {
+  open(store: LakeStore, options: EngineOptions): Promise<SqlEngine>;
+  inspect?(store: LakeStore, promised: Promised): Promise<Finding[]>;
+}
+
+/** Which engine goes with which store, by the scheme of the lake's address. A new engine is a folder beside this file and a line here. */
+const ENGINES: Readonly<Record<string, Pairing>> = {
+  file: { open: openInProcess },
+  s3: { open: openOnAws, inspect: inspectAws },
+};
+
+/** The engine that fits the lake: for a folder, the one in this process; for one on S3, the account's. */
+export async function openEngine(store: LakeStore, options: EngineOptions): Promise<SqlEngine> {
+  return pairingOf(store).open(store, options);
 }
 
 /**
@@ -43,19 +44,39 @@ export async function openEngine(
  * @returns one finding a line; any `fail` means that something is broken
  * @throws `lake_not_on_aws` (78) for a lake in a folder; `store_unavailable`, `catalog_unavailable`, `engine_unavailable` (69; retry helps)
  */
-export async function inspectAccount(
-  store: LakeStore,
-  config: Pick<Config, 'aws'>,
-  state: LakeState,
-): Promise<Finding[]> {
-  const { uri } = store;
-  if (!uri.startsWith('s3://')) {
-    throw new JobError('lake_not_on_aws', 'config', `the lake ${uri} is a folder: there is no account to look at`, {
-      hint: 'give the lake on AWS with --lake s3://bucket, or leave --aws out',
-    });
-  }
+export async function inspectAccount(store: LakeStore, promised: Promised): Promise<Finding[]> {
+  const { inspect } = pairingOf(store);
+  if (inspect !== undefined) return inspect(store, promised);
+  throw new JobError('lake_not_on_aws', 'config', `the lake ${store.uri} is a folder: there is no account to look at`, {
+    hint: 'give the lake on AWS with --lake s3://bucket, or leave --aws out',
+  });
+}
+
+function pairingOf({ uri }: LakeStore): Pairing {
+  const pairing = ENGINES[schemeOf(uri)];
+  if (pairing === undefined) throw new Error(`no engine goes with ${uri}`);
+  return pairing;
+}
+
+async function openInProcess(store: LakeStore, { config, scratch, signal }: EngineOptions): Promise<SqlEngine> {
+  const { openDuckDbEngine } = await import('./duckdb/engine.ts');
+  const { memoryMb, threads } = config;
+  return openDuckDbEngine({ store, root: resolve(store.uri), scratch, memoryMb, threads, signal });
+}
+
+// The SDK takes a while to load: only a lake on AWS waits for it.
+async function openOnAws(store: LakeStore, { config, signal }: EngineOptions): Promise<SqlEngine> {
+  const { openAthenaEngine } = await import('./athena/engine.ts');
+  const { name, workGroup } = config.aws;
+  return openAthenaEngine({ store, name, workGroup, signal });
+}
+
+async function inspectAws(store: LakeStore, { config, state, models }: Promised): Promise<Finding[]> {
   const { inspectBucket } = await import('../lake/s3/inspect.ts');
   const { inspectCatalog } = await import('./athena/inspect.ts');
   const { name, workGroup, isPathStyle } = config.aws;
-  return [...(await inspectBucket(uri, { isPathStyle })), ...(await inspectCatalog({ store, name, workGroup, state }))];
+  return [
+    ...(await inspectBucket(store.uri, { isPathStyle })),
+    ...(await inspectCatalog({ store, name, workGroup, state, models })),
+  ];
 }

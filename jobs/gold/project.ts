@@ -4,7 +4,7 @@ import { join, relative } from 'node:path';
 import { parse as parseYaml } from 'yaml';
 import { z } from 'zod';
 import { JobError } from '../base/errors.ts';
-import type { DeclaredColumn } from '../engine/index.ts';
+import type { DeclaredColumn, GoldModels } from '../engine/index.ts';
 import { WAREHOUSE_DIR } from '../lake/contracts.ts';
 
 /** One `data_tests` entry of a model's .yml. */
@@ -192,4 +192,10 @@ function parsed(file: string, text: string): unknown {
   } catch (error) {
     throw invalid(file, error instanceof Error ? (error.message.split('\n', 1)[0] ?? '') : String(error), error);
   }
+}
+
+/** The models that become tables, for who compares them with what is published. */
+export function goldModelsOf({ hash, models }: Project): GoldModels {
+  const tables = [...models.values()].filter((model) => model.config.materialized !== 'ephemeral');
+  return { hash, columns: new Map(tables.map(({ name, columns }) => [name, columns])) };
 }

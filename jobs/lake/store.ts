@@ -76,6 +76,12 @@ export interface LakeStore {
   copy(from: string, to: string): Promise<WrittenObject>;
   /** Deletes the object; none there is fine. Where the store keeps versions it becomes an old one. */
   delete(key: string): Promise<void>;
+  /** What a lake keeps beside its objects. Only what deletes for good looks at it. */
+  readonly remains: StoreRemains;
+}
+
+/** What readers of a store do not see: versions that were replaced or deleted, and writes that did not finish. */
+export interface StoreRemains {
   /** Old versions and marks of deletions under the prefix; none where the store keeps none (a folder). */
   oldVersions(prefix: string): AsyncIterable<OldVersion>;
   /** Deletes an old version for good; one that is gone is fine. */
@@ -86,7 +92,12 @@ export interface LakeStore {
   discard(write: UnfinishedWrite): Promise<void>;
 }
 
+/** What kind of store an address names: the scheme of `s3://bucket/...`, and `file` for a path on this machine. */
+export function schemeOf(uri: string): string {
+  return /^[a-z0-9]+(?=:\/\/)/.exec(uri)?.[0] ?? 'file';
+}
+
 /** True for an address (`s3://bucket/...`), false for a path on this machine. */
-export function isElsewhere(place: string): boolean {
-  return /^[a-z0-9]+:\/\//.test(place);
+export function isElsewhere(uri: string): boolean {
+  return schemeOf(uri) !== 'file';
 }

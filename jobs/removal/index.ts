@@ -162,9 +162,9 @@ export async function purge(work: { job: string; runId: string }, effects: Effec
   await refuseOvertaken(effects, newest);
   await engine.dropTables(await engine.unusedTables(newest === undefined ? [] : [newest.state], now() + 86_400_000));
   for (const prefix of PURGED_PREFIXES) {
-    for await (const write of store.unfinished(prefix)) await store.discard(write);
-    for await (const version of store.oldVersions(prefix)) {
-      await store.deleteVersion(version);
+    for await (const write of store.remains.unfinished(prefix)) await store.remains.discard(write);
+    for await (const version of store.remains.oldVersions(prefix)) {
+      await store.remains.deleteVersion(version);
       purged.oldVersions += 1;
     }
   }

@@ -112,7 +112,7 @@ async function* everyKey({ store, scratch }: Effects, proof: Proof): AsyncIterab
 
 async function findOldVersions({ store }: Effects, proof: Proof): Promise<void> {
   for (const prefix of PURGED_PREFIXES) {
-    for await (const { key } of store.oldVersions(prefix))
+    for await (const { key } of store.remains.oldVersions(prefix))
       if (key !== LATEST_MANIFEST_HINT_KEY) proof.hits.push({ place: key, what: 'old version' });
   }
 }

@@ -11,6 +11,7 @@ import type { AthenaOptions } from '../../jobs/engine/athena/engine.ts';
 import { inspectCatalog } from '../../jobs/engine/athena/inspect.ts';
 import { enrich } from '../../jobs/enrich.ts';
 import { goldTests, silverTests } from '../../jobs/gold/data-tests.ts';
+import { goldModelsOf } from '../../jobs/gold/project.ts';
 import { readSilverFiles, type SilverFile } from '../../jobs/lake/manifest.ts';
 import { promote } from '../../jobs/promote.ts';
 import { finished, listenlake, start } from '../fixtures/command-line.ts';
@@ -279,7 +280,7 @@ if (local?.athena === undefined) {
         { operation: 'GetTables', fault: jsonError('AccessDeniedException', 400), times: 99 },
         { operation: 'GetWorkGroup', fault: jsonError('AccessDeniedException', 400), times: 99 },
       );
-      const findings = await inspectCatalog({ ...options, state: await lake.state(), project });
+      const findings = await inspectCatalog({ ...options, state: await lake.state(), models: goldModelsOf(project) });
       expect(findings.map(({ verdict }) => verdict)).toEqual(Array(7).fill('warn'));
       expect(findings.map(({ text }) => text)).toEqual(Array(7).fill(expect.stringMatching(/AWS refuses it/)));
     },

@@ -16,6 +16,7 @@ import type { Finding } from '../../jobs/base/finding.ts';
 import { contractPartitions, goldTable } from '../../jobs/engine/athena/catalog.ts';
 import { inspectCatalog } from '../../jobs/engine/athena/inspect.ts';
 import type { EngineSession, SqlEngine } from '../../jobs/engine/index.ts';
+import { goldModelsOf, readProject } from '../../jobs/gold/project.ts';
 import { contractOf } from '../../jobs/lake/contracts.ts';
 import { silverKey } from '../../jobs/lake/keys.ts';
 import {
@@ -107,7 +108,12 @@ if (local === undefined) {
     (await engine.session({ state, target: 'dev', runId: 'reading' })).relation('silver', table);
   const inspected = async (): Promise<Finding[]> => {
     const place = { endpoint: endpoint.url, region: REGION, name: lake.name, workGroup: undefined };
-    const findings = await inspectCatalog({ ...place, store: lake.store, state: await lake.state() });
+    const findings = await inspectCatalog({
+      ...place,
+      store: lake.store,
+      state: await lake.state(),
+      models: goldModelsOf(readProject()),
+    });
     return findings.filter(({ name, verdict }) => name === 'silver' && verdict !== 'ok');
   };
 

@@ -67,7 +67,7 @@ if (local === undefined) {
 
   async function uploadsOf(store: LakeStore): Promise<string[]> {
     const keys: string[] = [];
-    for await (const { name } of store.unfinished('')) keys.push(name);
+    for await (const { name } of store.remains.unfinished('')) keys.push(name);
     return keys;
   }
 
@@ -101,7 +101,7 @@ if (local === undefined) {
       await store.put('gold/b', 'gone');
       await store.delete('gold/b');
       const old: OldVersion[] = [];
-      for await (const version of store.oldVersions('gold/')) old.push(version);
+      for await (const version of store.remains.oldVersions('gold/')) old.push(version);
       expect(old.map(({ key, bytes }) => `${key} ${bytes}`).sort()).toEqual([
         ...Array.from({ length: 6 }, () => 'gold/a 1'),
         ...['gold/b 0', 'gold/b 4'],

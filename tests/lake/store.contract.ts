@@ -122,13 +122,13 @@ export function lakeContract(
       await store.put('gold/y', 'another');
       const old = async (): Promise<OldVersion[]> => {
         const versions: OldVersion[] = [];
-        for await (const version of store.oldVersions('gold/x/')) versions.push(version);
+        for await (const version of store.remains.oldVersions('gold/x/')) versions.push(version);
         return versions;
       };
       for (const version of await old()) {
         expect(version.key).toMatch(/^gold\/x\//);
-        await store.deleteVersion(version);
-        await store.deleteVersion(version);
+        await store.remains.deleteVersion(version);
+        await store.remains.deleteVersion(version);
       }
       expect(await old()).toEqual([]);
       expect(await readText(store, 'gold/x/a')).toBe('two');

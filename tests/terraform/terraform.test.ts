@@ -15,7 +15,7 @@ import type { Finding } from '../../jobs/base/finding.ts';
 import { contractTable } from '../../jobs/engine/athena/catalog.ts';
 import { openAthenaEngine } from '../../jobs/engine/athena/engine.ts';
 import { inspectCatalog } from '../../jobs/engine/athena/inspect.ts';
-import { readProject } from '../../jobs/gold/project.ts';
+import { goldModelsOf, readProject } from '../../jobs/gold/project.ts';
 import { readContracts } from '../../jobs/lake/contracts.ts';
 import { bronzeKey, goldKey, type PartitionValues, silverKey } from '../../jobs/lake/keys.ts';
 import {
@@ -291,7 +291,14 @@ async function inspected(endpoint: string, bucket: string): Promise<Finding[]> {
   const state = (await latestManifest(store))?.state ?? EMPTY_STATE;
   return [
     ...(await inspectBucket(store.uri, { ...place, isPathStyle: true })),
-    ...(await inspectCatalog({ ...place, store, name: 'tf-test', workGroup: undefined, state })),
+    ...(await inspectCatalog({
+      ...place,
+      store,
+      name: 'tf-test',
+      workGroup: undefined,
+      state,
+      models: goldModelsOf(readProject()),
+    })),
   ];
 }
 

@@ -4,11 +4,11 @@ import { type AwsCaller, type AwsOptions, awsCaller, clientSettings, nameOf, toJ
 import { atMost } from '../../base/concurrency.ts';
 import { JobError } from '../../base/errors.ts';
 import type { Finding } from '../../base/finding.ts';
-import { type Project, readProject } from '../../gold/project.ts';
 import { type Contract, readContracts } from '../../lake/contracts.ts';
 import { goldModelPrefix, queryResultsPrefix, type Target } from '../../lake/keys.ts';
 import { type LakeState, readSilverFiles } from '../../lake/manifest.ts';
 import type { LakeStore } from '../../lake/store.ts';
+import type { GoldModels } from '../index.ts';
 import { type Catalog, contractTable, databasePrefix, goldTable, openCatalog } from './catalog.ts';
 import { differencesOf, structureDifferences } from './differences.ts';
 import { TARGETS } from './publish.ts';
@@ -23,8 +23,7 @@ export interface InspectOptions extends AwsOptions {
   /** Workgroup of people's queries, where it is not one of Terraform's. */
   workGroup: string | undefined;
   state: LakeState;
-  /** The models; default: the warehouse folder of this package. */
-  project?: Project;
+  models: GoldModels;
 }
 
 const APPLY = 'run `terraform apply`';
@@ -38,11 +37,10 @@ const ENGINE = /^Athena engine version 3$/;
  * nothing.
  *
  * @returns a finding for each difference, one for each database and workgroup that is well; what the role may not look at is a warning
- * @throws `catalog_unavailable`, `engine_unavailable` (69; retry helps), `model_invalid` (78)
+ * @throws `catalog_unavailable`, `engine_unavailable` (69; retry helps)
  */
 export async function inspectCatalog(options: InspectOptions): Promise<Finding[]> {
   const lakeUri = options.store.uri.replace(/\/+$/, '');
-  const project = options.project ?? readProject();
   const catalog = openCatalog(options);
   const athena = awsCaller(() => new AthenaClient(clientSettings(options)));
   try {
@@ -68,7 +66,7 @@ export async function inspectCatalog(options: InspectOptions): Promise<Finding[]
     for (const target of TARGETS) {
       findings.push(
         ...(await inspectDatabase(catalog, options.name, `gold_${target}`, async (known) =>
-          goldFindings(target, options.state, project, known, lakeUri),
+          goldFindings(target, options.state, options.models, known, lakeUri),
         )),
       );
     }
@@ -134,24 +132,24 @@ async function contractFindings(
 function goldFindings(
   target: Target,
   state: LakeState,
-  project: Project,
+  models: GoldModels,
   known: Map<string, Table>,
   lakeUri: string,
 ): Finding[] {
   const layer = `gold_${target}`;
   const version = state.gold[target];
-  const isOfToday = version === undefined || version.modelsHash === project.hash;
+  const isOfToday = version === undefined || version.modelsHash === models.hash;
   const findings: Finding[] = [];
   if (!isOfToday) {
     const text = `${layer} was built by other models than those of today, so its columns are not compared: run \`${rebuild(target)}\``;
     findings.push({ name: layer, verdict: 'warn', text });
   }
-  const names = [...project.models.values()].filter((model) => model.config.materialized !== 'ephemeral');
+  const names = [...models.columns.keys()];
   const published = Object.keys(version?.tables ?? {});
-  for (const name of new Set(isOfToday ? names.map((model) => model.name) : published)) {
+  for (const name of new Set(isOfToday ? names : published)) {
     const key = version?.tables[name]?.key ?? goldModelPrefix(target, 'none', name);
     const actual = known.get(name);
-    const columns = isOfToday ? (project.models.get(name)?.columns ?? []) : undefined;
+    const columns = isOfToday ? (models.columns.get(name) ?? []) : undefined;
     const expected = goldTable(name, columns ?? [], `${lakeUri}/${key}`);
     if (columns === undefined) expected.StorageDescriptor!.Columns = actual?.StorageDescriptor?.Columns;
     const isMoved = actual !== undefined && actual.StorageDescriptor?.Location !== expected.StorageDescriptor?.Location;
@@ -159,7 +157,7 @@ function goldFindings(
       version === undefined ? `run \`${rebuild(target)}\`` : 'the next `listenlake sql` or `check` points it back';
     findings.push(...tableFindings(layer, differencesOf(expected, actual), name, isMoved ? back : APPLY));
   }
-  findings.push(...strangers(layer, known, [...names.map(({ name }) => name), ...published], lakeUri));
+  findings.push(...strangers(layer, known, [...names, ...published], lakeUri));
   return findings;
 }
 

@@ -106,16 +106,18 @@ export async function openFolderLake(path: string): Promise<LakeStore> {
         await removeEmptyFolders(root, key);
       });
     },
-    oldVersions: () => Readable.from([]),
-    async deleteVersion({ key }) {
-      throw new Error(`a folder keeps no old versions, but ${key} is to be one`);
-    },
-    async *unfinished() {
-      yield* staged(root);
-    },
-    async discard({ name }) {
-      const path = join(root, STAGING_FOLDER, name);
-      await translated(path, () => rm(path, { recursive: true, force: true }));
+    remains: {
+      oldVersions: () => Readable.from([]),
+      async deleteVersion({ key }) {
+        throw new Error(`a folder keeps no old versions, but ${key} is to be one`);
+      },
+      async *unfinished() {
+        yield* staged(root);
+      },
+      async discard({ name }) {
+        const path = join(root, STAGING_FOLDER, name);
+        await translated(path, () => rm(path, { recursive: true, force: true }));
+      },
     },
   };
 }

@@ -103,10 +103,12 @@ export async function openS3Lake(uri: string, options: S3Options): Promise<LakeS
         bucket.aws.send((client) => client.send(new DeleteObjectCommand(place(bucket, key)))),
       );
     },
-    oldVersions: (prefix) => listVersions(bucket, prefix, options.pageObjects),
-    deleteVersion: (version) => deleteVersion(bucket, version),
-    unfinished: (prefix) => listUploads(bucket, prefix),
-    discard: (write) => abortUpload(bucket, write),
+    remains: {
+      oldVersions: (prefix) => listVersions(bucket, prefix, options.pageObjects),
+      deleteVersion: (version) => deleteVersion(bucket, version),
+      unfinished: (prefix) => listUploads(bucket, prefix),
+      discard: (write) => abortUpload(bucket, write),
+    },
   };
 }
 
