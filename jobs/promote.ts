@@ -4,6 +4,8 @@ import { commitWork, publishAgain } from './effects/commit.ts';
 import { type Effects, stopIfAsked } from './effects/index.ts';
 import type { DeclaredColumn, EngineSession, SingleRow } from './engine/index.ts';
 import type { TestResult } from './gold/data-tests.ts';
+import type { TableDifference } from './gold/difference.ts';
+import { isChanged } from './gold/difference.ts';
 import { type Model, type Project, readProject } from './gold/project.ts';
 import { checkScope, refuseFailed, type Scope } from './gold/verdict.ts';
 import { accountOf, isSameVersion, refuseTaken } from './gold/versions.ts';
@@ -26,17 +28,6 @@ export interface PromoteInput {
   rebuild?: boolean;
   /** The models; default: the warehouse folder of this package. */
   project?: Project;
-}
-
-/** What changes in one table of prod. Numbers of `dev` and `prod` are null where the table is not there. */
-export interface TableDifference {
-  table: string;
-  rows: { dev: number | null; prod: number | null };
-  /** Rows of dev whose key prod does not have, and the other way round; null where the keys cannot be compared. */
-  keys: { added: number | null; removed: number | null };
-  columns: { added: string[]; removed: string[] };
-  /** Sums of the numeric columns that differ. */
-  sums: { column: string; dev: number | null; prod: number | null }[];
 }
 
 export interface PromoteResult {
@@ -129,12 +120,6 @@ export async function publishDev(
     state: { ...checked, gold: { ...state.gold, prod: version } },
     ...accountOf(version),
   });
-}
-
-/** True where prod would show something else than before. */
-export function isChanged({ rows, keys, columns, sums }: TableDifference): boolean {
-  const isSameKeys = !keys.added && !keys.removed;
-  return rows.dev !== rows.prod || !isSameKeys || columns.added.length + columns.removed.length + sums.length > 0;
 }
 
 /** The published dev, where it is of today's silver and today's models: prod must not show what nobody has looked at. */

@@ -1,7 +1,10 @@
+import { join, resolve } from 'node:path';
 import type { Options } from 'yargs';
 import type { Config } from '../base/config.ts';
 import { type ExitName, JobError } from '../base/errors.ts';
 import type { Effects } from '../effects/index.ts';
+import type { Target } from '../lake/keys.ts';
+import { isElsewhere } from '../lake/store.ts';
 
 /** What a command leaves: words for a person, one JSON object for programs, and how it went. */
 export interface Outcome {
@@ -69,6 +72,14 @@ export const REBUILD_OPTION = {
   rebuild: { type: 'boolean', default: false, describe: 'Make everything again, also what is up to date' },
 } satisfies Record<string, Options>;
 
+export const DRY_RUN = {
+  'dry-run': { type: 'boolean', default: false, describe: 'Only say what would be deleted' },
+} as const;
+
+export const OUT_OPTION = {
+  out: { type: 'string', requiresArg: true, describe: 'Folder of the report (default: report/ in the lake)' },
+} as const;
+
 /** Refused input is told by the exit code once all else is done, unless the caller asked otherwise. */
 export function refusedExit(args: Arguments, refused: number): Outcome['exit'] {
   return refused > 0 && args['on-quarantine'] !== 'warn' ? 'data' : 'ok';
@@ -91,4 +102,16 @@ export function whole(flag: string, text: string): number {
       hint: 'see --help',
     });
   return Number(text);
+}
+
+/** Which gold `--target` names. */
+export function target(args: Arguments): Target {
+  return args.target === 'prod' ? 'prod' : 'dev';
+}
+
+/** A folder; undefined: the lake, where it is none, keeps the report itself. */
+export function outDir(args: Arguments, { config }: Effects): string | undefined {
+  const out = optional(args.out);
+  if (out === undefined && isElsewhere(config.lakeUri)) return undefined;
+  return resolve(out ?? join(config.lakeUri, 'report'));
 }

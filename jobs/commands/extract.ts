@@ -3,7 +3,7 @@ import { JobError } from '../base/errors.ts';
 import { count } from '../base/words.ts';
 import type { SyntheticOptions } from '../sources/synthetic/index.ts';
 import { type Arguments, type Command, list, type Outcome, optional, PATHS, whole } from './command.ts';
-import { apiSourceOf } from './spotify.ts';
+import type { ApiSource } from './extract-api.ts';
 
 /** The synthetic data set of `extract events`: about 25 people for a quarter, one of them with an export of six years. */
 const EVENTS_OPTIONS = {
@@ -109,4 +109,12 @@ function eventsOutcome(
     text: `${count(files, 'file')} in ${where}: ${count(events, 'event')}, an export of ${count(exportRows, 'row')}, ${count(trackRows, 'row')} of tracks`,
     json: { files, events, export_rows: exportRows, track_rows: trackRows },
   };
+}
+
+const API_SOURCES: readonly ApiSource[] = ['recently-played', 'playlists', 'library', 'metadata'];
+
+/** The source that `extract <word>` names; undefined for files and folders (one of that name is given as `./library`). */
+function apiSourceOf(args: Arguments): ApiSource | undefined {
+  const paths = Array.isArray(args.paths) ? args.paths.map(String) : [];
+  return paths.length === 1 ? API_SOURCES.find((source) => source === paths[0]) : undefined;
 }

@@ -1,16 +1,13 @@
 import { JobError } from '../base/errors.ts';
 import { parseInterval } from '../base/interval.ts';
-import {
-  type Arguments,
-  type Command,
-  INTERVAL_OPTIONS,
-  optional,
-  QUARANTINE_OPTION,
-  REBUILD_OPTION,
-  refusedExit,
-  whole,
-} from './command.ts';
-import { planText, stageText, transformText } from './summary.ts';
+import { count } from '../base/words.ts';
+import type { LoadedFile } from '../bronze/loaded-file.ts';
+import type { Plan } from '../silver/fan-out/plan.ts';
+import type { StageResult } from '../silver/fan-out/stage.ts';
+import type { TransformResult } from '../transform.ts';
+import type { Arguments, Command } from './command.ts';
+import { INTERVAL_OPTIONS, optional, QUARANTINE_OPTION, REBUILD_OPTION, refusedExit, whole } from './command.ts';
+import { capped, number, row } from './lines.ts';
 
 /** Flags that say different things about what to do. */
 const EXCLUDED = { plan: ['stage', 'rebuild', 'from', 'to'], stage: ['rebuild'] };
@@ -110,4 +107,80 @@ function between(args: Arguments, flag: string, byDefault: number, most: number)
 
 function isGiven(args: Arguments, flag: string): boolean {
   return args[flag] === true || optional(args[flag]) !== undefined;
+}
+
+/** What `transform` did, in a few lines. */
+export function transformText(result: TransformResult): string {
+  if (result.status === 'nothing_new') return 'silver is up to date';
+  const changed = result.tables
+    .filter(({ rowsBefore, rowsAfter }) => rowsBefore !== rowsAfter)
+    .map(({ table, rowsBefore, rowsAfter }) => row('', `${table}: ${number(rowsBefore)} -> ${number(rowsAfter)} rows`));
+  const written = result.tables.reduce((sum, table) => sum + table.written, 0);
+  return [
+    ...accountLines(result),
+    ...upgradeLines(result),
+    row(
+      'silver',
+      `${count(written, 'partition')} written${result.taken > 0 ? `; ${number(result.taken)} were staged` : ''}`,
+    ),
+    ...changed,
+    ...refusedLines([], result),
+    row('next', 'listenlake check --scope silver, listenlake enrich'),
+  ].join('\n');
+}
+
+/** What became of the rows that were read. */
+export function accountLines({ accounts }: TransformResult): string[] {
+  if (accounts.read === 0) return [];
+  return [
+    row(
+      'rows',
+      `${number(accounts.read)} read = ${number(accounts.new)} new + ${number(accounts.duplicate)} duplicate + ${number(accounts.quarantined)} quarantined`,
+    ),
+  ];
+}
+
+/** What was refused, by file and by reason. */
+export function refusedLines(files: LoadedFile[], transform: TransformResult): string[] {
+  const refused = files
+    .filter((file) => file.status === 'refused' && !file.isRepeated)
+    .map((file) => row('', `${file.fileName}: ${file.reason ?? file.code}`));
+  // Refused files are in transform's counts as well, under their own codes: they have been named already.
+  const codes = new Set(refused.length > 0 ? files.map((file) => file.code) : []);
+  const rows = Object.entries(transform.quarantined)
+    .filter(([code]) => !codes.has(code))
+    .map(([code, n]) => row('', `${count(n, 'row')}: ${code.replaceAll('_', ' ')}`));
+  if (refused.length + rows.length === 0) return [];
+  // Links, devices and what nobody may read have no content to be kept.
+  const isUnread = files.some(({ status, code }) => status === 'refused' && /^input_/.test(code ?? ''));
+  const where = `${isUnread ? 'what was read of it' : 'all of it'} is in silver.quarantine`;
+  return [row('quarantined', `refused with a reason; ${where}`), ...capped([...refused, ...rows])];
+}
+
+/** The one line that somebody is owed whose tables were all made again without being asked for it. */
+export function upgradeLines({ isUpgrade }: TransformResult): string[] {
+  return isUpgrade
+    ? [row('upgraded', 'this lake was laid out by an older version: all of silver was made again from bronze')]
+    : [];
+}
+
+/** The intervals of a plan, one a line. */
+export function planText({ status, partitions }: Plan): string {
+  if (status === 'nothing_new') return 'silver is up to date';
+  if (partitions.length === 0) return 'not worth sharing\nnext: listenlake transform';
+  const lines = partitions.map(({ from, to, rows }) => `  --from ${from} --to ${to}   about ${count(rows, 'row')}`);
+  return [
+    `${count(partitions.length, 'share')} for listenlake transform --stage:`,
+    ...lines,
+    row('next', 'each of them, then listenlake transform'),
+  ].join('\n');
+}
+
+/** What `transform --stage` did. */
+export function stageText({ status, partitions, built }: StageResult): string {
+  if (status === 'nothing_new') return 'silver is up to date';
+  return [
+    row('staged', `${count(partitions, 'partition')}, ${number(built)} of them built now`),
+    row('next', 'listenlake transform'),
+  ].join('\n');
 }

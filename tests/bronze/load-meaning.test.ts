@@ -4,7 +4,7 @@
  */
 import { mkdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { loadText } from '../../jobs/commands/summary.ts';
+import { loadText } from '../../jobs/commands/load.ts';
 import { doctor } from '../../jobs/doctor.ts';
 import { forget } from '../../jobs/forget.ts';
 import { landingKey } from '../../jobs/lake/keys.ts';

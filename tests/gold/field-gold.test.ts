@@ -3,7 +3,7 @@
  */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { coverageText } from '../../jobs/commands/summary.ts';
+import { coverageText } from '../../jobs/commands/coverage.ts';
 import { coverage } from '../../jobs/coverage.ts';
 import { openEmbedded } from '../../jobs/engine/duckdb/database.ts';
 import { type RunResult, run } from '../../jobs/run.ts';

@@ -1,4 +1,4 @@
-import { coverageText } from '../../jobs/commands/summary.ts';
+import { coverageText } from '../../jobs/commands/coverage.ts';
 import { coverage } from '../../jobs/coverage.ts';
 import { type LakeFixture, openLakeFixture, publishProd, type Row } from '../fixtures/effects.ts';
 import { sources } from './report-data.ts';

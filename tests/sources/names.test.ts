@@ -1,5 +1,5 @@
 /** What a file is called, what it lies in, and what other programs leave beside it or make of it. */
-import { loadText } from '../../jobs/commands/summary.ts';
+import { loadText } from '../../jobs/commands/load.ts';
 import { transform } from '../../jobs/transform.ts';
 import { type LoadFixture, openLoadFixture, play, zipOf } from '../bronze/load-fixture.ts';
 

@@ -1,7 +1,5 @@
 import type { Config } from '../base/config.ts';
 import type { Arguments, Command, Outcome } from './command.ts';
-import type { ApiSource } from './extract-api.ts';
-import { coverageText } from './summary.ts';
 
 /** Logs in once; every `extract` from the Web API works from what it leaves. */
 export const LOGIN: Command = {
@@ -28,39 +26,6 @@ export const LOGIN: Command = {
     throw new Error('login works without a lake');
   },
 };
-
-/** Looks at what exports and polls leave open; a schedule runs it to be told. */
-export const COVERAGE: Command = {
-  usage: 'coverage',
-  summary: 'How much of the listening is covered by exports and polls, the open gaps and why, the newest capture',
-  reads: 'gold_prod',
-  writes: '-',
-  options: {},
-  isWriter: false,
-  async run(_args, effects) {
-    const { coverage } = await import('../coverage.ts');
-    const result = await coverage(effects);
-    const json = {
-      status: result.status,
-      users: result.users,
-      days: result.days,
-      covered_share: result.coveredShare,
-      gaps: result.gaps,
-      gap_hours: result.gapHours,
-      newest_capture: result.newestCapture,
-      newest_export: result.newestExport,
-    };
-    return { text: coverageText(result), json };
-  },
-};
-
-const API_SOURCES: readonly ApiSource[] = ['recently-played', 'playlists', 'library', 'metadata'];
-
-/** The source that `extract <word>` names; undefined for files and folders (one of that name is given as `./library`). */
-export function apiSourceOf(args: Arguments): ApiSource | undefined {
-  const paths = Array.isArray(args.paths) ? args.paths.map(String) : [];
-  return paths.length === 1 ? API_SOURCES.find((source) => source === paths[0]) : undefined;
-}
 
 async function logIn(args: Arguments, config: Config): Promise<Outcome> {
   const { login } = await import('../login.ts');

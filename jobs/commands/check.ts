@@ -1,0 +1,38 @@
+import type { CheckResult } from '../check.ts';
+import type { Command } from './command.ts';
+import { TARGET_OPTION, target } from './command.ts';
+import { capped, row } from './lines.ts';
+
+/** Tests of silver and gold. */
+export const CHECK: Command = {
+  usage: 'check',
+  summary: 'Test silver by its contracts and gold by the tests of its models',
+  reads: 'silver, gold',
+  writes: 'check results',
+  options: {
+    scope: { choices: ['silver', 'gold', 'all'] as const, default: 'all', describe: 'What to test' },
+    ...TARGET_OPTION,
+  },
+  isWriter: true,
+  async run(args, effects, runId) {
+    const { check } = await import('../check.ts');
+    const scopes = args.scope === 'all' ? (['silver', 'gold'] as const) : [args.scope as 'silver' | 'gold'];
+    const results: CheckResult[] = [];
+    for (const scope of scopes) results.push(await check({ scope, target: target(args), runId }, effects));
+    const isFailed = results.some((result) => result.verdict === 'failed');
+    const json = {
+      status: isFailed ? 'failed' : 'passed',
+      scopes: results.map(({ scope, passed, failed, warned, errors }) => ({ scope, passed, failed, warned, errors })),
+    };
+    return { text: results.map(checkText).join('\n'), json, exit: isFailed ? 'data' : 'ok' };
+  },
+};
+
+/** One scope's tests: the counts, and each test that did not pass. */
+export function checkText(result: CheckResult): string {
+  const counts = `${result.passed} passed, ${result.failed} failed, ${result.warned} warned, ${result.errors} could not run`;
+  const bad = result.results
+    .filter(({ status }) => status !== 'passed')
+    .map(({ table_name, test, status, message }) => row('', `${status}: ${table_name} ${test}: ${message}`));
+  return [row(result.scope, counts), ...capped(bad)].join('\n');
+}

@@ -1,0 +1,64 @@
+import { count } from '../base/words.ts';
+import type { TableDifference } from '../gold/difference.ts';
+import { isChanged } from '../gold/difference.ts';
+import type { PromoteResult } from '../promote.ts';
+import type { Command } from './command.ts';
+import { REBUILD_OPTION } from './command.ts';
+import { capped, number, row } from './lines.ts';
+
+/** What was checked becomes what people see. */
+export const PROMOTE: Command = {
+  usage: 'promote',
+  summary: 'Compare dev with prod, then publish as prod what dev was checked on',
+  reads: 'gold_dev, gold_prod',
+  writes: 'gold_prod',
+  options: {
+    'dry-run': { type: 'boolean', default: false, describe: 'Show the difference, change nothing' },
+    ...REBUILD_OPTION,
+  },
+  isWriter: true,
+  async run(args, effects, runId) {
+    const { promote } = await import('../promote.ts');
+    const result = await promote({ runId, dryRun: args['dry-run'] === true, rebuild: args.rebuild === true }, effects);
+    return {
+      text: promoteText(result),
+      json: { status: result.status, as_of: result.asOf, tables: result.differences.length },
+    };
+  },
+};
+
+/** The difference between dev and prod, and what was done about it. */
+export function promoteText(result: PromoteResult): string {
+  const words = { promoted: 'published', dry_run: 'not changed (--dry-run)', nothing_new: 'is what dev is' };
+  return [`gold_prod ${words[result.status]}, as of ${result.asOf.slice(0, 10)}`, ...changeLines(result)].join('\n');
+}
+
+/** What changes for who reads prod. */
+export function changeLines(promote: PromoteResult): string[] {
+  if (promote.status === 'nothing_new') return [row('production', 'unchanged')];
+  const changed = promote.differences.filter(isChanged);
+  const isFirst = promote.differences.every((difference) => difference.rows.prod === null);
+  const rows = promote.differences.reduce((sum, difference) => sum + (difference.rows.dev ?? 0), 0);
+  if (isFirst)
+    return [
+      row(
+        'production',
+        `built for the first time: ${count(promote.differences.length, 'table')}, ${count(rows, 'row')}`,
+      ),
+    ];
+  return [
+    row('production', `${count(changed.length, 'table')} of ${promote.differences.length} changed`),
+    ...capped(changed.map((difference) => row('', differenceText(difference)))),
+  ];
+}
+
+function differenceText({ table, rows, keys, columns }: TableDifference): string {
+  const parts = [
+    `${rows.prod === null ? 'none' : number(rows.prod)} -> ${rows.dev === null ? 'none' : number(rows.dev)} rows`,
+  ];
+  if (keys.added) parts.push(`${number(keys.added)} keys added`);
+  if (keys.removed) parts.push(`${number(keys.removed)} keys removed`);
+  if (columns.added.length > 0) parts.push(`columns added: ${columns.added.join(', ')}`);
+  if (columns.removed.length > 0) parts.push(`columns removed: ${columns.removed.join(', ')}`);
+  return `${table}: ${parts.join(', ')}`;
+}

@@ -1,0 +1,29 @@
+import { count } from '../base/words.ts';
+import { isElsewhere } from '../lake/store.ts';
+import type { Command } from './command.ts';
+import { OUT_OPTION, outDir, TARGET_OPTION, target } from './command.ts';
+
+/** The page, and its charts. */
+export const REPORT: Command = {
+  usage: 'report',
+  summary: 'One self-contained HTML page, and each chart as PNG',
+  reads: 'gold_prod',
+  writes: 'report.html, charts/',
+  options: {
+    target: { ...TARGET_OPTION.target, default: 'prod', describe: 'Which gold: prod (default) or dev' },
+    ...OUT_OPTION,
+  },
+  isWriter: false,
+  async run(args, effects, runId) {
+    const { report } = await import('../report.ts');
+    const result = await report({ runId, outDir: outDir(args, effects), target: target(args) }, effects);
+    return {
+      text: [
+        `report: ${result.html}`,
+        `${count(result.charts.length, 'chart')} beside it`,
+        ...(isElsewhere(result.html) ? [`to read it: aws s3 cp ${result.html} .`] : []),
+      ].join('\n'),
+      json: { report: result.html, charts: result.charts.length },
+    };
+  },
+};

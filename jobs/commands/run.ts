@@ -1,0 +1,128 @@
+import type { Effects } from '../effects/index.ts';
+import { isElsewhere } from '../lake/store.ts';
+import type { RunResult } from '../run.ts';
+import { checkText } from './check.ts';
+import type { Arguments, Command, Outcome } from './command.ts';
+import {
+  INTERVAL_OPTIONS,
+  list,
+  OUT_OPTION,
+  optional,
+  outDir,
+  PATHS,
+  QUARANTINE_OPTION,
+  refusedExit,
+} from './command.ts';
+import { row, shown } from './lines.ts';
+import { cameIn } from './load.ts';
+import { changeLines } from './promote.ts';
+import { accountLines, refusedLines, upgradeLines } from './transform.ts';
+
+/** Everything that a lake needs, in order. */
+export const RUN: Command = {
+  usage: 'run [paths..]',
+  summary: 'Everything in order: load, transform, check, enrich, check, promote, report',
+  reads: 'files, landing',
+  writes: 'the whole lake, report',
+  positionals: PATHS,
+  options: {
+    ...QUARANTINE_OPTION,
+    to: INTERVAL_OPTIONS.to,
+    ...OUT_OPTION,
+    report: { type: 'boolean', default: true, describe: 'Make the report (--no-report leaves it out)' },
+  },
+  isWriter: true,
+  examples: [['listenlake run my_spotify_data.zip', 'your first command']],
+  async run(args, effects, runId) {
+    const { run } = await import('../run.ts');
+    const result = await run(
+      {
+        runId,
+        paths: list(args.paths),
+        userId: effects.config.userId,
+        report: args.report === false ? undefined : { outDir: outDir(args, effects) },
+        asOf: optional(args.to),
+      },
+      effects,
+    );
+    const json = {
+      status: result.status,
+      run_id: runId,
+      accounts: result.transform.accounts,
+      files: result.load.accounts,
+      warnings: result.load.warnings.length,
+      as_of: result.asOf,
+      report: result.report?.html ?? null,
+    };
+    return {
+      text: runText(result, effects),
+      json,
+      exit: runExit(args, result),
+    };
+  },
+};
+
+/** A file that changed while it was read is not in: whoever runs it again gets it, which a refusal would not say. */
+function runExit(args: Arguments, { status, load, refused }: RunResult): Outcome['exit'] {
+  if (status === 'checks_failed') return 'data';
+  return load.exit === 'tempfail' ? 'tempfail' : refusedExit(args, refused);
+}
+
+/** What a person reads at the end of `run`. */
+export function runText(result: RunResult, effects: Pick<Effects, 'config'>): string {
+  const { load, transform, promote } = result;
+  const lines = ['', ...heading(result, effects), ''];
+  lines.push(
+    ...cameIn(load),
+    ...accountLines(transform),
+    ...upgradeLines(transform),
+    ...refusedLines(load.files, transform),
+  );
+  const failed = result.checks.filter((each) => each.verdict === 'failed');
+  if (failed.length > 0) {
+    lines.push(
+      '',
+      ...failed.flatMap((each) => checkText(each).split('\n')),
+      '',
+      row('production', 'unchanged: what fails its checks is not published'),
+    );
+  } else if (promote !== undefined) {
+    lines.push(
+      '',
+      ...changeLines(promote),
+      row(
+        'as of',
+        `${promote.asOf.slice(0, 10)} (exclusive; the midnight after the newest listening unless --to says otherwise)`,
+      ),
+    );
+  }
+  if (result.report !== undefined) lines.push(row('report', shown(result.report.html)));
+  lines.push('', ...nextLines(result, effects));
+  return lines.join('\n');
+}
+
+function heading(result: RunResult, { config }: Pick<Effects, 'config'>): string[] {
+  const words = {
+    done: 'done',
+    nothing_new: 'nothing new, everything is up to date',
+    checks_failed: 'stopped: checks failed',
+  };
+  return [`listenlake: ${words[result.status]} (lake ${shown(config.lakeUri)})`];
+}
+
+function nextLines(result: RunResult, { config }: Pick<Effects, 'config'>): string[] {
+  const at = config.lakeUri === 'lake' ? '' : ` --lake ${shown(config.lakeUri)}`;
+  if (result.status === 'checks_failed')
+    return [row('next', `listenlake sql${at} "select * from silver.check_results where status <> 'passed'"`)];
+  const page = result.report?.html;
+  const open = page !== undefined && isElsewhere(page) ? `fetch the report (aws s3 cp ${page} .)` : 'open the report';
+  const isDrawn = page !== undefined || result.status !== 'done';
+  const steps = [
+    `${isDrawn ? `${open}, or ` : ''}ask: listenlake sql${at} --target prod "select * from top_tracks limit 10"`,
+  ];
+  if (result.refused > 0)
+    steps.push(
+      `see what was refused: listenlake sql${at} "select file_name, row_number, reason from silver.quarantine"`,
+    );
+  return steps.map((step, index) => row(index === 0 ? 'next' : '', step));
+}
