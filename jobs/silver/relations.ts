@@ -3,12 +3,12 @@ import { rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { makeFolders } from '../base/disk.ts';
 import { JobError } from '../base/errors.ts';
-import { isVideoName } from '../bronze/named-content.ts';
 import type { Effects } from '../effects/index.ts';
 import { type Embedded, parquetRelation, quoteName, quoteText } from '../engine/duckdb/database.ts';
 import { type Contract, type ContractColumn, contractOf, WAREHOUSE_DIR } from '../lake/contracts.ts';
 import type { BronzeFile } from '../lake/manifest.ts';
 import type { LakeStore } from '../lake/store.ts';
+import { bronzeTable } from '../sources/index.ts';
 import type { Json } from '../sources/spotify-api/answers.ts';
 import { answersOfPages, writeAnswers } from '../sources/spotify-api/bronze.ts';
 import type { PlacedRows } from './build.ts';
@@ -190,7 +190,7 @@ export async function createSourceFiles(
       file.userId === null ? 'null' : quoteText(file.userId),
       quoteText(file.kind),
       quoteText(file.fileName.replaceAll('\0', '')),
-      isVideoName(file.fileName),
+      bronzeTable(file.table)?.isVideoName?.(file.fileName) ?? false,
       isNew(file),
       isJudged(file),
       file.sequence,
