@@ -50,6 +50,44 @@ export interface BronzeTable {
   isSameName?(storedName: string, name: string): boolean;
   /** True for the name of a file whose plays are of videos. */
   isVideoName?(fileName: string): boolean;
+  /** The column that names a row's person, in a table of many people's rows: `forget` removes rows by it. */
+  readonly userColumn?: string;
+  /** How its rows become plays; absent: they do not. */
+  readonly plays?: {
+    /** Select of `warehouse/silver/` that types the rows, by name. */
+    readonly stage: string;
+    /** Kinds of files that have plays; absent: all of them. */
+    readonly kinds?: readonly string[];
+    /** True where a play may be reported weeks after it ended, as one heard offline is. */
+    readonly isReportedLate: boolean;
+  };
+  /** Absent: every row stands for itself. */
+  readonly linkedRows?: LinkedRows;
+  /** How older versions of `load` wrote the table. */
+  readonly formerly?: FormerTable;
+}
+
+/** A table in which a row leaves out what an earlier row of the same file says. */
+export interface LinkedRows {
+  /** Select of all columns, in which every row says everything. @param relation rows as they are stored */
+  completeSql(relation: string): string;
+  /** Select of the contract's columns as they are stored. @param rows select of complete rows of one file */
+  storedSql(rows: string): string;
+  /** Columns by which a file's rows are ordered. */
+  readonly order: readonly string[];
+  /** Condition for rows that are accounted for. */
+  readonly isCounted: string;
+  readonly rowGroupRows: number;
+}
+
+/** Objects of an older form. They stay as they are in bronze, and are written anew, aside, for who reads them. */
+export interface FormerTable {
+  /** The name of the table in the index of such objects; later ones may have today's name. */
+  readonly name: string;
+  /** True for the key of such an object. */
+  isFormer(key: string): boolean;
+  /** Writes `output` in the columns of today. @param old `path` is the object, `sha256` the hash of its source */
+  writeAnew(old: StagedFile): Promise<void>;
 }
 
 /** A kind of JSON file whose rows become rows of one bronze table, column by column. */
@@ -169,8 +207,11 @@ export async function reasonToIgnore(
   return undefined;
 }
 
-/** The bronze table of this name; undefined for one that no source writes (`refused`). */
+/** The bronze table that has this name, or had it; undefined for one that no source writes (`refused`). */
 export function tableOf(sources: readonly Source[], name: string): BronzeTable | undefined {
-  for (const { tables } of sources) for (const table of tables) if (table.name === name) return table;
+  for (const { tables } of sources)
+    for (const table of tables) {
+      if (table.name === name || table.formerly?.name === name) return table;
+    }
   return undefined;
 }

@@ -21,7 +21,7 @@ export const SOURCES: readonly Source[] = [
   SPOTIFY_API,
 ];
 
-/** The bronze table of this name; undefined for one that no source writes (`refused`). */
+/** The bronze table that has this name, or had it; undefined for one that no source writes (`refused`). */
 export function bronzeTable(name: string): BronzeTable | undefined {
   return tableOf(SOURCES, name);
 }

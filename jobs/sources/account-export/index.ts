@@ -9,8 +9,19 @@ import { ACCOUNT_EXPORT, EXTENDED_EXPORT, isSameMedium, isVideoName } from './ro
 export const ACCOUNT_EXPORTS: Source = {
   name: 'account-export',
   tables: [
-    { name: EXTENDED_EXPORT.table, isOwn: true, isSameName: isSameMedium, isVideoName },
-    { name: ACCOUNT_EXPORT.table, isOwn: true, isVideoName },
+    {
+      name: EXTENDED_EXPORT.table,
+      isOwn: true,
+      isSameName: isSameMedium,
+      isVideoName,
+      plays: { stage: 'stg_plays_extended', isReportedLate: true },
+    },
+    {
+      name: ACCOUNT_EXPORT.table,
+      isOwn: true,
+      isVideoName,
+      plays: { stage: 'stg_plays_account', isReportedLate: true },
+    },
   ],
   rows: [EXTENDED_EXPORT, ACCOUNT_EXPORT],
   csv: EXPORT_CSV,

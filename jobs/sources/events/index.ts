@@ -68,7 +68,7 @@ const CSV: readonly CsvSource[] = [
 /** Event streams of services that many people use. */
 export const EVENTS: Source = {
   name: 'events',
-  tables: [{ name: LISTENING_EVENTS.table, isOwn: false }],
+  tables: [{ name: LISTENING_EVENTS.table, isOwn: false, userColumn: 'user_id' }],
   rows: [LISTENING_EVENTS],
   csv: CSV,
 };
