@@ -6,15 +6,15 @@ import { pipeline } from 'node:stream/promises';
 import { diskError } from './base/disk.ts';
 import { isErrno, JobError } from './base/errors.ts';
 import { hashFile } from './base/hash.ts';
-import { readHead } from './bronze/examine.ts';
 import { walkInputs } from './bronze/input-files.ts';
+import { reasonToIgnore } from './bronze/source.ts';
 import type { Effects } from './effects/index.ts';
-import { inputDenied, openInput } from './formats/input.ts';
+import { inputDenied, openInput, readHead } from './formats/input.ts';
 import { packingOf } from './formats/packing.ts';
 import { openArchive } from './formats/zip.ts';
 import { landingKey } from './lake/keys.ts';
 import { EMPTY_STATE, latestManifest, readBronzeIndex } from './lake/manifest.ts';
-import { reasonToIgnore } from './sources/account-export/index.ts';
+import { SOURCES } from './sources/index.ts';
 
 export interface ExtractInput {
   /** Files, folders and zips. */
@@ -137,7 +137,7 @@ async function isLoadedArchive(
       let files = 0;
       for (const entry of archive.entries) {
         if (entry.refusal !== undefined) return false;
-        if ((await reasonToIgnore(entry.name, () => entry.head())) !== undefined) continue;
+        if ((await reasonToIgnore(SOURCES, entry.name, () => entry.head())) !== undefined) continue;
         await entry.unpack(aside);
         const sha256 = await hashFile(aside);
         await rm(aside, { force: true });

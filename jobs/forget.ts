@@ -22,6 +22,8 @@ import {
 import { type LandingFile, landingFiles } from './removal/landing-owners.ts';
 import { collectTraces, type Proof, prove } from './removal/proof.ts';
 import { asRead } from './silver/relations.ts';
+import { SOURCES } from './sources/index.ts';
+import { ANSWERS_TABLE } from './sources/spotify-api/tables.ts';
 
 export interface ForgetInput {
   runId: string;
@@ -61,9 +63,6 @@ export interface ForgetResult {
   /** Labels that are in the lake. */
   users: string[];
 }
-
-/** The bronze table whose rows name their user. */
-const SHARED_TABLE = 'listening_events';
 
 /**
  * Removes a person and everything of them from the lake, at once and for good, and proves it: bronze without them, everything else built anew from what
@@ -122,8 +121,8 @@ function ruleOf(
   const isOwn = (file: BronzeFile): boolean =>
     file.userId === userId || (file.table === 'refused' && file.userId === null && isAlone && index.length > 0);
   return {
-    isRemoved: (file) => isOwn(file) && (only === undefined || asRead(file).table === 'api_answers'),
-    rows: only === undefined ? { [SHARED_TABLE]: `user_id in (${names.map(quoteText).join(', ')})` } : {},
+    isRemoved: (file) => isOwn(file) && (only === undefined || asRead(file).table === ANSWERS_TABLE.name),
+    rows: only === undefined ? rowsNaming(names) : {},
     changeLedger(ledger) {
       const isKnown = userId in ledger.polls || Object.keys(ledger.lists).some((key) => key.startsWith(`${userId}/`));
       delete ledger.polls[userId];
@@ -132,6 +131,15 @@ function ruleOf(
       if (isKnown) ledger.missing = {};
     },
   };
+}
+
+/** For each table of many people's rows, the condition for those of one person. */
+function rowsNaming(names: readonly string[]): RemovalRule['rows'] {
+  const list = names.map(quoteText).join(', ');
+  const tables = SOURCES.flatMap((source) => source.tables);
+  return Object.fromEntries(
+    tables.flatMap(({ name, userColumn }) => (userColumn === undefined ? [] : [[name, `${userColumn} in (${list})`]])),
+  );
 }
 
 function refuseUnknown(unknown: readonly LandingFile[]): void {

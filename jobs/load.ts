@@ -25,6 +25,7 @@ import {
   readBronzeIndex,
 } from './lake/manifest.ts';
 import type { LakeStore } from './lake/store.ts';
+import { SOURCES } from './sources/index.ts';
 
 export interface LoadInput {
   runId: string;
@@ -73,7 +74,7 @@ export async function load(input: LoadInput, effects: Effects): Promise<LoadResu
   const fingerprints = await openFingerprints(config.cacheDir, now);
   const folders = [...input.paths, store.localFolder(PREFIX.landing)];
   const state = base?.state ?? EMPTY_STATE;
-  const loading = await openLoading({ state, index, userId: input.userId, effects, given: folders });
+  const loading = await openLoading({ state, index, userId: input.userId, sources: SOURCES, effects, given: folders });
   const files: LoadedFile[] = [];
   const finished: { input: Input; files: LoadedFile[] }[] = [];
   progress.start('load', inputs.length);

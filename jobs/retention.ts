@@ -1,4 +1,5 @@
 import { parseInstant } from './base/interval.ts';
+import { DAY_MS } from './base/time.ts';
 import { refuseLostLease } from './effects/commit.ts';
 import { type Effects, stopIfAsked } from './effects/index.ts';
 import { quoteText } from './engine/duckdb/database.ts';
@@ -17,6 +18,7 @@ import {
 import { landingFiles } from './removal/landing-owners.ts';
 import { collectTraces, type Proof, prove } from './removal/proof.ts';
 import { asRead } from './silver/relations.ts';
+import { ANSWERS_TABLE } from './sources/spotify-api/tables.ts';
 
 export interface RetentionInput {
   runId: string;
@@ -44,8 +46,6 @@ export interface RetentionResult {
   checks?: 'passed' | 'failed';
 }
 
-const DAY_MS = 86_400_000;
-
 /**
  * Removes what came from the Web API and is older than the limit, everywhere and for good. Plays that an account export holds stay: they are made from
  * the export then.
@@ -60,7 +60,7 @@ export async function retention(input: RetentionInput, effects: Effects): Promis
   const before = input.days === 0 || to === null ? null : new Date(Date.parse(to) - input.days * DAY_MS).toISOString();
   const rule: RemovalRule = {
     isRemoved: () => false,
-    rows: before === null ? {} : { api_answers: olderThan(before), api_pages: olderThan(before) },
+    rows: before === null ? {} : { [ANSWERS_TABLE.name]: olderThan(before) },
   };
   const plan = await planRemoval(rule, effects);
   const kept = (isNothing(plan) ? [] : await landingFiles(plan.index, effects)).filter(({ known }) =>
@@ -90,11 +90,11 @@ export async function retention(input: RetentionInput, effects: Effects): Promis
 async function answersOf(effects: Effects): Promise<{ newest: string | null; undated: number }> {
   const files = await answerFiles(effects);
   if (files.length === 0) return { newest: null, undated: 0 };
-  return withBronze(effects, 'api_answers', files, async (db) => {
+  return withBronze(effects, ANSWERS_TABLE.name, files, async (db) => {
     const [row] = await db.rows<{ ms: bigint | null; undated: bigint }>(
       `select epoch_ms(max(try_cast(observed_at as timestamptz))) as ms,
          count(*) filter (where try_cast(observed_at as timestamptz) is null) as undated
-       from bronze_api_answers where position = 0`,
+       from bronze_${ANSWERS_TABLE.name} where position = 0`,
     );
     return {
       newest: row?.ms == null ? null : new Date(Number(row.ms)).toISOString(),
@@ -107,9 +107,9 @@ async function answersOf(effects: Effects): Promise<{ newest: string | null; und
 async function answersBefore(before: string | null, effects: Effects): Promise<number> {
   const files = await answerFiles(effects);
   if (before === null || files.length === 0) return 0;
-  return withBronze(effects, 'api_answers', files, async (db) => {
+  return withBronze(effects, ANSWERS_TABLE.name, files, async (db) => {
     const [row] = await db.rows<{ n: bigint }>(
-      `select count(*) as n from bronze_api_answers where position = 0 and ${olderThan(before)}`,
+      `select count(*) as n from bronze_${ANSWERS_TABLE.name} where position = 0 and ${olderThan(before)}`,
     );
     return Number(row?.n);
   });
@@ -117,7 +117,7 @@ async function answersBefore(before: string | null, effects: Effects): Promise<n
 
 async function answerFiles({ store }: Effects): Promise<BronzeFile[]> {
   const state = (await latestManifest(store))?.state ?? EMPTY_STATE;
-  return (await readBronzeIndex(store, state)).filter((file) => asRead(file).table === 'api_answers');
+  return (await readBronzeIndex(store, state)).filter((file) => asRead(file).table === ANSWERS_TABLE.name);
 }
 
 /** A condition over rows of answers. */

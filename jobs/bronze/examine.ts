@@ -1,35 +1,21 @@
 import { createHash } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
 import { JobError } from '../base/errors.ts';
-import {
-  type ChartPlace,
-  type CsvEncoding,
-  type CsvHeader,
-  type CsvShape,
-  recogniseCsv,
-  shownColumns,
-} from '../formats/csv.ts';
+import { type CsvEncoding, type CsvHeader, recogniseCsv, shownColumns } from '../formats/csv.ts';
 import { openInput } from '../formats/input.ts';
-import { createJsonScanner, JSON_ROW_BYTES_MAX, type JsonScan } from '../formats/json/scanner.ts';
+import { createJsonScanner, type JsonScan } from '../formats/json/scanner.ts';
+import { foreignForm } from '../formats/other-forms.ts';
 import { hasUtf8Mark, isUtf16 } from '../formats/text-encoding.ts';
-import { PLAYS_SHAPES } from '../sources/account-export/csv.ts';
-import { ACCOUNT_EXPORT, EXTENDED_EXPORT } from '../sources/account-export/index.ts';
-import { CHARTS_SHAPES } from '../sources/charts/index.ts';
-import { LISTENING_EVENTS } from '../sources/events/index.ts';
-import { foreignForm, foreignKeys, isTechnicalLog } from '../sources/other-files.ts';
-import { TRACKS_SHAPES } from '../sources/tracks/index.ts';
-import { type RowSource, rowSourceOf } from './rows.ts';
+import { rowSourceOf } from './rows.ts';
+import type { CsvSource, DocumentSource, NamedContent, RowSource, Source } from './source.ts';
 
 const READ_BYTES = 1024 ** 2;
-const ROW_SOURCES: readonly RowSource[] = [EXTENDED_EXPORT, ACCOUNT_EXPORT, LISTENING_EVENTS];
-const CSV_SHAPES: readonly CsvShape[] = [...TRACKS_SHAPES, ...CHARTS_SHAPES, ...PLAYS_SHAPES];
 
 /** What a file is, and how to read it. */
 export type Recognised =
   | { form: 'rows'; source: RowSource; scan: JsonScan }
-  /** Web API: one response, or one a line; which kind is known when each is read. */
-  | { form: 'api'; scan: JsonScan }
-  | { form: 'csv'; header: CsvHeader; encoding: CsvEncoding; place: ChartPlace | undefined };
+  | { form: 'documents'; source: DocumentSource; scan: JsonScan }
+  | { form: 'csv'; header: CsvHeader<CsvSource>; encoding: CsvEncoding; named: NamedContent | undefined };
 
 /** `refusal` and `ignored` are verdicts on the whole file; the hash is of all its bytes in every case. */
 export type Examined = { sha256: string; bytes: number } & (
@@ -46,7 +32,7 @@ export type Examined = { sha256: string; bytes: number } & (
  * @param name the name it was given with
  * @throws `input_denied` (65), `file_changed` (75) where it cannot be read
  */
-export async function examine(path: string, name: string): Promise<Examined> {
+export async function examine(path: string, name: string, sources: readonly Source[]): Promise<Examined> {
   const handle = await openInput(path, name);
   try {
     const hash = createHash('sha256');
@@ -54,22 +40,11 @@ export async function examine(path: string, name: string): Promise<Examined> {
     const file = { sha256: hash.digest('hex'), bytes: reader.bytes };
     if (reader.refusal !== undefined) return { ...file, verdict: 'refused', refusal: reader.refusal };
     try {
-      return { ...file, ...(await recognise(path, name, reader)) };
+      return { ...file, ...(await recognise(path, name, reader, sources)) };
     } catch (error) {
       if (error instanceof JobError && error.exit === 'data') return { ...file, verdict: 'refused', refusal: error };
       throw error;
     }
-  } finally {
-    await handle.close();
-  }
-}
-
-/** The first bytes of a file, at most `length`. @throws `input_denied` (65), `file_changed` (75) */
-export async function readHead(path: string, name: string, length: number): Promise<Buffer> {
-  const handle = await openInput(path, name);
-  try {
-    const { bytesRead, buffer } = await handle.read(Buffer.alloc(length), 0, length, 0);
-    return buffer.subarray(0, bytesRead);
   } finally {
     await handle.close();
   }
@@ -129,29 +104,40 @@ function familyOf(head: Buffer, name: string): 'json' | 'text' | undefined {
   return head.includes(0) ? undefined : 'text';
 }
 
+type Verdict = { verdict: 'recognised'; recognised: Recognised } | { verdict: 'ignored'; reason: string };
+
 async function recognise(
   path: string,
   name: string,
   { scan, encoding }: Checked,
-): Promise<{ verdict: 'recognised'; recognised: Recognised } | { verdict: 'ignored'; reason: string }> {
-  if (scan !== undefined) {
-    if (scan.form === 'value' && scan.keys.has('listenlake_truth')) {
-      return { verdict: 'ignored', reason: 'the true coefficients of generated data' };
-    }
-    const source = rowSourceOf(scan, name, ROW_SOURCES);
-    if (source !== undefined) return { verdict: 'recognised', recognised: { form: 'rows', source, scan } };
-    if (scan.form === 'array' && scan.rows === 0) return { verdict: 'ignored', reason: 'an empty list' };
-    // The Web API answers "contains" and "follows" with a list of true and false.
-    const isAnswer = scan.firstOtherRow !== undefined && scan.bytes <= JSON_ROW_BYTES_MAX;
-    if (isTechnicalLog(scan)) return { verdict: 'ignored', reason: 'a technical log without listening' };
-    const foreign = foreignKeys(scan);
-    if (foreign !== undefined) throw foreign;
-    if (scan.form === 'array' && !isAnswer) throw unknownKind(`; its keys: ${shownColumns(scan.keys.keys())}`);
-    return { verdict: 'recognised', recognised: { form: 'api', scan } };
-  }
+  sources: readonly Source[],
+): Promise<Verdict> {
+  if (scan !== undefined) return recogniseJson(scan, name, sources);
   if (encoding === undefined) throw unknownKind();
-  const header = await recogniseCsv(path, encoding, CSV_SHAPES);
-  return { verdict: 'recognised', recognised: { form: 'csv', header, encoding, place: header.shape.place?.(name) } };
+  const shapes = sources.flatMap(({ csv = [] }) => csv);
+  const header = await recogniseCsv(path, encoding, shapes);
+  return { verdict: 'recognised', recognised: { form: 'csv', header, encoding, named: header.shape.nameSays?.(name) } };
+}
+
+function recogniseJson(scan: JsonScan, name: string, sources: readonly Source[]): Verdict {
+  for (const source of sources) {
+    const reason = source.reasonToPassOver?.(scan);
+    if (reason !== undefined) return { verdict: 'ignored', reason };
+  }
+  const rows = rowSourceOf(
+    scan,
+    name,
+    sources.flatMap((source) => source.rows ?? []),
+  );
+  if (rows !== undefined) return { verdict: 'recognised', recognised: { form: 'rows', source: rows, scan } };
+  if (scan.form === 'array' && scan.rows === 0) return { verdict: 'ignored', reason: 'an empty list' };
+  for (const { documents, refusalOf } of sources) {
+    const refusal = refusalOf?.(scan);
+    if (refusal !== undefined) throw refusal;
+    if (documents?.fits(scan))
+      return { verdict: 'recognised', recognised: { form: 'documents', source: documents, scan } };
+  }
+  throw unknownKind(`; its keys: ${shownColumns(scan.keys.keys())}`);
 }
 
 function unknownKind(seen = ''): JobError {

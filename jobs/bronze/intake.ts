@@ -2,15 +2,15 @@ import { createHash } from 'node:crypto';
 import { lstat } from 'node:fs/promises';
 import { JobError } from '../base/errors.ts';
 import { type Gzip, openGzip } from '../formats/gzip.ts';
-import { inputDenied, otherThanFile } from '../formats/input.ts';
+import { inputDenied, otherThanFile, readHead } from '../formats/input.ts';
 import { type Budget, nestedArchive, openBudget, packingOf, unknownArchive } from '../formats/packing.ts';
 import { type Archive, type ArchiveEntry, openArchive } from '../formats/zip.ts';
-import { reasonToIgnore } from '../sources/account-export/index.ts';
-import { examine, readHead } from './examine.ts';
+import { examine } from './examine.ts';
 import { type FileStamp, type Fingerprints, stampOf } from './hash-cache.ts';
 import type { InputFile } from './input-files.ts';
 import type { LoadedFile } from './loaded-file.ts';
 import type { Loading } from './loading.ts';
+import { reasonToIgnore } from './source.ts';
 
 /** One file that was given, or lies in landing. */
 export interface Input extends InputFile {
@@ -83,7 +83,9 @@ class Given {
   async read(): Promise<LoadedFile[]> {
     const { path, name } = this.#file;
     const head = await readHead(path, name, HEAD_BYTES);
-    const ignored = head.includes('"href"') ? undefined : await reasonToIgnore(name, async () => head);
+    const { sources } = this.#loading;
+    const isClaimed = sources.some((source) => source.claims?.(head));
+    const ignored = isClaimed ? undefined : await reasonToIgnore(sources, name, async () => head);
     if (ignored !== undefined) return [this.#loading.ignored(name, ignored)];
     const packing = packingOf(head);
     if (packing?.as === 'zip') return this.#readArchive();
@@ -121,7 +123,7 @@ class Given {
   ): Promise<LoadedFile> {
     const loading = this.#loading;
     const name = file.givenName ?? file.name;
-    const examined = await examine(file.path, file.name);
+    const examined = await examine(file.path, file.name, loading.sources);
     const sha256 = packedSha256 ?? examined.sha256;
     if (!(await this.#isSame())) throw changed(this.#file.name);
     note(sha256);
@@ -200,7 +202,7 @@ class Given {
     const loading = this.#loading;
     if (entry.refusal !== undefined) return this.#refuse(name, stand, entry.refusal);
     try {
-      const ignored = await reasonToIgnore(entry.name, () => entry.head());
+      const ignored = await reasonToIgnore(loading.sources, entry.name, () => entry.head());
       if (ignored !== undefined) return loading.ignored(name, ignored);
       const packing = packingOf(await entry.head());
       if (packing?.as === 'zip' || packing?.as === 'other') throw nestedArchive();

@@ -1,7 +1,9 @@
 import type { BronzeFile } from '../lake/manifest.ts';
 import type { Recognised } from './examine.ts';
 import type { LoadedFile } from './loaded-file.ts';
-import { isSameName, ownName, saysOther } from './named-content.ts';
+import { saysOther } from './named-content.ts';
+import { ownName } from './own-name.ts';
+import { type Source, tableOf } from './source.ts';
 
 /**
  * What the lake and this load know of files: by their content, and by what gives content its meaning: the label and,
@@ -38,7 +40,7 @@ export interface KnownContent {
 }
 
 /** @param index files that are stored */
-export function knownContent(index: readonly BronzeFile[], userId: string): KnownContent {
+export function knownContent(index: readonly BronzeFile[], userId: string, sources: readonly Source[]): KnownContent {
   const stored = new Map(index.flatMap((file) => (file.table === 'refused' ? [] : [[file.sourceKey, file] as const])));
   const rows = new Map([...stored].map(([sha256, { readRows, kind }]) => [sha256, { rows: readRows, kind }]));
   /** Names of what is on its way. */
@@ -71,9 +73,8 @@ export function knownContent(index: readonly BronzeFile[], userId: string): Know
   return {
     has(sha256, name) {
       const file = stored.get(sha256);
-      return (
-        rows.has(sha256) && (name === undefined || file === undefined || isSameName(file.table, file.fileName, name))
-      );
+      if (!rows.has(sha256) || name === undefined || file === undefined) return rows.has(sha256);
+      return tableOf(sources, file.table)?.isSameName?.(file.fileName, name) ?? true;
     },
     answer,
     answerTo(name, sha256, recognised) {

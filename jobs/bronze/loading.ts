@@ -8,15 +8,14 @@ import type { Effects } from '../effects/index.ts';
 import { type Embedded, literalPath, openEmbedded } from '../engine/duckdb/database.ts';
 import { bronzeKey } from '../lake/keys.ts';
 import type { BronzeFile, LakeState } from '../lake/manifest.ts';
-import { createApiReader } from '../sources/spotify-api/answers.ts';
 import type { Recognised } from './examine.ts';
 import { faultOfFile, isWorthAnotherTry } from './file-faults.ts';
 import { knownContent } from './known-content.ts';
 import type { LoadedFile } from './loaded-file.ts';
 import { findPseudonymKey, type PseudonymKey } from './pseudonym-key.ts';
 import type { Refusal } from './refusals.ts';
-import type { RowSource } from './rows.ts';
-import { type BronzeDraft, type PeopleReaders, writeBronze } from './write.ts';
+import { type BronzeDraft, type People, type RowSource, type Source, tableOf } from './source.ts';
+import { writeBronze } from './write.ts';
 
 /** A file that was examined and is to be written. */
 export interface ExaminedFile {
@@ -29,6 +28,7 @@ export interface ExaminedFile {
 
 /** The files of one load on their way into bronze. Objects are put as they are ready; nothing is committed here. */
 export interface Loading {
+  readonly sources: readonly Source[];
   /** See `KnownContent.has`. */
   isKnown(sha256: string, name?: string): boolean;
   known(name: string, ...sha256: string[]): LoadedFile;
@@ -89,6 +89,7 @@ export async function openLoading(options: {
   state: LakeState;
   index: readonly BronzeFile[];
   userId: string;
+  sources: readonly Source[];
   effects: Effects;
   given: readonly string[];
 }): Promise<Loading> {
@@ -99,7 +100,7 @@ export async function openLoading(options: {
   /** Found, or made, by the first file that names people. */
   let people: Promise<PseudonymKey | undefined> | undefined;
   let pseudonymMark: string | undefined;
-  const content = knownContent(options.index, options.userId);
+  const content = knownContent(options.index, options.userId, options.sources);
   const refusedBefore = new Set(options.index.flatMap((file) => (file.table === 'refused' ? [file.sourceKey] : [])));
   const drafts = new Map<string, Draft>();
   const refusals = new Map<string, Refusal>();
@@ -138,14 +139,14 @@ export async function openLoading(options: {
     [engines, idle] = [[], []];
   }
 
-  async function readPeople(recognised: Recognised): Promise<PeopleReaders | undefined> {
+  async function readPeople(recognised: Recognised): Promise<People | undefined> {
     const rows =
       recognised.form === 'csv'
         ? recognised.header.shape.rows?.source
         : recognised.form === 'rows'
           ? recognised.source
           : undefined;
-    const isNeeded = recognised.form === 'api' || rows?.people !== undefined;
+    const isNeeded = recognised.form === 'documents' ? recognised.source.namesPeople : rows?.people !== undefined;
     if (!isNeeded && !namesAccount(recognised, rows)) return undefined;
     const { effects, state, index } = options;
     people ??= findPseudonymKey(effects, state, index, 'where_possible');
@@ -154,7 +155,7 @@ export async function openLoading(options: {
     // What everybody can hash would tell everybody the name.
     if (found === undefined || (!isNeeded && found.from === 'built-in')) return undefined;
     pseudonymMark = found.mark;
-    return { api: createApiReader(createPseudonyms(found.key)), sql: createPseudonymSql(found.key) };
+    return { pseudonym: createPseudonyms(found.key), sql: createPseudonymSql(found.key) };
   }
 
   function refuse(name: string, sha256: string, error: JobError): LoadedFile {
@@ -187,11 +188,12 @@ export async function openLoading(options: {
     const engine = await acquire();
     const [staged, output, scratch] = ['in', 'out', 'tmp'].map((end) => join(work, `${randomUUID()}.${end}`)) as Paths;
     try {
-      const source = { file: staged, name: file.name, sha256: file.sha256 };
       let draft: BronzeDraft;
       try {
         await stageFor(file.path, staged, readable);
-        draft = await writeBronze(engine, recognised, source, output, scratch, await readPeople(recognised));
+        const { name, sha256 } = file;
+        const target = { engine, path: staged, name, sha256, output, scratch };
+        draft = await writeBronze(target, recognised, await readPeople(recognised));
       } catch (error) {
         const fault = faultOfFile(error, file.name, work, staged);
         if (fault === undefined) throw error;
@@ -251,7 +253,7 @@ export async function openLoading(options: {
     const { table, kind, rows, readRows, accounts } = draft;
     // Rows that were elsewhere under its name of before are to go from there.
     const periods = [...new Set([...draft.periods, ...(replaced?.periods ?? [])])].sort();
-    const userId = table === 'listening_events' || table.endsWith('_csv') ? null : options.userId;
+    const userId = tableOf(options.sources, table)?.isOwn === false ? null : options.userId;
     return {
       key,
       rows,
@@ -269,6 +271,7 @@ export async function openLoading(options: {
   }
 
   return {
+    sources: options.sources,
     isKnown: content.has,
     known: (name, ...hashes) => content.answer(name, hashes),
     answerTo: content.answerTo,
@@ -332,7 +335,7 @@ export async function openLoading(options: {
 
 function namesAccount(recognised: Recognised, rows: RowSource | undefined): boolean {
   const key = rows?.account?.key;
-  if (key === undefined || recognised.form === 'api') return false;
+  if (key === undefined || recognised.form === 'documents') return false;
   return recognised.form === 'rows' ? recognised.scan.keys.has(key) : recognised.header.names.includes(key);
 }
 

@@ -6,35 +6,7 @@ import { JSON_BATCH_ROWS, type JsonScan } from '../formats/json/scanner.ts';
 import { refuseLongRows } from '../formats/long-rows.ts';
 import { contractOf } from '../lake/contracts.ts';
 import { monthsAround } from './periods.ts';
-
-/** A kind of JSON file whose rows become rows of one bronze table, column by column. */
-export interface RowSource {
-  table: string;
-  kind: string;
-  /** File names of this kind, for files without rows; content decides for the others. */
-  name: RegExp;
-  /** Keys that rows of this kind have. */
-  required: readonly string[];
-  /** Keys by which a file of this kind is known even when a required one was renamed. */
-  typical: readonly string[];
-  /** The rows must stand in an array. */
-  isList: boolean;
-  /** The key in the file for a column of the contract. */
-  keyOf(column: string): string;
-  /** Select of `moment` (timestamp) over the bronze table's columns: every time that decides where a row may go. */
-  daysSql: string;
-  /** Columns that name people as somebody else's system does: an address among them is replaced by its pseudonym. */
-  people?: readonly string[];
-  /**
-   * The column that tells accounts apart: the pseudonym of the user name that the file has under this key; null
-   * where there is no key to make one.
-   */
-  account?: { column: string; key: string };
-  /** Columns that are made of others, as SQL over the keys of the file. */
-  derived?: Readonly<Record<string, (pseudonyms: PseudonymSql) => string>>;
-  /** How the silver table is partitioned. */
-  period: 'month' | 'day';
-}
+import type { BronzeDraft, RowSource, StagedFile } from './source.ts';
 
 /**
  * A row group is built in memory: with the engine's default of four times this a file of 650 MB needs 445 MiB in all, so 235. Spotify's own
@@ -141,23 +113,22 @@ function rowGroupRows({ largestBatch }: JsonScan): number {
 }
 
 /**
- * Writes the rows of a checked file as Parquet (zstd) in the contract's columns and order, all text, without what the rule for values finds
- * (personal-fields.ts); an object where a scalar should be is `[nested]`. Of a key that the contract does not know, `extra` keeps a short
- * scalar, unless the rule for names or the one for values finds it; known personal keys are not even read.
+ * Writes the rows of a checked file as Parquet (zstd) in the contract's columns and order, all text, without what the
+ * rule for values finds (personal-fields.ts); an object where a scalar should be is `[nested]`. Of a key that the
+ * contract does not know, `extra` keeps a short scalar, unless the rule for names or the one for values finds it;
+ * known personal keys are not even read.
  *
+ * @param path the checked file; a path without characters of a glob
  * @param pseudonyms needed for a source with `people` or `derived`
- * @param file path without characters that a glob would read
  * @returns rows written
  * @throws `json_too_many_keys`, `schema_keys_clash` (65)
  */
 export async function writeRows(
-  engine: Embedded,
+  { engine, sha256, output }: StagedFile,
   source: RowSource,
   scan: JsonScan,
-  file: string,
-  sourceKey: string,
-  output: string,
-  pseudonyms?: PseudonymSql,
+  path: string,
+  pseudonyms: PseudonymSql | undefined,
 ): Promise<number> {
   const columns = contractOf('bronze', source.table).columns.map(({ name }) => name);
   const known = new Map(columns.filter((name) => !OWN_COLUMNS.has(name)).map((name) => [source.keyOf(name), name]));
@@ -170,7 +141,7 @@ export async function writeRows(
     source.people?.includes(name) === true || name === source.account?.column;
   const cleaned = [...known].filter(([, name]) => !isReplaced(name)).map(([key]) => quoteName(key));
   const values = columns.map((name) => {
-    if (name === 'source_key') return `${quoteText(sourceKey)} as source_key`;
+    if (name === 'source_key') return `${quoteText(sha256)} as source_key`;
     if (name === 'row_number') return 'row_number() over () as row_number';
     if (name === 'extra') return `${extraSql(unknown)} as extra`;
     const derived = source.derived?.[name];
@@ -183,7 +154,7 @@ export async function writeRows(
   const format =
     scan.form === 'array' ? 'array' : scan.form === 'lines' && !scan.hasBom ? 'newline_delimited' : 'unstructured';
   if (source.account !== undefined && pseudonyms !== undefined) {
-    const usual = await firstText(file, source.account.key);
+    const usual = await firstText(path, source.account.key);
     for (const statement of pseudonyms.usualName(usual)) await engine.run(statement);
   }
   const [written] = await engine.rows<{ Count: bigint }>(`
@@ -191,7 +162,8 @@ export async function writeRows(
         select ${values.join(', ')}
         from (
             select *, ${isPersonalSql(cleaned)} as ${IS_PERSONAL}
-            from read_json(${quoteText(literalPath(file))}, format = '${format}', columns = {${reads.join(', ')}}, compression = 'uncompressed')
+            from read_json(${quoteText(literalPath(path))}, format = '${format}', columns = {${reads.join(', ')}},
+              compression = 'uncompressed')
         )
     ) to ${quoteText(output)} (format parquet, compression zstd, row_group_size ${rowGroupRows(scan)})`);
   return Number(written?.Count);
@@ -216,11 +188,23 @@ async function firstText(file: string, key: string): Promise<string | undefined>
   }
 }
 
+/** What the index of bronze says of an object of such rows. */
+export async function draftOfRows(
+  { engine, output }: StagedFile,
+  source: RowSource,
+  rows: number,
+): Promise<BronzeDraft> {
+  const { table, kind } = source;
+  const periods = await periodsOfRows(engine, source, output);
+  const accounts = await accountsOfRows(engine, source, output);
+  return { table, kind, format: 'parquet', rows, readRows: rows, periods, ...(accounts.length > 0 && { accounts }) };
+}
+
 /**
  * The accounts whose rows are in a bronze object, as pseudonyms: at most `ACCOUNTS_MAX`, in order; none where it
  * does not say.
  */
-export async function accountsOfRows(engine: Embedded, source: RowSource, file: string): Promise<string[]> {
+async function accountsOfRows(engine: Embedded, source: RowSource, file: string): Promise<string[]> {
   if (source.account === undefined) return [];
   const name = quoteName(source.account.column);
   const found = await engine.rows<{ account: string }>(
@@ -231,7 +215,7 @@ export async function accountsOfRows(engine: Embedded, source: RowSource, file: 
 }
 
 /** The months (a day's margin around them) or dates that rows of a bronze object may touch. */
-export async function periodsOfRows(engine: Embedded, source: RowSource, file: string): Promise<string[]> {
+async function periodsOfRows(engine: Embedded, source: RowSource, file: string): Promise<string[]> {
   const days = await engine.rows<{ day: string }>(`
     select distinct cast(cast(moment as date) as varchar) as day
     from (${source.daysSql} from read_parquet(${quoteText(literalPath(file))}))

@@ -3,7 +3,6 @@ import type { Writable } from 'node:stream';
 import { parse } from 'csv-parse';
 import { JobError } from '../base/errors.ts';
 import { isPersonalValue } from '../base/personal-fields.ts';
-import type { RowSource } from '../bronze/rows.ts';
 import { beyondUsual, refuseLongRows } from './long-rows.ts';
 
 /** A CSV record longer than this is not one of the known files (their records are under 2 KiB). */
@@ -17,40 +16,20 @@ export type CsvEncoding = 'utf-8' | 'windows-1252';
 
 /** One kind of CSV file: recognised by its header. */
 export interface CsvShape {
-  /** Also the `kind` of the file, unless its rows belong to a `source`. */
   name: string;
   /** For people: "it looks like ...". */
   what: string;
-  table: 'tracks_csv' | 'charts_csv' | 'export_extended' | 'export_account' | 'listening_events';
   /** Columns that must be there, in any order, case and spacing. */
   columns: readonly string[];
   /** Columns that files of this kind may have besides, although their names look as if they changed what a row means. */
   optional?: readonly string[];
-  /** Where and when a chart is from, by file name. @throws `chart_date_missing`, `chart_place_unknown`, `chart_name_mismatch` (65) */
-  place?: (fileName: string) => ChartPlace;
-  /** Months (`YYYY-MM`) that a record belongs to, where the record itself says. */
-  periodOf?: (record: Record<string, string>) => string | undefined;
-  /** Rows that a JSON source has as well: which, its key for a column (the same where there is none), and its value. */
-  rows?: {
-    source: RowSource;
-    keyOf: ReadonlyMap<string, string>;
-    cellOf?: (key: string, text: string) => string;
-  };
   /** No table takes files of this kind: what to do instead. They are named, and refused. */
   remedy?: string;
 }
 
-/** Dates are `YYYY-MM-DD`; the end is exclusive. Null where each record says. */
-export interface ChartPlace {
-  chart: string;
-  region: string;
-  periodStart: string | null;
-  periodEnd: string | null;
-}
-
 /** A header and what it was read as: `names` are its columns in the spelling of the shape, others as given. */
-export interface CsvHeader {
-  shape: CsvShape;
+export interface CsvHeader<Shape extends CsvShape = CsvShape> {
+  shape: Shape;
   names: string[];
   /** Records before the first one of data. */
   headerLine: number;
@@ -96,7 +75,10 @@ function compare(header: readonly string[], shape: CsvShape): { missing: string[
 }
 
 /** The shape that a header belongs to as a whole: of several the one with the most columns. */
-export function shapeOfHeader(header: readonly string[], shapes: readonly CsvShape[]): CsvShape | undefined {
+export function shapeOfHeader<Shape extends CsvShape>(
+  header: readonly string[],
+  shapes: readonly Shape[],
+): Shape | undefined {
   const fitting = shapes.filter((shape) => {
     const { missing, foreign } = compare(header, shape);
     return missing.length === 0 && foreign.length === 0;
@@ -110,11 +92,11 @@ export function shapeOfHeader(header: readonly string[], shapes: readonly CsvSha
  * @throws `kind_unknown` (65) where no header is known: it says what the file looks like, what is missing, and the header that was seen;
  *   `kind_unsupported` (65) for a kind that no table is made of
  */
-export async function recogniseCsv(
+export async function recogniseCsv<Shape extends CsvShape>(
   path: string,
   encoding: CsvEncoding,
-  shapes: readonly CsvShape[],
-): Promise<CsvHeader> {
+  shapes: readonly Shape[],
+): Promise<CsvHeader<Shape>> {
   let seen: string[] = [];
   for (const delimiter of DELIMITERS) {
     const lines = await firstRecords(path, encoding, delimiter);

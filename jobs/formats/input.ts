@@ -59,3 +59,14 @@ export async function openInput(path: string, name: string): Promise<FileHandle>
     throw error;
   }
 }
+
+/** The first bytes of a file, at most `length`. @throws `input_denied` (65), `file_changed` (75) */
+export async function readHead(path: string, name: string, length: number): Promise<Buffer> {
+  const handle = await openInput(path, name);
+  try {
+    const { bytesRead, buffer } = await handle.read(Buffer.alloc(length), 0, length, 0);
+    return buffer.subarray(0, bytesRead);
+  } finally {
+    await handle.close();
+  }
+}

@@ -2,6 +2,7 @@ import { rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { makeFolders } from '../base/disk.ts';
 import { hashFile } from '../base/hash.ts';
+import { DAY_MS } from '../base/time.ts';
 import { check } from '../check.ts';
 import { commitWork, refuseOvertaken } from '../effects/commit.ts';
 import { type Effects, stopIfAsked } from '../effects/index.ts';
@@ -10,21 +11,22 @@ import { enrich } from '../enrich.ts';
 import { deleter, ownObjects } from '../gc.ts';
 import { readProject } from '../gold/project.ts';
 import { isSameVersion } from '../gold/versions.ts';
-import { contractOf } from '../lake/contracts.ts';
 import { bronzeKey, LAYERS, type Layer, manifestKey, PREFIX } from '../lake/keys.ts';
 import { type BronzeFile, EMPTY_STATE, latestManifest, putState, readBronzeIndex } from '../lake/manifest.ts';
 import { namedObjects } from '../lake/named.ts';
 import { publishDev } from '../promote.ts';
 import { report } from '../report.ts';
 import { asRead, createBronze, readableBronze } from '../silver/relations.ts';
+import { bronzeTable } from '../sources/index.ts';
 import { type Ledger, readLedger, readLookedUp } from '../sources/spotify-api/ledger.ts';
+import { ANSWERS_TABLE } from '../sources/spotify-api/tables.ts';
 import { transform } from '../transform.ts';
 
 /** What is to go, told by bronze alone: everything downstream is a function of it. */
 export interface RemovalRule {
   /** Files that go as a whole. */
   isRemoved(file: BronzeFile): boolean;
-  /** Bronze table to an SQL condition over its columns: rows that go from files that stay. */
+  /** Bronze table (as it is called today) to an SQL condition over its columns: rows that go from files that stay. */
   rows: Readonly<Record<string, string>>;
   /** Changes what `extract` from the Web API knows, besides forgetting that the removed answers were received. */
   changeLedger?(ledger: Ledger): void;
@@ -50,7 +52,7 @@ export async function planRemoval(rule: RemovalRule, effects: Effects): Promise<
   const files = index.filter((file) => rule.isRemoved(file));
   const parts: RemovalPlan['parts'][number][] = [];
   for (const [table, condition] of Object.entries(rule.rows)) {
-    const candidates = index.filter((file) => file.table === table && file.rows > 0 && !rule.isRemoved(file));
+    const candidates = index.filter((file) => asRead(file).table === table && file.rows > 0 && !rule.isRemoved(file));
     const counts = await countRows(effects, table, candidates, condition);
     for (const file of candidates) {
       const { gone, all } = counts.get(file.sourceKey) ?? { gone: 0, all: 0 };
@@ -160,7 +162,7 @@ export async function purge(work: { job: string; runId: string }, effects: Effec
   }
   for await (const { key } of store.list(PREFIX.queryResults)) await remove(key);
   await refuseOvertaken(effects, newest);
-  await engine.dropTables(await engine.unusedTables(newest === undefined ? [] : [newest.state], now() + 86_400_000));
+  await engine.dropTables(await engine.unusedTables(newest === undefined ? [] : [newest.state], now() + DAY_MS));
   for (const prefix of PURGED_PREFIXES) {
     for await (const write of store.remains.unfinished(prefix)) await store.remains.discard(write);
     for await (const version of store.remains.oldVersions(prefix)) {
@@ -267,7 +269,7 @@ async function countRows(
   });
 }
 
-/** Runs it with a database in which `bronze_<table>` has the rows of these files; Web API answers in the columns of `bronze.api_answers`. */
+/** Runs it with a database in which `bronze_<table>` has the rows of these files, in today's columns; each row says everything. */
 export async function withBronze<T>(
   effects: Effects,
   table: string,
@@ -285,49 +287,39 @@ export async function withBronze<T>(
   });
   try {
     const local = await readableBronze(db, effects, files);
-    const read = local[0] === undefined ? table : asRead(local[0].file).table;
     await createBronze(
       db,
-      read,
+      table,
       local.map(({ path }) => path),
     );
-    if (read === 'api_answers') await createAnswers(db, table);
+    const linked = bronzeTable(table)?.linkedRows;
+    if (linked !== undefined) {
+      await db.run(`alter view bronze_${table} rename to stored_rows`);
+      await db.run(`create or replace temp view bronze_${table} as ${linked.completeSql('stored_rows')}`);
+    }
     return await action(db, folder);
   } finally {
     db.close();
   }
 }
 
-/** Makes `bronze_<table>`, in which every item has its description, also those whose description stands in an earlier row. */
-async function createAnswers(db: Embedded, table: string): Promise<void> {
-  await db.run(
-    `alter view bronze_api_answers rename to answers;
-     create or replace temp view bronze_${table} as
-     select answers.* replace (coalesce(answers.content, described.content) as content)
-     from answers
-     left join (
-         select source_key, content_key, any_value(content) as content
-         from answers where content is not null group by source_key, content_key
-     ) as described
-         on answers.source_key = described.source_key and answers.content_key = described.content_key`,
-  );
-}
-
 /** Writes what is left of a file as an object of its own; the entry keeps the file's hash, so that loading the same file again brings nothing back. */
 async function rewrite(effects: Effects, file: BronzeFile, condition: string): Promise<BronzeFile> {
   const { store } = effects;
   const { table } = asRead(file);
-  return withBronze(effects, file.table, [file], async (db, folder) => {
+  const linked = bronzeTable(table)?.linkedRows;
+  return withBronze(effects, table, [file], async (db, folder) => {
     const output = join(folder, 'rest');
     try {
-      const rest = `select * from bronze_${file.table} where not coalesce(${condition}, false)`;
+      const rest = `select * from bronze_${table} where not coalesce(${condition}, false)`;
+      const order = linked?.order ?? ['row_number'];
+      const rowGroups = linked === undefined ? '' : `, row_group_size ${linked.rowGroupRows}`;
       await db.run(
-        `copy (${table === 'api_answers' ? answersLeft(rest) : rest} order by ${table === 'api_answers' ? 'answer, position' : 'row_number'})
-         to ${quoteText(output)} (format parquet, compression zstd${table === 'api_answers' ? ', row_group_size 2048' : ''})`,
+        `copy (${linked?.storedSql(rest) ?? rest} order by ${order.join(', ')})
+         to ${quoteText(output)} (format parquet, compression zstd${rowGroups})`,
       );
-      const isItem = table === 'api_answers' ? 'position > 0' : 'true';
       const [left] = await db.rows<{ n: bigint; items: bigint }>(
-        `select count(*) as n, count(*) filter (where ${isItem}) as items from (${rest})`,
+        `select count(*) as n, count(*) filter (where ${linked?.isCounted ?? 'true'}) as items from (${rest})`,
       );
       const sha256 = await hashFile(output);
       const key = bronzeKey(table, sha256, 'parquet');
@@ -340,18 +332,6 @@ async function rewrite(effects: Effects, file: BronzeFile, condition: string): P
   });
 }
 
-/** The rows that stay, in the contract's columns: the first of a description has it, as `load` writes it. */
-function answersLeft(rest: string): string {
-  const columns = contractOf('bronze', 'api_answers').columns.map(({ name }) =>
-    name === 'content' || name === 'content_bytes'
-      ? `case when row_number = first_row then ${name === 'content' ? name : 'strlen(content)'} end as ${name}`
-      : name,
-  );
-  return `select ${columns.join(', ')}
-    from (${rest}) as rest
-    left join (select content_key, min(row_number) as first_row from (${rest}) group by content_key) as firsts using (content_key)`;
-}
-
 /** What was answered: looked-up things and playlists. */
 interface Answered extends Record<string, unknown> {
   kind: string;
@@ -361,11 +341,12 @@ interface Answered extends Record<string, unknown> {
 
 /** What the rows of a file of Web API answers are about; nothing for other tables. */
 async function answered(effects: Effects, file: BronzeFile, condition: string): Promise<Answered[]> {
-  if (asRead(file).table !== 'api_answers') return [];
-  return withBronze(effects, file.table, [file], (db) =>
+  const { table } = asRead(file);
+  if (table !== ANSWERS_TABLE.name) return [];
+  return withBronze(effects, table, [file], (db) =>
     db.rows<Answered>(
       `select distinct kind, playlist_id, case when kind in ('tracks', 'albums', 'artists') then id end as id
-       from bronze_${file.table} where ${condition}`,
+       from bronze_${table} where ${condition}`,
     ),
   );
 }

@@ -4,6 +4,7 @@ import { type Effects, stopIfAsked } from '../effects/index.ts';
 import { STAGING_FOLDER } from '../lake/folder/store.ts';
 import { LATEST_MANIFEST_HINT_KEY, PREFIX } from '../lake/keys.ts';
 import { type BronzeFile, getState, listManifests, readManifest } from '../lake/manifest.ts';
+import { asRead } from '../silver/relations.ts';
 import { PURGED_PREFIXES, type RemovalPlan, type RemovalRule, withBronze } from './index.ts';
 import { type Hit, type Traces, withScanner } from './traces.ts';
 
@@ -148,10 +149,11 @@ async function valuesIn(
   effects: Effects,
   only?: ReadonlySet<string>,
 ): Promise<string[]> {
-  return withBronze(effects, file.table, [file], async (db) => {
+  const { table } = asRead(file);
+  return withBronze(effects, table, [file], async (db) => {
     const limit = only === undefined ? `using sample reservoir(${ROWS_PER_FILE} rows) repeatable (1)` : '';
     const rows = await db.rows<Record<string, unknown>>(
-      `select * exclude (source_key) from (select * from bronze_${file.table} where ${condition}) ${limit}`,
+      `select * exclude (source_key) from (select * from bronze_${table} where ${condition}) ${limit}`,
     );
     const values = new Set<string>();
     for (const row of rows) for (const text of textsOf(row)) if (only === undefined || only.has(text)) values.add(text);

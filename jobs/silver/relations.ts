@@ -4,14 +4,12 @@ import { join } from 'node:path';
 import { makeFolders } from '../base/disk.ts';
 import { JobError } from '../base/errors.ts';
 import { hashObject } from '../base/hash.ts';
-import { isVideoName } from '../bronze/named-content.ts';
 import type { Effects } from '../effects/index.ts';
 import { type Embedded, parquetRelation, quoteName, quoteText } from '../engine/duckdb/database.ts';
 import { type Contract, contractOf, WAREHOUSE_DIR } from '../lake/contracts.ts';
 import type { BronzeFile } from '../lake/manifest.ts';
 import type { LakeStore } from '../lake/store.ts';
-import type { Json } from '../sources/spotify-api/answers.ts';
-import { answersOfPages, writeAnswers } from '../sources/spotify-api/bronze.ts';
+import { bronzeTable } from '../sources/index.ts';
 import type { PlacedRows } from './build.ts';
 import { sqlType } from './columns.ts';
 import { sqlTimestamp } from './months.ts';
@@ -118,13 +116,14 @@ export async function localBronze(store: LakeStore, files: readonly BronzeFile[]
   return local;
 }
 
-/** The file as the selects know it: what an older `load` wrote of the Web API has the columns of today (see `readableBronze`). */
+/** The file as the selects know it: under the name that its table has today, whose columns `readableBronze` gives it. */
 export function asRead(file: BronzeFile): BronzeFile {
-  return file.table === 'api_pages' ? { ...file, table: 'api_answers' } : file;
+  const { name = file.table } = bronzeTable(file.table) ?? {};
+  return name === file.table ? file : { ...file, table: name };
 }
 
 /**
- * `localBronze`, and objects of `bronze.api_pages` written anew as the answers of today, in scratch: once in a run.
+ * `localBronze`, where objects of an older form are written anew in scratch, in today's columns: once in a run.
  *
  * @throws `object_missing`, `object_damaged` (65)
  */
@@ -135,27 +134,25 @@ export async function readableBronze(
 ): Promise<LocalBronze[]> {
   const local: LocalBronze[] = [];
   for (const each of await localBronze(store, files)) {
-    local.push(isOldAnswers(each.file) ? { ...each, path: await writtenAnew(db, each, scratch) } : each);
+    local.push({ ...each, path: await readablePath(db, each, scratch) });
   }
   return local;
 }
 
-function isOldAnswers({ table, key }: BronzeFile): boolean {
-  return (table === 'api_answers' || table === 'api_pages') && key.endsWith('.json');
-}
-
-async function writtenAnew(db: Embedded, { file, path }: LocalBronze, scratch: string): Promise<string> {
-  const folder = join(scratch, 'answers');
-  const output = join(folder, `${file.sha256}.parquet`);
-  if (existsSync(output)) return output;
+async function readablePath(db: Embedded, { file, path }: LocalBronze, scratch: string): Promise<string> {
+  const former = bronzeTable(file.table)?.formerly;
+  if (!former?.isFormer(file.key)) return path;
+  const folder = join(scratch, 'written-anew');
+  const anew = join(folder, `${file.sha256}.parquet`);
+  if (existsSync(anew)) return anew;
   await makeFolders(folder);
-  const [lines, part] = [`${output}.lines`, `${output}.part`];
+  const [lines, part] = [`${anew}.lines`, `${anew}.part`];
   for (const left of [lines, part]) await rm(left, { force: true });
-  const reader = { withoutPeople: (value: Json) => value };
-  await writeAnswers(db, reader, answersOfPages(path), file.sourceKey, part, lines);
+  const { fileName: name, sourceKey: sha256 } = file;
+  await former.writeAnew({ engine: db, path, name, sha256, output: part, scratch: lines });
   await rm(lines, { force: true });
-  await rename(part, output);
-  return output;
+  await rename(part, anew);
+  return anew;
 }
 
 /** Files that were hashed by this process: bronze does not change. */
@@ -186,7 +183,7 @@ export async function createSourceFiles(
       file.userId === null ? 'null' : quoteText(file.userId),
       quoteText(file.kind),
       quoteText(file.fileName.replaceAll('\0', '')),
-      isVideoName(file.fileName),
+      bronzeTable(file.table)?.isVideoName?.(file.fileName) ?? false,
       isNew(file),
       isJudged(file),
       file.sequence,

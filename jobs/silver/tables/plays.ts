@@ -1,6 +1,8 @@
+import { DAY_MS } from '../../base/time.ts';
 import { stopIfAsked } from '../../effects/index.ts';
 import type { Embedded } from '../../engine/duckdb/database.ts';
 import type { BronzeFile } from '../../lake/manifest.ts';
+import { bronzeTable, SOURCES } from '../../sources/index.ts';
 import {
   type Build,
   type Built,
@@ -26,26 +28,20 @@ import { type PlayPair, pairOff } from './play-pairs.ts';
 import { stageByTime } from './time-partitions.ts';
 
 const TABLE = 'plays';
-const DAY_MS = 86_400_000;
 /** An offline play can be reported this long after it ended (`is_offline_start` in macros.sql, and a day for its length). */
 const OFFLINE_REACH_MS = 46 * DAY_MS;
 /** Plays this near to a year can decide about rows of it: a play under a day, a minute at its ends, and a song on repeat overnight. */
 const MARGIN_MS = 2 * DAY_MS;
-const STAGES = {
-  export_extended: 'stg_plays_extended',
-  export_account: 'stg_plays_account',
-  api_answers: 'stg_plays_api',
-} as const;
+/** Bronze table to the stage that types its plays. */
+const STAGES: Readonly<Record<string, string>> = Object.fromEntries(
+  SOURCES.flatMap(({ tables }) => tables).flatMap(({ name, plays }) => (plays ? [[name, plays.stage]] : [])),
+);
 const TABLES = Object.keys(STAGES);
 
 /** True for bronze that feeds silver.plays. */
-export function feedsPlays(file: BronzeFile): boolean {
-  return (
-    file.table === 'export_extended' ||
-    file.table === 'export_account' ||
-    // A file of Web API responses can hold several kinds.
-    (file.table === 'api_answers' && (file.kind === 'recently_played' || file.kind === 'api_mixed'))
-  );
+function feedsPlays(file: BronzeFile): boolean {
+  const plays = bronzeTable(file.table)?.plays;
+  return plays !== undefined && (plays.kinds === undefined || plays.kinds.includes(file.kind));
 }
 
 /**
@@ -122,7 +118,7 @@ function yearsToBuild(
   const years = new Set<number>();
   for (const file of fresh) {
     for (const [from, to] of known.get(file) ?? []) {
-      const reach = file.table === 'api_answers' ? 0 : OFFLINE_REACH_MS;
+      const reach = bronzeTable(file.table)?.plays?.isReportedLate ? OFFLINE_REACH_MS : 0;
       addYears(years, from - MARGIN_MS - reach, to + MARGIN_MS);
     }
   }

@@ -1,62 +1,53 @@
-import type { RowSource } from '../../bronze/rows.ts';
+import { ownName } from '../../bronze/own-name.ts';
+import type { Source } from '../../bronze/source.ts';
+import type { JsonScan } from '../../formats/json/scanner.ts';
 import { packingOf } from '../../formats/packing.ts';
+import { EXPORT_CSV } from './csv.ts';
+import { ACCOUNT_EXPORT, EXTENDED_EXPORT, isSameMedium, isVideoName } from './rows.ts';
 
-/** Instant of a text: ISO with or without zone, `YYYY-MM-DD HH:MM` (both UTC unless they say otherwise), an epoch number. Whatever `parse_instant` of silver reads. */
-export const INSTANT_SQL = (column: string): string =>
-  `coalesce(try_cast(${column} as timestamptz)::timestamp, try_cast(rtrim(${column}, 'Z') as timestamp), ${epochSql(column)})`;
+/** What Spotify sends on request, "account data" and "extended streaming history", and copies of it as CSV. */
+export const ACCOUNT_EXPORTS: Source = {
+  name: 'account-export',
+  tables: [
+    {
+      name: EXTENDED_EXPORT.table,
+      isOwn: true,
+      isSameName: isSameMedium,
+      isVideoName,
+      plays: { stage: 'stg_plays_extended', isReportedLate: true },
+    },
+    {
+      name: ACCOUNT_EXPORT.table,
+      isOwn: true,
+      isVideoName,
+      plays: { stage: 'stg_plays_account', isReportedLate: true },
+    },
+  ],
+  rows: [EXTENDED_EXPORT, ACCOUNT_EXPORT],
+  csv: EXPORT_CSV,
+  reasonToIgnore,
+  reasonToPassOver: (scan) => (isTechnicalLog(scan) ? 'a technical log without listening' : undefined),
+};
 
-/** Seconds, milliseconds or microseconds since 1970, told apart by size as by `instant_of_epoch` of silver. Zero and negative numbers are no time. */
-function epochSql(column: string): string {
-  const number = `try_cast(${column} as bigint)`;
-  return `case when ${number} between 1 and 99999999999 then epoch_ms(${number} * 1000) when ${number} between 100000000000 and 99999999999999 then epoch_ms(${number}) when ${number} between 100000000000000 and 99999999999999999 then make_timestamp(${number}) end`;
+/** True for what Spotify sends as "technical log information": all keys are of the event or of its message. */
+function isTechnicalLog({ form, keys }: JsonScan): boolean {
+  return (
+    form === 'array' &&
+    keys.size > 0 &&
+    [...keys.keys()].every((key) => /^(context|message)_|^timestamp_utc$/.test(key))
+  );
 }
 
 /**
- * Extended streaming history: `Streaming_History_Audio|Video_*.json`, before mid-2023 `endsong_N.json` and `endvideo.json`. The same row in every
- * generation, 19 to 23 keys. Of `username` only the pseudonym is kept, so that the plays of two accounts stay apart;
- * `ip_addr`,
- * `ip_addr_decrypted` and `user_agent_decrypted` are never read.
- */
-export const EXTENDED_EXPORT: RowSource = {
-  table: 'export_extended',
-  kind: 'export_extended',
-  name: /^(Streaming_History_(Audio|Video)_|endsong|endvideo)/i,
-  required: ['ts', 'ms_played'],
-  typical: ['spotify_track_uri', 'master_metadata_track_name', 'reason_start', 'reason_end', 'conn_country'],
-  isList: true,
-  keyOf: (column) => (column === 'username_pseudonym' ? 'username' : column),
-  account: { column: 'username_pseudonym', key: 'username' },
-  // An offline play may lie long before the moment it was reported.
-  daysSql: `select unnest([${INSTANT_SQL('ts')}, ${epochSql('offline_timestamp')}, ${epochSql('offline_timestamp')} + to_milliseconds(greatest(least(coalesce(try_cast(ms_played as bigint), 0), 86400000), 0))]) as moment`,
-  period: 'month',
-};
-
-/**
- * Account data of about a year: `StreamingHistory_music|podcast|audiobook_N.json`, older `StreamingHistoryN.json`. Minute precision, no URIs.
- */
-export const ACCOUNT_EXPORT: RowSource = {
-  table: 'export_account',
-  kind: 'export_account',
-  name: /^StreamingHistory/i,
-  required: ['endTime', 'msPlayed'],
-  typical: ['artistName', 'trackName', 'podcastName', 'episodeName', 'audiobookName'],
-  isList: true,
-  keyOf: (column) => column.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase()),
-  daysSql: `select ${INSTANT_SQL('end_time')} as moment`,
-  period: 'month',
-};
-
-/**
  * What a zip from Spotify holds besides listening, by file name. Account data is never opened: most of it is about
- * the person. A document is
- * one by its name and its first bytes: an export or an archive that was saved under a text's name (`endsong_0.txt`,
- * `my_data.zip.txt`) is data.
+ * the person. A document is one by its name and its first bytes: an export or an archive that was saved under a
+ * text's name (`endsong_0.txt`, `my_data.zip.txt`) is data.
  *
  * @param head the first bytes of the file; asked for where the name is that of a text
  * @returns why the file is passed over, or undefined for every other file
  */
-export async function reasonToIgnore(name: string, head: () => Promise<Buffer>): Promise<string | undefined> {
-  const own = name.slice(name.lastIndexOf('/') + 1);
+async function reasonToIgnore(name: string, head: () => Promise<Buffer>): Promise<string | undefined> {
+  const own = ownName(name);
   if (isAccountFile(own)) return 'account data without listening';
   if (!DOCUMENTS.test(own) || DATA_AS_TEXT.test(own)) return undefined;
   return TEXTS.test(own) && isData(await head()) ? undefined : 'a document, not data';

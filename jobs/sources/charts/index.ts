@@ -1,12 +1,22 @@
 import { JobError } from '../../base/errors.ts';
-import type { ChartPlace, CsvShape } from '../../formats/csv.ts';
+import { DAY_MS } from '../../base/time.ts';
+import { ownName } from '../../bronze/own-name.ts';
+import type { CsvSource, NamedContent, Source } from '../../bronze/source.ts';
 
-const DAY_MS = 86_400_000;
+const TABLE = 'charts_csv';
 /** A date that begins a text; the hyphens between its parts are of many kinds, some of several bytes. */
 const DATE = /^(\d{4})\D{1,3}(0[1-9]|1[0-2])\D{1,3}\d{2}/;
 
 type Subject = 'regional' | 'viral' | 'artist' | 'album' | 'city';
 type Pace = 'daily' | 'weekly';
+
+/** Where and when a chart is of. Dates are `YYYY-MM-DD`; the end is exclusive. Null where each record says it. */
+interface ChartPlace {
+  chart: string;
+  region: string;
+  periodStart: string | null;
+  periodEnd: string | null;
+}
 
 const SITE_TRACK = ['rank', 'uri', 'artist_names', 'track_name', 'peak_rank', 'previous_rank'];
 const SITE_ARTIST = ['rank', 'uri', 'artist_name', 'peak_rank', 'previous_rank'];
@@ -20,7 +30,7 @@ const LENGTH: Readonly<Record<Pace, string>> = { daily: 'days_on_chart', weekly:
  * (`charts.csv`, `data.csv`, `universal_top_spotify_songs.csv` of Kaggle, daily top 50) have the date in each record. Others are lists of a
  * whole year, whose rank is the record's number where they have none.
  */
-export const CHARTS_SHAPES: readonly CsvShape[] = [
+const CHARTS_SHAPES: readonly CsvSource[] = [
   siteShape('charts_daily', ['Position', 'Track Name', 'Artist', 'Streams', 'URL'], ['regional'], undefined),
   siteShape('charts_viral', ['Position', 'Track Name', 'Artist', 'URL'], ['viral'], undefined),
   ...(['daily', 'weekly'] as const).flatMap((pace) => [
@@ -30,7 +40,7 @@ export const CHARTS_SHAPES: readonly CsvShape[] = [
     {
       name: 'charts_albums',
       what: 'a chart of albums',
-      table: 'charts_csv' as const,
+      table: TABLE,
       columns: ['rank', 'uri', 'artist_names', 'album_name', 'peak_rank', 'previous_rank', LENGTH[pace]],
       remedy: 'charts of tracks and of artists are read',
     },
@@ -38,90 +48,106 @@ export const CHARTS_SHAPES: readonly CsvShape[] = [
   {
     name: 'charts_top50_daily',
     what: 'daily top 50 charts',
-    table: 'charts_csv',
+    table: TABLE,
     columns: ['Date', 'Position', 'Song', 'Artist', 'Popularity'],
-    place: () => ({ chart: 'top50_daily', region: 'global', periodStart: null, periodEnd: null }),
+    nameSays: () => named({ chart: 'top50_daily', region: 'global', periodStart: null, periodEnd: null }),
     periodOf: (record) => monthOf(record.Date),
   },
   {
     name: 'charts_top50_countries',
     what: 'daily top 50 charts by country',
-    table: 'charts_csv',
+    table: TABLE,
     columns: ['spotify_id', 'name', 'artists', 'daily_rank', 'country', 'snapshot_date'],
     optional: ['daily_movement', 'weekly_movement'],
-    place: () => ({ chart: 'top50_daily', region: '', periodStart: null, periodEnd: null }),
+    nameSays: () => named({ chart: 'top50_daily', region: '', periodStart: null, periodEnd: null }),
     periodOf: (record) => monthOf(record.snapshot_date),
   },
   {
     name: 'charts_by_region',
     what: 'charts by region and date',
-    table: 'charts_csv',
+    table: TABLE,
     columns: ['title', 'rank', 'date', 'artist', 'url', 'region', 'chart', 'streams'],
     optional: ['trend'],
-    place: () => ({ chart: '', region: '', periodStart: null, periodEnd: null }),
+    nameSays: () => named({ chart: '', region: '', periodStart: null, periodEnd: null }),
     periodOf: (record) => monthOf(record.date),
   },
   {
     name: 'charts_daily_regions',
     what: 'daily charts by region and date',
-    table: 'charts_csv',
+    table: TABLE,
     columns: ['Position', 'Track Name', 'Artist', 'Streams', 'URL', 'Date', 'Region'],
-    place: () => ({ chart: 'top200_daily', region: '', periodStart: null, periodEnd: null }),
+    nameSays: () => named({ chart: 'top200_daily', region: '', periodStart: null, periodEnd: null }),
     periodOf: (record) => monthOf(record.Date),
   },
   {
     name: 'most_streamed_2024',
     what: 'the most streamed songs of 2024',
-    table: 'charts_csv',
+    table: TABLE,
     columns: ['Track', 'Artist', 'Release Date', 'All Time Rank', 'Spotify Streams'],
-    place: () => ({ chart: 'most_streamed_2024', region: 'global', ...year(2024) }),
+    nameSays: () => named({ chart: 'most_streamed_2024', region: 'global', ...year(2024) }),
   },
   {
     name: 'spotify_2023',
     what: 'the most streamed songs of 2023',
-    table: 'charts_csv',
+    table: TABLE,
     columns: ['track_name', 'artist(s)_name', 'released_year', 'in_spotify_playlists', 'streams'],
     optional: ['released_month', 'released_day'],
-    place: () => ({ chart: 'spotify_2023', region: 'global', ...year(2023) }),
+    nameSays: () => named({ chart: 'spotify_2023', region: 'global', ...year(2023) }),
   },
   {
     // The public file has dots and its own order (Track.Name, Artist.Name, ...).
     name: 'top50_2019',
     what: 'the top 50 songs of 2019',
-    table: 'charts_csv',
+    table: TABLE,
     columns: ['TrackName', 'ArtistName', 'Genre', 'BeatsPerMinute', 'Popularity'],
     optional: ['Length'],
-    place: () => ({ chart: 'top50_2019', region: 'global', ...year(2019) }),
+    nameSays: () => named({ chart: 'top50_2019', region: 'global', ...year(2019) }),
   },
   {
     name: 'top10s',
     what: 'top songs by year',
-    table: 'charts_csv',
+    table: TABLE,
     columns: ['title', 'artist', 'top genre', 'year', 'bpm', 'pop'],
-    place: () => ({ chart: 'top10s', region: 'global', periodStart: null, periodEnd: null }),
+    nameSays: () => named({ chart: 'top10s', region: 'global', periodStart: null, periodEnd: null }),
     periodOf: (record) => (/^\d{4}$/.test(record.year ?? '') ? `${record.year}-01` : undefined),
   },
   {
     // `top50contry.csv`: the year is that of the song. Where its name says no day, it is that on which the newest song was added.
     name: 'top50_by_country',
     what: 'top 50 songs by country',
-    table: 'charts_csv',
+    table: TABLE,
     columns: [...TOP50_BY_COUNTRY, 'added'],
-    place: (fileName) => placeByDateInName(fileName) ?? { ...TOP50_DAILY, periodStart: null, periodEnd: null },
+    nameSays: (fileName) =>
+      named(placeByDateInName(fileName) ?? { ...TOP50_DAILY, periodStart: null, periodEnd: null }),
     periodOf: (record) => monthOf(record.added?.trim()),
   },
   {
     name: 'top50_by_country',
     what: 'top 50 songs by country',
-    table: 'charts_csv',
+    table: TABLE,
     columns: TOP50_BY_COUNTRY,
-    place: (fileName) => placeByDateInName(fileName) ?? dateMissing(),
+    nameSays: (fileName) => named(placeByDateInName(fileName) ?? dateMissing()),
   },
 ];
+
+/** Charts of Spotify, as downloaded from its chart site and as others collect them. */
+export const CHARTS: Source = {
+  name: 'charts',
+  tables: [{ name: TABLE, isOwn: false, isSameName: (storedName, name) => ownName(storedName) === ownName(name) }],
+  csv: CHARTS_SHAPES,
+};
 
 /** True where each record of the kind says its date (or does not); elsewhere the file's name, or the kind itself, says it for all of them. */
 export function isDatedByRecord(kind: string): boolean {
   return CHARTS_SHAPES.some((shape) => shape.name === kind && shape.periodOf !== undefined);
+}
+
+/** What a place says of every record of its file. */
+function named({ chart, region, periodStart, periodEnd }: ChartPlace): NamedContent {
+  return {
+    columns: { chart, region, period_start: periodStart, period_end: periodEnd },
+    periods: periodStart === null ? [] : [periodStart.slice(0, 7)],
+  };
 }
 
 /** A download of the chart site. `pace` undefined: its columns do not say. */
@@ -130,10 +156,10 @@ function siteShape(
   columns: readonly string[],
   subjects: readonly Subject[],
   pace: Pace | undefined,
-): CsvShape {
+): CsvSource {
   const what = `a chart of Spotify's chart site (${subjects.join(', ')})`;
-  const place = (fileName: string): ChartPlace => placeOfSite(fileName, subjects, pace);
-  return { name, what, table: 'charts_csv', columns, place };
+  const nameSays = (fileName: string): NamedContent => named(placeOfSite(fileName, subjects, pace));
+  return { name, what, table: TABLE, columns, nameSays };
 }
 
 /**
@@ -200,11 +226,6 @@ function dateMissing(): never {
   throw new JobError('chart_date_missing', 'data', 'nothing in this list of charts says of which day it is', {
     hint: 'put the day it was taken into its name, like top50-by-country-2020-01-31.csv',
   });
-}
-
-/** A folder or an archive says nothing of what is in a file. */
-function ownName(fileName: string): string {
-  return fileName.slice(fileName.lastIndexOf('/') + 1);
 }
 
 function monthOf(date: string | undefined): string | undefined {

@@ -1,4 +1,6 @@
-import type { CsvShape } from '../../formats/csv.ts';
+import type { CsvSource, Source } from '../../bronze/source.ts';
+
+const TABLE = 'tracks_csv';
 
 const FEATURES = [
   'danceability',
@@ -22,11 +24,11 @@ const FEATURES = [
  * in. `kaggle_tracks`: `tracks.csv`, `data.csv`, `tracks_features.csv`, with the artists as a Python list. `kaggle_features`:
  * `SpotifyFeatures.csv` and its relatives, with the key as a note (`C#`), the mode as a word, the time signature as a fraction (`4/4`).
  */
-export const TRACKS_SHAPES: readonly CsvShape[] = [
+const TRACKS_SHAPES: readonly CsvSource[] = [
   {
     name: 'kaggle',
     what: 'tracks with audio features',
-    table: 'tracks_csv',
+    table: TABLE,
     columns: [
       'track_id',
       'artists',
@@ -43,7 +45,7 @@ export const TRACKS_SHAPES: readonly CsvShape[] = [
   {
     name: 'tidytuesday',
     what: 'tracks with audio features',
-    table: 'tracks_csv',
+    table: TABLE,
     columns: [
       ...[
         'track_id',
@@ -60,7 +62,7 @@ export const TRACKS_SHAPES: readonly CsvShape[] = [
   {
     name: 'kaggle_tracks',
     what: 'tracks with audio features',
-    table: 'tracks_csv',
+    table: TABLE,
     columns: ['id', 'name', 'artists', ...FEATURES],
     optional: [
       ...['popularity', 'duration_ms', 'explicit', 'time_signature', 'year', 'release_date'],
@@ -70,8 +72,11 @@ export const TRACKS_SHAPES: readonly CsvShape[] = [
   {
     name: 'kaggle_features',
     what: 'tracks with audio features',
-    table: 'tracks_csv',
+    table: TABLE,
     columns: ['track_id', 'track_name', 'artist_name', ...FEATURES],
     optional: ['genre', 'popularity', 'duration_ms', 'time_signature', 'year'],
   },
 ];
+
+/** Data sets that describe tracks. */
+export const TRACKS: Source = { name: 'tracks', tables: [{ name: TABLE, isOwn: false }], csv: TRACKS_SHAPES };

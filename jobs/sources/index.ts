@@ -1,0 +1,27 @@
+import { type BronzeTable, type Source, tableOf } from '../bronze/source.ts';
+import { ACCOUNT_EXPORTS } from './account-export/index.ts';
+import { CHARTS } from './charts/index.ts';
+import { EVENTS } from './events/index.ts';
+import { OTHER_SERVICES } from './other-services/index.ts';
+import { SPOTIFY_API } from './spotify-api/index.ts';
+import { SYNTHETIC } from './synthetic/source.ts';
+import { TRACKS } from './tracks/index.ts';
+
+/**
+ * Every source. The order counts where two would take a file: the Web API comes last, because it takes every JSON
+ * object that nobody else knows.
+ */
+export const SOURCES: readonly Source[] = [
+  TRACKS,
+  CHARTS,
+  ACCOUNT_EXPORTS,
+  EVENTS,
+  OTHER_SERVICES,
+  SYNTHETIC,
+  SPOTIFY_API,
+];
+
+/** The bronze table that has this name, or had it; undefined for one that no source writes (`refused`). */
+export function bronzeTable(name: string): BronzeTable | undefined {
+  return tableOf(SOURCES, name);
+}
