@@ -99,7 +99,7 @@ export async function publishDev(
     const models = Object.entries(dev.tables);
     progress.start('publish', models.length);
     let done = 0;
-    const copies = await atMost(session.atOnce, models, async ([model, file]) => {
+    const copies = await atMost(session.concurrency, models, async ([model, file]) => {
       stopIfAsked(effects.signal);
       progress.update(done, model);
       const copy = await session.copy(model, project.models.get(model)?.columns ?? [], file);
@@ -170,7 +170,7 @@ async function differencesOf(
     ].sort();
     effects.progress.start('compare', tables.length);
     let done = 0;
-    const differences = await atMost(session.atOnce, tables, async (table) => {
+    const differences = await atMost(session.concurrency, tables, async (table) => {
       effects.progress.update(done, table);
       const difference = await differenceOf(session, state, table, project.models.get(table));
       done += 1;

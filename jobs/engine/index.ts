@@ -76,7 +76,7 @@ export interface SessionRequest {
 /** Work on one state of the lake, out of the readers' sight. */
 export interface EngineSession {
   /** How many calls of a session may be at work together: more than one where a statement waits for others' machines and not for this one. */
-  readonly atOnce: number;
+  readonly concurrency: number;
   /**
    * SQL text that stands for a table: after `from`, at any place. The objects behind it are verified against the manifest first.
    *

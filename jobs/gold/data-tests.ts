@@ -54,7 +54,7 @@ export async function runTests(
 ): Promise<TestResult[]> {
   const tables = [...Map.groupBy(tests, ({ schema, table }) => `${schema}.${table}`).values()];
   let done = 0;
-  const results = await atMost(session.atOnce, tables, async (ofTable) => {
+  const results = await atMost(session.concurrency, tables, async (ofTable) => {
     const ofThis = await runTogether(session, ofTable);
     onTable?.(++done);
     return ofThis;

@@ -93,7 +93,7 @@ export async function buildModels(
   }
 
   const files = await atMost(
-    session.atOnce,
+    session.concurrency,
     nodes,
     async (node) => {
       if (node.materialized !== 'ephemeral') options.onModel?.(node.model.name, done, tables);

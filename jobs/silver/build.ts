@@ -60,7 +60,7 @@ export interface Built {
   staged: StagedPartition[];
   placed: PlacedRows[];
   /** By time partition: others that lose or win a row by its new rows, and that the index of bronze does not tell of. */
-  also?: ReadonlyMap<number, readonly number[]>;
+  affects?: ReadonlyMap<number, readonly number[]>;
 }
 
 export const NOTHING_BUILT: Built = Object.freeze({ staged: [], placed: [] });
@@ -92,7 +92,7 @@ export interface TimeTable {
    * @param had parts that somebody else has built from the same bronze: whatever else turns out to be touched is built, too.
    *   Undefined: nothing but `wanted` is built
    */
-  build(wanted: readonly number[], had: ReadonlySet<number> | undefined): Promise<Built>;
+  build(wanted: readonly number[], takenAhead: ReadonlySet<number> | undefined): Promise<Built>;
 }
 
 /** Rows of files by the part that `partOf` gives for the start of a period, spread evenly over the periods of a file. */

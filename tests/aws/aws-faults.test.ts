@@ -465,7 +465,7 @@ ${['a', 'b', 'c'].map((name) => `  - name: one_${name}\n    columns: [{name: n, 
     it(
       'as many as the engine takes and no more, each after what it reads; tables come in the order of the graph',
       async () => {
-        const two = await withEngine({ statementsAtOnce: 2 });
+        const two = await withEngine({ statementConcurrency: 2 });
         const from = athena.executions.length;
         athena.switches.hold = /^insert into/;
         const built = enrich({ runId: `dev-${runs++}`, project: four }, two);
@@ -497,7 +497,7 @@ ${['a', 'b', 'c'].map((name) => `  - name: one_${name}\n    columns: [{name: n, 
       'F50: one fails half-way: what needs it does not start, nothing is left at work, and what was published stays',
       async () => {
         const before = await lake.state();
-        const two = await withEngine({ statementsAtOnce: 2 });
+        const two = await withEngine({ statementConcurrency: 2 });
         const from = athena.executions.length;
         athena.switches.hold = /^insert into .*"one_a/;
         athena.switches.failAfter = {

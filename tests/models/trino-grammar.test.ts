@@ -24,7 +24,7 @@ function recorder(): { session: EngineSession; built: Record<string, string>; as
   const built: Record<string, string> = {};
   const asked: string[] = [];
   const session: EngineSession = {
-    atOnce: 1,
+    concurrency: 1,
     relation: async (schema, table) => `"listenlake_${schema}"."${table}"`,
     query: async (sql) => {
       asked.push(sql);

@@ -48,7 +48,7 @@ export interface AthenaOptions extends AwsOptions {
   /** How long a query may wait for its turn; default 10 minutes. */
   queueTimeoutMs?: number;
   /** Statements of a session at work together; default `STATEMENTS_AT_ONCE`. */
-  statementsAtOnce?: number;
+  statementConcurrency?: number;
 }
 
 /**
@@ -65,7 +65,7 @@ const ANSWERS_MAX = 3;
 
 interface Parts extends PublishedPlaces {
   runner: StatementRunner;
-  statementsAtOnce: number;
+  statementConcurrency: number;
   workGroupOf(target: Target): string;
 }
 
@@ -91,7 +91,7 @@ export function openAthenaEngine(options: AthenaOptions): SqlEngine {
   const parts: Parts = {
     store,
     runner: statementRunner(options),
-    statementsAtOnce: options.statementsAtOnce ?? STATEMENTS_AT_ONCE,
+    statementConcurrency: options.statementConcurrency ?? STATEMENTS_AT_ONCE,
     catalog: openCatalog(options),
     lakeUri: store.uri.replace(/\/+$/, ''),
     databaseOf: (layer) => `${prefix}${layer}`,
@@ -284,7 +284,7 @@ async function openSession(
   }
 
   return {
-    atOnce: parts.statementsAtOnce,
+    concurrency: parts.statementConcurrency,
     relation: async (schema, table) => (await relationOf(schema, table)).text,
     columns: async (schema, table) => [...(await relationOf(schema, table)).columns],
     async singleRows(selects) {

@@ -217,7 +217,7 @@ async function openSession(
 
   return {
     // Each has the memory to itself, and all threads.
-    atOnce: 1,
+    concurrency: 1,
     relation,
     async singleRows(selects) {
       const rows: SqlValue[][] = [];

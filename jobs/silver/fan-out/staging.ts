@@ -34,7 +34,7 @@ const descriptorSchema = z.strictObject({
   placed: z.array(z.strictObject({ sourceKey: z.string(), newRows: whole, duplicateRows: whole })),
   /** Refused rows of the inputs, among those of other files; null where there are none. */
   refused: objectSchema.nullable(),
-  also: z.array(z.int()),
+  affects: z.array(z.int()),
 });
 
 type StagedObject = z.infer<typeof objectSchema>;
@@ -45,7 +45,7 @@ export interface TakenPart {
   number: number;
   partition: StagedPartition | undefined;
   placed: PlacedRows[];
-  also: readonly number[];
+  affects: readonly number[];
 }
 
 /** Partitions of silver that were built ahead, in the lake. What is there is a claim until its bytes are verified. */
@@ -280,7 +280,7 @@ function isSame(content: StagedObject, committed: SilverFile | undefined): boole
 }
 
 function takenOf({ part, descriptor, path }: Fetched): TakenPart {
-  const { content, placed, also } = descriptor;
+  const { content, placed, affects } = descriptor;
   const { number, table, partition } = part;
   const none = { rows: 0, bytes: 0, sha256: '', key: silverPartitionPrefix(table, partition) };
   const staged = typeof content === 'object' ? { ...content, key: silverKey(table, partition, content.sha256) } : none;
@@ -288,7 +288,7 @@ function takenOf({ part, descriptor, path }: Fetched): TakenPart {
     number,
     partition: content === 'same' ? undefined : { table, partition, path, ...staged },
     placed: placed.map((rows) => ({ ...rows, part: number })),
-    also,
+    affects,
   };
 }
 
@@ -358,6 +358,6 @@ async function putPart(
   return {
     ...{ format: 1, table, fingerprint, partition, content, placed },
     refused: isRefused && refused !== undefined ? refused.object : null,
-    also: [...(built.also?.get(number) ?? [])],
+    affects: [...(built.affects?.get(number) ?? [])],
   };
 }

@@ -41,7 +41,7 @@ export async function planCharts(build: Build): Promise<TimeTable> {
       ...{ number: month, partition: monthPartition(month), fromMs: monthStart(month), toMs: monthStart(month + 1) },
       ...{ inputs: filesOf(files, new Set([month])), rows: rowsOf.get(month) ?? 0 },
     })),
-    build: (wanted, had) => buildMonths(build, files, new Set(wanted), had),
+    build: (wanted, takenAhead) => buildMonths(build, files, new Set(wanted), takenAhead),
   };
 }
 
@@ -49,12 +49,12 @@ async function buildMonths(
   build: Build,
   files: readonly BronzeFile[],
   wanted: ReadonlySet<Month>,
-  had: ReadonlySet<Month> | undefined,
+  takenAhead: ReadonlySet<Month> | undefined,
 ): Promise<Built> {
   const { db, effects } = build;
   const isUnplaced = (file: BronzeFile): boolean =>
     (build.isNew(file) || isWholeRebuild(build)) && file.periods.length === 0 && file.rows > 0;
-  if (wanted.size === 0 && (had === undefined || !files.some(isUnplaced))) return NOTHING_BUILT;
+  if (wanted.size === 0 && (takenAhead === undefined || !files.some(isUnplaced))) return NOTHING_BUILT;
   effects.progress.start('charts');
   const own = filesOf(files, wanted);
   await createSourceFiles(
@@ -73,12 +73,12 @@ async function buildMonths(
   await createStage(db, 'stg_charts');
   await db.run(
     `create or replace table chart_rows as
-     select * from stg_charts where problem is not null or ${had === undefined ? isInMonth(wanted) : `not ${isInMonth(had)}`}`,
+     select * from stg_charts where problem is not null or ${takenAhead === undefined ? isInMonth(wanted) : `not ${isInMonth(takenAhead)}`}`,
   );
-  const more = had === undefined ? [] : await freshMonths(build, wanted);
+  const more = takenAhead === undefined ? [] : await freshMonths(build, wanted);
   if (more.length > 0) {
     // A record's date that the index does not know: the month has other files.
-    return buildMonths(build, files, new Set([...wanted, ...more]), had);
+    return buildMonths(build, files, new Set([...wanted, ...more]), takenAhead);
   }
   await db.run(
     `create or replace table placed_rows as

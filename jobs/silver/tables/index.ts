@@ -59,11 +59,11 @@ export async function buildSilver(
 
 async function buildTable(table: TimeTable, staging: Staging | undefined): Promise<Built & { taken: number }> {
   const taken = (await staging?.take(table.parts)) ?? [];
-  const had = new Set(taken.map(({ number }) => number));
-  const wanted = new Set([...table.parts.map(({ number }) => number), ...taken.flatMap(({ also }) => also)]);
+  const takenAhead = new Set(taken.map(({ number }) => number));
+  const wanted = new Set([...table.parts.map(({ number }) => number), ...taken.flatMap(({ affects }) => affects)]);
   const built = await table.build(
-    [...wanted].filter((number) => !had.has(number)).sort((a, b) => a - b),
-    had,
+    [...wanted].filter((number) => !takenAhead.has(number)).sort((a, b) => a - b),
+    takenAhead,
   );
   const staged = [...taken.flatMap(({ partition }) => partition ?? []), ...built.staged];
   return {

@@ -32,7 +32,7 @@ interface Share {
   /** Dates by number of days since 1970. */
   wanted: ReadonlySet<number>;
   /** See `TimeTable.build`. */
-  had: ReadonlySet<number> | undefined;
+  takenAhead: ReadonlySet<number> | undefined;
 }
 
 /**
@@ -57,7 +57,7 @@ export async function planListeningEvents(build: Build): Promise<TimeTable> {
       ...{ fromMs: day * DAY_MS, toMs: (day + 1) * DAY_MS },
       ...{ inputs: files, rows: rowsOf.get(day) ?? 0 },
     })),
-    build: (wanted, had) => buildDates(build, files, wanted, had),
+    build: (wanted, takenAhead) => buildDates(build, files, wanted, takenAhead),
   };
 }
 
@@ -65,13 +65,13 @@ async function buildDates(
   build: Build,
   files: readonly BronzeFile[],
   wanted: readonly number[],
-  had: ReadonlySet<number> | undefined,
+  takenAhead: ReadonlySet<number> | undefined,
 ): Promise<Built> {
   const { db, effects } = build;
   // A file whose index names no date has none that can be read, or refused rows only: it must be looked at once.
   const isUnplaced = (file: BronzeFile): boolean =>
     (build.isNew(file) || isWholeRebuild(build)) && file.periods.length === 0 && file.rows > 0;
-  if (wanted.length === 0 && (had === undefined || !files.some(isUnplaced))) return NOTHING_BUILT;
+  if (wanted.length === 0 && (takenAhead === undefined || !files.some(isUnplaced))) return NOTHING_BUILT;
   effects.progress.start('events');
   const local = await localBronze(effects.store, files);
   const sorted = await createSourceFiles(
@@ -82,9 +82,9 @@ async function buildDates(
   );
   await read(build, local);
   await createStage(db, 'stg_events');
-  const isAll = had?.size === 0 && (files.every((file) => build.isNew(file)) || isWholeRebuild(build));
-  const share: Share = { files, local, wanted: new Set(wanted), had };
-  const { dates, also } = isAll ? await readEverything(build) : await readWhatIsTouched(build, share);
+  const isAll = takenAhead?.size === 0 && (files.every((file) => build.isNew(file)) || isWholeRebuild(build));
+  const share: Share = { files, local, wanted: new Set(wanted), takenAhead };
+  const { dates, affects } = isAll ? await readEverything(build) : await readWhatIsTouched(build, share);
   await createResult(db, 'event_marks');
   await read(
     build,
@@ -109,7 +109,7 @@ async function buildDates(
   effects.progress.end(`${staged.length} dates`);
   // Copies at other dates are at hand, too: those dates account for them.
   const own = new Set(dates);
-  return { staged, placed: placed.filter(({ part }) => own.has(part)), also };
+  return { staged, placed: placed.filter(({ part }) => own.has(part)), affects };
 }
 
 async function read({ db }: Build, local: readonly LocalBronze[]): Promise<void> {
@@ -123,35 +123,35 @@ async function read({ db }: Build, local: readonly LocalBronze[]): Promise<void>
 /** Dates to build, ascending, and by date the others that hold copies of its new rows. */
 interface Touched {
   dates: number[];
-  also: Map<number, number[]>;
+  affects: Map<number, number[]>;
 }
 
 /** Makes `event_rows` of all bronze. */
 async function readEverything(build: Build): Promise<Touched> {
   await createResult(build.db, 'event_rows');
   const dates = new Set([...(await datesOf(build, 'event_rows')), ...committedDates(build)]);
-  return { dates: [...dates].sort(ascending), also: new Map() };
+  return { dates: [...dates].sort(ascending), affects: new Map() };
 }
 
 /** Makes `event_rows` of the dates that new files touch: all rows of those dates, and their copies wherever they are. */
-async function readWhatIsTouched(build: Build, { local, wanted, had }: Share): Promise<Touched> {
+async function readWhatIsTouched(build: Build, { local, wanted, takenAhead }: Share): Promise<Touched> {
   const { db } = build;
   const isOf = (file: BronzeFile, dates: ReadonlySet<number>): boolean =>
     datesOfFile(file).some((date) => dates.has(date));
   const own = local.filter(
-    ({ file }) => build.isNew(file) && (isOf(file, wanted) || (had !== undefined && file.periods.length === 0)),
+    ({ file }) => build.isNew(file) && (isOf(file, wanted) || (takenAhead !== undefined && file.periods.length === 0)),
   );
   await read(build, own);
   await db.run(
     `create or replace table fresh_rows as select * from (${silverSelect('event_rows')}\n)
-     where problem is not null or ${had === undefined ? isAtDate(wanted) : `not ${isAtDate(had)}`}`,
+     where problem is not null or ${takenAhead === undefined ? isAtDate(wanted) : `not ${isAtDate(takenAhead)}`}`,
   );
   await readCopies(build, local, 'fresh_rows');
-  const also = await copiedDates(build);
+  const affects = await copiedDates(build);
   const dates = new Set(wanted);
-  if (had !== undefined) {
+  if (takenAhead !== undefined) {
     for (const date of [...(await datesOf(build, 'fresh_rows')), ...(await datesOf(build, 'event_copies'))]) {
-      if (!had.has(date)) dates.add(date);
+      if (!takenAhead.has(date)) dates.add(date);
     }
   }
   const touched = local.filter(({ file }) => file.periods.length === 0 || isOf(file, dates));
@@ -159,7 +159,7 @@ async function readWhatIsTouched(build: Build, { local, wanted, had }: Share): P
   await createResult(db, 'event_rows', `where problem is not null or ${isAtDate(dates)}`);
   await readCopies(build, local, 'event_rows');
   await db.run('insert into event_rows select * from event_copies; drop table event_copies; drop table fresh_rows');
-  return { dates: [...dates].sort(ascending), also };
+  return { dates: [...dates].sort(ascending), affects };
 }
 
 /** True of a row of `event_rows` at one of these dates, as SQL. */
@@ -179,11 +179,11 @@ async function copiedDates({ db }: Build): Promise<Map<number, number[]>> {
      inner join event_copies on fresh_rows.id_hash = event_copies.id_hash
      where fresh_rows.problem is null and event_copies.problem is null`,
   );
-  const also = new Map<number, number[]>();
+  const affects = new Map<number, number[]>();
   for (const { day, copied } of rows) {
-    also.set(Number(day), [...(also.get(Number(day)) ?? []), Number(copied)]);
+    affects.set(Number(day), [...(affects.get(Number(day)) ?? []), Number(copied)]);
   }
-  return also;
+  return affects;
 }
 
 /** Makes `event_copies`: rows of any file that have the id of a row of `table` and are not in it. */
