@@ -1,12 +1,11 @@
-import { createHash } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
 import { rm, stat, statfs } from 'node:fs/promises';
 import { totalmem } from 'node:os';
 import { join, resolve } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { readStream } from './base/disk.ts';
 import { describeError, JobError } from './base/errors.ts';
 import type { Finding } from './base/finding.ts';
+import { hashOwnFile, hashText } from './base/hash.ts';
 import { findPseudonymKey } from './bronze/pseudonym-key.ts';
 import { accountsUnderOneLabel } from './bronze/warnings.ts';
 import type { Effects } from './effects/index.ts';
@@ -330,7 +329,7 @@ async function lookForOrphans(store: LakeStore, files: readonly OutputFile[]): P
 async function localIfThere({ store, scratch }: Effects, key: string): Promise<string | undefined> {
   try {
     if (!isElsewhere(store.uri)) return await store.localFile(key);
-    const copy = join(scratch, `verify-${createHash('sha256').update(key).digest('hex')}`);
+    const copy = join(scratch, `verify-${hashText(key)}`);
     await pipeline(await store.get(key), createWriteStream(copy, { mode: 0o600 }));
     return copy;
   } catch (error) {
@@ -349,9 +348,7 @@ function remedy(key: string): string {
 }
 
 async function measure(path: string): Promise<[bytes: number, sha256: string]> {
-  const hash = createHash('sha256');
-  await pipeline(readStream(path), hash);
-  return [(await stat(path)).size, hash.digest('hex')];
+  return [(await stat(path)).size, await hashOwnFile(path)];
 }
 
 function count(number: number, noun: string): string {

@@ -5,7 +5,7 @@ import { basename, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { diskError } from './base/disk.ts';
 import { isErrno, JobError } from './base/errors.ts';
-import { hashFile } from './base/hash.ts';
+import { hashFile, hashStream } from './base/hash.ts';
 import { walkInputs } from './bronze/input-files.ts';
 import { reasonToIgnore } from './bronze/source.ts';
 import type { Effects } from './effects/index.ts';
@@ -83,15 +83,8 @@ async function extractFile(
     const handle = await openInput(path, name);
     try {
       const before = await handle.stat({ bigint: true });
-      const hash = createHash('sha256');
-      for await (const chunk of createReadStream(path, {
-        fd: handle.fd,
-        autoClose: false,
-        start: 0,
-        highWaterMark: 1024 ** 2,
-      }))
-        hash.update(chunk as Buffer);
-      const sha256 = hash.digest('hex');
+      const opened = { fd: handle.fd, autoClose: false, start: 0, highWaterMark: 1024 ** 2 };
+      const sha256 = await hashStream(createReadStream(path, opened));
       const key = landingKey(sha256, basename(name));
       const bytes = Number(before.size);
       if ((await store.head(key)) !== undefined) return { fileName: name, bytes, status: 'known', key };

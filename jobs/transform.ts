@@ -1,4 +1,5 @@
 import { JobError } from './base/errors.ts';
+import { hashOwnFile } from './base/hash.ts';
 import { publishAgain, refuseOvertaken } from './effects/commit.ts';
 import { type Effects, stopIfAsked } from './effects/index.ts';
 import type { Embedded } from './engine/duckdb/database.ts';
@@ -17,7 +18,7 @@ import { type Build, LIMITS, type Limits } from './silver/build.ts';
 import { changeOf, isChange, listOf, type TableChange } from './silver/changes.ts';
 import { openStaging, type Staging } from './silver/fan-out/staging.ts';
 import { type Committed, isOldLayout, openBuild, readCommitted } from './silver/open.ts';
-import { type StagedPartition, sha256Of } from './silver/partition.ts';
+import type { StagedPartition } from './silver/partition.ts';
 import { putRefusals } from './silver/refusals.ts';
 import { searchRefusals, withRefusals } from './silver/search.ts';
 import { buildStatistics, type TableLists } from './silver/statistics.ts';
@@ -236,7 +237,7 @@ async function putChanges({ store, progress, signal }: Effects, changes: readonl
     stopIfAsked(signal);
     if (path !== undefined) {
       const { status } = await store.put(key, { file: path }, { ifAbsent: true });
-      if (status === 'conflict' && (await sha256Of(await store.localFile(key))) !== sha256)
+      if (status === 'conflict' && (await hashOwnFile(await store.localFile(key))) !== sha256)
         await store.put(key, { file: path });
     }
     progress.update(done + 1);

@@ -6,7 +6,9 @@ import { isErrno, JobError } from '../base/errors.ts';
 import { fileNameWithoutPersonal, withoutPersonal } from '../base/personal-fields.ts';
 import { inputDenied, isLitter, otherThanFile } from '../formats/input.ts';
 import { STAGING_FOLDER } from '../lake/folder/store.ts';
-import { PREFIX } from '../lake/keys.ts';
+import { landingName, PREFIX } from '../lake/keys.ts';
+import type { LakeStore } from '../lake/store.ts';
+import type { Input } from './walked.ts';
 
 /** One file to read. `name` is for people: relative to what was given, never an absolute path, and without addresses and ids of people. */
 export interface InputFile {
@@ -26,6 +28,21 @@ const FOLDER_DEPTH_MAX = 32;
 
 /** What every lake in a folder has from its first command on (jobs/lake/). */
 const LAKE_FOLDERS = [STAGING_FOLDER, PREFIX.leases.slice(0, -1)];
+
+/**
+ * What a load has to read: the given files, then landing.
+ *
+ * @throws as `walkInputs`
+ */
+export async function listInputs(paths: readonly string[], store: LakeStore): Promise<Input[]> {
+  const inputs: Input[] = [];
+  for await (const found of walkInputs(paths, store.uri)) inputs.push(found);
+  for await (const { key } of store.list(PREFIX.landing)) {
+    const sha256 = /^[0-9a-f]{64}(?=\/)/.exec(key.slice(PREFIX.landing.length))?.[0];
+    inputs.push({ name: fileNameWithoutPersonal(landingName(key)), landingKey: key, sha256 });
+  }
+  return inputs;
+}
 
 /**
  * Every file under the given files and folders, in name order. Hidden files and desktop litter are passed over. A symbolic link is

@@ -1,8 +1,7 @@
-import { createHash } from 'node:crypto';
 import { lstat, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { JobError } from '../base/errors.ts';
-import { hashFile } from '../base/hash.ts';
+import { hashFile, hashText } from '../base/hash.ts';
 import { fileNameWithoutPersonal } from '../base/personal-fields.ts';
 import type { Effects } from '../effects/index.ts';
 import { readHead } from '../formats/input.ts';
@@ -51,7 +50,7 @@ async function hashesIn(path: string, name: string, aside: string): Promise<stri
     const hashes = [sha256];
     try {
       for (const entry of archive.entries) {
-        hashes.push(createHash('sha256').update(`${sha256}/${entry.name}`).digest('hex'));
+        hashes.push(hashText(`${sha256}/${entry.name}`));
         if (entry.refusal !== undefined) continue;
         try {
           await entry.unpack(aside);

@@ -1,7 +1,7 @@
-import { createHash } from 'node:crypto';
 import { rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { makeFolders, readStream } from '../base/disk.ts';
+import { makeFolders } from '../base/disk.ts';
+import { hashOwnFile } from '../base/hash.ts';
 import { type Embedded, quoteName, quoteText } from '../engine/duckdb/database.ts';
 import { type Contract, contractOf } from '../lake/contracts.ts';
 import { type PartitionValues, silverKey, silverPartitionPrefix } from '../lake/keys.ts';
@@ -80,13 +80,6 @@ function isIn(partition: PartitionValues): string {
     .join(' and ');
 }
 
-/** SHA-256 (hex) of a local file. */
-export async function sha256Of(path: string): Promise<string> {
-  const hash = createHash('sha256');
-  for await (const chunk of readStream(path, { highWaterMark: 1024 * 1024 })) hash.update(chunk as Buffer);
-  return hash.digest('hex');
-}
-
 /** @param select its rows come in the order in which they are to be written */
 async function writeFile(
   db: Embedded,
@@ -107,7 +100,7 @@ async function writeFile(
     await rm(path, { force: true });
     return { table, partition, key: prefix, rows, bytes: 0, sha256: '', path: undefined };
   }
-  const sha256 = await sha256Of(path);
+  const sha256 = await hashOwnFile(path);
   const key = silverKey(table, partition, sha256);
   return { table, partition, key, rows, bytes: (await stat(path)).size, sha256, path };
 }

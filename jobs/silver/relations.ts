@@ -3,6 +3,7 @@ import { rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { makeFolders } from '../base/disk.ts';
 import { JobError } from '../base/errors.ts';
+import { hashOwnFile } from '../base/hash.ts';
 import type { Effects } from '../effects/index.ts';
 import { type Embedded, parquetRelation, quoteName, quoteText } from '../engine/duckdb/database.ts';
 import { type Contract, type ContractColumn, contractOf, WAREHOUSE_DIR } from '../lake/contracts.ts';
@@ -11,7 +12,6 @@ import type { LakeStore } from '../lake/store.ts';
 import { bronzeTable } from '../sources/index.ts';
 import type { PlacedRows } from './build.ts';
 import { sqlTimestamp } from './months.ts';
-import { sha256Of } from './partition.ts';
 
 /** One select of `warehouse/silver/`, by its file's name. */
 export function silverSelect(name: string): string {
@@ -107,7 +107,7 @@ export async function localBronze(store: LakeStore, files: readonly BronzeFile[]
     const path = await store.localFile(file.key);
     const id = `${path} ${file.sha256}`;
     if (!whole.has(id)) {
-      if ((await sha256Of(path)) !== file.sha256) {
+      if ((await hashOwnFile(path)) !== file.sha256) {
         throw new JobError('object_damaged', 'data', 'its bytes are not the ones that were committed', {
           place: { file: file.key },
           hint: `delete it and load ${JSON.stringify(file.fileName)} again; \`listenlake doctor --verify\` looks for more`,

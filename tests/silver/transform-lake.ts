@@ -3,6 +3,7 @@ import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readConfig } from '../../jobs/base/config.ts';
+import { hashOwnFile } from '../../jobs/base/hash.ts';
 import { createLog } from '../../jobs/base/log.ts';
 import { silentProgress } from '../../jobs/base/progress.ts';
 import type { Effects } from '../../jobs/effects/index.ts';
@@ -23,7 +24,6 @@ import {
 } from '../../jobs/lake/manifest.ts';
 import type { LakeStore } from '../../jobs/lake/store.ts';
 import { LIMITS, type Limits } from '../../jobs/silver/build.ts';
-import { sha256Of } from '../../jobs/silver/partition.ts';
 import { type TransformInput, type TransformResult, transform } from '../../jobs/transform.ts';
 
 /** A bronze file to be: rows as `load` would write them, before they have a hash. */
@@ -141,7 +141,7 @@ export async function makeTestLake(from?: string): Promise<TestLake> {
       const hashes: Record<string, string> = {};
       for (const table of Object.keys(state.silver).filter((name) => name !== 'table_stats')) {
         for (const { key, partition } of await readSilverFiles(store, state, table))
-          hashes[silverPartitionPrefix(table, partition)] = await sha256Of(await store.localFile(key));
+          hashes[silverPartitionPrefix(table, partition)] = await hashOwnFile(await store.localFile(key));
       }
       return hashes;
     },

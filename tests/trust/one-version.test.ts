@@ -3,12 +3,12 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DuckDBInstance } from '@duckdb/node-api';
+import { hashOwnFile } from '../../jobs/base/hash.ts';
 import type { Effects } from '../../jobs/effects/index.ts';
 import { openDuckDbEngine } from '../../jobs/engine/duckdb/engine.ts';
 import type { SqlEngine } from '../../jobs/engine/index.ts';
 import { latestManifest, readSilverFiles } from '../../jobs/lake/manifest.ts';
 import type { LakeStore } from '../../jobs/lake/store.ts';
-import { sha256Of } from '../../jobs/silver/partition.ts';
 import { transform } from '../../jobs/transform.ts';
 import { failureOf } from '../fixtures/failure.ts';
 import { extended, makeTestLake, type TestLake } from '../silver/transform-lake.ts';
@@ -107,7 +107,7 @@ async function expectWhole({ effects: { store } }: TestLake): Promise<void> {
   const { state } = (await latestManifest(store))!;
   for (const table of Object.keys(state.silver)) {
     for (const { key, sha256 } of await readSilverFiles(store, state, table))
-      expect([key, await sha256Of(await store.localFile(key))]).toEqual([key, sha256]);
+      expect([key, await hashOwnFile(await store.localFile(key))]).toEqual([key, sha256]);
   }
 }
 

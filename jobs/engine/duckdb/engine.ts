@@ -1,12 +1,12 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import { atMost } from '../../base/concurrency.ts';
-import { diskError, diskErrorInWords, readStream } from '../../base/disk.ts';
+import { diskError, diskErrorInWords } from '../../base/disk.ts';
 import { isErrno, JobError, stopped } from '../../base/errors.ts';
+import { hashOwnFile } from '../../base/hash.ts';
 import { CATALOG_KEY, goldKey, PREFIX } from '../../lake/keys.ts';
 import { EMPTY_STATE, type LakeState, latestManifest, type OutputFile } from '../../lake/manifest.ts';
 import type { LakeStore } from '../../lake/store.ts';
@@ -246,7 +246,7 @@ async function openSession(
           key,
           rows: Number(counted?.rows),
           bytes: (await stat(aside)).size,
-          sha256: await hashFile(aside),
+          sha256: await hashOwnFile(aside),
         };
         await store.put(key, { file: aside });
         await mount(
@@ -322,19 +322,13 @@ async function verifyObject(store: LakeStore, file: OutputFile, verified: Map<st
   if (info === undefined) await store.localFile(file.key); // which says that it is missing
   const seen = `${info?.version} ${file.sha256}`;
   if (verified.get(file.key) === seen) return;
-  if (info?.bytes !== file.bytes || (await hashFile(await store.localFile(file.key))) !== file.sha256) {
+  if (info?.bytes !== file.bytes || (await hashOwnFile(await store.localFile(file.key))) !== file.sha256) {
     throw new JobError('object_damaged', 'data', 'the object is not the one that was committed', {
       place: { file: file.key },
       hint: '`listenlake doctor --verify` says what else is, and how to make it again from bronze',
     });
   }
   verified.set(file.key, seen);
-}
-
-async function hashFile(path: string): Promise<string> {
-  const hash = createHash('sha256');
-  await pipeline(readStream(path), hash);
-  return hash.digest('hex');
 }
 
 async function withNearNames(connection: DuckDBConnection, error: JobError, unknown: string): Promise<JobError> {

@@ -8,13 +8,14 @@ import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { makeFolders } from '../../base/disk.ts';
 import { isErrno, JobError } from '../../base/errors.ts';
+import { hashOwnFile } from '../../base/hash.ts';
 import { engineVersion, quoteText } from '../../engine/duckdb/database.ts';
 import { contractOf, WAREHOUSE_DIR } from '../../lake/contracts.ts';
 import { STAGED_PREFIX, silverKey, silverPartitionPrefix, stagedObjectKey, stagedPartKey } from '../../lake/keys.ts';
 import type { BronzeFile, SilverFile } from '../../lake/manifest.ts';
 import type { Build, Built, PlacedRows, TimePart } from '../build.ts';
 import { committedPartition } from '../changes.ts';
-import { type StagedPartition, sha256Of } from '../partition.ts';
+import type { StagedPartition } from '../partition.ts';
 
 /** Staged parts that are fetched at once. */
 const PARTS_AT_ONCE = 8;
@@ -324,7 +325,7 @@ async function putRefused({ db, effects }: Build): Promise<Refused | undefined> 
   const [written] = await db.rows<{ Count: bigint }>(
     `copy (select distinct ${columns} from refused_rows order by ${columns}) to ${quoteText(path)} (format parquet, compression zstd)`,
   );
-  const object = { rows: Number(written?.Count), bytes: (await stat(path)).size, sha256: await sha256Of(path) };
+  const object = { rows: Number(written?.Count), bytes: (await stat(path)).size, sha256: await hashOwnFile(path) };
   await effects.store.put(stagedObjectKey(object.sha256), { file: path });
   return { object, sources: new Set(sources.map(({ source_key }) => source_key)) };
 }
