@@ -12,7 +12,7 @@ import { examinedFiles, type Line, meet } from './bronze/walk.ts';
 import { type Ended, type Given, type Input, isEnded } from './bronze/walked.ts';
 import { loadWarnings } from './bronze/warnings.ts';
 import { fileWriter, realFolders, type Writing } from './bronze/write-file.ts';
-import { openWriters, type Writers } from './bronze/writers.ts';
+import { Writers } from './bronze/writers.ts';
 import type { Effects } from './effects/index.ts';
 import { literalPath, openEmbedded } from './engine/duckdb/database.ts';
 import { PREFIX } from './lake/keys.ts';
@@ -41,8 +41,8 @@ export interface LoadResult {
   /** Sequence of the newest commit: of this run when there was something new; 0 in an empty lake. */
   sequence: number;
   /**
-   * How a run ends that does nothing else: `data` where a file was refused for the first time, `tempfail` where one
-   * changed or the run was stopped.
+   * How a run ends that does nothing else: `data` where a file was refused for the first time, `tempfail`
+   * where one changed or the run was stopped.
    */
   exit: ExitName;
 }
@@ -59,18 +59,18 @@ interface Walked {
 type Walking = Omit<Walked, 'ended'> & { ended: (Ended | Promise<Ended>)[] };
 
 /**
- * Landing (and files given by their path) to bronze. Each file walks a line once: it is met, unpacked, hashed and
- * checked byte by byte, recognised by its content, freed of personal fields, and written under its hash. Then all new
- * files are committed at once. What was loaded before costs a look-up. A file that cannot be loaded, for whatever
- * reason, is recorded in `bronze.refused` and costs no other file; its bytes stay where they are (in landing, or where
- * it was given), and every load that meets it tries again, because a newer version may understand it. Loaded and
- * ignored landing objects are deleted after the commit.
+ * Landing (and files given by their path) to bronze. Each file walks a line once: it is met, unpacked, hashed
+ * and checked byte by byte, recognised by its content, freed of personal fields, and written under its hash.
+ * Then all new files are committed at once. What was loaded before costs a look-up. A file that cannot be
+ * loaded, for whatever reason, is recorded in `bronze.refused` and costs no other file; its bytes stay where
+ * they are (in landing, or where it was given), and every load that meets it tries again, because a newer
+ * version may understand it. Loaded and ignored landing objects are deleted after the commit.
  *
- * Killed anywhere, the next run finishes the work: objects without a commit are not part of the lake, and are found
- * under their hash again.
+ * Killed anywhere, the next run finishes the work: objects without a commit are not part of the lake, and are
+ * found under their hash again.
  *
- * @throws `input_missing` (64); `disk_full`, `disk_failed` (74); `store_unavailable` (69); `commit_conflict` (75).
- *   Faults of single files are not thrown
+ * @throws `input_missing` (64); `disk_full`, `disk_failed` (74); `store_unavailable` (69); `commit_conflict`
+ *   (75). Faults of single files are not thrown
  */
 export async function load(input: LoadInput, effects: Effects): Promise<LoadResult> {
   const { store, config, scratch, now } = effects;
@@ -110,10 +110,10 @@ async function walkAll(
 ): Promise<Walked[]> {
   const { work } = line;
   const folders = [work, ...readable].flatMap((folder) => [folder, literalPath(folder)]);
-  // One thread a file: the files are what runs in parallel. Measured on one file of 650 MB: 90 MiB less than with two
-  // threads, in less time.
+  // One thread a file: the files are what runs in parallel. Measured on one file of 650 MB: 90 MiB less than
+  // with two threads, in less time.
   const engine = { memoryMb: config.memoryMb, threads: 1, tempDir: join(work, 'spill'), folders };
-  const writers = openWriters(() => openEmbedded(engine), fileWriter({ ...line, log, readable, peopleOf }));
+  const writers = new Writers(() => openEmbedded(engine), fileWriter({ ...line, log, readable, peopleOf }));
   const walking: Walking[] = [];
   const onTheWay = new Map<string, string>();
   progress.start('load', inputs.length);
@@ -131,7 +131,10 @@ async function walkAll(
   }
 }
 
-/** The line: an input is met, what is in it is unpacked and examined file by file, and what is new begins to be written. */
+/**
+ * The line: an input is met, what is in it is unpacked and examined file by file, and what is new begins to
+ * be written.
+ */
 async function walk(input: Input, line: Line, writers: Writers, onTheWay: Map<string, string>): Promise<Walking> {
   const given = await meet(input, line);
   if (isEnded(given)) return { input, ended: [given] };

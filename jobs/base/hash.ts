@@ -16,7 +16,11 @@ export async function hashStream(chunks: AsyncIterable<unknown>): Promise<string
   return hash.digest('hex');
 }
 
-/** SHA-256 (hex) of a file that somebody gave. @throws the file system's error, which says something about that file */
+/**
+ * SHA-256 (hex) of a file that somebody gave.
+ *
+ * @throws the file system's error, which says something about that file
+ */
 export async function hashFile(path: string): Promise<string> {
   return hashStream(createReadStream(path, { highWaterMark: READ_BYTES }));
 }

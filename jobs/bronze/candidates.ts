@@ -18,8 +18,8 @@ export interface Unpacking {
 }
 
 /**
- * Unpacks a given file: yields the file itself, the file in a gzip, or one by one the files of a zip. The next one is
- * unpacked when it is asked for, so that one lies there at a time.
+ * Unpacks a given file: yields the file itself, the file in a gzip, or one by one the files of a zip. The
+ * next one is unpacked when it is asked for, so that one lies there at a time.
  *
  * @throws `file_changed` (75), and what reading the given file throws: the rest of it cannot be had
  */

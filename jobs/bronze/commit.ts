@@ -21,7 +21,10 @@ import { putRefusals } from './refusals.ts';
 import type { Settled } from './settle.ts';
 import type { BronzeEntry } from './walked.ts';
 
-/** Another run may commit between reading and committing; bronze adds conflict with nothing, so it is repeated. */
+/**
+ * Another run may commit between reading and committing; bronze adds conflict with nothing, so it is
+ * repeated.
+ */
 const COMMIT_ATTEMPTS_MAX = 20;
 
 /** The load whose files are committed. */
@@ -32,7 +35,9 @@ export interface LoadRun {
   startedAt: number;
 }
 
-/** Files by what became of them: read = new + duplicate + quarantined; ignored and changed ones are not read. */
+/**
+ * Files by what became of them: read = new + duplicate + quarantined; ignored and changed ones are not read.
+ */
 export function accountsOf(files: readonly LoadedFile[]): Accounts {
   const accounts = {
     new: count(files, 'loaded'),
@@ -43,8 +48,8 @@ export function accountsOf(files: readonly LoadedFile[]): Accounts {
 }
 
 /**
- * Commits the new files of a load, if there are any, and shows them to readers. What another run has committed
- * meanwhile is left out.
+ * Commits the new files of a load, if there are any, and shows them to readers. What another run has
+ * committed meanwhile is left out.
  *
  * @returns the newest commit; undefined in a lake that is empty and stays so
  * @throws `commit_conflict`, `lease_lost` (75): running it again helps
@@ -60,7 +65,8 @@ export async function commitLoad(run: LoadRun, settled: Settled, effects: Effect
     const manifest =
       fresh.length === 0 ? base : await manifestOf(run, settled, { base, index, fresh, replaced }, effects);
     if (manifest !== undefined && manifest !== base && !(await commitManifest(store, manifest))) continue;
-    // Also where nothing is new: a run that ended between its commit and its publish left readers the version before.
+    // Also where nothing is new: a run that ended between its commit and its publish left readers the version
+    // before.
     if (manifest !== undefined) await engine.publish(manifest.state);
     return manifest;
   }

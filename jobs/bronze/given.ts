@@ -14,7 +14,8 @@ import { type Ended, type Given, type Input, unreadable } from './walked.ts';
 const HEAD_BYTES = 4_096;
 
 /**
- * Stamps an input and passes over what is known or holds no listening, before anything but its first bytes is read.
+ * Stamps an input and passes over what is known or holds no listening, before anything but its first bytes is
+ * read.
  *
  * @throws `input_link`, `input_not_a_file`, `input_denied` (65); `file_changed` (75) where it is gone
  */
@@ -61,7 +62,11 @@ export async function refuseChanged(given: Given): Promise<void> {
   });
 }
 
-/** Where an object of landing can be read. @throws `file_changed` (75) where it is gone: another run has loaded it */
+/**
+ * Where an object of landing can be read.
+ *
+ * @throws `file_changed` (75) where it is gone: another run has loaded it
+ */
 async function localPath(
   { name, landingKey }: { name: string; landingKey: string },
   store: LakeStore,

@@ -11,8 +11,8 @@ export interface MarkedPeople extends People {
 }
 
 /**
- * Gives each file what replaces people in it; undefined for a file that names nobody. The key is looked for, or made,
- * by the first file that needs it.
+ * Gives each file what replaces people in it; undefined for a file that names nobody. The key is looked for,
+ * or made, by the first file that needs it.
  *
  * @throws what `findPseudonymKey` throws
  */

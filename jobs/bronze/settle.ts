@@ -27,8 +27,9 @@ const CHANGED = {
 } as const;
 
 /**
- * Settles where the ways of all files have ended, input by input. A copy of a file of the same load shares its fate. Content that lies
- * there under its stored name and under another one as well stays as it is stored.
+ * Settles where the ways of all files have ended, input by input. A copy of a file of the same load shares
+ * its fate. Content that lies there under its stored name and under another one as well stays as it is
+ * stored.
  */
 export function settle(inputs: readonly (readonly Ended[])[], stored: Stored, userId: string): Settled {
   const ended = inputs.flat();

@@ -7,7 +7,9 @@ import type { Ended } from './walked.ts';
 export interface Stored {
   /** The loaded file with this content. @param sha256 hex */
   get(sha256: string): BronzeFile | undefined;
-  /** True where content is stored and, where a name is given, means the same under it as far as names tell. */
+  /**
+   * True where content is stored and, where a name is given, means the same under it as far as names tell.
+   */
   has(sha256: string, name?: string): boolean;
   /** True where content was refused before. */
   wasRefused(sha256: string): boolean;
@@ -32,8 +34,8 @@ export function storedFiles(index: readonly BronzeFile[], sources: readonly Sour
 }
 
 /**
- * Where content that is stored, or is on its way, has another meaning under another name (a chart's date stands in
- * its name), the name that was given last counts.
+ * Where content that is stored, or is on its way, has another meaning under another name (a chart's date
+ * stands in its name), the name that was given last counts.
  *
  * @param onTheWay name under which a file with this content is on its way; undefined: none is
  * @param recognised undefined where the file is refused under its name

@@ -30,7 +30,11 @@ export interface Line {
   userId: string;
 }
 
-/** `identify`, where a fault of the file is where its way ends. @throws what is not about this file: the disk, the store */
+/**
+ * `identify`, where a fault of the file is where its way ends.
+ *
+ * @throws what is not about this file: the disk, the store
+ */
 export async function meet(input: Input, line: Line): Promise<Given | Ended> {
   try {
     return await identify(input, line);
@@ -40,10 +44,11 @@ export async function meet(input: Input, line: Line): Promise<Given | Ended> {
 }
 
 /**
- * Unpacks what was given and examines each file in it: yields those that are to be written, and where the way of the
- * others has ended. A fault of what was given ends it; what was whole until then goes on.
+ * Unpacks what was given and examines each file in it: yields those that are to be written, and where the way
+ * of the others has ended. A fault of what was given ends it; what was whole until then goes on.
  *
- * @param onTheWay SHA-256 (hex) of what was handed on in this load, to the name of its file: a copy is not written twice
+ * @param onTheWay SHA-256 (hex) of what was handed on in this load, to the name of its file: a copy is not
+ *   written twice
  * @throws what is not about this file: the disk, the store
  */
 export async function* examinedFiles(

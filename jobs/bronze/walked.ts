@@ -7,8 +7,8 @@ import type { FileStamp } from './hash-cache.ts';
 import type { InputFile } from './input-files.ts';
 
 /*
- * What a file is on its way into bronze: an input, then given, then one candidate (or, of an archive, many), then
- * examined. Wherever its way ends, it is an `Ended`. Each is made from the one before and never changed.
+ * What a file is on its way into bronze: an input, then given, then one candidate (or, of an archive, many),
+ * then examined. Wherever its way ends, it is an `Ended`. Each is made from the one before and never changed.
  */
 
 /** One file to load: it was named by a path, or lies in landing, or is known to be unreadable. */
@@ -35,7 +35,9 @@ export interface Candidate {
   name: string;
   /** The name that is recognised: that of a packed file is without `.gz`. */
   contentName: string;
-  /** SHA-256 (hex) that it is known by where that is not the one of its own bytes: of the gzip file it was in. */
+  /**
+   * SHA-256 (hex) that it is known by where that is not the one of its own bytes: of the gzip file it was in.
+   */
   sha256?: string;
   /** It was unpacked, and goes when its way ends. */
   isTemporary: boolean;

@@ -30,8 +30,8 @@ export interface Writing {
 }
 
 /**
- * Gives the step that writes an examined file: its rows become a draft, and the draft an object of bronze. Nothing is
- * committed, and what is temporary is removed when the file's way ends.
+ * Gives the step that writes an examined file: its rows become a draft, and the draft an object of bronze.
+ * Nothing is committed, and what is temporary is removed when the file's way ends.
  */
 export function fileWriter(writing: Writing): WriteFile {
   return async (engine, file, isAlone) => {
@@ -88,7 +88,8 @@ async function putDraft(
   // What it replaces has the key by the source.
   const key = bronzeKey(table, replaces === undefined ? sourceKey : sha256, format);
   const put = await store.put(key, { file: output }, { ifAbsent: true });
-  // Left by a run that was killed before its commit, or put by one beside this one: what is there never changes.
+  // Left by a run that was killed before its commit, or put by one beside this one: what is there never
+  // changes.
   if (put.status === 'conflict') ({ bytes, sha256 } = await contentOf(await store.localFile(key)));
   const file: BronzeEntry = {
     ...{ key, rows, bytes, sha256, table, sourceKey, fileName: candidate.name, kind, readRows },
@@ -106,8 +107,8 @@ async function contentOf(path: string): Promise<{ bytes: number; sha256: string 
 }
 
 /**
- * Makes the file readable for the engine under a name without characters that its globs read: a link where the engine
- * may follow it, else a copy.
+ * Makes the file readable for the engine under a name without characters that its globs read: a link where
+ * the engine may follow it, else a copy.
  */
 async function stageFor(path: string, staged: string, folders: readonly string[]): Promise<void> {
   const real = await realpath(path);
@@ -115,7 +116,10 @@ async function stageFor(path: string, staged: string, folders: readonly string[]
   else await copyFile(real, staged);
 }
 
-/** The folder itself, or the one of a file, as a real path; none where it is gone: then nothing of it will be read. */
+/**
+ * The folder itself, or the one of a file, as a real path; none where it is gone: then nothing of it will be
+ * read.
+ */
 export async function realFolders(paths: readonly string[]): Promise<string[]> {
   const folders = await Promise.all(paths.map(realFolder));
   return [...new Set(folders.flat())];

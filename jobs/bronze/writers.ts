@@ -13,92 +13,94 @@ const WRITERS = 2;
  */
 export type WriteFile = (engine: Embedded, file: ExaminedFile, isAlone: boolean) => Promise<Ended | undefined>;
 
-/** Writes files side by side, and those that fail once more alone. */
-export interface Writers {
-  /** Resolves when there is room for one more. @throws the first error that is not one file's own */
-  room(): Promise<void>;
-  /** Begins to write; to be called after `room`. It resolves at the latest after the next `room`, or after `finish`. */
-  write(file: ExaminedFile): Promise<Ended>;
-  /** Resolves when everything is written. @throws the first error that is not one file's own */
-  finish(): Promise<void>;
-  /** Waits for what is running, and closes the engines. */
-  close(): Promise<void>;
-}
-
+/** A file that waits to be tried alone. */
 interface Waiting {
   file: ExaminedFile;
   end(ended: Ended): void;
 }
 
-/** @param openEngine called when a file needs it: a run without new files does not wait for an engine */
-export function openWriters(openEngine: () => Promise<Embedded>, writeFile: WriteFile): Writers {
-  const engines = enginePool(openEngine);
-  const running = new Set<Promise<void>>();
-  const again: Waiting[] = [];
-  let failure: { error: unknown } | undefined;
+/** Writes files side by side, and those that fail once more alone. */
+export class Writers {
+  readonly #engines: EnginePool;
+  readonly #writeFile: WriteFile;
+  readonly #running = new Set<Promise<void>>();
+  readonly #again: Waiting[] = [];
+  #failure: { error: unknown } | undefined;
 
-  async function attempt(file: ExaminedFile, isAlone: boolean): Promise<Ended | undefined> {
-    const engine = await engines.take();
+  /** @param openEngine called when a file needs it: a run without new files does not wait for an engine */
+  constructor(openEngine: () => Promise<Embedded>, writeFile: WriteFile) {
+    this.#engines = enginePool(openEngine);
+    this.#writeFile = writeFile;
+  }
+
+  /** Resolves when there is room for one more. @throws the first error that is not one file's own */
+  async room(): Promise<void> {
+    while (this.#running.size >= WRITERS) await Promise.race(this.#running);
+    await this.#clear();
+  }
+
+  /**
+   * Begins to write; to be called after `room`. It resolves at the latest in the next `room`, or in `finish`.
+   */
+  write(file: ExaminedFile): Promise<Ended> {
+    const { promise, resolve: end, reject } = Promise.withResolvers<Ended>();
+    promise.catch(() => {}); // `room` and `finish` throw it
+    const writing: Promise<void> = this.#attempt(file, false)
+      .then((ended) => {
+        if (ended === undefined) this.#again.push({ file, end });
+        else end(ended);
+      })
+      .catch((error: unknown) => {
+        this.#failure ??= { error };
+        reject(error);
+      })
+      .finally(() => this.#running.delete(writing));
+    this.#running.add(writing);
+    return promise;
+  }
+
+  /** Resolves when everything is written. @throws the first error that is not one file's own */
+  async finish(): Promise<void> {
+    await Promise.all(this.#running);
+    await this.#clear();
+  }
+
+  /** Waits for what is running, and closes the engines. */
+  async close(): Promise<void> {
+    await Promise.all(this.#running);
+    await this.#engines.close();
+  }
+
+  async #attempt(file: ExaminedFile, isAlone: boolean): Promise<Ended | undefined> {
+    const engine = await this.#engines.take();
     try {
-      return await writeFile(engine, file, isAlone);
+      return await this.#writeFile(engine, file, isAlone);
     } finally {
-      engines.giveBack(engine);
+      this.#engines.giveBack(engine);
     }
+  }
+
+  async #clear(): Promise<void> {
+    this.#throwFailure();
+    if (this.#again.length > 0) await this.#tryAgainAlone();
+    this.#throwFailure();
   }
 
   /** An engine that has failed may be of no use any more, so each of them gets a new one. */
-  async function tryAgainAlone(): Promise<void> {
-    if (again.length === 0) return;
-    await Promise.all(running);
-    for (let waiting = again.shift(); waiting !== undefined; waiting = again.shift()) {
-      await engines.close();
-      const ended = await attempt(waiting.file, true);
+  async #tryAgainAlone(): Promise<void> {
+    await Promise.all(this.#running);
+    for (let waiting = this.#again.shift(); waiting !== undefined; waiting = this.#again.shift()) {
+      await this.#engines.close();
+      const ended = await this.#attempt(waiting.file, true);
       if (ended === undefined) throw new Error('a file that was tried alone is to be tried again');
       waiting.end(ended);
     }
-    await engines.close();
+    await this.#engines.close();
   }
 
-  function throwFailure(): void {
-    if (failure !== undefined) throw failure.error;
+  #throwFailure(): void {
+    if (this.#failure !== undefined) throw this.#failure.error;
   }
-
-  async function clear(): Promise<void> {
-    throwFailure();
-    await tryAgainAlone();
-    throwFailure();
-  }
-
-  return {
-    async room() {
-      while (running.size >= WRITERS) await Promise.race(running);
-      await clear();
-    },
-    write(file) {
-      const { promise, resolve: end, reject } = Promise.withResolvers<Ended>();
-      promise.catch(() => {}); // `room` and `finish` throw it
-      const writing: Promise<void> = attempt(file, false)
-        .then((ended) => {
-          if (ended === undefined) again.push({ file, end });
-          else end(ended);
-        })
-        .catch((error: unknown) => {
-          failure ??= { error };
-          reject(error);
-        })
-        .finally(() => running.delete(writing));
-      running.add(writing);
-      return promise;
-    },
-    async finish() {
-      await Promise.all(running);
-      await clear();
-    },
-    async close() {
-      await Promise.all(running);
-      await engines.close();
-    },
-  };
 }
 
 interface EnginePool {

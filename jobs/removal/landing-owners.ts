@@ -18,7 +18,10 @@ export interface LandingFile {
   known: readonly BronzeFile[];
 }
 
-/** Looks into every file in landing and finds its content in the index by hash, as `load` would. Zips are unpacked aside. */
+/**
+ * Looks into every file in landing and finds its content in the index by hash, as `load` would. Zips are
+ * unpacked aside.
+ */
 export async function landingFiles(index: readonly BronzeFile[], effects: Effects): Promise<LandingFile[]> {
   const { store, scratch } = effects;
   const bySource = Map.groupBy(index, ({ sourceKey }) => sourceKey);
@@ -41,7 +44,10 @@ export async function landingFiles(index: readonly BronzeFile[], effects: Effect
   return files;
 }
 
-/** Hashes under which `load` knows the file: its own, and of an archive those of its files (or what stands for one that cannot be read). */
+/**
+ * Hashes under which `load` knows the file: its own, and of an archive those of its files (or what stands for
+ * one that cannot be read).
+ */
 async function hashesIn(path: string, name: string, aside: string): Promise<string[]> {
   const sha256 = await hashFile(path);
   try {

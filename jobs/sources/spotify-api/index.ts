@@ -17,8 +17,9 @@ export const SPOTIFY_API: Source = {
 };
 
 /**
- * An answer is an object whose kind is only known when it is read, so this takes whatever no other source has taken.
- * A list is one only where it has a value that is no object: "contains" and "follows" answer with true and false.
+ * An answer is an object whose kind is only known when it is read, so this takes whatever no other source has
+ * taken. A list is one only where it has a value that is no object: "contains" and "follows" answer with true
+ * and false.
  */
 function fits({ form, firstOtherRow, bytes }: JsonScan): boolean {
   return form !== 'array' || (firstOtherRow !== undefined && bytes <= JSON_ROW_BYTES_MAX);

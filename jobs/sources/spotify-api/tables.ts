@@ -5,7 +5,10 @@ import { answersOfPages, writeAnswers } from './bronze.ts';
 
 const NAME = 'api_answers';
 
-/** The description of a track stands in the first row of the file that has it; the other rows name it by its key. */
+/**
+ * The description of a track stands in the first row of the file that has it; the other rows name it by its
+ * key.
+ */
 const DESCRIBED: LinkedRows = {
   completeSql: (relation) => `
     select answers.* replace (coalesce(answers.content, described.content) as content)
