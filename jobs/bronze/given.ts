@@ -5,10 +5,10 @@ import { inputDenied, otherThanFile, readHead } from '../formats/input.ts';
 import { packingOf } from '../formats/packing.ts';
 import type { LakeStore } from '../lake/store.ts';
 import { type FileStamp, type Fingerprints, stampOf } from './hash-cache.ts';
-import type { InputFile } from './input-files.ts';
+import type { Input, InputFile } from './input-files.ts';
 import { reasonToIgnore, type Source } from './source.ts';
 import type { Stored } from './stored.ts';
-import { type Ended, type Given, type Input, unreadable } from './walked.ts';
+import { type Ended, type Given, unreadable } from './walked.ts';
 
 /** A file says by so many bytes what it is packed as, and whether a source claims it. */
 const HEAD_BYTES = 4_096;

@@ -8,7 +8,6 @@ import { inputDenied, isLitter, otherThanFile } from '../formats/input.ts';
 import { STAGING_FOLDER } from '../lake/folder/store.ts';
 import { landingName, PREFIX } from '../lake/keys.ts';
 import type { LakeStore } from '../lake/store.ts';
-import type { Input } from './walked.ts';
 
 /**
  * One file to read. `name` is for people: relative to what was given, never an absolute path, and without
@@ -18,6 +17,13 @@ export interface InputFile {
   path: string;
   name: string;
 }
+
+/** One file to load: it was named by a path, or lies in landing, or is known to be unreadable. */
+export type Input = { name: string } & (
+  | { path: string }
+  | { landingKey: string /** By its key; undefined for a key of another form. */; sha256: string | undefined }
+  | { error: JobError }
+);
 
 /** A path that cannot be read; the others can. */
 export interface UnreadableInput {

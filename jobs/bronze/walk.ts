@@ -5,18 +5,10 @@ import { examine } from './examine.ts';
 import { faultOfFile } from './file-faults.ts';
 import { identify, refuseChanged } from './given.ts';
 import type { Fingerprints } from './hash-cache.ts';
+import type { Input } from './input-files.ts';
 import type { Source } from './source.ts';
 import { knownAs, type Stored } from './stored.ts';
-import {
-  type Candidate,
-  type Ended,
-  type ExaminedFile,
-  type Given,
-  type Input,
-  isEnded,
-  refused,
-  unreadable,
-} from './walked.ts';
+import { type Candidate, type Ended, type ExaminedFile, type Given, isEnded, refused, unreadable } from './walked.ts';
 
 /** What the steps of the line look at, and none of them changes. */
 export interface Line {

@@ -11,13 +11,6 @@ import type { InputFile } from './input-files.ts';
  * then examined. Wherever its way ends, it is an `Ended`. Each is made from the one before and never changed.
  */
 
-/** One file to load: it was named by a path, or lies in landing, or is known to be unreadable. */
-export type Input = { name: string } & (
-  | { path: string }
-  | { landingKey: string /** By its key; undefined for a key of another form. */; sha256: string | undefined }
-  | { error: JobError }
-);
-
 /** A regular file as it was when it was met. */
 export interface Given extends InputFile {
   stamp: FileStamp;

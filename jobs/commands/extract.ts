@@ -3,7 +3,7 @@ import { JobError } from '../base/errors.ts';
 import { count } from '../base/words.ts';
 import type { SyntheticOptions } from '../sources/synthetic/index.ts';
 import { type Arguments, type Command, list, type Outcome, optional, PATHS, whole } from './command.ts';
-import { apiSourceOf } from './spotify.ts';
+import type { ApiSource } from './extract-api.ts';
 
 /** The synthetic data set of `extract events`: about 25 people for a quarter, one of them with an export of six years. */
 const EVENTS_OPTIONS = {
@@ -56,7 +56,7 @@ export const EXTRACT: Command = {
     return eventsOutcome(await generateIntoFolder(eventsOptions(args), resolve(out)), out);
   },
   async run(args, effects, runId) {
-    const source = apiSourceOf(args);
+    const source = await apiSourceOf(args);
     if (source !== undefined) return (await import('./extract-api.ts')).extractFromApi(source, runId, effects);
     if (isEvents(args)) {
       const { generateIntoLanding } = await import('../sources/synthetic/landing.ts');
@@ -78,6 +78,16 @@ export const EXTRACT: Command = {
     };
   },
 };
+
+/**
+ * What `extract <word>` is to ask the Web API for; undefined for files and folders (one of that name is given as
+ * `./library`).
+ */
+export async function apiSourceOf(args: Arguments): Promise<ApiSource | undefined> {
+  const paths = list(args.paths);
+  const { CAPTURE } = await import('../sources/spotify-api/tables.ts');
+  return paths.length === 1 ? CAPTURE.words.find((word) => word === paths[0]) : undefined;
+}
 
 /** `extract events` generates; a file or folder of that name is given as `./events`. */
 function isEvents(args: Arguments): boolean {

@@ -1,6 +1,5 @@
 import type { Config } from '../base/config.ts';
 import type { Arguments, Command, Outcome } from './command.ts';
-import type { ApiSource } from './extract-api.ts';
 import { coverageText } from './summary.ts';
 
 /** Logs in once; every `extract` from the Web API works from what it leaves. */
@@ -53,14 +52,6 @@ export const COVERAGE: Command = {
     return { text: coverageText(result), json };
   },
 };
-
-const API_SOURCES: readonly ApiSource[] = ['recently-played', 'playlists', 'library', 'metadata'];
-
-/** The source that `extract <word>` names; undefined for files and folders (one of that name is given as `./library`). */
-export function apiSourceOf(args: Arguments): ApiSource | undefined {
-  const paths = Array.isArray(args.paths) ? args.paths.map(String) : [];
-  return paths.length === 1 ? API_SOURCES.find((source) => source === paths[0]) : undefined;
-}
 
 async function logIn(args: Arguments, config: Config): Promise<Outcome> {
   const { login } = await import('../login.ts');

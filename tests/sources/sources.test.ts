@@ -2,7 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { apiSourceOf } from '../../jobs/commands/spotify.ts';
+import { apiSourceOf } from '../../jobs/commands/extract.ts';
 import { SOURCES } from '../../jobs/sources/index.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -59,9 +59,9 @@ it('a select of silver reads every bronze table; one that has plays is typed by 
   }
 });
 
-it('what follows `extract` names the capture of one source', () => {
+it('what follows `extract` names the capture of one source', async () => {
   const words = SOURCES.flatMap(({ capture }) => capture?.words ?? []);
   expect(words.length).toBeGreaterThan(0);
   expect(new Set(words).size).toBe(words.length);
-  for (const word of words) expect(apiSourceOf({ paths: [word] })).toBe(word);
+  for (const word of words) expect(await apiSourceOf({ paths: [word] })).toBe(word);
 });
