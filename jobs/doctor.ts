@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { describeError, JobError } from './base/errors.ts';
 import type { Finding } from './base/finding.ts';
-import { hashOwnFile, hashText } from './base/hash.ts';
+import { hashObject, hashText } from './base/hash.ts';
 import { findPseudonymKey } from './bronze/pseudonym-key.ts';
 import { accountsUnderOneLabel } from './bronze/warnings.ts';
 import type { Effects } from './effects/index.ts';
@@ -348,7 +348,7 @@ function remedy(key: string): string {
 }
 
 async function measure(path: string): Promise<[bytes: number, sha256: string]> {
-  return [(await stat(path)).size, await hashOwnFile(path)];
+  return [(await stat(path)).size, await hashObject(path)];
 }
 
 function count(number: number, noun: string): string {

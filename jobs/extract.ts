@@ -5,7 +5,7 @@ import { basename, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { diskError } from './base/disk.ts';
 import { isErrno, JobError } from './base/errors.ts';
-import { hashFile, hashStream } from './base/hash.ts';
+import { hashChunks, hashFile } from './base/hash.ts';
 import { type InputFile, walkInputs } from './bronze/input-files.ts';
 import { reasonToIgnore } from './bronze/source.ts';
 import type { Effects } from './effects/index.ts';
@@ -111,7 +111,7 @@ async function extractOpened(
 ): Promise<ExtractedFile> {
   const before = await handle.stat({ bigint: true });
   const opened = { fd: handle.fd, autoClose: false, start: 0, highWaterMark: 1024 ** 2 };
-  const sha256 = await hashStream(createReadStream(path, opened));
+  const sha256 = await hashChunks(createReadStream(path, opened));
   const key = landingKey(sha256, basename(name));
   const file = { fileName: name, bytes: Number(before.size) };
   if ((await store.head(key)) !== undefined) return { ...file, status: 'known', key };

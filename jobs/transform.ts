@@ -1,5 +1,5 @@
 import { JobError } from './base/errors.ts';
-import { hashOwnFile } from './base/hash.ts';
+import { hashObject } from './base/hash.ts';
 import { publishAgain, refuseOvertaken } from './effects/commit.ts';
 import { type Effects, stopIfAsked } from './effects/index.ts';
 import type { Embedded } from './engine/duckdb/database.ts';
@@ -237,7 +237,7 @@ async function putChanges({ store, progress, signal }: Effects, changes: readonl
     stopIfAsked(signal);
     if (path !== undefined) {
       const { status } = await store.put(key, { file: path }, { ifAbsent: true });
-      if (status === 'conflict' && (await hashOwnFile(await store.localFile(key))) !== sha256)
+      if (status === 'conflict' && (await hashObject(await store.localFile(key))) !== sha256)
         await store.put(key, { file: path });
     }
     progress.update(done + 1);

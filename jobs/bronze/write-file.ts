@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { copyFile, realpath, rm, stat, symlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { isErrno } from '../base/errors.ts';
-import { hashOwnFile } from '../base/hash.ts';
+import { hashObject } from '../base/hash.ts';
 import type { Log } from '../base/log.ts';
 import { bronzeKey } from '../lake/keys.ts';
 import type { LakeStore } from '../lake/store.ts';
@@ -103,7 +103,7 @@ async function putDraft(
 }
 
 async function contentOf(path: string): Promise<{ bytes: number; sha256: string }> {
-  return { bytes: (await stat(path)).size, sha256: await hashOwnFile(path) };
+  return { bytes: (await stat(path)).size, sha256: await hashObject(path) };
 }
 
 /**

@@ -1,7 +1,7 @@
 import { rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { makeFolders } from '../base/disk.ts';
-import { hashOwnFile } from '../base/hash.ts';
+import { hashObject } from '../base/hash.ts';
 import { DAY_MS } from '../base/time.ts';
 import { check } from '../check.ts';
 import { commitWork, refuseOvertaken } from '../effects/commit.ts';
@@ -323,7 +323,7 @@ async function rewrite(effects: Effects, file: BronzeFile, condition: string): P
       const [left] = await db.rows<{ n: bigint; items: bigint }>(
         `select count(*) as n, count(*) filter (where ${linked?.isCounted ?? 'true'}) as items from (${rest})`,
       );
-      const sha256 = await hashOwnFile(output);
+      const sha256 = await hashObject(output);
       const key = bronzeKey(table, sha256, 'parquet');
       const bytes = (await stat(output)).size;
       await store.put(key, { file: output }, { ifAbsent: true });

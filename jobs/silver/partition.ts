@@ -1,7 +1,7 @@
 import { rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { makeFolders } from '../base/disk.ts';
-import { hashOwnFile } from '../base/hash.ts';
+import { hashObject } from '../base/hash.ts';
 import { type Embedded, quoteName, quoteText } from '../engine/duckdb/database.ts';
 import { type Contract, contractOf } from '../lake/contracts.ts';
 import { type PartitionValues, silverKey, silverPartitionPrefix } from '../lake/keys.ts';
@@ -100,7 +100,7 @@ async function writeFile(
     await rm(path, { force: true });
     return { table, partition, key: prefix, rows, bytes: 0, sha256: '', path: undefined };
   }
-  const sha256 = await hashOwnFile(path);
+  const sha256 = await hashObject(path);
   const key = silverKey(table, partition, sha256);
   return { table, partition, key, rows, bytes: (await stat(path)).size, sha256, path };
 }

@@ -3,7 +3,7 @@ import { rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { makeFolders } from '../base/disk.ts';
 import { JobError } from '../base/errors.ts';
-import { hashOwnFile } from '../base/hash.ts';
+import { hashObject } from '../base/hash.ts';
 import type { Effects } from '../effects/index.ts';
 import { type Embedded, parquetRelation, quoteName, quoteText } from '../engine/duckdb/database.ts';
 import { type Contract, type ContractColumn, contractOf, WAREHOUSE_DIR } from '../lake/contracts.ts';
@@ -114,7 +114,7 @@ export async function localBronze(store: LakeStore, files: readonly BronzeFile[]
     const path = await store.localFile(file.key);
     const id = `${path} ${file.sha256}`;
     if (!whole.has(id)) {
-      if ((await hashOwnFile(path)) !== file.sha256) {
+      if ((await hashObject(path)) !== file.sha256) {
         throw new JobError('object_damaged', 'data', 'its bytes are not the ones that were committed', {
           place: { file: file.key },
           hint: `delete it and load ${JSON.stringify(file.fileName)} again; \`listenlake doctor --verify\` looks for more`,

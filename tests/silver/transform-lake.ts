@@ -3,7 +3,7 @@ import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readConfig } from '../../jobs/base/config.ts';
-import { hashOwnFile } from '../../jobs/base/hash.ts';
+import { hashObject } from '../../jobs/base/hash.ts';
 import { createLog } from '../../jobs/base/log.ts';
 import { silentProgress } from '../../jobs/base/progress.ts';
 import type { Effects } from '../../jobs/effects/index.ts';
@@ -141,7 +141,7 @@ export async function makeTestLake(from?: string): Promise<TestLake> {
       const hashes: Record<string, string> = {};
       for (const table of Object.keys(state.silver).filter((name) => name !== 'table_stats')) {
         for (const { key, partition } of await readSilverFiles(store, state, table))
-          hashes[silverPartitionPrefix(table, partition)] = await hashOwnFile(await store.localFile(key));
+          hashes[silverPartitionPrefix(table, partition)] = await hashObject(await store.localFile(key));
       }
       return hashes;
     },

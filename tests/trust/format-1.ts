@@ -3,7 +3,7 @@ import { rmSync, statSync } from 'node:fs';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { hashOwnFile } from '../../jobs/base/hash.ts';
+import { hashObject } from '../../jobs/base/hash.ts';
 import { type Embedded, openEmbedded, quoteText } from '../../jobs/engine/duckdb/database.ts';
 import { openFolderLake } from '../../jobs/lake/folder/store.ts';
 import {
@@ -79,7 +79,7 @@ async function putAt(
 ): Promise<SilverFile> {
   const folders = Object.entries(partition).map(([column, value]) => `${column}=${value}/`);
   const key = `silver/${table}/${folders.join('')}part-0.parquet`;
-  const file: OutputFile = { key, rows, bytes: statSync(path).size, sha256: await hashOwnFile(path) };
+  const file: OutputFile = { key, rows, bytes: statSync(path).size, sha256: await hashObject(path) };
   await store.put(key, await readFile(path));
   return { ...file, partition };
 }

@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DuckDBInstance } from '@duckdb/node-api';
-import { hashOwnFile } from '../../jobs/base/hash.ts';
+import { hashObject } from '../../jobs/base/hash.ts';
 import type { Effects } from '../../jobs/effects/index.ts';
 import { openDuckDbEngine } from '../../jobs/engine/duckdb/engine.ts';
 import type { SqlEngine } from '../../jobs/engine/index.ts';
@@ -107,7 +107,7 @@ async function expectWhole({ effects: { store } }: TestLake): Promise<void> {
   const { state } = (await latestManifest(store))!;
   for (const table of Object.keys(state.silver)) {
     for (const { key, sha256 } of await readSilverFiles(store, state, table))
-      expect([key, await hashOwnFile(await store.localFile(key))]).toEqual([key, sha256]);
+      expect([key, await hashObject(await store.localFile(key))]).toEqual([key, sha256]);
   }
 }
 

@@ -6,7 +6,7 @@ import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import { atMost } from '../../base/concurrency.ts';
 import { diskError, diskErrorInWords } from '../../base/disk.ts';
 import { isErrno, JobError, stopped } from '../../base/errors.ts';
-import { hashOwnFile } from '../../base/hash.ts';
+import { hashObject } from '../../base/hash.ts';
 import { CATALOG_KEY, goldKey, PREFIX } from '../../lake/keys.ts';
 import { EMPTY_STATE, type LakeState, latestManifest, type OutputFile } from '../../lake/manifest.ts';
 import type { LakeStore } from '../../lake/store.ts';
@@ -246,7 +246,7 @@ async function openSession(
           key,
           rows: Number(counted?.rows),
           bytes: (await stat(aside)).size,
-          sha256: await hashOwnFile(aside),
+          sha256: await hashObject(aside),
         };
         await store.put(key, { file: aside });
         await mount(
@@ -322,7 +322,7 @@ async function verifyObject(store: LakeStore, file: OutputFile, verified: Map<st
   if (info === undefined) await store.localFile(file.key); // which says that it is missing
   const seen = `${info?.version} ${file.sha256}`;
   if (verified.get(file.key) === seen) return;
-  if (info?.bytes !== file.bytes || (await hashOwnFile(await store.localFile(file.key))) !== file.sha256) {
+  if (info?.bytes !== file.bytes || (await hashObject(await store.localFile(file.key))) !== file.sha256) {
     throw new JobError('object_damaged', 'data', 'the object is not the one that was committed', {
       place: { file: file.key },
       hint: '`listenlake doctor --verify` says what else is, and how to make it again from bronze',

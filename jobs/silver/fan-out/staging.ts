@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { makeFolders } from '../../base/disk.ts';
 import { isErrno, JobError } from '../../base/errors.ts';
-import { hashOwnFile } from '../../base/hash.ts';
+import { hashObject } from '../../base/hash.ts';
 import { engineVersion, quoteText } from '../../engine/duckdb/database.ts';
 import { contractOf, WAREHOUSE_DIR } from '../../lake/contracts.ts';
 import { STAGED_PREFIX, silverKey, silverPartitionPrefix, stagedObjectKey, stagedPartKey } from '../../lake/keys.ts';
@@ -325,7 +325,7 @@ async function putRefused({ db, effects }: Build): Promise<Refused | undefined> 
   const [written] = await db.rows<{ Count: bigint }>(
     `copy (select distinct ${columns} from refused_rows order by ${columns}) to ${quoteText(path)} (format parquet, compression zstd)`,
   );
-  const object = { rows: Number(written?.Count), bytes: (await stat(path)).size, sha256: await hashOwnFile(path) };
+  const object = { rows: Number(written?.Count), bytes: (await stat(path)).size, sha256: await hashObject(path) };
   await effects.store.put(stagedObjectKey(object.sha256), { file: path });
   return { object, sources: new Set(sources.map(({ source_key }) => source_key)) };
 }

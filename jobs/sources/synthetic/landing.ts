@@ -1,7 +1,7 @@
 import { open, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { makeFolders, onDisk } from '../../base/disk.ts';
-import { hashOwnFile } from '../../base/hash.ts';
+import { hashObject } from '../../base/hash.ts';
 import { type Effects, stopIfAsked } from '../../effects/index.ts';
 import { landingKey } from '../../lake/keys.ts';
 import { type FileSink, generateDataset, type SyntheticOptions, type SyntheticSummary } from './index.ts';
@@ -32,7 +32,7 @@ export async function generateIntoLanding(options: SyntheticOptions, effects: Ef
   const staging = join(effects.scratch, 'synthetic');
   const sink = folderSink(staging, async (path) => {
     stopIfAsked(effects.signal);
-    const sha256 = await hashOwnFile(path);
+    const sha256 = await hashObject(path);
     await effects.store.put(landingKey(sha256, basename(path)), { file: path }, { ifAbsent: true });
     await rm(path, { force: true });
   });
