@@ -5,8 +5,8 @@ import { basename, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { diskError } from './base/disk.ts';
 import { isErrno, JobError } from './base/errors.ts';
-import { hashFile } from './base/hash.ts';
-import { walkInputs } from './bronze/input-files.ts';
+import { hashChunks, hashFile } from './base/hash.ts';
+import { type InputFile, walkInputs } from './bronze/input-files.ts';
 import { reasonToIgnore } from './bronze/source.ts';
 import type { Effects } from './effects/index.ts';
 import { inputDenied, openInput, readHead } from './formats/input.ts';
@@ -22,7 +22,10 @@ export interface ExtractInput {
   userId: string;
 }
 
-/** One file that was put into landing, was there already (or is in bronze: without a key), or could not be read. */
+/**
+ * One file that was put into landing, was there already (or is in bronze: without a key), or could not be
+ * read.
+ */
 export interface ExtractedFile {
   fileName: string;
   bytes: number;
@@ -39,9 +42,10 @@ export interface ExtractResult {
 }
 
 /**
- * Sources to landing: every file (of a folder: every file in it; a zip stays a zip) as it is, under the hash of its content and its own name. The same
- * content under the same name again is nothing new, and neither is what `load` has taken from there before, unless landing keeps what is loaded.
- * Bytes are streamed and never edited.
+ * Sources to landing: every file (of a folder: every file in it; a zip stays a zip) as it is, under the hash
+ * of its content and its own name. The same content under the same name again is nothing new, and neither is
+ * what `load` has taken from there before, unless landing keeps what is loaded. Bytes are streamed and never
+ * edited.
  *
  * @throws `input_missing` (64); `disk_full`, `disk_failed` (74); `store_unavailable` (69)
  */
@@ -66,7 +70,10 @@ export async function extract(input: ExtractInput, effects: Effects): Promise<Ex
   return { files, exit: count('changed') > 0 ? 'tempfail' : count('refused') > 0 ? 'data' : 'ok' };
 }
 
-/** SHA-256 of every file in bronze; none where landing is to have them, too. What was refused is not among them: it may be understood now. */
+/**
+ * SHA-256 of every file in bronze; none where landing is to have them, too. What was refused is not among
+ * them: it may be understood now.
+ */
 async function loadedFiles({ store, config }: Effects): Promise<ReadonlySet<string>> {
   if (config.keepLanding) return new Set();
   const index = await readBronzeIndex(store, (await latestManifest(store))?.state ?? EMPTY_STATE);
@@ -77,39 +84,12 @@ async function extractFile(
   path: string,
   name: string,
   loaded: ReadonlySet<string>,
-  { store, scratch }: Effects,
+  effects: Effects,
 ): Promise<ExtractedFile> {
   try {
     const handle = await openInput(path, name);
     try {
-      const before = await handle.stat({ bigint: true });
-      const hash = createHash('sha256');
-      for await (const chunk of createReadStream(path, {
-        fd: handle.fd,
-        autoClose: false,
-        start: 0,
-        highWaterMark: 1024 ** 2,
-      }))
-        hash.update(chunk as Buffer);
-      const sha256 = hash.digest('hex');
-      const key = landingKey(sha256, basename(name));
-      const bytes = Number(before.size);
-      if ((await store.head(key)) !== undefined) return { fileName: name, bytes, status: 'known', key };
-      if (loaded.has(sha256) || (await isLoadedArchive(path, name, loaded, scratch)))
-        return { fileName: name, bytes, status: 'known' };
-      // What is put is what was hashed: a copy of the open file, whatever becomes of its name meanwhile.
-      const copy = join(scratch, 'extract-copy');
-      let isSame = (await copyOpened(handle, copy)) === sha256;
-      const written = isSame ? await store.put(key, { file: copy }, { ifAbsent: true }) : undefined;
-      await rm(copy, { force: true });
-      isSame &&= await isStill(path, before);
-      if (written === undefined || !isSame) {
-        if (written?.status === 'written') await store.delete(key);
-        throw new JobError('file_changed', 'tempfail', 'it changed while it was read', {
-          hint: 'run it again when it is complete',
-        });
-      }
-      return { fileName: name, bytes, status: written.status === 'written' ? 'new' : 'known', key };
+      return await extractOpened(handle, { path, name }, loaded, effects);
     } finally {
       await handle.close();
     }
@@ -122,7 +102,37 @@ async function extractFile(
   }
 }
 
-/** True for a zip of which every file that may hold listening is in bronze: `load` knows those, and not the zip. */
+/** @throws `file_changed` (75) */
+async function extractOpened(
+  handle: FileHandle,
+  { path, name }: InputFile,
+  loaded: ReadonlySet<string>,
+  { store, scratch }: Effects,
+): Promise<ExtractedFile> {
+  const before = await handle.stat({ bigint: true });
+  const opened = { fd: handle.fd, autoClose: false, start: 0, highWaterMark: 1024 ** 2 };
+  const sha256 = await hashChunks(createReadStream(path, opened));
+  const key = landingKey(sha256, basename(name));
+  const file = { fileName: name, bytes: Number(before.size) };
+  if ((await store.head(key)) !== undefined) return { ...file, status: 'known', key };
+  if (loaded.has(sha256) || (await isLoadedArchive(path, name, loaded, scratch))) return { ...file, status: 'known' };
+  // What is put is what was hashed: a copy of the open file, whatever becomes of its name meanwhile.
+  const copy = join(scratch, 'extract-copy');
+  let isSame = (await copyOpened(handle, copy)) === sha256;
+  const written = isSame ? await store.put(key, { file: copy }, { ifAbsent: true }) : undefined;
+  await rm(copy, { force: true });
+  isSame &&= await isStill(path, before);
+  if (written !== undefined && isSame) return { ...file, status: written.status === 'written' ? 'new' : 'known', key };
+  if (written?.status === 'written') await store.delete(key);
+  throw new JobError('file_changed', 'tempfail', 'it changed while it was read', {
+    hint: 'run it again when it is complete',
+  });
+}
+
+/**
+ * True for a zip of which every file that may hold listening is in bronze: `load` knows those, and not the
+ * zip.
+ */
 async function isLoadedArchive(
   path: string,
   name: string,

@@ -1,4 +1,5 @@
 import { JobError } from './base/errors.ts';
+import { DAY_MS } from './base/time.ts';
 import { refuseOvertaken } from './effects/commit.ts';
 import { type Effects, stopIfAsked } from './effects/index.ts';
 import { isOwnKey, LATEST_MANIFEST_HINT_KEY, LAYERS, type Layer, manifestKey } from './lake/keys.ts';
@@ -31,7 +32,6 @@ export interface GcResult {
   unfinished: UnfinishedWrite[];
 }
 
-const DAY_MS = 86_400_000;
 /** Whatever is younger may be of a run at work whose commit is still to come. */
 const GRACE_MS = DAY_MS;
 /** After so many deletions, or so long, it looks again whether it is still alone: whoever was asleep looks before the next one. */

@@ -19,7 +19,8 @@ export async function hashObject(path: string): Promise<string> {
   return hashChunks(readStream(path, { highWaterMark: CHUNK_BYTES }));
 }
 
-async function hashChunks(chunks: AsyncIterable<Buffer>): Promise<string> {
+/** SHA-256 (hex) of all bytes of a stream. @throws what the stream throws */
+export async function hashChunks(chunks: AsyncIterable<Buffer>): Promise<string> {
   const hash = createHash('sha256');
   for await (const chunk of chunks) hash.update(chunk);
   return hash.digest('hex');

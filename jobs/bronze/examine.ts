@@ -25,8 +25,8 @@ export type Examined = { sha256: string; bytes: number } & (
 );
 
 /**
- * Reads a file once from beginning to end: hashes it, checks every byte of it (JSON: `createJsonScanner`; CSV: its encoding), and recognises
- * what it is by its content.
+ * Reads a file once from beginning to end: hashes it, checks every byte of it (JSON: `createJsonScanner`;
+ * CSV: its encoding), and recognises what it is by its content.
  *
  * @param path the file (not an archive, not packed)
  * @param name the name it was given with

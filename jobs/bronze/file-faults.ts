@@ -14,11 +14,11 @@ const WRITING_CALLS = new Set([
 const WORDS_CHARS_MAX = 200;
 
 /**
- * What an error says about one file that was read just then: its refusal (`data`), or that it changed (`tempfail`). Undefined where the
- * error is not about this file: the disk, the store, a stop.
+ * What an error says about one file that was read just then: its refusal (`data`), or that it changed
+ * (`tempfail`). Undefined where the error is not about this file: the disk, the store, a stop.
  *
- * Whatever is neither the system's word nor an expected failure is a refusal too (`file_failed`): a file that brings out a bug of the
- * engine or of a parser must not cost the other files.
+ * Whatever is neither the system's word nor an expected failure is a refusal too (`file_failed`): a file that
+ * brings out a bug of the engine or of a parser must not cost the other files.
  *
  * @param own folder of temporary files, which are not the input
  * @param staged path under which the engine reads the file, if it does
@@ -39,7 +39,10 @@ export function faultOfFile(error: unknown, name: string, own: string, staged?: 
   return isOwnIo ? undefined : engineFailed(error, name);
 }
 
-/** True where another try alone may end differently: the engine was short of memory, or was broken by another file. */
+/**
+ * True where another try alone may end differently: the engine was short of memory, or was broken by another
+ * file.
+ */
 export function isWorthAnotherTry(error: unknown): boolean {
   return error instanceof JobError ? error.code === 'memory_full' : systemPart(error).syscall === undefined;
 }

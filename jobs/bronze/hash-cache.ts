@@ -20,7 +20,10 @@ export interface Fingerprints {
 }
 
 export interface FileStamp {
-  /** Device, inode, size and both change times to the nanosecond: any write to the file, and any replacement of it, changes it. */
+  /**
+   * Device, inode, size and both change times to the nanosecond: any write to the file, and any replacement
+   * of it, changes it.
+   */
   id: string;
   bytes: number;
   changedAtMs: number;
@@ -28,7 +31,10 @@ export interface FileStamp {
 
 const FORMAT = 1;
 const ENTRIES_MAX = 100_000;
-/** A file written to twice within one tick of the file system's clock keeps its times: what is younger than this is not remembered. */
+/**
+ * A file written to twice within one tick of the file system's clock keeps its times: what is younger than
+ * this is not remembered.
+ */
 const SETTLED_MS = 2_000;
 
 /** The identity of a file's content, without reading it. @throws the file system's error */
@@ -42,8 +48,9 @@ export async function stampOf(path: string): Promise<FileStamp> {
 }
 
 /**
- * Remembers hashes of files that are read where they lie, so that an export loaded before costs a few `stat` calls. Only a cache: it may be deleted
- * at any time, holds no names, and is never the reason for a wrong answer (a stamp that is not found means: read the file).
+ * Remembers hashes of files that are read where they lie, so that an export loaded before costs a few `stat`
+ * calls. Only a cache: it may be deleted at any time, holds no names, and is never the reason for a wrong
+ * answer (a stamp that is not found means: read the file).
  *
  * @param now wall clock (Unix ms)
  */

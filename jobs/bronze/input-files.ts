@@ -6,13 +6,24 @@ import { isErrno, JobError } from '../base/errors.ts';
 import { fileNameWithoutPersonal, withoutPersonal } from '../base/personal-fields.ts';
 import { inputDenied, isLitter, otherThanFile } from '../formats/input.ts';
 import { STAGING_FOLDER } from '../lake/folder/store.ts';
-import { PREFIX } from '../lake/keys.ts';
+import { landingName, PREFIX } from '../lake/keys.ts';
+import type { LakeStore } from '../lake/store.ts';
 
-/** One file to read. `name` is for people: relative to what was given, never an absolute path, and without addresses and ids of people. */
+/**
+ * One file to read. `name` is for people: relative to what was given, never an absolute path, and without
+ * addresses and ids of people.
+ */
 export interface InputFile {
   path: string;
   name: string;
 }
+
+/** One file to load: it was named by a path, or lies in landing, or is known to be unreadable. */
+export type Input = { name: string } & (
+  | { path: string }
+  | { landingKey: string /** By its key; undefined for a key of another form. */; sha256: string | undefined }
+  | { error: JobError }
+);
 
 /** A path that cannot be read; the others can. */
 export interface UnreadableInput {
@@ -28,15 +39,29 @@ const FOLDER_DEPTH_MAX = 32;
 const LAKE_FOLDERS = [STAGING_FOLDER, PREFIX.leases.slice(0, -1)];
 
 /**
- * Every file under the given files and folders, in name order. Hidden files and desktop litter are passed over. A symbolic link is
- * followed only where it was given itself, so that a walk cannot loop or leave the folder; other links, FIFOs, sockets and devices are
- * named as unreadable and never opened. So is a lake, whose own files are no listening; the one that is loaded into
- * is passed over.
+ * What a load has to read: the given files, then landing.
+ *
+ * @throws as `walkInputs`
+ */
+export async function listInputs(paths: readonly string[], store: LakeStore): Promise<Input[]> {
+  const inputs: Input[] = [];
+  for await (const found of walkInputs(paths, store.uri)) inputs.push(found);
+  for await (const { key } of store.list(PREFIX.landing)) {
+    const sha256 = /^[0-9a-f]{64}(?=\/)/.exec(key.slice(PREFIX.landing.length))?.[0];
+    inputs.push({ name: fileNameWithoutPersonal(landingName(key)), landingKey: key, sha256 });
+  }
+  return inputs;
+}
+
+/**
+ * Every file under the given files and folders, in name order. Hidden files and desktop litter are passed
+ * over. A symbolic link is followed only where it was given itself, so that a walk cannot loop or leave the
+ * folder; other links, FIFOs, sockets and devices are named as unreadable and never opened. So is a lake,
+ * whose own files are no listening; the one that is loaded into is passed over.
  *
  * @param lake where the lake is that is loaded into: a folder or an address
  * @throws `input_missing` (64) for a given path that is not there, `input_lake` (64) for the lake itself,
- * `input_too_many` (64) beyond
- *   100,000 files
+ *   `input_too_many` (64) beyond 100,000 files
  */
 export async function* walkInputs(paths: readonly string[], lake: string): AsyncGenerator<InputFile | UnreadableInput> {
   const walk: Walk = { files: 0, lake: await realPathOf(resolve(lake)) };
@@ -92,19 +117,10 @@ async function* walkFolder(
     return;
   }
   if (LAKE_FOLDERS.every((own) => entries.some((entry) => entry.name.toString() === own && entry.isDirectory()))) {
-    if ((await realPathOf(folder)) === walk.lake) return;
-    const hint = 'give the files of the export, or say --lake';
-    yield {
-      name,
-      error: new JobError('input_lake', 'data', 'a lake, whose files are no listening', {
-        hint,
-        place: { file: name },
-      }),
-    };
+    if ((await realPathOf(folder)) !== walk.lake) yield { name, error: otherLake(name) };
     return;
   }
-  entries.sort((a, b) => Buffer.compare(a.name, b.name));
-  for (const entry of entries) {
+  for (const entry of entries.sort((a, b) => Buffer.compare(a.name, b.name))) {
     if (!isUtf8(entry.name)) {
       const error = new JobError('name_invalid', 'data', 'the file name is not UTF-8', { hint: 'rename it' });
       yield { name: `${name}/${fileNameWithoutPersonal(entry.name.toString('latin1').slice(0, 100))}`, error };
@@ -113,28 +129,41 @@ async function* walkFolder(
     const own = entry.name.toString('utf8');
     if (isLitter(own)) continue;
     const child = { path: join(folder, own), name: `${name}/${fileNameWithoutPersonal(own, basename(folder))}` };
-    if (entry.isDirectory()) {
-      if (depth < FOLDER_DEPTH_MAX) yield* walkFolder(child.path, child.name, depth + 1, walk);
-      else {
-        const error = new JobError('input_too_deep', 'data', `folders nested deeper than ${FOLDER_DEPTH_MAX}`, {
-          hint: 'give the inner folder itself',
-        });
-        yield { name: child.name, error };
-      }
-    } else {
-      walk.files += 1;
-      if (walk.files > FILES_MAX) {
-        throw new JobError('input_too_many', 'usage', `more than ${FILES_MAX} files under ${name}`, {
-          hint: 'give the folder of the export itself',
-        });
-      }
-      const other = otherThanFile(child.name, entry);
-      yield other === undefined ? child : { name: child.name, error: other };
-    }
+    if (!entry.isDirectory()) yield fileOf(entry, child, name, walk);
+    else if (depth < FOLDER_DEPTH_MAX) yield* walkFolder(child.path, child.name, depth + 1, walk);
+    else yield { name: child.name, error: tooDeep() };
   }
 }
 
-/** Given files may be links; what follows looks at the file itself. One that is gone is found to be gone when it is read. */
+/** @throws `input_too_many` (64) */
+function fileOf(entry: Dirent<Buffer>, file: InputFile, folderName: string, walk: Walk): InputFile | UnreadableInput {
+  walk.files += 1;
+  if (walk.files > FILES_MAX) {
+    throw new JobError('input_too_many', 'usage', `more than ${FILES_MAX} files under ${folderName}`, {
+      hint: 'give the folder of the export itself',
+    });
+  }
+  const other = otherThanFile(file.name, entry);
+  return other === undefined ? file : { name: file.name, error: other };
+}
+
+function otherLake(name: string): JobError {
+  return new JobError('input_lake', 'data', 'a lake, whose files are no listening', {
+    hint: 'give the files of the export, or say --lake',
+    place: { file: name },
+  });
+}
+
+function tooDeep(): JobError {
+  return new JobError('input_too_deep', 'data', `folders nested deeper than ${FOLDER_DEPTH_MAX}`, {
+    hint: 'give the inner folder itself',
+  });
+}
+
+/**
+ * Given files may be links; what follows looks at the file itself. One that is gone is found to be gone when
+ * it is read.
+ */
 async function realPathOf(path: string): Promise<string> {
   try {
     return await realpath(path);

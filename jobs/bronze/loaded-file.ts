@@ -6,8 +6,8 @@ export interface LoadedFile {
   /** Rows that must be accounted for; of an archive: of all its files. */
   rows: number;
   /**
-   * `loaded`: new in bronze. `known`: the same content is there already. `refused`: quarantined. `ignored`: holds no listening. `changed`: was being
-   * written while it was read; run it again.
+   * `loaded`: new in bronze. `known`: the same content is there already. `refused`: quarantined. `ignored`:
+   * holds no listening. `changed`: was being written while it was read; run it again.
    */
   status: 'loaded' | 'known' | 'refused' | 'ignored' | 'changed';
   /** Known, but under the label of somebody else, whose it stays. */

@@ -1,8 +1,8 @@
 import { DAY_MS } from '../base/time.ts';
 
 /**
- * The months (`YYYY-MM`, ascending) of the dates (`YYYY-MM-DD`) and of the days before and after them: a correction
- * of times may move a play that far.
+ * The months (`YYYY-MM`, ascending) of the dates (`YYYY-MM-DD`) and of the days before and after them: a
+ * correction of times may move a play that far.
  */
 export function monthsAround(days: Iterable<string>): string[] {
   const months = new Set<string>();
@@ -24,8 +24,8 @@ export function instantSql(column: string): string {
 }
 
 /**
- * SQL of the instant that a number of seconds, milliseconds or microseconds since 1970 says. The unit is told by the
- * size, as `instant_of_epoch` of silver does; zero and negative numbers are no time.
+ * SQL of the instant that a number of seconds, milliseconds or microseconds since 1970 says. The unit is told
+ * by the size, as `instant_of_epoch` of silver does; zero and negative numbers are no time.
  */
 export function epochSql(column: string): string {
   const number = `try_cast(${column} as bigint)`;

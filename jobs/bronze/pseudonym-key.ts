@@ -5,10 +5,16 @@ import { isErrno, JobError } from '../base/errors.ts';
 import type { Effects } from '../effects/index.ts';
 import type { BronzeFile, LakeState } from '../lake/manifest.ts';
 
-/** The key of lakes that were made before each had its own. Everybody can read it here, so what it makes is no secret. */
+/**
+ * The key of lakes that were made before each had its own. Everybody can read it here, so what it makes is no
+ * secret.
+ */
 const BUILT_IN_KEY = 'listenlake-default-pseudonym-key';
 const BUILT_IN = 'built-in';
-/** In the folder of the lake, beside its objects, because a container is given this folder and nothing around it. It is no object of the lake. */
+/**
+ * In the folder of the lake, beside its objects, because a container is given this folder and nothing around
+ * it. It is no object of the lake.
+ */
 const KEY_FILE = '.pseudonym-key';
 const KEY_BYTES = 32;
 const KEY_CHARS_MIN = 16;
@@ -16,22 +22,26 @@ const KEY_CHARS_MIN = 16;
 const TABLES = new Set(['api_pages', 'listening_events']);
 
 /**
- * What to do where a lake has no key yet: leave it so; make one where the lake can keep it (in a folder); the same,
- * and fail where it cannot.
+ * What to do where a lake has no key yet: leave it so; make one where the lake can keep it (in a folder); the
+ * same, and fail where it cannot.
  */
 export type MakeKey = 'never' | 'where_possible' | 'always';
 
 /** The key that replaces ids of people in a lake (`createPseudonyms`). */
 export interface PseudonymKey {
   key: string;
-  /** What the state of the lake records of it (`LakeState.pseudonymKey`): enough to know the key again, and not the key. */
+  /**
+   * What the state of the lake records of it (`LakeState.pseudonymKey`): enough to know the key again, and
+   * not the key.
+   */
   mark: string;
   from: 'given' | 'secret' | 'file' | 'built-in';
 }
 
 /**
- * Finds the key of this lake: the given one, else the one of the given secret, else the one in the lake's folder. A lake whose ids were made with the
- * built-in key of older versions keeps that one, because with another one everybody in it would become two people.
+ * Finds the key of this lake: the given one, else the one of the given secret, else the one in the lake's
+ * folder. A lake whose ids were made with the built-in key of older versions keeps that one, because with
+ * another one everybody in it would become two people.
  *
  * @param make whether a folder that has no key gets a random one (mode 0600)
  * @returns undefined where there is no key and none is made

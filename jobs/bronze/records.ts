@@ -5,8 +5,9 @@ import { draftOfRows, rowSourceOf, writeRows } from './rows.ts';
 import type { BronzeDraft, People, RowSource, StagedFile } from './source.ts';
 
 /**
- * Writes rows that were taken out of a file of another form as the rows of a kind of JSON: with the same bounds, the
- * same rules for personal fields, and the same columns as if the file had been given as that JSON.
+ * Writes rows that were taken out of a file of another form as the rows of a kind of JSON: with the same
+ * bounds, the same rules for personal fields, and the same columns as if the file had been given as that
+ * JSON.
  *
  * @param records keys of the kind to values; what a row does not have is absent
  * @param people needed for a kind with `people` or `derived`

@@ -21,8 +21,8 @@ export interface Refusal {
 }
 
 /**
- * Writes the refusals of one load as one object of `bronze.refused`, named by its content: a thousand refused files cost one write and
- * one read, not a thousand.
+ * Writes the refusals of one load as one object of `bronze.refused`, named by its content: a thousand refused
+ * files cost one write and one read, not a thousand.
  *
  * @returns the entries of the bronze index, one for each refusal; none for no refusals
  */

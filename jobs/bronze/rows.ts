@@ -9,15 +9,16 @@ import { monthsAround } from './periods.ts';
 import type { BronzeDraft, RowSource, StagedFile } from './source.ts';
 
 /**
- * A row group is built in memory: with the engine's default of four times this a file of 650 MB needs 445 MiB in all, so 235. Spotify's own
- * files have 15,000 to 19,000 rows.
+ * A row group is built in memory: with the engine's default of four times this a file of 650 MB needs 445 MiB
+ * in all, so 235. Spotify's own files have 15,000 to 19,000 rows.
  */
 const ROW_GROUP_ROWS = 30_720;
 /** Where rows are large, a row group has fewer of them: about so many bytes of the file. */
 const ROW_GROUP_BYTES = 32 * 1024 ** 2;
 /**
- * A row, and as many rows as the engine holds at once, at most. Real rows are under 2 KiB. Measured in 256 MiB: 2,048 rows of 16 KiB do not
- * load, and three rows with a name of 7 MiB load and then stop every later run.
+ * A row, and as many rows as the engine holds at once, at most. Real rows are under 2 KiB. Measured in 256
+ * MiB: 2,048 rows of 16 KiB do not load, and three rows with a name of 7 MiB load and then stop every later
+ * run.
  */
 const ROW_BYTES_MAX = 256 * 1024;
 const BATCH_BYTES_MAX = 8 * 1024 ** 2;
@@ -27,15 +28,18 @@ const OWN_COLUMNS = new Set(['source_key', 'row_number', 'extra']);
 const UNKNOWN_KEYS_MAX = 200;
 const EXTRA_NAME_CHARS_MAX = 64;
 /**
- * Whether any column of the row holds something personal. The name is longer than that of any key that is read, so
- * that no file has it.
+ * Whether any column of the row holds something personal. The name is longer than that of any key that is
+ * read, so that no file has it.
  */
 const IS_PERSONAL = quoteName('is personal?'.padEnd(EXTRA_NAME_CHARS_MAX + 1, '?'));
 /** Accounts of one file that are told apart in the index: an export is of one. */
 const ACCOUNTS_MAX = 10;
 /** Where the first text of a key is looked for: some 90 rows of an export. */
 const HEAD_BYTES = 64 * 1024;
-/** JSON scalars that are kept of unknown keys: true, false, a number, a code without blanks (`mobile`, `2026-11-21T10:00:00Z`). */
+/**
+ * JSON scalars that are kept of unknown keys: true, false, a number, a code without blanks (`mobile`,
+ * `2026-11-21T10:00:00Z`).
+ */
 const EXTRA_VALUE_PATTERN = '^(true|false|-?[0-9][0-9.eE+-]{0,31}|"[A-Za-z0-9_.:/+-]{0,64}")$';
 
 /**
@@ -80,7 +84,10 @@ export function rowSourceOf(scan: JsonScan, name: string, sources: readonly RowS
   return source;
 }
 
-/** The engine holds a batch of rows in memory, and so does every later job: what cannot be held is refused here, once. */
+/**
+ * The engine holds a batch of rows in memory, and so does every later job: what cannot be held is refused
+ * here, once.
+ */
 function refuseLargeRows({ largestRow, largestBatch, rows, beyondUsual }: JsonScan): void {
   const hint = 'take the file as Spotify made it';
   if (largestRow.bytes > ROW_BYTES_MAX) {
@@ -113,10 +120,10 @@ function rowGroupRows({ largestBatch }: JsonScan): number {
 }
 
 /**
- * Writes the rows of a checked file as Parquet (zstd) in the contract's columns and order, all text, without what the
- * rule for values finds (personal-fields.ts); an object where a scalar should be is `[nested]`. Of a key that the
- * contract does not know, `extra` keeps a short scalar, unless the rule for names or the one for values finds it;
- * known personal keys are not even read.
+ * Writes the rows of a checked file as Parquet (zstd) in the contract's columns and order, all text, without
+ * what the rule for values finds (personal-fields.ts); an object where a scalar should be is `[nested]`. Of a
+ * key that the contract does not know, `extra` keeps a short scalar, unless the rule for names or the one for
+ * values finds it; known personal keys are not even read.
  *
  * @param path the checked file; a path without characters of a glob
  * @param pseudonyms needed for a source with `people` or `derived`
@@ -142,17 +149,9 @@ export async function writeRows(
   const cleaned = [...known].filter(([, name]) => !isReplaced(name)).map(([key]) => quoteName(key));
   const values = columns.map((name) => {
     if (name === 'source_key') return `${quoteText(sha256)} as source_key`;
-    if (name === 'row_number') return 'row_number() over () as row_number';
     if (name === 'extra') return `${extraSql(unknown)} as extra`;
-    const derived = source.derived?.[name];
-    if (derived !== undefined) return `${derived(pseudonyms!)} as ${quoteName(name)}`;
-    const value = quoteName(source.keyOf(name));
-    if (name === source.account?.column)
-      return `${pseudonyms?.userName(value) ?? 'cast(null as varchar)'} as ${quoteName(name)}`;
-    return `${cleanSql(value, source.people?.includes(name) === true ? pseudonyms : undefined)} as ${quoteName(name)}`;
+    return `${valueSql(name, source, pseudonyms)} as ${quoteName(name)}`;
   });
-  const format =
-    scan.form === 'array' ? 'array' : scan.form === 'lines' && !scan.hasBom ? 'newline_delimited' : 'unstructured';
   if (source.account !== undefined && pseudonyms !== undefined) {
     const usual = await firstText(path, source.account.key);
     for (const statement of pseudonyms.usualName(usual)) await engine.run(statement);
@@ -162,16 +161,32 @@ export async function writeRows(
         select ${values.join(', ')}
         from (
             select *, ${isPersonalSql(cleaned)} as ${IS_PERSONAL}
-            from read_json(${quoteText(literalPath(path))}, format = '${format}', columns = {${reads.join(', ')}},
-              compression = 'uncompressed')
+            from read_json(${quoteText(literalPath(path))}, format = '${formatOf(scan)}',
+              columns = {${reads.join(', ')}}, compression = 'uncompressed')
         )
     ) to ${quoteText(output)} (format parquet, compression zstd, row_group_size ${rowGroupRows(scan)})`);
   return Number(written?.Count);
 }
 
+/** How the engine is to read it: it takes lines for such only where no byte order mark stands before them. */
+function formatOf({ form, hasBom }: JsonScan): string {
+  if (form === 'array') return 'array';
+  return form === 'lines' && !hasBom ? 'newline_delimited' : 'unstructured';
+}
+
+/** A column of the contract that is a key of the file, or is made of keys. */
+function valueSql(name: string, source: RowSource, pseudonyms: PseudonymSql | undefined): string {
+  if (name === 'row_number') return 'row_number() over ()';
+  const derived = source.derived?.[name];
+  if (derived !== undefined) return derived(pseudonyms!);
+  const value = quoteName(source.keyOf(name));
+  if (name === source.account?.column) return pseudonyms?.userName(value) ?? 'cast(null as varchar)';
+  return cleanSql(value, source.people?.includes(name) === true ? pseudonyms : undefined);
+}
+
 /**
- * The first text that stands under a key at the head of a JSON file. A hint: it may be of any depth, and undefined
- * proves nothing.
+ * The first text that stands under a key at the head of a JSON file. A hint: it may be of any depth, and
+ * undefined proves nothing.
  */
 async function firstText(file: string, key: string): Promise<string | undefined> {
   const handle = await open(file, 'r');
@@ -201,8 +216,8 @@ export async function draftOfRows(
 }
 
 /**
- * The accounts whose rows are in a bronze object, as pseudonyms: at most `ACCOUNTS_MAX`, in order; none where it
- * does not say.
+ * The accounts whose rows are in a bronze object, as pseudonyms: at most `ACCOUNTS_MAX`, in order; none where
+ * it does not say.
  */
 async function accountsOfRows(engine: Embedded, source: RowSource, file: string): Promise<string[]> {
   if (source.account === undefined) return [];
@@ -251,7 +266,10 @@ function unknownKeys(scan: JsonScan, known: Map<string, string>): string[] {
   return unknown;
 }
 
-/** A column of the contract without what is personal in it. An object where a scalar should be hides its names from the rule for names. */
+/**
+ * A column of the contract without what is personal in it. An object where a scalar should be hides its names
+ * from the rule for names.
+ */
 function cleanSql(value: string, pseudonyms: PseudonymSql | undefined): string {
   const isNested = `(starts_with(${value}, '{') or starts_with(${value}, '[')) and regexp_matches(${value}, '"\\s*:') and json_valid(${value})`;
   const cleaned =
@@ -259,7 +277,10 @@ function cleanSql(value: string, pseudonyms: PseudonymSql | undefined): string {
   return `case when ${isNested} then '[nested]' else ${cleaned} end`;
 }
 
-/** One JSON object of the unknown keys that a row has and whose values may stay; those stay the JSON they were. */
+/**
+ * One JSON object of the unknown keys that a row has and whose values may stay; those stay the JSON they
+ * were.
+ */
 function extraSql(keys: readonly string[]): string {
   if (keys.length === 0) return 'cast(null as varchar)';
   const members = keys.map((key) => {

@@ -6,8 +6,8 @@ import type { JsonScan } from '../formats/json/scanner.ts';
 import type { LakeState } from '../lake/manifest.ts';
 
 /**
- * One foreign system: the files that it writes, and what bronze makes of them. `jobs/sources/index.ts` lists them;
- * where two sources would take a file, the earlier one in the list does.
+ * One foreign system: the files that it writes, and what bronze makes of them. `jobs/sources/index.ts` lists
+ * them; where two sources would take a file, the earlier one in the list does.
  */
 export interface Source {
   /** The name of its folder in `jobs/sources/`. */
@@ -28,7 +28,10 @@ export interface Source {
   reasonToIgnore?(fileName: string, head: () => Promise<Buffer>): Promise<string | undefined>;
   /** Why checked JSON is passed over, by its keys; undefined for every other file. */
   reasonToPassOver?(scan: JsonScan): string | undefined;
-  /** True for a given file that is of this source by its first bytes, whatever another source says of its name. */
+  /**
+   * True for a given file that is of this source by its first bytes, whatever another source says of its
+   * name.
+   */
   claims?(head: Buffer): boolean;
   /** The refusal of JSON that no table is made of; undefined for every other file. */
   refusalOf?(scan: JsonScan): JobError | undefined;
@@ -44,9 +47,15 @@ export interface Source {
 /** A bronze table and what is true for every file in it. */
 export interface BronzeTable {
   readonly name: string;
-  /** True where a file is of the person whose label it was loaded under; false for what is of nobody or of many. */
+  /**
+   * True where a file is of the person whose label it was loaded under; false for what is of nobody or of
+   * many.
+   */
   readonly isOwn: boolean;
-  /** Whether content means the same under another name, as far as names alone tell. Absent: names mean nothing. */
+  /**
+   * Whether content means the same under another name, as far as names alone tell. Absent: names mean
+   * nothing.
+   */
   isSameName?(storedName: string, name: string): boolean;
   /** True for the name of a file whose plays are of videos. */
   isVideoName?(fileName: string): boolean;
@@ -80,13 +89,19 @@ export interface LinkedRows {
   readonly rowGroupRows: number;
 }
 
-/** Objects of an older form. They stay as they are in bronze, and are written anew, aside, for who reads them. */
+/**
+ * Objects of an older form. They stay as they are in bronze, and are written anew, aside, for who reads them.
+ */
 export interface FormerTable {
   /** The name of the table in the index of such objects; later ones may have today's name. */
   readonly name: string;
   /** True for the key of such an object. */
   isFormer(key: string): boolean;
-  /** Writes `output` in the columns of today. @param old `path` is the object, `sha256` the hash of its source */
+  /**
+   * Writes `output` in the columns of today.
+   *
+   * @param old `path` is the object, `sha256` the hash of its source
+   */
   writeAnew(old: StagedFile): Promise<void>;
 }
 
@@ -109,8 +124,8 @@ export interface RowSource {
   /** Columns that name people as another system does; an address in them is replaced by its pseudonym. */
   people?: readonly string[];
   /**
-   * The column that tells accounts apart: the pseudonym of the user name that the file has under this key. It is
-   * null where there is no key to make a pseudonym with.
+   * The column that tells accounts apart: the pseudonym of the user name that the file has under this key. It
+   * is null where there is no key to make a pseudonym with.
    */
   account?: { column: string; key: string };
   /** Columns that are made of others, as SQL over the keys of the file. */
@@ -132,11 +147,18 @@ export interface NamedContent {
 /** A kind of CSV file. Its records are stored as they are, or (with `rows`) as the rows of a kind of JSON. */
 export interface CsvSource extends CsvShape {
   table: string;
-  /** What the file's name says of its records. @throws JobError (65) where the name lacks what the records need */
+  /**
+   * What the file's name says of its records.
+   *
+   * @throws JobError (65) where the name lacks what the records need
+   */
   nameSays?(fileName: string): NamedContent;
   /** The month (`YYYY-MM`) that a record belongs to, where the record itself says it. */
   periodOf?(record: Readonly<Record<string, string>>): string | undefined;
-  /** The kind of JSON that has the same rows, its key for a column (the same where none is given), and its value. */
+  /**
+   * The kind of JSON that has the same rows, its key for a column (the same where none is given), and its
+   * value.
+   */
   rows?: {
     source: RowSource;
     keyOf: ReadonlyMap<string, string>;
@@ -194,7 +216,10 @@ export interface BronzeDraft {
   accounts?: string[];
 }
 
-/** Why a file is passed over by its name, as the first source that knows it says; undefined for every other file. */
+/**
+ * Why a file is passed over by its name, as the first source that knows it says; undefined for every other
+ * file.
+ */
 export async function reasonToIgnore(
   sources: readonly Source[],
   fileName: string,

@@ -6,9 +6,8 @@ const NAMES_MAX = 3;
 type AccountFile = Pick<BronzeFile, 'accounts' | 'userId' | 'fileName'>;
 
 /**
- * What a load says about the meaning of files, one line each: content that is stored under another person's label or
- * another name, and
- * files of several accounts under one label.
+ * What a load says about the meaning of files, one line each: content that is stored under another person's
+ * label or another name, and files of several accounts under one label.
  *
  * @param files what became of the files of this load, without those of landing that stay there
  * @param stored files that were in bronze before

@@ -4,11 +4,12 @@ import { extractLibrary } from '../sources/spotify-api/library.ts';
 import { covered, extractMetadata } from '../sources/spotify-api/metadata.ts';
 import { extractPlaylists } from '../sources/spotify-api/playlists.ts';
 import { extractRecentlyPlayed } from '../sources/spotify-api/recently-played.ts';
+import type { CAPTURE } from '../sources/spotify-api/tables.ts';
 import type { Web } from '../sources/spotify-api/transport.ts';
 import type { Outcome } from './command.ts';
 
 /** What `extract` reads from Spotify's Web API, by the word on the command line. */
-export type ApiSource = 'recently-played' | 'playlists' | 'library' | 'metadata';
+export type ApiSource = (typeof CAPTURE.words)[number];
 
 /** Runs one of them and says how it went. @throws as the job behind the word */
 export async function extractFromApi(source: ApiSource, runId: string, effects: Effects, web?: Web): Promise<Outcome> {

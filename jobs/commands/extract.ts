@@ -56,7 +56,7 @@ export const EXTRACT: Command = {
     return eventsOutcome(await generateIntoFolder(eventsOptions(args), resolve(out)), out);
   },
   async run(args, effects, runId) {
-    const source = apiSourceOf(args);
+    const source = await apiSourceOf(args);
     if (source !== undefined) return (await import('./extract-api.ts')).extractFromApi(source, runId, effects);
     if (isEvents(args)) {
       const { generateIntoLanding } = await import('../sources/synthetic/landing.ts');
@@ -78,6 +78,16 @@ export const EXTRACT: Command = {
     };
   },
 };
+
+/**
+ * What `extract <word>` is to ask the Web API for; undefined for files and folders (one of that name is given as
+ * `./library`).
+ */
+async function apiSourceOf(args: Arguments): Promise<ApiSource | undefined> {
+  const paths = list(args.paths);
+  const { CAPTURE } = await import('../sources/spotify-api/tables.ts');
+  return paths.length === 1 ? CAPTURE.words.find((word) => word === paths[0]) : undefined;
+}
 
 /** `extract events` generates; a file or folder of that name is given as `./events`. */
 function isEvents(args: Arguments): boolean {
@@ -109,12 +119,4 @@ function eventsOutcome(
     text: `${count(files, 'file')} in ${where}: ${count(events, 'event')}, an export of ${count(exportRows, 'row')}, ${count(trackRows, 'row')} of tracks`,
     json: { files, events, export_rows: exportRows, track_rows: trackRows },
   };
-}
-
-const API_SOURCES: readonly ApiSource[] = ['recently-played', 'playlists', 'library', 'metadata'];
-
-/** The source that `extract <word>` names; undefined for files and folders (one of that name is given as `./library`). */
-function apiSourceOf(args: Arguments): ApiSource | undefined {
-  const paths = Array.isArray(args.paths) ? args.paths.map(String) : [];
-  return paths.length === 1 ? API_SOURCES.find((source) => source === paths[0]) : undefined;
 }

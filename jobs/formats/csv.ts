@@ -21,13 +21,18 @@ export interface CsvShape {
   what: string;
   /** Columns that must be there, in any order, case and spacing. */
   columns: readonly string[];
-  /** Columns that files of this kind may have besides, although their names look as if they changed what a row means. */
+  /**
+   * Columns that files of this kind may have besides, although their names look as if they changed what a row
+   * means.
+   */
   optional?: readonly string[];
   /** No table takes files of this kind: what to do instead. They are named, and refused. */
   remedy?: string;
 }
 
-/** A header and what it was read as: `names` are its columns in the spelling of the shape, others as given. */
+/**
+ * A header and what it was read as: `names` are its columns in the spelling of the shape, others as given.
+ */
 export interface CsvHeader<Shape extends CsvShape = CsvShape> {
   shape: Shape;
   names: string[];
@@ -37,12 +42,15 @@ export interface CsvHeader<Shape extends CsvShape = CsvShape> {
 }
 
 const DELIMITERS = [',', ';', '\t', '|'];
-/** The header is the first line, or stands below a note (empty cells and one sentence) or below the `sep=;` that spreadsheets write. */
+/**
+ * The header is the first line, or stands below a note (empty cells and one sentence) or below the `sep=;`
+ * that spreadsheets write.
+ */
 const HEADER_LINES_MAX = 3;
 
 /**
- * Words of a column's name that say that a row is not what it would be without the column: another place, another time, somebody's. A file
- * with such a column that its shape does not know is another kind of file.
+ * Words of a column's name that say that a row is not what it would be without the column: another place,
+ * another time, somebody's. A file with such a column that its shape does not know is another kind of file.
  */
 const MEANING = new Set([
   ...['country', 'countries', 'region', 'market', 'territory', 'city', 'date', 'day', 'week', 'month', 'snapshot'],
@@ -59,7 +67,10 @@ function changesMeaning(column: string): boolean {
   return !ABOUT_THE_SONG.test(column) && (words.some((word) => MEANING.has(word)) || words.join('') === 'time');
 }
 
-/** Columns are told apart without regard to case and to what stands between words: `Track.Name` is `track_name`. */
+/**
+ * Columns are told apart without regard to case and to what stands between words: `Track.Name` is
+ * `track_name`.
+ */
 function columnKey(name: string): string {
   return name.toLowerCase().replaceAll(/[\s._-]+/g, '');
 }
@@ -89,8 +100,8 @@ export function shapeOfHeader<Shape extends CsvShape>(
 /**
  * Finds the header in the beginning of a file, and what stands between its columns.
  *
- * @throws `kind_unknown` (65) where no header is known: it says what the file looks like, what is missing, and the header that was seen;
- *   `kind_unsupported` (65) for a kind that no table is made of
+ * @throws `kind_unknown` (65) where no header is known: it says what the file looks like, what is missing,
+ *   and the header that was seen; `kind_unsupported` (65) for a kind that no table is made of
  */
 export async function recogniseCsv<Shape extends CsvShape>(
   path: string,
@@ -185,10 +196,11 @@ function isCsvError(error: unknown): error is Error & { code: string } {
 }
 
 /**
- * Every record after the header: column (as the header's `names` spell it) to text value, as given. Bounded memory.
+ * Every record after the header: column (as the header's `names` spell it) to text value, as given. Bounded
+ * memory.
  *
- * @throws `csv_malformed`, `csv_duplicate_column`, `csv_rows_too_large`, `rows_too_long` (65) with the row (1-based,
- * header and note not counted)
+ * @throws `csv_malformed`, `csv_duplicate_column`, `csv_rows_too_large`, `rows_too_long` (65) with the row
+ *   (1-based, header and note not counted)
  */
 export async function* readCsv(
   path: string,

@@ -21,7 +21,11 @@ export interface Gzip {
   sha256: string;
   /** The first unpacked bytes. */
   head: Buffer;
-  /** Writes the unpacked bytes to `target` (made only if absent). @throws `file_changed` (75) where it no longer is what was looked at */
+  /**
+   * Writes the unpacked bytes to `target` (made only if absent).
+   *
+   * @throws `file_changed` (75) where it no longer is what was looked at
+   */
   unpack(target: string): Promise<void>;
 }
 
@@ -29,7 +33,8 @@ export interface Gzip {
  * Looks through a gzip file: unpacks it into nothing, because only its end tells how large it becomes.
  *
  * @param packedBytes bytes that it takes where it lies: its own, or inside a zip those of its entry
- * @throws `gzip_invalid`; `gzip_bomb` for more than 2 GiB, more than 200 times its packed bytes, or more than the budget has left (65)
+ * @throws `gzip_invalid`; `gzip_bomb` for more than 2 GiB, more than 200 times its packed bytes, or more than
+ *   the budget has left (65)
  */
 export async function openGzip(path: string, packedBytes: number, budget: Budget): Promise<Gzip> {
   const hash = createHash('sha256');

@@ -2,7 +2,10 @@ import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { isErrno, JobError } from '../base/errors.ts';
 
-/** Left by desktop systems in folders and archives; never somebody's data. The name of macOS's icons ends with a carriage return. */
+/**
+ * Left by desktop systems in folders and archives; never somebody's data. The name of macOS's icons ends with
+ * a carriage return.
+ */
 const LITTER = /^(\..*|__MACOSX|Thumbs\.db|desktop\.ini|Icon\r)$/i;
 
 /** How an input is opened: where somebody has put a FIFO in its place, without waiting for a writer. */
@@ -13,7 +16,10 @@ export function isLitter(name: string): boolean {
   return LITTER.test(name);
 }
 
-/** What the file system's refusal of an input means: gone since it was listed (`file_changed`, 75), or not ours to read (`input_denied`, 65). */
+/**
+ * What the file system's refusal of an input means: gone since it was listed (`file_changed`, 75), or not
+ * ours to read (`input_denied`, 65).
+ */
 export function inputDenied(name: string, cause: unknown): JobError {
   if (!(typeof cause === 'object' && cause !== null && 'code' in cause)) throw cause;
   const place = { file: name };
@@ -28,7 +34,10 @@ export function inputDenied(name: string, cause: unknown): JobError {
   return new JobError('input_denied', 'data', message, { hint: 'check its rights', place, cause });
 }
 
-/** Why this is not read: a link (`input_link`), or a FIFO, a socket, a device (`input_not_a_file`); undefined for a regular file. */
+/**
+ * Why this is not read: a link (`input_link`), or a FIFO, a socket, a device (`input_not_a_file`); undefined
+ * for a regular file.
+ */
 export function otherThanFile(
   name: string,
   stats: { isFile(): boolean; isSymbolicLink(): boolean },

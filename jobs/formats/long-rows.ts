@@ -3,10 +3,9 @@ import { JobError } from '../base/errors.ts';
 /** Real rows of listening, and the names of a real track with its album and artists, are shorter. */
 const USUAL_BYTES = 1_536;
 /**
- * What the rows of one file may take beyond that, in all. Every later job groups and joins by name, so names are
- * held in memory. Measured
- * in 256 MiB with a name of its own in each of 30,000 rows: 1.4 KiB each go through to production, 2.1 KiB stop
- * every later `enrich`.
+ * What the rows of one file may take beyond that, in all. Every later job groups and joins by name, so names
+ * are held in memory. Measured in 256 MiB with a name of its own in each of 30,000 rows: 1.4 KiB each go
+ * through to production, 2.1 KiB stop every later `enrich`.
  */
 const BEYOND_USUAL_MAX = 12 * 1024 ** 2;
 

@@ -1,7 +1,10 @@
 import { JobError } from '../base/errors.ts';
 import { hasUtf8Mark } from './text-encoding.ts';
 
-/** The refusal of what is neither JSON nor text in rows, where the first bytes tell what it is. Archives are told before. */
+/**
+ * The refusal of what is neither JSON nor text in rows, where the first bytes tell what it is. Archives are
+ * told before.
+ */
 export function foreignForm(head: Buffer): JobError | undefined {
   const refuse = (code: string, what: string, hint: string) => new JobError(code, 'data', what, { hint });
   if (/^\s*<(!doctype html|html|head|body)\b/i.test(head.toString('latin1', hasUtf8Mark(head) ? 3 : 0, 512))) {

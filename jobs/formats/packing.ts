@@ -1,7 +1,10 @@
 import { Transform, type TransformCallback } from 'node:stream';
 import { JobError } from '../base/errors.ts';
 
-/** Limits of what is unpacked: a real export is one archive of about 60 entries and 0.1 to 1 GiB, packed about 15:1. */
+/**
+ * Limits of what is unpacked: a real export is one archive of about 60 entries and 0.1 to 1 GiB, packed about
+ * 15:1.
+ */
 export const ENTRIES_MAX = 10_000;
 export const ENTRY_BYTES_MAX = 2 * 1024 ** 3;
 const TOTAL_BYTES_MAX = 4 * 1024 ** 3;
@@ -26,7 +29,10 @@ const OTHER_ARCHIVES: readonly (readonly [magic: string, kind: string])[] = [
 ];
 const TAR_MAGIC_AT = 257;
 
-/** What a file is packed as, by its first bytes (`HEAD_BYTES` are enough) and whatever it is called; undefined: not an archive. */
+/**
+ * What a file is packed as, by its first bytes (`HEAD_BYTES` are enough) and whatever it is called;
+ * undefined: not an archive.
+ */
 export function packingOf(head: Buffer): Packing | undefined {
   const magic = head.toString('hex', 0, 6);
   if (/^504b(0304|0506|0708)/.test(magic)) return { as: 'zip' };

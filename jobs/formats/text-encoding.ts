@@ -1,6 +1,9 @@
 import { isUtf8 } from 'node:buffer';
 
-/** True for text in UTF-16 by its first bytes: its byte order mark, or plain characters with a zero beside each. */
+/**
+ * True for text in UTF-16 by its first bytes: its byte order mark, or plain characters with a zero beside
+ * each.
+ */
 export function isUtf16(head: Uint8Array): boolean {
   const [a = 1, b = 1, c = 1, d = 1] = head;
   if ((a === 0xff && b === 0xfe) || (a === 0xfe && b === 0xff)) return true;

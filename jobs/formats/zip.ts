@@ -35,7 +35,11 @@ export interface ArchiveEntry {
   packedBytes: number;
   /** Its first bytes, without unpacking the rest. @throws `zip_entry_invalid` (65) */
   head(): Promise<Buffer>;
-  /** Writes the bytes to `target` (made only if absent) while their checksum is verified. @throws `zip_entry_invalid` (65) */
+  /**
+   * Writes the bytes to `target` (made only if absent) while their checksum is verified.
+   *
+   * @throws `zip_entry_invalid` (65)
+   */
   unpack(target: string): Promise<void>;
 }
 
@@ -48,11 +52,13 @@ export interface Archive {
 /**
  * Opens a zip and reads its directory; nothing is unpacked yet.
  *
- * Refused as a whole: no or a broken directory (`zip_invalid`), more than 10,000 entries or 4 GiB (`zip_too_large`), entries that together
- * unpack to more than 200 times the archive or share their bytes (`zip_bomb`). Refused alone
- * (`ArchiveEntry.refusal`): names that lead out of the archive, absolute, with a backslash, a drive, NUL or over 1 KiB (`zip_name`), names that stand
- * twice (`zip_duplicate_name`), encrypted (`zip_encrypted`), links and devices (`zip_not_a_file`), other methods than stored and deflated
- * (`zip_method`), over 2 GiB or packed denser than 200:1 (`zip_bomb`), archives in the archive (`zip_nested`). All are exit 65.
+ * Refused as a whole: no or a broken directory (`zip_invalid`), more than 10,000 entries or 4 GiB
+ * (`zip_too_large`), entries that together unpack to more than 200 times the archive or share their bytes
+ * (`zip_bomb`). Refused alone (`ArchiveEntry.refusal`): names that lead out of the archive, absolute, with a
+ * backslash, a drive, NUL or over 1 KiB (`zip_name`), names that stand twice (`zip_duplicate_name`),
+ * encrypted (`zip_encrypted`), links and devices (`zip_not_a_file`), other methods than stored and deflated
+ * (`zip_method`), over 2 GiB or packed denser than 200:1 (`zip_bomb`), archives in the archive
+ * (`zip_nested`). All are exit 65.
  */
 export async function openArchive(path: string, budget: Budget = openBudget()): Promise<Archive> {
   const zip = await openZip(path);
@@ -168,7 +174,9 @@ function isLeftover(name: string): boolean {
   return !isUnsafe(name.replaceAll('\r', '')) && name.split('/').some(isLitter);
 }
 
-/** Names that lead out of the archive, that some system reads in its own way, or that cannot be a file's name. */
+/**
+ * Names that lead out of the archive, that some system reads in its own way, or that cannot be a file's name.
+ */
 function isUnsafe(name: string): boolean {
   const parts = name.split('/');
   return (

@@ -1,7 +1,7 @@
 import { rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { makeFolders } from '../base/disk.ts';
-import { hashFile } from '../base/hash.ts';
+import { hashObject } from '../base/hash.ts';
 import { DAY_MS } from '../base/time.ts';
 import { check } from '../check.ts';
 import { commitWork, refuseOvertaken } from '../effects/commit.ts';
@@ -19,7 +19,7 @@ import { report } from '../report.ts';
 import { asRead, createBronze, readableBronze } from '../silver/relations.ts';
 import { bronzeTable } from '../sources/index.ts';
 import { type Ledger, readLedger, readLookedUp } from '../sources/spotify-api/ledger.ts';
-import { ANSWERS_TABLE } from '../sources/spotify-api/tables.ts';
+import { ANSWERS_TABLE, CAPTURE } from '../sources/spotify-api/tables.ts';
 import { transform } from '../transform.ts';
 
 /** What is to go, told by bronze alone: everything downstream is a function of it. */
@@ -213,7 +213,9 @@ async function removeFromBronze(
     state: {
       ...state,
       bronze: left.length === 0 ? [] : [await putState(store, 'bronze', left)],
-      ...(state.spotify !== undefined && { spotify: await changedLedger(rule, forgotten, effects) }),
+      ...(state[CAPTURE.stateKey] !== undefined && {
+        [CAPTURE.stateKey]: await changedLedger(rule, forgotten, effects),
+      }),
       removal: 'silver',
     },
   });
@@ -321,7 +323,7 @@ async function rewrite(effects: Effects, file: BronzeFile, condition: string): P
       const [left] = await db.rows<{ n: bigint; items: bigint }>(
         `select count(*) as n, count(*) filter (where ${linked?.isCounted ?? 'true'}) as items from (${rest})`,
       );
-      const sha256 = await hashFile(output);
+      const sha256 = await hashObject(output);
       const key = bronzeKey(table, sha256, 'parquet');
       const bytes = (await stat(output)).size;
       await store.put(key, { file: output }, { ifAbsent: true });
@@ -368,5 +370,5 @@ async function changedLedger(
     const left = [...(await readLookedUp(store, ledger))].filter((name) => !names.has(name)).sort();
     ledger.lookedUp = left.length === 0 ? [] : [await putState(store, 'spotify_lookups', left)];
   }
-  return putState(store, 'spotify', ledger);
+  return putState(store, CAPTURE.stateKey, ledger);
 }

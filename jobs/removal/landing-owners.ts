@@ -1,8 +1,7 @@
-import { createHash } from 'node:crypto';
 import { lstat, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { JobError } from '../base/errors.ts';
-import { hashFile } from '../base/hash.ts';
+import { hashFile, hashText } from '../base/hash.ts';
 import { fileNameWithoutPersonal } from '../base/personal-fields.ts';
 import type { Effects } from '../effects/index.ts';
 import { readHead } from '../formats/input.ts';
@@ -19,7 +18,10 @@ export interface LandingFile {
   known: readonly BronzeFile[];
 }
 
-/** Looks into every file in landing and finds its content in the index by hash, as `load` would. Zips are unpacked aside. */
+/**
+ * Looks into every file in landing and finds its content in the index by hash, as `load` would. Zips are
+ * unpacked aside.
+ */
 export async function landingFiles(index: readonly BronzeFile[], effects: Effects): Promise<LandingFile[]> {
   const { store, scratch } = effects;
   const bySource = Map.groupBy(index, ({ sourceKey }) => sourceKey);
@@ -42,7 +44,10 @@ export async function landingFiles(index: readonly BronzeFile[], effects: Effect
   return files;
 }
 
-/** Hashes under which `load` knows the file: its own, and of an archive those of its files (or what stands for one that cannot be read). */
+/**
+ * Hashes under which `load` knows the file: its own, and of an archive those of its files (or what stands for
+ * one that cannot be read).
+ */
 async function hashesIn(path: string, name: string, aside: string): Promise<string[]> {
   const sha256 = await hashFile(path);
   try {
@@ -51,7 +56,7 @@ async function hashesIn(path: string, name: string, aside: string): Promise<stri
     const hashes = [sha256];
     try {
       for (const entry of archive.entries) {
-        hashes.push(createHash('sha256').update(`${sha256}/${entry.name}`).digest('hex'));
+        hashes.push(hashText(`${sha256}/${entry.name}`));
         if (entry.refusal !== undefined) continue;
         try {
           await entry.unpack(aside);

@@ -1,3 +1,4 @@
+import { DAY_MS } from '../base/time.ts';
 import type { SqlEngine } from '../engine/index.ts';
 import type { Target } from '../lake/keys.ts';
 import { coverageSection } from './coverage.ts';
@@ -146,7 +147,7 @@ export async function composeReport(
 function headlines({ totals, definitions, isTimed }: Reading): Headline[] {
   const verdicts = totals.skipped + totals.finished;
   const [low, high] = wilson(totals.skipped, verdicts);
-  const span = 1 + Math.round((Date.parse(totals.last_date!) - Date.parse(totals.first_date!)) / 86_400_000);
+  const span = 1 + Math.round((Date.parse(totals.last_date!) - Date.parse(totals.first_date!)) / DAY_MS);
   const known = totals.plays - totals.plays_without_length;
   return [
     {
@@ -160,7 +161,7 @@ function headlines({ totals, definitions, isTimed }: Reading): Headline[] {
       ? {
           label: 'Listening time',
           value: formatMinutes(totals.played_ms / 60_000),
-          detail: `${formatCount(totals.played_ms / 86_400_000, 1)} days on end`,
+          detail: `${formatCount(totals.played_ms / DAY_MS, 1)} days on end`,
         }
       : { label: 'Listening time', value: 'unknown', detail: 'an account export says it' },
     { label: 'Songs', value: formatCount(totals.songs), detail: 'distinct' },
@@ -194,5 +195,5 @@ function wilson(part: number, whole: number): [low: number, high: number] {
 }
 
 function nextDay(date: string): string {
-  return new Date(Date.parse(`${date}T00:00:00.000Z`) + 86_400_000).toISOString().slice(0, 10);
+  return new Date(Date.parse(`${date}T00:00:00.000Z`) + DAY_MS).toISOString().slice(0, 10);
 }

@@ -1,4 +1,5 @@
 import type { TopLevelSpec } from 'vega-lite';
+import { DAY_MS } from '../base/time.ts';
 import type { Figure } from './figure.ts';
 import { fontFace } from './font.ts';
 import {
@@ -17,7 +18,6 @@ import { CATEGORIES, color, type Layout } from './theme.ts';
 
 /** Users with a line of their own; those with the most missing come first. */
 const USERS_MAX = 12;
-const DAY_MS = 86_400_000;
 const LINE_PX = 30;
 const LABEL_PX = 90;
 

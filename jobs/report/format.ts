@@ -1,3 +1,5 @@
+import { DAY_MS } from '../base/time.ts';
+
 /** Longest text of one table cell; names beyond it end in an ellipsis. Real titles stay far below; a hostile 64 KiB name must not fill the page. */
 const CELL_MAX_CHARS = 300;
 
@@ -113,7 +115,7 @@ export function monthsBetween(first: string, last: string): string[] {
 /** Every day from the first to the last, both included. */
 export function daysBetween(first: string, last: string): string[] {
   const days: string[] = [];
-  for (let ms = dateMs(first); ms <= dateMs(last); ms += 86_400_000) days.push(new Date(ms).toISOString().slice(0, 10));
+  for (let ms = dateMs(first); ms <= dateMs(last); ms += DAY_MS) days.push(new Date(ms).toISOString().slice(0, 10));
   return days;
 }
 

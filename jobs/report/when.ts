@@ -1,3 +1,4 @@
+import { DAY_MS } from '../base/time.ts';
 import { dayLine, timeBars, WEEKDAYS, weekHeatMap } from './charts.ts';
 import type { Figure, Section } from './figure.ts';
 import {
@@ -80,7 +81,7 @@ async function listeningOverTime(reading: Reading): Promise<Figure> {
   const rows = await reading.rows<DateRow>(PLAYS_BY_DATE);
   const dates = rows.map((row) => row.local_date);
   const [first, last] = [dates[0]!, dates.at(-1)!];
-  const step = (dateMs(last) - dateMs(first)) / 86_400_000 < DAILY_MAX_DAYS ? 'day' : 'month';
+  const step = (dateMs(last) - dateMs(first)) / DAY_MS < DAILY_MAX_DAYS ? 'day' : 'month';
   const periodOf = (date: string): string => (step === 'day' ? date : `${date.slice(0, 7)}-01`);
   const periods = step === 'day' ? daysBetween(first, last) : monthsBetween(first, last);
   const origins = [...new Set(rows.map((row) => row.origin))].sort().reverse();

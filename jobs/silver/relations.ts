@@ -54,10 +54,16 @@ export interface BronzeSlice {
   lastRow: number;
 }
 
-/** Files of a table to read row by row number range are named one by one up to this many; beyond it they are read whole. */
+/**
+ * Files of a table to read row by row number range are named one by one up to this many; beyond it they are
+ * read whole.
+ */
 const SLICES_MAX = 24;
 
-/** Makes `bronze_<table>` on this connection: the rows of these files in the contract's columns, no rows when there are none. */
+/**
+ * Makes `bronze_<table>` on this connection: the rows of these files in the contract's columns, no rows when
+ * there are none.
+ */
 export async function createBronze(db: Embedded, table: string, paths: readonly string[]): Promise<void> {
   await db.run(`create or replace temp view bronze_${table} as ${bronzeSelect(contractOf('bronze', table), paths)}`);
 }
@@ -93,7 +99,8 @@ function bronzeSelect(contract: Contract, paths: readonly string[]): string {
 }
 
 /**
- * Local paths of bronze files, in the given order. Each is hashed first: a damaged file is named and refused, not half read.
+ * Local paths of bronze files, in the given order. Each is hashed first: a damaged file is named and refused,
+ * not half read.
  *
  * @throws `object_missing`, `object_damaged` (65)
  */
@@ -116,14 +123,18 @@ export async function localBronze(store: LakeStore, files: readonly BronzeFile[]
   return local;
 }
 
-/** The file as the selects know it: under the name that its table has today, whose columns `readableBronze` gives it. */
+/**
+ * The file as the selects know it: under the name that its table has today, whose columns `readableBronze`
+ * gives it.
+ */
 export function asRead(file: BronzeFile): BronzeFile {
   const { name = file.table } = bronzeTable(file.table) ?? {};
   return name === file.table ? file : { ...file, table: name };
 }
 
 /**
- * `localBronze`, where objects of an older form are written anew in scratch, in today's columns: once in a run.
+ * `localBronze`, where objects of an older form are written anew in scratch, in today's columns: once in a
+ * run.
  *
  * @throws `object_missing`, `object_damaged` (65)
  */
@@ -159,8 +170,8 @@ async function readablePath(db: Embedded, { file, path }: LocalBronze, scratch: 
 const whole = new Set<string>();
 
 /**
- * Makes `source_files`: what the selects need to know of the files they read. `file_no` is in the order of the hashes, so that
- * "the first file" does not depend on what was loaded when.
+ * Makes `source_files`: what the selects need to know of the files they read. `file_no` is in the order of
+ * the hashes, so that "the first file" does not depend on what was loaded when.
  *
  * @param isNew the file was not in silver before this run
  * @param isJudged its refused rows are wanted (new files, or all of them in a rebuild)
@@ -209,7 +220,10 @@ export async function isReadable(db: Embedded, path: string): Promise<boolean> {
   }
 }
 
-/** Rows of new files by what became of them, from a select with `source_key`, `part`, `new_rows`, `duplicate_rows`. */
+/**
+ * Rows of new files by what became of them, from a select with `source_key`, `part`, `new_rows`,
+ * `duplicate_rows`.
+ */
 export async function placedRows(db: Embedded, select: string): Promise<PlacedRows[]> {
   const rows = await db.rows<{ source_key: string; part: bigint; new_rows: bigint; duplicate_rows: bigint }>(
     silverSelect(select),
@@ -222,7 +236,10 @@ export async function placedRows(db: Embedded, select: string): Promise<PlacedRo
   }));
 }
 
-/** Adds what a select of refused rows gives to `refused_rows`, unless `rows` (with `problem` and `file_no`) shows that there are none. */
+/**
+ * Adds what a select of refused rows gives to `refused_rows`, unless `rows` (with `problem` and `file_no`)
+ * shows that there are none.
+ */
 export async function refuse(db: Embedded, rows: string, select: string): Promise<void> {
   const [refused] = await db.rows<{ n: bigint }>(
     `select count(*) as n from ${rows} inner join source_files on ${rows}.file_no = source_files.file_no

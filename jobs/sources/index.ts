@@ -8,8 +8,8 @@ import { SYNTHETIC } from './synthetic/source.ts';
 import { TRACKS } from './tracks/index.ts';
 
 /**
- * Every source. The order counts where two would take a file: the Web API comes last, because it takes every JSON
- * object that nobody else knows.
+ * Every source. The order counts where two would take a file: the Web API comes last, because it takes every
+ * JSON object that nobody else knows.
  */
 export const SOURCES: readonly Source[] = [
   TRACKS,

@@ -1,3 +1,4 @@
+import { DAY_MS } from '../../base/time.ts';
 import type { BronzeFile } from '../../lake/manifest.ts';
 import {
   type Build,
@@ -22,7 +23,6 @@ import {
 } from '../relations.ts';
 import { stageByTime } from './time-partitions.ts';
 
-const DAY_MS = 86_400_000;
 const TABLE = 'listening_events';
 
 /** A part of silver.listening_events that is to be built. */

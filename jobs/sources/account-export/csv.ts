@@ -8,8 +8,8 @@ const EXTENDED_COLUMNS = [
 ];
 
 /**
- * Listening as CSV. `spotify_history.csv` (Kaggle) is an extended history with short names, whose URI is only the id;
- * an export that somebody saved as CSV has the export's own names.
+ * Listening as CSV. `spotify_history.csv` (Kaggle) is an extended history with short names, whose URI is only
+ * the id; an export that somebody saved as CSV has the export's own names.
  */
 export const EXPORT_CSV: readonly CsvSource[] = [
   {

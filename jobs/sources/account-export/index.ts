@@ -5,7 +5,9 @@ import { packingOf } from '../../formats/packing.ts';
 import { EXPORT_CSV } from './csv.ts';
 import { ACCOUNT_EXPORT, EXTENDED_EXPORT, isSameMedium, isVideoName } from './rows.ts';
 
-/** What Spotify sends on request, "account data" and "extended streaming history", and copies of it as CSV. */
+/**
+ * What Spotify sends on request, "account data" and "extended streaming history", and copies of it as CSV.
+ */
 export const ACCOUNT_EXPORTS: Source = {
   name: 'account-export',
   tables: [
@@ -29,7 +31,9 @@ export const ACCOUNT_EXPORTS: Source = {
   reasonToPassOver: (scan) => (isTechnicalLog(scan) ? 'a technical log without listening' : undefined),
 };
 
-/** True for what Spotify sends as "technical log information": all keys are of the event or of its message. */
+/**
+ * True for what Spotify sends as "technical log information": all keys are of the event or of its message.
+ */
 function isTechnicalLog({ form, keys }: JsonScan): boolean {
   return (
     form === 'array' &&
@@ -39,9 +43,9 @@ function isTechnicalLog({ form, keys }: JsonScan): boolean {
 }
 
 /**
- * What a zip from Spotify holds besides listening, by file name. Account data is never opened: most of it is about
- * the person. A document is one by its name and its first bytes: an export or an archive that was saved under a
- * text's name (`endsong_0.txt`, `my_data.zip.txt`) is data.
+ * What a zip from Spotify holds besides listening, by file name. Account data is never opened: most of it is
+ * about the person. A document is one by its name and its first bytes: an export or an archive that was saved
+ * under a text's name (`endsong_0.txt`, `my_data.zip.txt`) is data.
  *
  * @param head the first bytes of the file; asked for where the name is that of a text
  * @returns why the file is passed over, or undefined for every other file
@@ -71,7 +75,9 @@ const ACCOUNT_FILES =
 /** Names of nothing else, in whatever letters. */
 const PERSONAL_FILES =
   /^(Userdata|UserAddress|UserPrompts|UserAttributes|Payments|Identifiers|Identity|SearchQueries|YourSoundCapsule|AccountActivity|KnownDevices)\.json$/i;
-/** Documents without a form of their own: an office file is a zip as well, and a picture may hold anything. */
+/**
+ * Documents without a form of their own: an office file is a zip as well, and a picture may hold anything.
+ */
 const TEXTS = /(\.(txt|md|html?)|^[^.]+)$/i;
 const DOCUMENTS = /(\.(pdf|md|txt|rtf|docx?|html?|png|jpe?g|gif|svg|webp)|^(README|LICENSE|NOTICE|CHANGELOG)[^.]*)$/i;
 /** Data to which a mail program or a browser has added an ending. */

@@ -5,9 +5,9 @@ import type { RowSource } from '../../bronze/source.ts';
 
 /**
  * Extended streaming history: `Streaming_History_Audio|Video_*.json`, before mid-2023 `endsong_N.json` and
- * `endvideo.json`. The row is the same in every generation, with 19 to 23 keys. Of `username` only the pseudonym is
- * kept, so that the plays of two accounts stay apart; `ip_addr`, `ip_addr_decrypted` and `user_agent_decrypted` are
- * never read.
+ * `endvideo.json`. The row is the same in every generation, with 19 to 23 keys. Of `username` only the
+ * pseudonym is kept, so that the plays of two accounts stay apart; `ip_addr`, `ip_addr_decrypted` and
+ * `user_agent_decrypted` are never read.
  */
 export const EXTENDED_EXPORT: RowSource = {
   table: 'export_extended',
@@ -30,7 +30,8 @@ export const EXTENDED_EXPORT: RowSource = {
 };
 
 /**
- * Account data of about a year: `StreamingHistory_music|podcast|audiobook_N.json`, older `StreamingHistoryN.json`. Minute precision, no URIs.
+ * Account data of about a year: `StreamingHistory_music|podcast|audiobook_N.json`, older
+ * `StreamingHistoryN.json`. Minute precision, no URIs.
  */
 export const ACCOUNT_EXPORT: RowSource = {
   table: 'export_account',
@@ -49,7 +50,9 @@ export function isVideoName(fileName: string): boolean {
   return /(streaming_?history_|end)video/i.test(ownName(fileName));
 }
 
-/** True where both names say that the plays are of videos, or of none; a name that no export has says nothing. */
+/**
+ * True where both names say that the plays are of videos, or of none; a name that no export has says nothing.
+ */
 export function isSameMedium(storedName: string, name: string): boolean {
   return !EXTENDED_EXPORT.name.test(ownName(name)) || isVideoName(storedName) === isVideoName(name);
 }

@@ -10,7 +10,9 @@ const DATE = /^(\d{4})\D{1,3}(0[1-9]|1[0-2])\D{1,3}\d{2}/;
 type Subject = 'regional' | 'viral' | 'artist' | 'album' | 'city';
 type Pace = 'daily' | 'weekly';
 
-/** Where and when a chart is of. Dates are `YYYY-MM-DD`; the end is exclusive. Null where each record says it. */
+/**
+ * Where and when a chart is of. Dates are `YYYY-MM-DD`; the end is exclusive. Null where each record says it.
+ */
 interface ChartPlace {
   chart: string;
   region: string;
@@ -18,6 +20,7 @@ interface ChartPlace {
   periodEnd: string | null;
 }
 
+const AS_DOWNLOADED = 'name it as it was downloaded, like regional-global-daily-2020-01-01.csv';
 const SITE_TRACK = ['rank', 'uri', 'artist_names', 'track_name', 'peak_rank', 'previous_rank'];
 const SITE_ARTIST = ['rank', 'uri', 'artist_name', 'peak_rank', 'previous_rank'];
 const TOP50_BY_COUNTRY = ['title', 'artist', 'top genre', 'year', 'bpm', 'pop', 'country'];
@@ -25,10 +28,11 @@ const TOP50_DAILY = { chart: 'top50_daily', region: '' };
 const LENGTH: Readonly<Record<Pace, string>> = { daily: 'days_on_chart', weekly: 'weeks_on_chart' };
 
 /**
- * Charts. Downloads of Spotify's chart site say their chart, region and date only in the file name (`placeOfSite`): the older ones with
- * `Position` (viral charts without `Streams`), those since 2021 with `rank` and `days_on_chart` or `weeks_on_chart`. Collections of such charts
- * (`charts.csv`, `data.csv`, `universal_top_spotify_songs.csv` of Kaggle, daily top 50) have the date in each record. Others are lists of a
- * whole year, whose rank is the record's number where they have none.
+ * Charts. Downloads of Spotify's chart site say their chart, region and date only in the file name
+ * (`placeOfSite`): the older ones with `Position` (viral charts without `Streams`), those since 2021 with
+ * `rank` and `days_on_chart` or `weeks_on_chart`. Collections of such charts (`charts.csv`, `data.csv`,
+ * `universal_top_spotify_songs.csv` of Kaggle, daily top 50) have the date in each record. Others are lists
+ * of a whole year, whose rank is the record's number where they have none.
  */
 const CHARTS_SHAPES: readonly CsvSource[] = [
   siteShape('charts_daily', ['Position', 'Track Name', 'Artist', 'Streams', 'URL'], ['regional'], undefined),
@@ -112,7 +116,8 @@ const CHARTS_SHAPES: readonly CsvSource[] = [
     periodOf: (record) => (/^\d{4}$/.test(record.year ?? '') ? `${record.year}-01` : undefined),
   },
   {
-    // `top50contry.csv`: the year is that of the song. Where its name says no day, it is that on which the newest song was added.
+    // `top50contry.csv`: the year is that of the song. Where its name says no day, it is that on which the
+    // newest song was added.
     name: 'top50_by_country',
     what: 'top 50 songs by country',
     table: TABLE,
@@ -137,7 +142,10 @@ export const CHARTS: Source = {
   csv: CHARTS_SHAPES,
 };
 
-/** True where each record of the kind says its date (or does not); elsewhere the file's name, or the kind itself, says it for all of them. */
+/**
+ * True where each record of the kind says its date (or does not); elsewhere the file's name, or the kind
+ * itself, says it for all of them.
+ */
 export function isDatedByRecord(kind: string): boolean {
   return CHARTS_SHAPES.some((shape) => shape.name === kind && shape.periodOf !== undefined);
 }
@@ -163,9 +171,11 @@ function siteShape(
 }
 
 /**
- * What the name of a download says: `regional-<region>-daily-<date>.csv`, `regional-<region>-weekly-<last day>.csv` (a chart week is Friday to
- * Thursday, named by its Thursday), the older `regional-<region>-weekly-<first day>--<day after the last>.csv`, the same with `viral-` and
- * `artist-`, and `citytoptrack-<city>-weekly-<date>.csv`. Without a subject (`global-daily-<date>.csv`) it is the one of the columns.
+ * What the name of a download says: `regional-<region>-daily-<date>.csv`, `regional-<region>-weekly-<last
+ * day>.csv` (a chart week is Friday to Thursday, named by its Thursday), the older
+ * `regional-<region>-weekly-<first day>--<day after the last>.csv`, the same with `viral-` and `artist-`, and
+ * `citytoptrack-<city>-weekly-<date>.csv`. Without a subject (`global-daily-<date>.csv`) it is the one of the
+ * columns.
  *
  * @throws `chart_date_missing`, `chart_place_unknown`, `chart_name_mismatch` (65)
  */
@@ -175,46 +185,40 @@ function placeOfSite(fileName: string, subjects: readonly Subject[], pace: Pace 
   const first = dayOf(found?.[2]);
   const last = dayOf(found?.[3]);
   if (found === null || first === undefined || (found[3] !== undefined && (last === undefined || last <= first))) {
-    throw new JobError(
-      'chart_date_missing',
-      'data',
-      'the date and region of this chart stand only in its file name, and this name has none',
-      { hint: 'name it as it was downloaded, like regional-global-daily-2020-01-01.csv' },
-    );
+    const what = 'the date and region of this chart stand only in its file name, and this name has none';
+    throw new JobError('chart_date_missing', 'data', what, { hint: AS_DOWNLOADED });
   }
   const before = name.slice(0, found.index);
   const named = /(?:^|[^a-z])(regional|viral|artist|album|city[a-z]*)-([a-z][a-z-]*)$/.exec(before);
   const word = named?.[1] ?? subjects[0]!;
   const subject = (word.startsWith('city') ? 'city' : word) as Subject;
   if (!subjects.includes(subject) || (pace !== undefined && pace !== found[1])) {
-    throw new JobError(
-      'chart_name_mismatch',
-      'data',
-      `its name says ${subject} and ${found[1]}, its columns are those of a ${pace ?? ''} chart (${subjects.join(', ')})`,
-      { hint: 'give it the name that it was downloaded with' },
-    );
-  }
-  const place = named?.[2] ?? before;
-  if (subject !== 'city' && !/^(global|[a-z]{2})$/.test(place)) {
-    throw new JobError(
-      'chart_place_unknown',
-      'data',
-      `${JSON.stringify(place.slice(0, 40))} in its name is neither global nor a country code of two letters`,
-      { hint: 'name it as it was downloaded, like regional-global-daily-2020-01-01.csv' },
-    );
+    const columns = `its columns are those of a ${pace ?? ''} chart (${subjects.join(', ')})`;
+    throw new JobError('chart_name_mismatch', 'data', `its name says ${subject} and ${found[1]}, ${columns}`, {
+      hint: 'give it the name that it was downloaded with',
+    });
   }
   const [start, end] =
     found[1] === 'daily' ? [first, first + 1] : last === undefined ? [first - 6, first + 1] : [first, last];
-  const chart = {
-    ...{ regional: 'top200', viral: 'viral50', artist: 'artists', album: 'albums' },
-    city: word === 'citypulsetrack' ? 'city_pulse' : 'city_top',
-  }[subject];
   return {
-    chart: `${chart}_${found[1]}`,
-    region: subject === 'city' ? `city:${place}` : place,
+    chart: `${chartOf(subject, word)}_${found[1]}`,
+    region: regionOf(subject, named?.[2] ?? before),
     periodStart: dateOf(start),
     periodEnd: dateOf(end),
   };
+}
+
+function chartOf(subject: Subject, word: string): string {
+  const city = word === 'citypulsetrack' ? 'city_pulse' : 'city_top';
+  return { regional: 'top200', viral: 'viral50', artist: 'artists', album: 'albums', city }[subject];
+}
+
+/** @throws `chart_place_unknown` (65) */
+function regionOf(subject: Subject, place: string): string {
+  if (subject === 'city') return `city:${place}`;
+  if (/^(global|[a-z]{2})$/.test(place)) return place;
+  const what = `${JSON.stringify(place.slice(0, 40))} in its name is neither global nor a country code of two letters`;
+  throw new JobError('chart_place_unknown', 'data', what, { hint: AS_DOWNLOADED });
 }
 
 function placeByDateInName(fileName: string): ChartPlace | undefined {

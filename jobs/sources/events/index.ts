@@ -2,8 +2,8 @@ import { instantSql } from '../../bronze/periods.ts';
 import type { CsvSource, RowSource, Source } from '../../bronze/source.ts';
 
 /**
- * Events of many users, one JSON object a line (or one array of them): the generator's files, and what other systems
- * write in the same shape.
+ * Events of many users, one JSON object a line (or one array of them): the generator's files, and what other
+ * systems write in the same shape.
  */
 const LISTENING_EVENTS: RowSource = {
   table: 'listening_events',
@@ -19,8 +19,8 @@ const LISTENING_EVENTS: RowSource = {
 };
 
 /**
- * Events without an id of their own are known by who listened to what and when: rows that are equal in that are one
- * event. The id is made of the pseudonym, so that nobody finds an address by trying.
+ * Events without an id of their own are known by who listened to what and when: rows that are equal in that
+ * are one event. The id is made of the pseudonym, so that nobody finds an address by trying.
  */
 const NAMELESS_EVENTS: RowSource = {
   ...LISTENING_EVENTS,

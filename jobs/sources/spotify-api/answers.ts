@@ -34,7 +34,11 @@ export interface ApiAnswer {
 }
 
 export interface ApiReader {
-  /** Reads one line of a file, or the whole file. @throws `kind_unsupported`, `kind_unknown`, `envelope_invalid` (65) */
+  /**
+   * Reads one line of a file, or the whole file.
+   *
+   * @throws `kind_unsupported`, `kind_unknown`, `envelope_invalid` (65)
+   */
   read(text: string, fileName: string): ApiAnswer;
   /** A response or a part of one, without what is personal. */
   withoutPeople(value: Json): Json;
@@ -52,9 +56,10 @@ const INSTANT = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?Z$/;
 const [FIRST_MS, END_MS] = [Date.UTC(2006, 0, 1), Date.UTC(2041, 0, 1)];
 
 /**
- * Recognises responses of the Spotify Web API by what they hold (not by the file's name) and takes out what is personal: user objects keep
- * only a pseudonym, ids of users in URIs and links are replaced by it, names, e-mail, descriptions (free text of people) and addresses go.
- * Accepts a bare response, or `{polled_at, body}` with the UTC instant at which it was received.
+ * Recognises responses of the Spotify Web API by what they hold (not by the file's name) and takes out what
+ * is personal: user objects keep only a pseudonym, ids of users in URIs and links are replaced by it, names,
+ * e-mail, descriptions (free text of people) and addresses go. Accepts a bare response, or `{polled_at,
+ * body}` with the UTC instant at which it was received.
  *
  * @param pseudonym see `createPseudonyms`
  */
@@ -98,7 +103,9 @@ export function parseJson(text: string): Json {
   return JSON.parse(text, /\d{16}/.test(text) ? keepDigits : undefined) as Json;
 }
 
-/** Where the list of a response of this kind stands, and what is in it; a single thing is its own only item. */
+/**
+ * Where the list of a response of this kind stands, and what is in it; a single thing is its own only item.
+ */
 export function listOf(kind: string, body: Json): Pick<ApiAnswer, 'listAt' | 'items'> {
   const listAt = listAtOf(kind, body);
   if (listAt === undefined) return { listAt, items: [body] };
@@ -217,7 +224,10 @@ export function isObject(value: Json): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value) && !rawJson.isRawJSON(value);
 }
 
-/** The newest `played_at` or `added_at` of the items. Both are UTC in one notation, so that the order of texts is the order of times. */
+/**
+ * The newest `played_at` or `added_at` of the items. Both are UTC in one notation, so that the order of texts
+ * is the order of times.
+ */
 function newestTime(items: Json[]): string | null {
   let newest: string | null = null;
   for (const time of timesOf(items)) if (newest === null || time > newest) newest = time;
@@ -235,7 +245,10 @@ function timeOf(item: Json): Json | undefined {
   return isObject(item) ? (item.played_at ?? item.added_at) : undefined;
 }
 
-/** Dates of the items, also of times in the other notations that silver reads: with an offset, as a number. A day wrong at most. */
+/**
+ * Dates of the items, also of times in the other notations that silver reads: with an offset, as a number. A
+ * day wrong at most.
+ */
 function datesOf(items: Json[]): string[] {
   return items.flatMap((item) => {
     const text = JSON.stringify(timeOf(item) ?? null).replaceAll('"', '');

@@ -7,7 +7,10 @@ import { beyondUsual, refuseLongRows } from '../../formats/long-rows.ts';
 import { contractOf } from '../../lake/contracts.ts';
 import { type ApiAnswer, type ApiReader, isObject, type Json, type JsonObject, listOf, parseJson } from './answers.ts';
 
-/** Descriptions that are remembered by their hash, so that what comes again and again is written once: about 1 KB each. */
+/**
+ * Descriptions that are remembered by their hash, so that what comes again and again is written once: about 1
+ * KB each.
+ */
 const REMEMBERED = 20_000;
 /** Bytes of rows in a row group: what the engine holds at once when it writes and when it reads. */
 const GROUP_BYTES = 8 * 1024 * 1024;
@@ -19,9 +22,10 @@ const GROUP_ROWS_MAX = 30_720;
 type Row = Record<string, string | number | null | undefined>;
 
 /**
- * Writes answers as `bronze.api_answers`, Parquet (zstd) in the contract's columns: a row per answer, a row per item, and the description of
- * a track (album, artist, playlist) only where the file has not had the same one before. A poll every few minutes delivers a play some
- * twenty times, with 10 KB that say what the track is: written once, 3 GB of such polls are 8 MB.
+ * Writes answers as `bronze.api_answers`, Parquet (zstd) in the contract's columns: a row per answer, a row
+ * per item, and the description of a track (album, artist, playlist) only where the file has not had the same
+ * one before. A poll every few minutes delivers a play some twenty times, with 10 KB that say what the track
+ * is: written once, 3 GB of such polls are 8 MB.
  *
  * @param output and `scratch` are local paths that the engine may use; the caller removes the second one
  * @returns rows written, and the items among them
@@ -66,16 +70,19 @@ export async function writeAnswers(
 }
 
 /**
- * Each answer is parsed into some 10,000 objects that live for a moment. The runtime lets the space for new ones grow to 48 MiB and as much again
- * for large ones; from here on it stays as it is. Measured on three files of 480 MB: 338 MiB at the peak instead of 502, for a quarter more
- * processor time.
+ * Each answer is parsed into some 10,000 objects that live for a moment. The runtime lets the space for new
+ * ones grow to 48 MiB and as much again for large ones; from here on it stays as it is. Measured on three
+ * files of 480 MB: 338 MiB at the peak instead of 502, for a quarter more processor time.
  */
 const FEW_NEW_OBJECTS = '--semi-space-growth-factor=1';
 
 /** The last file that was asked for. */
 let written: Promise<unknown> = Promise.resolve();
 
-/** Runs it when all before it have ended: files that are parsed at once share one thread, are hardly faster, and hold twice as much. */
+/**
+ * Runs it when all before it have ended: files that are parsed at once share one thread, are hardly faster,
+ * and hold twice as much.
+ */
 async function alone<T>(write: () => Promise<T>): Promise<T> {
   setFlagsFromString(FEW_NEW_OBJECTS);
   const own = written.then(write);
@@ -83,7 +90,10 @@ async function alone<T>(write: () => Promise<T>): Promise<T> {
   return own;
 }
 
-/** Answers of a `bronze.api_pages` object, as older versions of `load` wrote it: personal fields are gone already. */
+/**
+ * Answers of a `bronze.api_pages` object, as older versions of `load` wrote it: personal fields are gone
+ * already.
+ */
 export async function* answersOfPages(path: string): AsyncGenerator<ApiAnswer> {
   for await (const line of linesOf(path)) {
     if (line === '') continue;
@@ -107,7 +117,10 @@ export async function* answersOfPages(path: string): AsyncGenerator<ApiAnswer> {
   }
 }
 
-/** @throws Error in the engine's words for data that it cannot read, because it stands for such a statement: the file is refused */
+/**
+ * @throws Error in the engine's words for data that it cannot read, because it stands for such a statement:
+ *   the file is refused
+ */
 function parsed(text: string): Json {
   try {
     return parseJson(text);

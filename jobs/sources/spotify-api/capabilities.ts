@@ -1,4 +1,5 @@
 import { JobError } from '../../base/errors.ts';
+import { DAY_MS } from '../../base/time.ts';
 import type { Capability, Ledger } from './ledger.ts';
 import type { Scope } from './session.ts';
 
@@ -69,7 +70,7 @@ export const ENDPOINTS = {
 export type Endpoint = keyof typeof ENDPOINTS;
 
 /** What was closed is tried again after this time: apps and rules change. */
-const CLOSED_FOR_MS = 7 * 86_400_000;
+const CLOSED_FOR_MS = 7 * DAY_MS;
 
 /** How an endpoint was found closed, where that is known and not too long ago. */
 export function closedAs(ledger: Ledger, endpoint: Endpoint, now: number): Capability | undefined {

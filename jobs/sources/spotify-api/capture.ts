@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { JobError } from '../../base/errors.ts';
+import { DAY_MS } from '../../base/time.ts';
 import type { Effects } from '../../effects/index.ts';
 import { landingKey } from '../../lake/keys.ts';
 import { rateLimited } from './authorization.ts';
@@ -41,7 +42,7 @@ export interface CaptureOptions {
 }
 
 /** Beyond this, an unfulfilled `retryAt` is the work of a clock that was wrong. */
-const RETRY_AT_MAX_MS = 3 * 86_400_000;
+const RETRY_AT_MAX_MS = 3 * DAY_MS;
 
 /**
  * Opens login and ledger, runs `action`, and commits the ledger where anything was received, also when `action` fails: what was kept stays kept,

@@ -4,7 +4,7 @@ import { linesOf, wholeOf } from '../../formats/json/lines.ts';
 import { JSON_ROW_BYTES_MAX, type JsonScan } from '../../formats/json/scanner.ts';
 import { type ApiAnswer, createApiReader } from './answers.ts';
 import { writeAnswers } from './bronze.ts';
-import { ANSWERS_TABLE } from './tables.ts';
+import { ANSWERS_TABLE, CAPTURE } from './tables.ts';
 
 /** Answers of Spotify's Web API, which `extract` receives and people keep: one a file, or one a line. */
 export const SPOTIFY_API: Source = {
@@ -13,12 +13,13 @@ export const SPOTIFY_API: Source = {
   documents: { fits, namesPeople: true, write },
   // A saved answer may have a name of account data; none of the account's files holds links.
   claims: (head) => head.includes('"href"'),
-  capture: { words: ['recently-played', 'playlists', 'library', 'metadata'], stateKey: 'spotify' },
+  capture: CAPTURE,
 };
 
 /**
- * An answer is an object whose kind is only known when it is read, so this takes whatever no other source has taken.
- * A list is one only where it has a value that is no object: "contains" and "follows" answer with true and false.
+ * An answer is an object whose kind is only known when it is read, so this takes whatever no other source has
+ * taken. A list is one only where it has a value that is no object: "contains" and "follows" answer with true
+ * and false.
  */
 function fits({ form, firstOtherRow, bytes }: JsonScan): boolean {
   return form !== 'array' || (firstOtherRow !== undefined && bytes <= JSON_ROW_BYTES_MAX);

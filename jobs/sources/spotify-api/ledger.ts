@@ -12,6 +12,7 @@ import {
   putState,
 } from '../../lake/manifest.ts';
 import type { LakeStore } from '../../lake/store.ts';
+import { CAPTURE } from './tables.ts';
 
 /** What this app may call, as probed or as met. */
 export interface Capability {
@@ -66,7 +67,7 @@ const COMMIT_ATTEMPTS_MAX = 20;
 
 /** What earlier runs know. @throws `manifest_too_new` (78) */
 export async function readLedger(store: LakeStore): Promise<Ledger> {
-  const key = (await latestManifest(store))?.state.spotify;
+  const key = (await latestManifest(store))?.state[CAPTURE.stateKey];
   if (key === undefined) return structuredClone(EMPTY_LEDGER);
   const ledger = await getState<Ledger>(store, key);
   if (ledger.format !== 1) {
@@ -92,7 +93,7 @@ export async function commitLedger(
   work: { job: string; runId: string; startedAt: number; inputs: string[]; details: Record<string, unknown> },
   ledger: Ledger,
 ): Promise<void> {
-  const key = await putState(store, 'spotify', ledger);
+  const key = await putState(store, CAPTURE.stateKey, ledger);
   for (let attempt = 1; attempt <= COMMIT_ATTEMPTS_MAX; attempt += 1) {
     await refuseLostLease({ lease });
     const base = await latestManifest(store);
@@ -109,7 +110,7 @@ export async function commitLedger(
       outputs: [],
       accounts: NO_ACCOUNTS,
       details: work.details,
-      state: { ...(base?.state ?? EMPTY_STATE), spotify: key },
+      state: { ...(base?.state ?? EMPTY_STATE), [CAPTURE.stateKey]: key },
     };
     if (await commitManifest(store, manifest)) return;
   }

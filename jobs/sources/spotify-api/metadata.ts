@@ -1,3 +1,4 @@
+import { DAY_MS } from '../../base/time.ts';
 import type { Effects } from '../../effects/index.ts';
 import { type Collection, getState, type LookUps, latestManifest } from '../../lake/manifest.ts';
 import { statusOf } from './capabilities.ts';
@@ -35,7 +36,7 @@ interface Wanted {
 const COLLECTIONS: readonly Collection[] = ['tracks', 'albums', 'artists'];
 /** Answers are put into landing, and the ledger committed, after so many: what a kill may cost is this many calls, never a play. */
 const BATCH_CALLS = 50;
-const MISSING_FOR_MS = 30 * 86_400_000;
+const MISSING_FOR_MS = 30 * DAY_MS;
 /** So many in a row that are not found, and none found: then it is not the ids, the endpoint is gone. */
 const MISSING_IN_ROW_MAX = 10;
 const SPOTIFY_ID = /^[0-9A-Za-z]{22}$/;

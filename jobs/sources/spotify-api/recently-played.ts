@@ -1,4 +1,5 @@
 import { JobError } from '../../base/errors.ts';
+import { DAY_MS } from '../../base/time.ts';
 import type { Effects } from '../../effects/index.ts';
 import { withCapture } from './capture.ts';
 import type { Page } from './client.ts';
@@ -28,7 +29,7 @@ const LOOK_BACK_MS = 2 * 3_600_000;
 const DEEP_EVERY_MS = 6 * 3_600_000;
 const PAGES_MAX = 10;
 /** A `played_at` further in the future is a mistake, and must not hide the plays before it from the next poll. */
-const FUTURE_MAX_MS = 86_400_000;
+const FUTURE_MAX_MS = DAY_MS;
 
 /**
  * One poll of recently played: the answer as received into landing, then the mark that the next poll starts from. Polls overlap, and what is

@@ -1,5 +1,6 @@
 import type { Config } from '../../base/config.ts';
 import { JobError } from '../../base/errors.ts';
+import { DAY_MS } from '../../base/time.ts';
 import { type App, loginEnded, refreshGrant } from './authorization.ts';
 import { openTokenStore } from './open-token-store.ts';
 import type { NextToken, Token, TokenStore } from './token-store.ts';
@@ -36,7 +37,7 @@ export type Scope = (typeof SCOPES)[Allowance][number];
 
 const EXPIRES_SOON_MS = 60_000;
 const CONSENT_MONTHS = 6;
-const NOTICE_MS = 21 * 86_400_000;
+const NOTICE_MS = 21 * DAY_MS;
 
 /** The app of the configuration. @throws `app_missing` (78) */
 export function appOf(config: Config): App {

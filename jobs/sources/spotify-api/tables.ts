@@ -5,7 +5,16 @@ import { answersOfPages, writeAnswers } from './bronze.ts';
 
 const NAME = 'api_answers';
 
-/** The description of a track stands in the first row of the file that has it; the other rows name it by its key. */
+/** What can be captured, by the word that follows `extract`, and where the state keeps the ledger of it. */
+export const CAPTURE = {
+  words: ['recently-played', 'playlists', 'library', 'metadata'],
+  stateKey: 'spotify',
+} as const;
+
+/**
+ * The description of a track stands in the first row of the file that has it; the other rows name it by its
+ * key.
+ */
 const DESCRIBED: LinkedRows = {
   completeSql: (relation) => `
     select answers.* replace (coalesce(answers.content, described.content) as content)

@@ -1,4 +1,5 @@
-import { DAY_MS, isoSecond, minuteText, utcYear } from './calendar.ts';
+import { DAY_MS } from '../../base/time.ts';
+import { isoSecond, minuteText, utcYear } from './calendar.ts';
 import { type Catalogue, mainArtistName } from './catalogue.ts';
 import { type ExportOptions, exportDays } from './options.ts';
 import { type OwnPlay, ownListening } from './own-listening.ts';

@@ -1,7 +1,4 @@
-export const SECOND_MS = 1_000;
-export const MINUTE_MS = 60_000;
-export const HOUR_MS = 3_600_000;
-export const DAY_MS = 86_400_000;
+import { DAY_MS } from '../../base/time.ts';
 
 /** When a country moves its clocks; the changes are applied to whole UTC days. */
 export type DaylightRule = 'none' | 'eu' | 'us';

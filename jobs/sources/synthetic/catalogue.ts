@@ -1,4 +1,5 @@
-import { DAY_MS, isoDate } from './calendar.ts';
+import { DAY_MS } from '../../base/time.ts';
+import { isoDate } from './calendar.ts';
 import { albumName, artistName, ODD_ARTIST_NAMES, ODD_TRACK_NAMES, trackName } from './names.ts';
 import { base62Id, createRandom, createWeightedIndex, type Random, type WeightedIndex } from './random.ts';
 

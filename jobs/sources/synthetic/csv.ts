@@ -1,4 +1,5 @@
-import { DAY_MS, isoDate, weekday } from './calendar.ts';
+import { DAY_MS } from '../../base/time.ts';
+import { isoDate, weekday } from './calendar.ts';
 import { ARTIST_PLACES, artistsOf, type Catalogue, GENRES, NONE, popularityWeight } from './catalogue.ts';
 import { type Planted, tally } from './planted.ts';
 import { base62Id, createRandom, type Random } from './random.ts';

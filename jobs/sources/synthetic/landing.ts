@@ -1,8 +1,7 @@
-import { createHash } from 'node:crypto';
 import { open, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { pipeline } from 'node:stream/promises';
-import { makeFolders, onDisk, readStream } from '../../base/disk.ts';
+import { makeFolders, onDisk } from '../../base/disk.ts';
+import { hashObject } from '../../base/hash.ts';
 import { type Effects, stopIfAsked } from '../../effects/index.ts';
 import { landingKey } from '../../lake/keys.ts';
 import { type FileSink, generateDataset, type SyntheticOptions, type SyntheticSummary } from './index.ts';
@@ -33,9 +32,8 @@ export async function generateIntoLanding(options: SyntheticOptions, effects: Ef
   const staging = join(effects.scratch, 'synthetic');
   const sink = folderSink(staging, async (path) => {
     stopIfAsked(effects.signal);
-    const hash = createHash('sha256');
-    await pipeline(readStream(path), hash);
-    await effects.store.put(landingKey(hash.digest('hex'), basename(path)), { file: path }, { ifAbsent: true });
+    const sha256 = await hashObject(path);
+    await effects.store.put(landingKey(sha256, basename(path)), { file: path }, { ifAbsent: true });
     await rm(path, { force: true });
   });
   effects.progress.start('extract');

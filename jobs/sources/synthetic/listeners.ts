@@ -1,4 +1,5 @@
-import { DAY_MS, type DaylightRule, zoneOffsetMinutes } from './calendar.ts';
+import { DAY_MS } from '../../base/time.ts';
+import { type DaylightRule, zoneOffsetMinutes } from './calendar.ts';
 import type { Catalogue } from './catalogue.ts';
 import { createRandom, createWeightedIndex, type Random } from './random.ts';
 import { DEVICES, type Device, firstSecondsProbability, USER_EFFECT_SD } from './skip-model.ts';

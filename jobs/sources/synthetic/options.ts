@@ -1,5 +1,5 @@
 import { JobError } from '../../base/errors.ts';
-import { DAY_MS } from './calendar.ts';
+import { DAY_MS } from '../../base/time.ts';
 
 /** What a data set is a pure function of: the same options give the same bytes. */
 export interface SyntheticOptions {

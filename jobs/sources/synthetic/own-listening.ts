@@ -1,4 +1,5 @@
-import { DAY_MS, HOUR_MS, isWeekend, MINUTE_MS, SECOND_MS } from './calendar.ts';
+import { DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS } from '../../base/time.ts';
+import { isWeekend } from './calendar.ts';
 import type { Catalogue } from './catalogue.ts';
 import {
   COUNTRIES,

@@ -1,4 +1,5 @@
-import { DAY_MS, isoMillisecond, isoSecond, MINUTE_MS, SECOND_MS } from './calendar.ts';
+import { DAY_MS, MINUTE_MS, SECOND_MS } from '../../base/time.ts';
+import { isoMillisecond, isoSecond } from './calendar.ts';
 import type { Catalogue } from './catalogue.ts';
 import type { OwnPlay } from './own-listening.ts';
 import { createRandom, type Random } from './random.ts';

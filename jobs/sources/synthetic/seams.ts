@@ -1,4 +1,5 @@
-import { isoMillisecond, isoSecond, MINUTE_MS, minuteText, SECOND_MS } from './calendar.ts';
+import { MINUTE_MS, SECOND_MS } from '../../base/time.ts';
+import { isoMillisecond, isoSecond, minuteText } from './calendar.ts';
 import { type Catalogue, createCatalogue, mainArtistName } from './catalogue.ts';
 import { base62Id, createRandom, pick, type Random } from './random.ts';
 import { createFileSet, type FileSink } from './text-file.ts';

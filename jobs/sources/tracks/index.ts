@@ -19,10 +19,12 @@ const FEATURES = [
 /**
  * Tracks with audio features, as data sets of Kaggle have them.
  *
- * `kaggle`: "Spotify Tracks Dataset" (`dataset.csv`), 20 columns, and an index column before them that is called nothing or `Unnamed: 0`; a
- * track stands once for each of its genres. `tidytuesday`: `spotify_songs.csv`, 23 columns; a track stands once for each playlist it was found
- * in. `kaggle_tracks`: `tracks.csv`, `data.csv`, `tracks_features.csv`, with the artists as a Python list. `kaggle_features`:
- * `SpotifyFeatures.csv` and its relatives, with the key as a note (`C#`), the mode as a word, the time signature as a fraction (`4/4`).
+ * `kaggle`: "Spotify Tracks Dataset" (`dataset.csv`), 20 columns, and an index column before them that is
+ * called nothing or `Unnamed: 0`; a track stands once for each of its genres. `tidytuesday`:
+ * `spotify_songs.csv`, 23 columns; a track stands once for each playlist it was found in. `kaggle_tracks`:
+ * `tracks.csv`, `data.csv`, `tracks_features.csv`, with the artists as a Python list. `kaggle_features`:
+ * `SpotifyFeatures.csv` and its relatives, with the key as a note (`C#`), the mode as a word, the time
+ * signature as a fraction (`4/4`).
  */
 const TRACKS_SHAPES: readonly CsvSource[] = [
   {
