@@ -83,7 +83,7 @@ export const EXTRACT: Command = {
  * What `extract <word>` is to ask the Web API for; undefined for files and folders (one of that name is given as
  * `./library`).
  */
-async function apiSourceOf(args: Arguments): Promise<ApiSource | undefined> {
+export async function apiSourceOf(args: Arguments): Promise<ApiSource | undefined> {
   const paths = list(args.paths);
   const { CAPTURE } = await import('../sources/spotify-api/tables.ts');
   return paths.length === 1 ? CAPTURE.words.find((word) => word === paths[0]) : undefined;

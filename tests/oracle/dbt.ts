@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { WAREHOUSE_DIR } from '../../jobs/lake/contracts.ts';
 
 /** One version of the engine on both sides, so that only the runners differ. */
-const PINS = ['dbt-core==1.10.23', 'dbt-duckdb==1.11.1', 'duckdb==1.5.6'];
+const PINS = ['dbt-core==1.10.23', 'dbt-duckdb==1.11.1', 'duckdb==1.5.6', 'sqlfluff==4.5.0'];
 const INSTALL_TIMEOUT_MS = 600_000;
 const BUILD_TIMEOUT_MS = 600_000;
 

@@ -1,4 +1,5 @@
--- Ranks count songs and show the recording that is played most (dim_songs). Each period ends before as_of and is compared with the equally long one before it. `all` is
+-- Ranks count songs and show the recording that is played most (dim_songs). Each period ends before as_of and
+-- is compared with the equally long one before it. `all` is
 -- everything before as_of and has nothing to be compared with.
 with
 
