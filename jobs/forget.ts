@@ -1,7 +1,7 @@
 import { access } from 'node:fs/promises';
 import { JobError } from './base/errors.ts';
 import { createPseudonyms, isPersonalId } from './base/personal-fields.ts';
-import { openFingerprints } from './bronze/hash-cache.ts';
+import { openHashCache } from './bronze/hash-cache.ts';
 import { findPseudonymKey } from './bronze/pseudonym-key.ts';
 import { refuseLostLease } from './effects/commit.ts';
 import { type Effects, stopIfAsked } from './effects/index.ts';
@@ -96,7 +96,7 @@ export async function forget(input: ForgetInput, effects: Effects): Promise<Forg
   // Before the commit: afterwards nobody could tell any more whose these were.
   await refuseLostLease(effects);
   for (const { key } of [...theirs, ...(input.unloaded === 'delete' ? unknown : [])]) await effects.store.delete(key);
-  await forgetFingerprints(plan, effects);
+  await forgetHashes(plan, effects);
   const traces = await collectTraces(rule, only === undefined ? userId : undefined, plan, effects);
   if (pseudonym !== undefined && only === undefined) traces.values.push(pseudonym);
   stopIfAsked(effects.signal);
@@ -154,10 +154,10 @@ function refuseUnknown(unknown: readonly LandingFile[]): void {
   );
 }
 
-async function forgetFingerprints({ files, parts }: RemovalPlan, { config, now }: Effects): Promise<void> {
-  const fingerprints = await openFingerprints(config.cacheDir, now);
-  fingerprints.remove(new Set([...files, ...parts.map(({ file }) => file)].map(({ sourceKey }) => sourceKey)));
-  await fingerprints.save();
+async function forgetHashes({ files, parts }: RemovalPlan, { config, now }: Effects): Promise<void> {
+  const hashCache = await openHashCache(config.cacheDir, now);
+  hashCache.remove(new Set([...files, ...parts.map(({ file }) => file)].map(({ sourceKey }) => sourceKey)));
+  await hashCache.save();
 }
 
 async function previewOf(

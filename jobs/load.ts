@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ExitName } from './base/errors.ts';
 import { accountsOf, commitLoad } from './bronze/commit.ts';
-import { type Fingerprints, openFingerprints } from './bronze/hash-cache.ts';
+import { type HashCache, openHashCache } from './bronze/hash-cache.ts';
 import { type Input, listInputs } from './bronze/input-files.ts';
 import type { LoadedFile } from './bronze/loaded-file.ts';
 import { peopleFinder } from './bronze/people.ts';
@@ -79,11 +79,11 @@ export async function load(input: LoadInput, effects: Effects): Promise<LoadResu
   const inputs = await listInputs(input.paths, store);
   const base = await latestManifest(store);
   const index = await readBronzeIndex(store, base?.state ?? EMPTY_STATE);
-  const fingerprints = await openFingerprints(config.cacheDir, now);
+  const hashCache = await openHashCache(config.cacheDir, now);
   const stored = storedFiles(index, SOURCES);
   // Beside the lake's objects, so that what is finished is moved into place and not copied.
   const work = await mkdtemp(join(scratch, 'load-'));
-  const line: Line = { store, stored, fingerprints, sources: SOURCES, work, userId };
+  const line: Line = { store, stored, hashCache, sources: SOURCES, work, userId };
   const readable = await realFolders([scratch, ...input.paths, store.localFolder(PREFIX.landing)]);
   const peopleOf = peopleFinder(effects, base?.state ?? EMPTY_STATE, index);
   const walked = await walkAll(inputs, line, { readable, peopleOf }, effects);
@@ -91,7 +91,7 @@ export async function load(input: LoadInput, effects: Effects): Promise<LoadResu
   const settled = settle(ended, stored, userId);
   const manifest = await commitLoad({ runId, userId, startedAt }, settled, effects);
   if (!input.keepLanding) await clearLanding(walked, settled, store);
-  await remember(walked, settled, fingerprints);
+  await remember(walked, settled, hashCache);
 
   // What is kept in landing is met by the load of every person.
   const given = settled.files.filter((_, number) => !(input.keepLanding && 'landingKey' in walked[number]!.input));
@@ -157,14 +157,14 @@ async function clearLanding(walked: readonly Walked[], { files }: Settled, store
 }
 
 /** Notes the hashes of what was read whole, so that it costs a look-up next time. */
-async function remember(walked: readonly Walked[], { files }: Settled, fingerprints: Fingerprints): Promise<void> {
+async function remember(walked: readonly Walked[], { files }: Settled, hashCache: HashCache): Promise<void> {
   for (const [number, { given, ended }] of walked.entries()) {
     if (given === undefined || files[number]!.some(isOpen)) continue;
     const [hashes, { stamp, archive }] = [hashesInBronze(ended), given];
-    if (archive !== undefined) fingerprints.set(stamp, { sha256: archive, members: hashes });
-    else if (hashes[0] !== undefined) fingerprints.set(stamp, { sha256: hashes[0] });
+    if (archive !== undefined) hashCache.set(stamp, { sha256: archive, members: hashes });
+    else if (hashes[0] !== undefined) hashCache.set(stamp, { sha256: hashes[0] });
   }
-  await fingerprints.save();
+  await hashCache.save();
 }
 
 /** True where another load is to meet it again. */

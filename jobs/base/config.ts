@@ -174,7 +174,7 @@ export interface Config {
   readonly aws: AwsConfig;
   /** Days that answers of the Web API may stay; 0: for ever. */
   readonly apiRetentionDays: number;
-  /** For what can be made again: file fingerprints, virtual environments. Outside the lake and the clone. */
+  /** For what can be made again: hashes of files, virtual environments. Outside the lake and the clone. */
   readonly cacheDir: string;
   /** Values that must not appear in any output. */
   readonly secrets: readonly string[];

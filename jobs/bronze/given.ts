@@ -4,7 +4,7 @@ import { hashFile } from '../base/hash.ts';
 import { inputDenied, otherThanFile, readHead } from '../formats/input.ts';
 import { packingOf } from '../formats/packing.ts';
 import type { LakeStore } from '../lake/store.ts';
-import { type FileStamp, type Fingerprints, stampOf } from './hash-cache.ts';
+import { type FileStamp, type HashCache, stampOf } from './hash-cache.ts';
 import type { Input, InputFile } from './input-files.ts';
 import { reasonToIgnore, type Source } from './source.ts';
 import type { Stored } from './stored.ts';
@@ -21,7 +21,7 @@ const HEAD_BYTES = 4_096;
  */
 export async function identify(
   input: Input,
-  lake: { store: LakeStore; stored: Stored; fingerprints: Fingerprints; sources: readonly Source[] },
+  lake: { store: LakeStore; stored: Stored; hashCache: HashCache; sources: readonly Source[] },
 ): Promise<Given | Ended> {
   const { name } = input;
   const { stored, sources } = lake;
@@ -30,7 +30,7 @@ export async function identify(
     return { name, as: 'known', hashes: [input.sha256] };
   const path = 'path' in input ? input.path : await localPath(input, lake.store);
   const stamp = await stampOfFile({ path, name });
-  const hashes = lake.fingerprints.get(stamp.id);
+  const hashes = lake.hashCache.get(stamp.id);
   const known = hashes?.members ?? (hashes === undefined ? [] : [hashes.sha256]);
   const isArchive = hashes?.members !== undefined;
   if (known.length > 0 && known.every((sha256) => stored.has(sha256, isArchive ? undefined : name)))

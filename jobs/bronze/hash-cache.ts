@@ -4,15 +4,15 @@ import { diskError, makeFolders, onDisk } from '../base/disk.ts';
 import { isErrno } from '../base/errors.ts';
 
 /** What is known of a file that has not changed since. */
-export interface Fingerprint {
+export interface KnownHashes {
   sha256: string;
   /** Archives: the hashes of the files in it that were loaded; absent for other files. */
   members?: string[];
 }
 
-export interface Fingerprints {
-  get(stamp: string): Fingerprint | undefined;
-  set(stamp: FileStamp, fingerprint: Fingerprint): void;
+export interface HashCache {
+  get(stamp: string): KnownHashes | undefined;
+  set(stamp: FileStamp, hashes: KnownHashes): void;
   /** Forgets files that are, or hold, one of these. @param hashes SHA-256 (hex) */
   remove(hashes: ReadonlySet<string>): void;
   /** Writes what is new. */
@@ -54,16 +54,17 @@ export async function stampOf(path: string): Promise<FileStamp> {
  *
  * @param now wall clock (Unix ms)
  */
-export async function openFingerprints(cacheDir: string, now: () => number): Promise<Fingerprints> {
+export async function openHashCache(cacheDir: string, now: () => number): Promise<HashCache> {
+  // Older versions wrote the same file under this name: `forget` must find it.
   const path = join(cacheDir, 'fingerprints.json');
-  const entries = new Map<string, Fingerprint>(await readEntries(path));
+  const entries = new Map<string, KnownHashes>(await readEntries(path));
   let isChanged = false;
   return {
     get: (stamp) => entries.get(stamp),
-    set(stamp, fingerprint) {
+    set(stamp, hashes) {
       if (Math.abs(now() - stamp.changedAtMs) < SETTLED_MS || now() < stamp.changedAtMs) return;
       entries.delete(stamp.id);
-      entries.set(stamp.id, fingerprint);
+      entries.set(stamp.id, hashes);
       isChanged = true;
     },
     remove(hashes) {
@@ -99,7 +100,7 @@ async function replaceFile(folder: string, path: string, text: string): Promise<
   }
 }
 
-async function readEntries(path: string): Promise<[string, Fingerprint][]> {
+async function readEntries(path: string): Promise<[string, KnownHashes][]> {
   let text: string;
   try {
     text = await readFile(path, 'utf8');
@@ -108,7 +109,7 @@ async function readEntries(path: string): Promise<[string, Fingerprint][]> {
     throw diskError(error, path);
   }
   try {
-    const stored = JSON.parse(text) as { format?: number; entries?: [string, Fingerprint][] };
+    const stored = JSON.parse(text) as { format?: number; entries?: [string, KnownHashes][] };
     return stored.format === FORMAT && Array.isArray(stored.entries) ? stored.entries : [];
   } catch {
     return []; // cut off by a full disk: the next save writes it anew

@@ -4,7 +4,7 @@ import { candidatesOf, discard } from './candidates.ts';
 import { examine } from './examine.ts';
 import { faultOfFile } from './file-faults.ts';
 import { identify, refuseChanged } from './given.ts';
-import type { Fingerprints } from './hash-cache.ts';
+import type { HashCache } from './hash-cache.ts';
 import type { Input } from './input-files.ts';
 import type { Source } from './source.ts';
 import { knownAs, type Stored } from './stored.ts';
@@ -14,7 +14,7 @@ import { type Candidate, type Ended, type ExaminedFile, type Given, isEnded, ref
 export interface Line {
   store: LakeStore;
   stored: Stored;
-  fingerprints: Fingerprints;
+  hashCache: HashCache;
   sources: readonly Source[];
   /** Folder for what is unpacked and written. */
   work: string;

@@ -25,7 +25,7 @@ export interface LoadFixture extends LakeFixture {
   objects(): Promise<Record<string, string>>;
 }
 
-/** A lake and a folder of files to load. The clock is ahead of the files', so that fingerprints are remembered. */
+/** A lake and a folder of files to load. The clock is ahead of the files', so that hashes are remembered. */
 export async function openLoadFixture(name?: string): Promise<LoadFixture> {
   const lake = await openLakeFixture(name);
   const folder = await mkdtemp(join(tmpdir(), 'listenlake-source-'));

@@ -416,7 +416,7 @@ describe('loading is idempotent', () => {
     expect((await lake.load()).files[0]).toMatchObject({ rows: 1, status: 'known' });
   });
 
-  it('a damaged or missing cache of fingerprints changes no answer', async () => {
+  it('a damaged or missing cache of hashes changes no answer', async () => {
     await lake.load([await lake.give({ 'a.json': good() })]);
     await writeFile(join(lake.effects.config.cacheDir, 'fingerprints.json'), '{"format":1,"entr');
     expect((await lake.load()).accounts).toEqual({ read: 1, new: 0, duplicate: 1, quarantined: 0 });
