@@ -26,6 +26,8 @@ import {
 import { tmpdir } from 'node:os';
 import { delimiter, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { REGION } from './aws/local.ts';
+import { startSharedAws } from './aws/shared.ts';
 import type { LeftOut } from './fixtures/layers.ts';
 
 interface Layer {
@@ -39,6 +41,8 @@ interface Layer {
   tests?: string[];
   /** It mostly waits for engines and servers that it starts: it runs beside the layers that compute. */
   isServed?: boolean;
+  /** Its files share one moto and one Trino (`aws/shared.ts`), each with buckets and databases of its own. */
+  isOnAws?: boolean;
   /** Its containers share folders with this machine: those lie on a disk. */
   isOnDisk?: boolean;
   /** Only where it is named: the same tests with far more kills, faults and polls. */
@@ -117,6 +121,7 @@ const LAYERS: Layer[] = [
     name: 'aws',
     about: 'the ports on S3, Athena, Glue: moto and a real Trino',
     folders: ['aws'],
+    isOnAws: true,
     isServed: true,
   },
   {
@@ -137,12 +142,14 @@ const LAYERS: Layer[] = [
     name: 'parity',
     about: 'one lake in a folder, one on S3: both engines say the same of every table and question',
     folders: ['parity'],
+    isOnAws: true,
     isServed: true,
   },
   {
     name: 'kubernetes',
     about: 'the manifests and the daily DAG on a real cluster',
     folders: ['kubernetes'],
+    isOnAws: true,
     isOnDisk: true,
     isServed: true,
   },
@@ -170,7 +177,11 @@ const isWanted = ({ name, isSoak = false }: Layer): boolean => (wanted.length ==
 const lanes = [true, false].map((served) =>
   LAYERS.filter((layer) => isWanted(layer) && (layer.isServed ?? false) === served),
 );
+// Trino takes a while to start: it does so beside the layers that come before those that ask it.
+const aws = LAYERS.some((layer) => isWanted(layer) && layer.isOnAws) ? startSharedAws(REGION) : undefined;
+aws?.catch(() => undefined); // told where it is awaited
 const outcomes = (await Promise.all(lanes.map(runInOrder))).flat();
+await (await aws?.catch(() => undefined))?.close();
 const passed = outcomes.reduce((sum, outcome) => sum + outcome.passed, 0);
 let failed = outcomes.reduce((sum, outcome) => sum + outcome.failed, 0);
 
@@ -196,6 +207,17 @@ const failures = outcomes.flatMap((outcome) => outcome.failures);
 if (failures.length > 0) process.stdout.write(`\nfailed:\n${failures.map((each) => `  ${each}\n`).join('')}`);
 process.stdout.write(`\n${passed} passed, ${failed} failed\n`);
 process.exit(failed === 0 && passed > 0 ? 0 : 1);
+
+/** What a layer's processes find in their environment, beside what all find. */
+async function environmentOf({ isSoak, isOnDisk, isOnAws }: Layer): Promise<Record<string, string>> {
+  // Where this machine lacks a part, or it does not start, each file tries for itself, and says what it leaves out.
+  const shared = isOnAws ? await aws?.catch(() => undefined) : undefined;
+  return {
+    ...(isSoak ? { LISTENLAKE_TEST_SOAK: '1' } : {}),
+    ...(memory === undefined || isOnDisk ? {} : { TMPDIR: memory }),
+    ...shared?.environment,
+  };
+}
 
 /** One row for each reason: what is left out, why, how to have it. */
 function tableOf(skips: LeftOut[]): string {
@@ -276,22 +298,27 @@ interface JestReport {
   }[];
 }
 
-async function runJest(
-  { name, folders = [], tests = [], isSoak = false, isOnDisk = false }: Layer,
-  printed: string,
-): Promise<Outcome> {
+async function runJest(layer: Layer, printed: string): Promise<Outcome> {
+  const { name, folders = [], tests = [] } = layer;
   const report = join(work, `${name}.json`);
   const args = [
     ...['--disable-warning=ExperimentalWarning', '--experimental-vm-modules'],
     join(ROOT, 'node_modules/jest/bin/jest.js'),
-    ...['--cacheDirectory', join(tmpdir(), 'listenlake-jest'), '--rootDir', ROOT, '--json', '--outputFile', report, '--maxWorkers=2', '--silent=false'],
+    ...[
+      '--cacheDirectory',
+      join(tmpdir(), 'listenlake-jest'),
+      '--rootDir',
+      ROOT,
+      '--json',
+      '--outputFile',
+      report,
+      '--maxWorkers=2',
+      '--silent=false',
+    ],
     ...folders.map((folder) => `/tests/${folder}/[^/]+$`),
     ...tests,
   ];
-  const code = await run(process.execPath, args, printed, {
-    ...(isSoak ? { LISTENLAKE_TEST_SOAK: '1' } : {}),
-    ...(memory === undefined || isOnDisk ? {} : { TMPDIR: memory }),
-  });
+  const code = await run(process.execPath, args, printed, await environmentOf(layer));
   if (!existsSync(report)) return { passed: 0, failed: 1, failures: [`${name}: Jest wrote no report`], files: [] };
   const result = JSON.parse(readFileSync(report, 'utf8')) as JestReport;
   const failures = result.testResults.flatMap(({ name: file, status, assertionResults }) => {
