@@ -4,8 +4,9 @@
  *
  *     node tests/run.ts [layer ...]        all layers but `soak`, or the named ones
  *
- * Two lanes run side by side, each of them one layer after the other: layers that compute in this process, and layers
- * that mostly wait for other processes (Trino, Airflow, a cluster). What a layer prints is shown when it ends.
+ * Three lanes run side by side, each of them one layer after the other: layers that compute, layers that mostly wait for
+ * servers that they start (moto, Trino), and layers that mostly wait for containers (Docker, Airflow, a cluster). What a
+ * layer prints is shown when it ends.
  *
  * A layer that cannot run here says why through LISTENLAKE_SKIPS; under CI=true that counts as a failure, but for the names in
  * LISTENLAKE_TEST_WITHOUT (comma-separated): what a place can never have, such as files that nobody may publish.
@@ -39,12 +40,10 @@ interface Layer {
   folders?: string[];
   /** Patterns of test files instead, where they are some of several folders. */
   tests?: string[];
-  /** It mostly waits for engines and servers that it starts: it runs beside the layers that compute. */
-  isServed?: boolean;
+  /** What it runs beside; left out: the layers that compute in processes of their own. */
+  lane?: 'servers' | 'containers';
   /** Its files share one moto and one Trino (`aws/shared.ts`), each with buckets and databases of its own. */
   isOnAws?: boolean;
-  /** Its containers share folders with this machine: those lie on a disk. */
-  isOnDisk?: boolean;
   /** Only where it is named: the same tests with far more kills, faults and polls. */
   isSoak?: boolean;
 }
@@ -92,7 +91,7 @@ const LAYERS: Layer[] = [
     name: 'oracle',
     about: 'dbt builds the same gold tables',
     folders: ['oracle'],
-    isServed: true,
+    lane: 'servers',
   },
   {
     name: 'pipeline',
@@ -115,43 +114,40 @@ const LAYERS: Layer[] = [
     name: 'terraform',
     about: 'format, validation, policies offline, checkov, apply on moto',
     folders: ['terraform'],
-    isServed: true,
+    lane: 'servers',
   },
   {
     name: 'aws',
     about: 'the ports on S3, Athena, Glue: moto and a real Trino',
     folders: ['aws'],
     isOnAws: true,
-    isServed: true,
+    lane: 'servers',
   },
   {
     name: 'image',
     about: 'the image of the jobs, run as jobs run in it',
     folders: ['image'],
-    isOnDisk: true,
-    isServed: true,
+    lane: 'containers',
   },
   {
     name: 'airflow',
     about: 'the DAGs on a real Airflow, their jobs as containers',
     folders: ['airflow'],
-    isOnDisk: true,
-    isServed: true,
+    lane: 'containers',
   },
   {
     name: 'parity',
     about: 'one lake in a folder, one on S3: both engines say the same of every table and question',
     folders: ['parity'],
     isOnAws: true,
-    isServed: true,
+    lane: 'servers',
   },
   {
     name: 'kubernetes',
     about: 'the manifests and the daily DAG on a real cluster',
     folders: ['kubernetes'],
     isOnAws: true,
-    isOnDisk: true,
-    isServed: true,
+    lane: 'containers',
   },
   {
     name: 'soak',
@@ -174,8 +170,8 @@ const skipsFile = join(work, 'skips.txt');
 const isCi = process.env.CI === 'true';
 
 const isWanted = ({ name, isSoak = false }: Layer): boolean => (wanted.length === 0 ? !isSoak : wanted.includes(name));
-const lanes = [true, false].map((served) =>
-  LAYERS.filter((layer) => isWanted(layer) && (layer.isServed ?? false) === served),
+const lanes = (['containers', 'servers', undefined] as const).map((lane) =>
+  LAYERS.filter((layer) => isWanted(layer) && layer.lane === lane),
 );
 // Trino takes a while to start: it does so beside the layers that come before those that ask it.
 const aws = LAYERS.some((layer) => isWanted(layer) && layer.isOnAws) ? startSharedAws(REGION) : undefined;
@@ -209,12 +205,13 @@ process.stdout.write(`\n${passed} passed, ${failed} failed\n`);
 process.exit(failed === 0 && passed > 0 ? 0 : 1);
 
 /** What a layer's processes find in their environment, beside what all find. */
-async function environmentOf({ isSoak, isOnDisk, isOnAws }: Layer): Promise<Record<string, string>> {
+async function environmentOf({ isSoak, lane, isOnAws }: Layer): Promise<Record<string, string>> {
   // Where this machine lacks a part, or it does not start, each file tries for itself, and says what it leaves out.
   const shared = isOnAws ? await aws?.catch(() => undefined) : undefined;
   return {
     ...(isSoak ? { LISTENLAKE_TEST_SOAK: '1' } : {}),
-    ...(memory === undefined || isOnDisk ? {} : { TMPDIR: memory }),
+    // Containers share folders with this machine, and may not see its memory.
+    ...(memory === undefined || lane === 'containers' ? {} : { TMPDIR: memory }),
     ...shared?.environment,
   };
 }
