@@ -235,8 +235,8 @@ function tableOf(skips: LeftOut[]): string {
 }
 
 /**
- * A new folder in the memory of this machine for the lakes of the tests: each commit waits for `fsync`, which took 40 %
- * of the time of a small load and transform on a disk. Undefined where TMPDIR is given, where there is no such place
+ * A new folder in the memory of this machine for the lakes of the tests: each commit waits for `fsync`, which took a
+ * third of the time of a small load and transform on a disk. Undefined where TMPDIR is given, where there is no such place
  * with room for all of them, or where no program may be started from it, as in a container.
  */
 function memoryFolder(): string | undefined {
