@@ -4,17 +4,31 @@
  *
  *     node tests/run.ts [layer ...]        all layers but `soak`, or the named ones
  *
- * Two lanes run side by side, each of them one layer after the other: layers that compute in this process, and layers
- * that mostly wait for other processes (Trino, Airflow, a cluster). What a layer prints is shown when it ends.
+ * Three lanes run side by side, each of them one layer after the other: layers that compute, layers that mostly wait for
+ * servers that they start (moto, Trino), and layers that mostly wait for containers (Docker, Airflow, a cluster). What a
+ * layer prints is shown when it ends.
  *
  * A layer that cannot run here says why through LISTENLAKE_SKIPS; under CI=true that counts as a failure, but for the names in
  * LISTENLAKE_TEST_WITHOUT (comma-separated): what a place can never have, such as files that nobody may publish.
  */
 import { spawn } from 'node:child_process';
-import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import {
+  accessSync,
+  closeSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statfsSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { REGION } from './aws/local.ts';
+import { startSharedAws } from './aws/shared.ts';
 import type { LeftOut } from './fixtures/layers.ts';
 
 interface Layer {
@@ -26,8 +40,10 @@ interface Layer {
   folders?: string[];
   /** Patterns of test files instead, where they are some of several folders. */
   tests?: string[];
-  /** It mostly waits for engines and servers that it starts: it runs beside the layers that compute. */
-  isServed?: boolean;
+  /** What it runs beside; left out: the layers that compute in processes of their own. */
+  lane?: 'servers' | 'containers';
+  /** Its files share one moto and one Trino (`aws/shared.ts`), each with buckets and databases of its own. */
+  isOnAws?: boolean;
   /** Only where it is named: the same tests with far more kills, faults and polls. */
   isSoak?: boolean;
 }
@@ -44,6 +60,8 @@ interface Outcome {
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const BIN = join(ROOT, 'node_modules/.bin');
+/** What the lakes of all tests at one time take is far below it. */
+const MEMORY_MIN_BYTES = 4 * 1024 ** 3;
 
 const LAYERS: Layer[] = [
   {
@@ -73,7 +91,7 @@ const LAYERS: Layer[] = [
     name: 'oracle',
     about: 'dbt builds the same gold tables',
     folders: ['oracle'],
-    isServed: true,
+    lane: 'servers',
   },
   {
     name: 'pipeline',
@@ -96,37 +114,40 @@ const LAYERS: Layer[] = [
     name: 'terraform',
     about: 'format, validation, policies offline, checkov, apply on moto',
     folders: ['terraform'],
-    isServed: true,
+    lane: 'servers',
   },
   {
     name: 'aws',
     about: 'the ports on S3, Athena, Glue: moto and a real Trino',
     folders: ['aws'],
-    isServed: true,
+    isOnAws: true,
+    lane: 'servers',
   },
   {
     name: 'image',
     about: 'the image of the jobs, run as jobs run in it',
     folders: ['image'],
-    isServed: true,
+    lane: 'containers',
   },
   {
     name: 'airflow',
     about: 'the DAGs on a real Airflow, their jobs as containers',
     folders: ['airflow'],
-    isServed: true,
+    lane: 'containers',
   },
   {
     name: 'parity',
     about: 'one lake in a folder, one on S3: both engines say the same of every table and question',
     folders: ['parity'],
-    isServed: true,
+    isOnAws: true,
+    lane: 'servers',
   },
   {
     name: 'kubernetes',
     about: 'the manifests and the daily DAG on a real cluster',
     folders: ['kubernetes'],
-    isServed: true,
+    isOnAws: true,
+    lane: 'containers',
   },
   {
     name: 'soak',
@@ -144,14 +165,19 @@ if (unknown.length > 0) {
 }
 
 const work = mkdtempSync(join(tmpdir(), 'listenlake-tests-'));
+const memory = memoryFolder();
 const skipsFile = join(work, 'skips.txt');
 const isCi = process.env.CI === 'true';
 
 const isWanted = ({ name, isSoak = false }: Layer): boolean => (wanted.length === 0 ? !isSoak : wanted.includes(name));
-const lanes = [true, false].map((served) =>
-  LAYERS.filter((layer) => isWanted(layer) && (layer.isServed ?? false) === served),
+const lanes = (['containers', 'servers', undefined] as const).map((lane) =>
+  LAYERS.filter((layer) => isWanted(layer) && layer.lane === lane),
 );
+// Trino takes a while to start: it does so beside the layers that come before those that ask it.
+const aws = LAYERS.some((layer) => isWanted(layer) && layer.isOnAws) ? startSharedAws(REGION) : undefined;
+aws?.catch(() => undefined); // told where it is awaited
 const outcomes = (await Promise.all(lanes.map(runInOrder))).flat();
+await (await aws?.catch(() => undefined))?.close();
 const passed = outcomes.reduce((sum, outcome) => sum + outcome.passed, 0);
 let failed = outcomes.reduce((sum, outcome) => sum + outcome.failed, 0);
 
@@ -172,10 +198,23 @@ if (isCi && unexcused.length > 0) {
   failed += unexcused.length;
 }
 rmSync(work, { recursive: true, force: true });
+if (memory !== undefined) rmSync(memory, { recursive: true, force: true });
 const failures = outcomes.flatMap((outcome) => outcome.failures);
 if (failures.length > 0) process.stdout.write(`\nfailed:\n${failures.map((each) => `  ${each}\n`).join('')}`);
 process.stdout.write(`\n${passed} passed, ${failed} failed\n`);
 process.exit(failed === 0 && passed > 0 ? 0 : 1);
+
+/** What a layer's processes find in their environment, beside what all find. */
+async function environmentOf({ isSoak, lane, isOnAws }: Layer): Promise<Record<string, string>> {
+  // Where this machine lacks a part, or it does not start, each file tries for itself, and says what it leaves out.
+  const shared = isOnAws ? await aws?.catch(() => undefined) : undefined;
+  return {
+    ...(isSoak ? { LISTENLAKE_TEST_SOAK: '1' } : {}),
+    // Containers share folders with this machine, and may not see its memory.
+    ...(memory === undefined || lane === 'containers' ? {} : { TMPDIR: memory }),
+    ...shared?.environment,
+  };
+}
 
 /** One row for each reason: what is left out, why, how to have it. */
 function tableOf(skips: LeftOut[]): string {
@@ -193,6 +232,28 @@ function tableOf(skips: LeftOut[]): string {
       .join('  ')
       .trimEnd()}\n`;
   return table.map(line).join('');
+}
+
+/**
+ * A new folder in the memory of this machine for the lakes of the tests: each commit waits for `fsync`, which took a
+ * third of the time of a small load and transform on a disk. Undefined where TMPDIR is given, where there is no such place
+ * with room for all of them, or where no program may be started from it, as in a container.
+ */
+function memoryFolder(): string | undefined {
+  const place = '/dev/shm';
+  if (process.env.TMPDIR || !existsSync(place)) return undefined;
+  const { bavail, bsize } = statfsSync(place);
+  const mount = readFileSync('/proc/mounts', 'utf8')
+    .split('\n')
+    .find((line) => line.split(' ')[1] === place);
+  const isTmpfs = mount?.split(' ')[2] === 'tmpfs' && !mount.split(' ')[3]!.split(',').includes('noexec');
+  if (!isTmpfs || bavail * bsize < MEMORY_MIN_BYTES) return undefined;
+  try {
+    accessSync(place, constants.W_OK);
+  } catch {
+    return undefined;
+  }
+  return mkdtempSync(join(place, 'listenlake-tests-'));
 }
 
 async function runInOrder(layers: readonly Layer[]): Promise<Outcome[]> {
@@ -234,16 +295,27 @@ interface JestReport {
   }[];
 }
 
-async function runJest({ name, folders = [], tests = [], isSoak = false }: Layer, printed: string): Promise<Outcome> {
+async function runJest(layer: Layer, printed: string): Promise<Outcome> {
+  const { name, folders = [], tests = [] } = layer;
   const report = join(work, `${name}.json`);
   const args = [
     ...['--disable-warning=ExperimentalWarning', '--experimental-vm-modules'],
     join(ROOT, 'node_modules/jest/bin/jest.js'),
-    ...['--rootDir', ROOT, '--json', '--outputFile', report, '--maxWorkers=2', '--silent=false'],
+    ...[
+      '--cacheDirectory',
+      join(tmpdir(), 'listenlake-jest'),
+      '--rootDir',
+      ROOT,
+      '--json',
+      '--outputFile',
+      report,
+      '--maxWorkers=2',
+      '--silent=false',
+    ],
     ...folders.map((folder) => `/tests/${folder}/[^/]+$`),
     ...tests,
   ];
-  const code = await run(process.execPath, args, printed, isSoak ? { LISTENLAKE_TEST_SOAK: '1' } : {});
+  const code = await run(process.execPath, args, printed, await environmentOf(layer));
   if (!existsSync(report)) return { passed: 0, failed: 1, failures: [`${name}: Jest wrote no report`], files: [] };
   const result = JSON.parse(readFileSync(report, 'utf8')) as JestReport;
   const failures = result.testResults.flatMap(({ name: file, status, assertionResults }) => {

@@ -1,4 +1,5 @@
 /** A lake on the proving ground: a bucket, databases and tables as Terraform makes them, workgroups, and the real engine over them. */
+import { randomBytes } from 'node:crypto';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -43,12 +44,14 @@ export interface AwsLake {
 /** Scanned bytes after which the workgroups cancel; Athena's least is 10 MB. */
 const CUTOFF_BYTES = 10_000_000;
 const CREDENTIALS = { accessKeyId: 'test', secretAccessKey: 'test' };
+/** Several test files have their lakes on one moto. */
+const OF_THIS_FILE = randomBytes(3).toString('hex');
 let lakes = 0;
 
 /** @param local with Trino, where anything is to be asked */
 export async function openAwsLake(local: LocalAws): Promise<AwsLake> {
   lakes += 1;
-  const name = `lake-${lakes}`;
+  const name = `lake-${OF_THIS_FILE}-${lakes}`;
   const folder = mkdtempSync(join(tmpdir(), 'listenlake-'));
   const place = { endpoint: local.endpoint.url, region: REGION };
   await local.makeBucket(`${name}-bucket`);

@@ -15,6 +15,7 @@ import { type AthenaFront, athenaFront } from './athena-front.ts';
 import { type Call, type Endpoint, startEndpoint } from './endpoint.ts';
 import { type Service, startMoto, Unavailable } from './moto.ts';
 import { joinRealms } from './realm.ts';
+import { type EngineCall, readEngineCalls, sharedAws } from './shared.ts';
 import { startTrino } from './trino.ts';
 
 export const REGION = 'eu-west-1';
@@ -38,8 +39,10 @@ export interface LocalAws {
   /** Undefined where it was started without Trino. */
   athena: AthenaFront | undefined;
   motoUrl: string;
-  /** Calls that the engine itself makes to S3 and Glue; undefined where it was not asked to count them. */
+  /** Calls that the engine itself makes to S3 and Glue; undefined where they are not counted in this process. */
   engineCalls: Call[] | undefined;
+  /** Calls that the engine has made so far, where they are counted: also those that it made for other test files. */
+  readEngineCalls(): Promise<readonly EngineCall[]>;
   /** Makes a bucket, as private as Terraform makes it. */
   makeBucket(name: string): Promise<void>;
   close(): Promise<void>;
@@ -60,22 +63,28 @@ export async function startLocalAws({ isTrinoNeeded, host, isEngineCounted }: Lo
     for (const service of services.toReversed()) await service.close();
   };
   try {
-    const moto = await startMoto();
-    services.push(moto);
-    let athena: AthenaFront | undefined;
+    const shared = sharedAws();
+    const moto = shared === undefined ? await startMoto() : undefined;
+    if (moto !== undefined) services.push(moto);
+    const motoUrl = moto?.url ?? shared!.motoUrl;
+    let trinoUrl = shared?.trinoUrl;
     let engineCalls: Call[] | undefined;
-    if (isTrinoNeeded) {
-      const seen = isEngineCounted === true ? await startEndpoint(moto.url, () => undefined) : undefined;
+    if (isTrinoNeeded && trinoUrl === undefined) {
+      const seen = isEngineCounted === true ? await startEndpoint(motoUrl, () => undefined) : undefined;
       if (seen !== undefined) services.push(seen);
       engineCalls = seen?.calls;
-      const trino = await startTrino(seen?.url ?? moto.url, REGION);
+      const trino = await startTrino(seen?.url ?? motoUrl, REGION);
       services.push(trino);
-      athena = athenaFront(moto.url, trino.url, REGION);
+      trinoUrl = trino.url;
     }
-    const endpoint = await startEndpoint(moto.url, (operation) => athena?.handlerOf(operation), host);
+    const athena = isTrinoNeeded ? athenaFront(motoUrl, trinoUrl!, REGION) : undefined;
+    const endpoint = await startEndpoint(motoUrl, (operation) => athena?.handlerOf(operation), host);
     services.push(endpoint);
-    const make = (name: string): Promise<void> => makeBucket(moto.url, name);
-    return { endpoint, athena, motoUrl: moto.url, engineCalls, makeBucket: make, close };
+    return {
+      ...{ endpoint, athena, motoUrl, engineCalls, close },
+      makeBucket: (name) => makeBucket(motoUrl, name),
+      readEngineCalls: async () => (shared === undefined ? (engineCalls ?? []) : readEngineCalls(shared)),
+    };
   } catch (error) {
     await close();
     throw error;

@@ -39,7 +39,7 @@ it(`F55, F72: ${POLLS_MIN} polls of the catalog, of sql and of the report beside
   const lake = join(folder, 'lake');
   const first = await listenlake(['run', await fileOf(0, 0), '--lake', lake]);
   expect([first.code, first.stderr]).toEqual([0, '']);
-  const watches = [watchLake(lake), watchLake(lake)];
+  const watches = [watchLake(lake, 20), watchLake(lake, 20)];
   const polls = (): number => watches.reduce((sum, { catalogPolls }) => sum + catalogPolls, 0);
   const asked: { versions: Version[]; wrong: string[] } = { versions: [], wrong: [] };
   const codes: string[] = [];
@@ -62,7 +62,7 @@ it(`F55, F72: ${POLLS_MIN} polls of the catalog, of sql and of the report beside
         const { code, signal, stderr } = await finished(child);
         clearTimeout(timer);
         isDone = code === 0;
-        if (code === 75) await sleep(500); // another one is writing
+        if (code === 75) await sleep(2_000); // another one is writing
         if (code !== 0 && code !== 75 && signal !== 'SIGKILL') codes.push(`${code ?? signal}: ${stderr}`);
       }
     }
@@ -71,7 +71,8 @@ it(`F55, F72: ${POLLS_MIN} polls of the catalog, of sql and of the report beside
     const question = `select (select count(*) from silver.plays) as silver, (select count(*) from gold_dev.fct_plays) as dev,
         (select count(*) from gold_prod.fct_plays) as prod`;
     while (isWriting) {
-      await sleep(100);
+      // Each of them is a process of its own: often while the fewest are wanted, seldom for as long as the runs still take.
+      await sleep(asked.versions.length < SQL_POLLS_MIN ? 100 : 1_000);
       const { code, stdout, stderr } = await listenlake(['sql', '--lake', lake, '--json', question]);
       if (code !== 0) asked.wrong.push(`${code}: ${stderr}`);
       else {

@@ -30,11 +30,16 @@ export interface FaultyRun extends Finished {
 }
 
 export interface FailingCalls {
-  /** How often a command calls each kind, undisturbed. @param match as in `Fault` */
-  count(args: string[], lake: string, match?: string): Promise<Map<string, number>>;
+  /** Runs a command undisturbed. @param match as in `Fault` */
+  watch(args: string[], lake: string, match?: string): Promise<Watched>;
   run(args: string[], lake: string, fault: Fault): Promise<FaultyRun>;
-  /** What a command changes on the disk, call by call (`power-cut.ts` reads it). */
-  trace(args: string[], lake: string): Promise<string>;
+}
+
+export interface Watched {
+  /** How often the command called each kind. */
+  counts: Map<string, number>;
+  /** What it changed on the disk, call by call (`power-cut.ts` reads it). */
+  trace: string;
 }
 
 /**
@@ -70,20 +75,17 @@ export function openFailingCalls(work: string): FailingCalls | undefined {
     return { env, counts: counts!, fired: fired! };
   };
   return {
-    async count(args, lake, match = '') {
+    async watch(args, lake, match = '') {
       const { env, counts } = environmentOf(lake);
-      const done = await listenlake([...args, '--lake', lake], { ...env, FAULT_MATCH: match });
+      const trace = `${counts}.trace`;
+      const done = await listenlake([...args, '--lake', lake], { ...env, FAULT_MATCH: match, FAULT_TRACE: trace });
       if (done.code !== 0) throw new Error(`${args[0]} ended with ${done.code}: ${done.stderr}`);
       const lines = readFileSync(counts, 'utf8').trimEnd().split('\n');
       rmSync(env.XDG_CACHE_HOME!, { recursive: true, force: true });
-      return new Map(lines.map((line) => [line.split(' ')[0]!, Number(line.split(' ')[1])]));
-    },
-    async trace(args, lake) {
-      const { env } = environmentOf(lake);
-      const trace = join(work, `trace-${runs}`);
-      const done = await listenlake([...args, '--lake', lake], { ...env, FAULT_TRACE: trace });
-      if (done.code !== 0) throw new Error(`${args[0]} ended with ${done.code}: ${done.stderr}`);
-      return readFileSync(trace, 'utf8');
+      return {
+        counts: new Map(lines.map((line) => [line.split(' ')[0]!, Number(line.split(' ')[1])])),
+        trace: existsSync(trace) ? readFileSync(trace, 'utf8') : '',
+      };
     },
     async run(args, lake, { call, at, errno, isLasting = false, match = '' }) {
       const { env, fired } = environmentOf(lake);

@@ -60,7 +60,7 @@ describe('run', () => {
     const files = (await filesBelow(source)).reverse();
     const half = Math.ceil(files.length / 2);
     for (const part of [files.slice(0, half), files.slice(half)]) {
-      const run = await listenlake(['run', ...part, '--lake', other, '--on-quarantine', 'warn'], {
+      const run = await listenlake(['run', ...part, '--lake', other, '--on-quarantine', 'warn', '--no-report'], {
         TZ: 'Asia/Kathmandu',
       });
       expect([run.code, run.stderr]).toEqual([0, '']);
@@ -72,7 +72,7 @@ describe('run', () => {
     const out = createWriteStream(path);
     zip.outputStream.pipe(out);
     await once(out, 'close');
-    const zipped = await listenlake(['run', path, '--lake', other]);
+    const zipped = await listenlake(['run', path, '--lake', other, '--no-report']);
     expect([zipped.code, zipped.stderr, zipped.json.status]).toEqual([0, '', 'nothing_new']);
     // Which run brought a table its last rows is history, not content.
     const history = [
@@ -158,7 +158,9 @@ describe('run', () => {
     const shared = join(folder, 'shared');
     await mkdir(shared);
     const runs = await Promise.all(
-      Array.from({ length: 4 }, () => finished(start(['run', source, '--lake', shared, '--on-quarantine', 'warn']))),
+      Array.from({ length: 4 }, () =>
+        finished(start(['run', source, '--lake', shared, '--on-quarantine', 'warn', '--no-report'])),
+      ),
     );
     const done = runs.filter((run) => run.code === 0 && run.json.status !== 'nothing_new');
     expect(done).toHaveLength(1);

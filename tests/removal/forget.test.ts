@@ -331,9 +331,10 @@ describe('listenlake forget', () => {
     expect(once.stdout).toMatch(/proof +0 hits in \d+ objects/);
     expect(once.stdout.split('\n').at(-2)).not.toContain('anna');
 
+    // Each goes on where the one before it was killed, and is killed again; the last one may end.
+    const each = await lakes.copy(both);
     let killed = 0;
-    for (const share of [0.35, 0.6, 0.8]) {
-      const each = await lakes.copy(both);
+    for (const share of [0.6, 0.5, 0.4]) {
       const child = start(args(each.root), environment(each));
       const begun = performance.now();
       const timer = setTimeout(() => child.kill('SIGKILL'), runMs * share);
@@ -347,16 +348,12 @@ describe('listenlake forget', () => {
       );
       expect([share, rows.map(String).join(' ')]).toEqual([share, expect.stringMatching(/^(anna,33 )?bob,33$/)]);
       await reader.close();
-      const again = await listenlake(args(each.root), environment(each));
-      expect([share, again.code, again.stderr]).toEqual([share, 0, '']);
-      expect([share, await filesWith(each.root, MARKS.anna), await filesWith(each.root, /\banna\b/)]).toEqual([
-        share,
-        [],
-        [],
-      ]);
-      expect(await rowsOf(each.root, 'bob')).toEqual(bob);
-      expect((await listenlake(['doctor', '--verify', '--lake', each.root], environment(each))).code).toBe(0);
     }
+    const again = await listenlake(args(each.root), environment(each));
+    expect([again.code, again.stderr]).toEqual([0, '']);
+    expect([await filesWith(each.root, MARKS.anna), await filesWith(each.root, /\banna\b/)]).toEqual([[], []]);
+    expect(await rowsOf(each.root, 'bob')).toEqual(bob);
+    expect((await listenlake(['doctor', '--verify', '--lake', each.root], environment(each))).code).toBe(0);
     expect(killed).toBeGreaterThan(0);
   }, 600_000);
 

@@ -25,6 +25,7 @@ import {
 import type { LakeStore } from '../../jobs/lake/store.ts';
 import { LIMITS, type Limits } from '../../jobs/silver/build.ts';
 import { type TransformInput, type TransformResult, transform } from '../../jobs/transform.ts';
+import { IS_SOAK } from '../fixtures/layers.ts';
 
 /** A bronze file to be: rows as `load` would write them, before they have a hash. */
 export interface TestFile {
@@ -305,6 +306,38 @@ function plain(value: unknown): unknown {
   if (value instanceof Date) return value.toISOString();
   if (typeof value === 'bigint') return Number(value);
   return value;
+}
+
+/** Every kind of write of a transform: objects, lists of them, the commit, the hint to it. */
+export const WRITES = ['put silver .parquet', 'put state .json', 'put manifests .json', 'put manifests '];
+
+/** A store that notes each write and delete as its kind: what is done, the first folder of its key, and the key's ending. */
+export function writesNoted(store: LakeStore, writes: string[]): LakeStore {
+  const note = (what: string, key: string): void => {
+    writes.push(`${what} ${key.split('/')[0]} ${/(\.\w+)?$/.exec(key)![0]}`);
+  };
+  return {
+    ...store,
+    async put(key, body, condition) {
+      note('put', key);
+      return store.put(key, body, condition);
+    },
+    async delete(key) {
+      note('delete', key);
+      return store.delete(key);
+    },
+  };
+}
+
+/** Where to stop a run that makes these writes: before the first and the last of each kind, in `make soak` before all. */
+export function stopsOf(writes: readonly string[]): number[] {
+  if (IS_SOAK) return writes.map((_, index) => index + 1);
+  const numbers = Map.groupBy(
+    writes.map((_, index) => index + 1),
+    (number) => writes[number - 1],
+  );
+  const stops = [...numbers.values()].flatMap((all) => [all[0]!, all.at(-1)!]);
+  return [...new Set(stops)].sort((a, b) => a - b);
 }
 
 /** A store whose `number`th write or delete fails, and everything after it, as if the process had been killed there. */

@@ -11,7 +11,16 @@ import { type StageResult, stageTransform } from '../../jobs/silver/fan-out/stag
 import { codeFiles } from '../../jobs/silver/fan-out/staging.ts';
 import { ROOT } from '../fixtures/command-line.ts';
 import { IS_SOAK } from '../fixtures/layers.ts';
-import { extended, makeTestLake, stoppedAt, type TestFile, type TestLake } from './transform-lake.ts';
+import {
+  extended,
+  makeTestLake,
+  stoppedAt,
+  stopsOf,
+  type TestFile,
+  type TestLake,
+  WRITES,
+  writesNoted,
+} from './transform-lake.ts';
 import { world } from './transform-world.ts';
 
 const MINUTES = 60_000;
@@ -305,50 +314,43 @@ test('a descriptor under the key of another partition, of other code, or of acco
   }));
 
 test(
-  'a staging task that is killed before any of its writes leaves nothing that is wrong, and goes on when run again',
+  'a staging task that is killed before a write of each kind leaves nothing that is wrong, and goes on when run again',
   async () => {
-    let [before, stops] = [1, 1];
-    // At the first writes, and then ever more of them apart: every kind of write is among them.
-    for (let isClean = false; !isClean; [before, stops] = [stops, before + stops]) {
+    const writes: string[] = [];
+    await withCopy(async (lake) => void (await stage(lake, ALL, writesNoted(lake.effects.store, writes))));
+    expect(new Set(writes)).toEqual(new Set(['put staging .json', 'put staging .parquet']));
+    for (const [turn, stop] of stopsOf(writes).entries()) {
       await withCopy(async (lake) => {
-        try {
-          await stage(lake, ALL, stoppedAt(lake.effects.store, stops));
-          isClean = true;
-        } catch (error) {
-          expect(String(error)).toContain('killed');
-        }
-        const isAgain = stops % 2 === 0;
+        await expect(stage(lake, ALL, stoppedAt(lake.effects.store, stop))).rejects.toThrow('killed');
+        const isAgain = turn % 2 === 0;
         if (isAgain) await stage(lake);
         const { taken } = await lake.transform();
         if (isAgain) expect(taken).toBe(parts);
         expect(await outcome(lake)).toEqual(expected);
       });
     }
-    expect(stops).toBeGreaterThan(parts);
   },
   10 * MINUTES,
 );
 
 test(
-  'a transform that is killed while it takes what is staged: the next one gives the same',
-  async () => {
-    let [before, stops] = [1, 1];
-    // At the first writes, and then ever more of them apart: every kind of write is among them.
-    for (let isClean = false; !isClean; [before, stops] = [stops, before + stops]) {
-      await withCopy(async (lake) => {
-        await stage(lake, { fromMs: MONTHS[3]!, toMs: MONTHS[7]! });
-        try {
-          await lake.transform({}, stoppedAt(lake.effects.store, stops));
-          isClean = true;
-        } catch (error) {
-          expect(String(error)).toContain('killed');
-        }
+  'a transform that is killed before a write of each kind, while it takes what is staged: the next one gives the same',
+  () =>
+    withCopy(async (half) => {
+      await stage(half, { fromMs: MONTHS[3]!, toMs: MONTHS[7]! });
+      const undisturbed = await half.copy();
+      const writes: string[] = [];
+      await undisturbed.transform({}, writesNoted(undisturbed.effects.store, writes));
+      await undisturbed.close();
+      expect(new Set(writes)).toEqual(new Set([...WRITES, 'delete staging .json', 'delete staging .parquet']));
+      for (const stop of stopsOf(writes)) {
+        const lake = await half.copy();
+        await expect(lake.transform({}, stoppedAt(lake.effects.store, stop))).rejects.toThrow('killed');
         await lake.transform();
         expect(await outcome(lake)).toEqual(expected);
-      });
-    }
-    expect(stops).toBeGreaterThan(15);
-  },
+        await lake.close();
+      }
+    }),
   10 * MINUTES,
 );
 

@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { account, extended, makeTestLake, pages, playedItem, type TestLake } from './transform-lake.ts';
+import type { TransformResult } from '../../jobs/transform.ts';
+import { account, extended, makeTestLake, pages, playedItem, type TestFile, type TestLake } from './transform-lake.ts';
 
 let lake: TestLake;
 beforeEach(async () => {
@@ -10,8 +11,37 @@ afterEach(async () => {
   await lake.close();
 });
 
+/** One file for each case, whose rows have a track of their own: one transform shows what becomes of each. */
+function casesOf(cases: readonly (readonly Record<string, unknown>[])[]): TestFile[] {
+  return cases.map((rows, n) => ({
+    ...extended(
+      ...rows.map((row) => ({
+        spotify_track_uri: `spotify:track:${String(n).padStart(22, '0')}`,
+        master_metadata_track_name: `Song ${n}`,
+        ...row,
+      })),
+    ),
+    name: `case-${String(n).padStart(2, '0')}.json`,
+  }));
+}
+
+/** Rows of plays for each of `count` cases, in their order. */
+async function playsOfCases(count: number, columns: string): Promise<Record<string, unknown>[][]> {
+  const rows = await lake.rows('plays', `track_name, ${columns}`);
+  return Array.from({ length: count }, (_, n) =>
+    rows.filter(({ track_name }) => track_name === `Song ${n}`).map(({ track_name: _name, ...row }) => row),
+  );
+}
+
+/** What a transform counted of each case, in their order. */
+function accountsOfCases({ files }: TransformResult): object[] {
+  return files
+    .toSorted((a, b) => (a.fileName < b.fileName ? -1 : 1))
+    .map(({ read, new: first, duplicate, quarantined }) => ({ read, new: first, duplicate, quarantined }));
+}
+
 describe('times of extended exports', () => {
-  test.each([
+  const SAME = [
     ['Z', '2024-05-01T10:03:00Z'],
     ['no zone', '2024-05-01T10:03:00'],
     ['an offset', '2024-05-01T12:03:00+02:00'],
@@ -20,17 +50,23 @@ describe('times of extended exports', () => {
     ['fractions', '2024-05-01T10:03:00.000Z'],
     ['milliseconds since 1970', '1714557780000'],
     ['seconds since 1970', '1714557780'],
-  ])('F28: %s gives the same UTC instant', async (_name, ts) => {
-    await lake.add(extended({ ts }));
+  ];
+  test('F28: however it is written, it gives the same UTC instant', async () => {
+    await lake.add(...casesOf(SAME.map(([, ts]) => [{ ts }])));
     await lake.transform();
-    expect(await lake.rows('plays', 'started_at, ended_at, reported_at, time_quality')).toEqual([
-      {
-        started_at: '2024-05-01T10:00:00.000Z',
-        ended_at: '2024-05-01T10:03:00.000Z',
-        reported_at: '2024-05-01T10:03:00.000Z',
-        time_quality: 'exact',
-      },
-    ]);
+    const plays = await playsOfCases(SAME.length, 'started_at, ended_at, reported_at, time_quality');
+    for (const [n, [name]] of SAME.entries())
+      expect([name, plays[n]]).toEqual([
+        name,
+        [
+          {
+            started_at: '2024-05-01T10:00:00.000Z',
+            ended_at: '2024-05-01T10:03:00.000Z',
+            reported_at: '2024-05-01T10:03:00.000Z',
+            time_quality: 'exact',
+          },
+        ],
+      ]);
   });
 
   test('F28: the zone of the machine changes nothing', () => {
@@ -52,7 +88,7 @@ describe('times of extended exports', () => {
     for (const other of others) expect(other).toBe(utc);
   });
 
-  test.each([
+  const NO_TIMES = [
     'nope',
     '1970-01-01T00:00:00Z',
     '2099-01-01T00:00:00Z',
@@ -63,15 +99,23 @@ describe('times of extended exports', () => {
     '0',
     '2024-05-01',
     'infinity',
-  ])('F28, F29: %p is no time of a play and goes to quarantine', async (ts) => {
-    await lake.add(extended({ ts }, {}));
+  ];
+  test('F28, F29: what is no time of a play goes to quarantine', async () => {
+    await lake.add(...casesOf(NO_TIMES.map((ts) => [{ ts }, {}])));
     const result = await lake.transform();
-    expect(result.quarantined).toEqual({ time_invalid: 1 });
-    expect(result.files).toMatchObject([{ read: 2, new: 1, duplicate: 0, quarantined: 1 }]);
-    expect(await lake.rows('plays', 'ended_at')).toHaveLength(1);
-    expect(await lake.rows('quarantine', 'row_number, code, reason')).toEqual([
-      { row_number: 1, code: 'time_invalid', reason: expect.stringContaining(ts === null ? 'nothing' : `"${ts}"`) },
-    ]);
+    expect(result.quarantined).toEqual({ time_invalid: NO_TIMES.length });
+    const quarantine = await lake.rows('quarantine', 'file_name, row_number, code, reason');
+    const plays = await playsOfCases(NO_TIMES.length, 'ended_at');
+    for (const [n, ts] of NO_TIMES.entries()) {
+      expect([ts, accountsOfCases(result)[n]]).toEqual([ts, { read: 2, new: 1, duplicate: 0, quarantined: 1 }]);
+      expect([ts, plays[n]]).toEqual([ts, [{ ended_at: '2024-05-01T10:03:00.000Z' }]]);
+      const file_name = `case-${String(n).padStart(2, '0')}.json`;
+      const reason = expect.stringContaining(ts === null ? 'nothing' : `"${ts}"`);
+      expect([ts, quarantine.filter((row) => row.file_name === file_name)]).toEqual([
+        ts,
+        [{ file_name, row_number: 1, code: 'time_invalid', reason }],
+      ]);
+    }
   });
 
   test('F29: an offline play starts at offline_timestamp, in seconds, milliseconds or microseconds', async () => {
@@ -102,18 +146,23 @@ describe('times of extended exports', () => {
     ]);
   });
 
-  test.each([
+  const NO_STARTS = [
     ['zero', 0],
     ['null', null],
     ['in the 1900s', -1_000_000_000],
     ['after ts', Date.UTC(2024, 4, 3) / 1000],
     ['46 days before ts', Date.UTC(2024, 2, 17, 19) / 1000],
-  ])('F29: an offline_timestamp that cannot be the start (%s) leaves the sync moment', async (_name, stamp) => {
-    await lake.add(extended({ ts: '2024-05-02T20:00:00Z', offline: true, offline_timestamp: stamp }));
+  ] as const;
+  test('F29: an offline_timestamp that cannot be the start leaves the sync moment', async () => {
+    const ts = '2024-05-02T20:00:00Z';
+    await lake.add(...casesOf(NO_STARTS.map(([, offline_timestamp]) => [{ ts, offline: true, offline_timestamp }])));
     await lake.transform();
-    expect(await lake.rows('plays', 'started_at, ended_at, time_quality')).toEqual([
-      { started_at: '2024-05-02T19:57:00.000Z', ended_at: '2024-05-02T20:00:00.000Z', time_quality: 'sync' },
-    ]);
+    const plays = await playsOfCases(NO_STARTS.length, 'started_at, ended_at, time_quality');
+    for (const [n, [name]] of NO_STARTS.entries())
+      expect([name, plays[n]]).toEqual([
+        name,
+        [{ started_at: '2024-05-02T19:57:00.000Z', ended_at: '2024-05-02T20:00:00.000Z', time_quality: 'sync' }],
+      ]);
   });
 
   test('an offline_timestamp of a play that was not offline is kept and not used', async () => {
@@ -126,28 +175,28 @@ describe('times of extended exports', () => {
 });
 
 describe('lengths', () => {
-  test.each(['-5', '1.5', 'NaN', '"x"', null, '1000000000000', 'true', '1e400'])(
-    'F30: ms_played %p goes to quarantine, and sums are those of the other rows',
-    async (ms) => {
-      await lake.add(extended({}, { ms_played: ms, ts: '2024-05-01T11:00:00Z' }));
-      const result = await lake.transform();
-      expect(result.quarantined).toEqual({ length_invalid: 1 });
-      expect(result.files).toMatchObject([{ read: 2, new: 1, duplicate: 0, quarantined: 1 }]);
-      expect(await lake.rows('plays', 'count(*) as plays, sum(played_ms) as played_ms')).toEqual([
-        { plays: 1, played_ms: 180_000 },
-      ]);
-    },
-  );
+  const NO_LENGTHS = ['-5', '1.5', 'NaN', '"x"', null, '1000000000000', 'true', '1e400'];
+  test('F30: what is no length goes to quarantine, and sums are those of the other rows', async () => {
+    await lake.add(...casesOf(NO_LENGTHS.map((ms_played) => [{}, { ms_played, ts: '2024-05-01T11:00:00Z' }])));
+    const result = await lake.transform();
+    expect(result.quarantined).toEqual({ length_invalid: NO_LENGTHS.length });
+    const plays = await playsOfCases(NO_LENGTHS.length, 'played_ms');
+    for (const [n, ms] of NO_LENGTHS.entries()) {
+      expect([ms, accountsOfCases(result)[n]]).toEqual([ms, { read: 2, new: 1, duplicate: 0, quarantined: 1 }]);
+      expect([ms, plays[n]]).toEqual([ms, [{ played_ms: 180_000 }]]);
+    }
+  });
 
-  test.each([
+  const LENGTHS = [
     ['0', 0],
     ['29999', 29_999],
     ['3.0', 3],
     ['3e2', 300],
-  ])('ms_played %s is kept', async (text, ms) => {
-    await lake.add(extended({ ms_played: text }));
+  ] as const;
+  test('whole numbers are kept, however they are written', async () => {
+    await lake.add(...casesOf(LENGTHS.map(([ms_played]) => [{ ms_played }])));
     await lake.transform();
-    expect(await lake.rows('plays', 'played_ms')).toEqual([{ played_ms: ms }]);
+    expect(await playsOfCases(LENGTHS.length, 'played_ms')).toEqual(LENGTHS.map(([, played_ms]) => [{ played_ms }]));
   });
 });
 
