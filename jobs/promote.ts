@@ -6,7 +6,7 @@ import type { DeclaredColumn, EngineSession, SingleRow } from './engine/index.ts
 import type { TestResult } from './gold/data-tests.ts';
 import { type Model, type Project, readProject } from './gold/project.ts';
 import { checkScope, refuseFailed, type Scope } from './gold/verdict.ts';
-import { accountOf, isSameVersion, refuseTaken } from './gold/versions.ts';
+import { accountOf, isCopied, isSameVersion, originsOf, refuseTaken } from './gold/versions.ts';
 import {
   EMPTY_STATE,
   type GoldVersion,
@@ -48,6 +48,16 @@ export interface PromoteResult {
   differences: TableDifference[];
 }
 
+/** The run that publishes. */
+interface PublishWork {
+  job: string;
+  runId: string;
+  startedAt: number;
+  details?: Record<string, unknown>;
+  /** Copy every table, those too that are copies already. */
+  isAnew?: boolean;
+}
+
 const NUMERIC = /^(integer|bigint|double|decimal\(\d+,\d+\))$/;
 
 /**
@@ -77,15 +87,16 @@ export async function promote(input: PromoteInput, effects: Effects): Promise<Pr
   }
   if (input.dryRun === true) return { ...result, status: 'dry_run' };
   const changed = differences.filter(isChanged).map(({ table, rows }) => ({ table, rows }));
-  const work = { job: 'promote', runId: input.runId, startedAt, details: { dev: dev.runId, changed } };
+  const details = { dev: dev.runId, changed };
+  const work = { job: 'promote', runId: input.runId, startedAt, details, isAnew: input.rebuild === true };
   await publishDev(effects, base, project, work);
   return { ...result, status: 'promoted', runId: input.runId };
 }
 
 /**
  * Shows gold_dev as gold_prod: copies its objects, whose hashes are compared, and commits them with what the tests
- * of dev have found.
- * It asks for no verdict: that is its caller's.
+ * of dev have found. A table that is a copy of the same one already stays where it is, unless it is damaged or all is
+ * to be copied anew. It asks for no verdict: that is its caller's.
  *
  * @throws `run_id_taken` (64); `object_missing`, `object_damaged` (65); `commit_conflict` (75; retry helps)
  */
@@ -93,11 +104,11 @@ export async function publishDev(
   effects: Effects,
   base: Manifest | undefined,
   project: Project,
-  work: { job: string; runId: string; startedAt: number; details?: Record<string, unknown> },
+  { isAnew, ...work }: PublishWork,
 ): Promise<void> {
   const { engine, progress, store } = effects;
   const state = base?.state ?? EMPTY_STATE;
-  const { dev } = state.gold;
+  const { dev, prod } = isAnew === true ? withoutProd(state).gold : state.gold;
   const checks = state.checks.gold_dev;
   if (dev === undefined || checks?.of !== dev.runId)
     throw new Error('gold_dev is to be published, and was not checked');
@@ -111,7 +122,10 @@ export async function publishDev(
     const copies = await atMost(session.atOnce, models, async ([model, file]) => {
       stopIfAsked(effects.signal);
       progress.update(done, model);
-      const copy = await session.copy(model, project.models.get(model)?.columns ?? [], file);
+      const columns = project.models.get(model)?.columns ?? [];
+      const kept = isCopied(prod, dev, model) ? prod?.tables[model] : undefined;
+      const isKept = kept !== undefined && (await session.take(model, columns, kept));
+      const copy = isKept ? kept : await session.copy(model, columns, file);
       done += 1;
       return [model, copy] as const;
     });
@@ -120,14 +134,16 @@ export async function publishDev(
   } finally {
     await session.close();
   }
-  const version: GoldVersion = { ...dev, runId: work.runId, tables };
+  const version: GoldVersion = { ...dev, runId: work.runId, tables, origins: originsOf(dev) };
+  const account = accountOf(version, 'prod');
   const results = await getState<TestResult[]>(store, checks.key);
   const checked = await checkScope(store, state, 'gold_prod', version.runId, results);
   await commitWork(effects, {
     ...work,
     base,
     state: { ...checked, gold: { ...state.gold, prod: version } },
-    ...accountOf(version),
+    ...account,
+    details: { ...work.details, ...account.details },
   });
 }
 
@@ -216,6 +232,10 @@ async function differenceOf(
     return { relation, rows: file.rows, columns, numeric: columns.filter(({ type }) => NUMERIC.test(type)) };
   };
   const [dev, prod] = [await side('dev'), await side('prod')];
+  if (dev !== undefined && prod !== undefined && isCopied(state.gold.prod, state.gold.dev, table)) {
+    const rows = { dev: dev.rows, prod: prod.rows };
+    return { table, rows, keys: { added: 0, removed: 0 }, columns: { added: [], removed: [] }, sums: [] };
+  }
   const { keys, sums: sumsOf } = await numbersOf(session, model?.key ?? [], dev, prod);
   const names = (columns: readonly DeclaredColumn[] = []): string[] => columns.map(({ name }) => name);
   const added = names(dev?.columns).filter((name) => !names(prod?.columns).includes(name));
