@@ -9,7 +9,7 @@ import type { Model } from './project.ts';
 
 /** All that the table of a model is made of. */
 export interface Ingredients {
-  model: Pick<Model, 'columns' | 'key'>;
+  model: Pick<Model, 'columns' | 'sort'>;
   /**
    * The model as rendered, tables by their names: so the text of each macro and the value of each variable that the
    * model uses is in it, and of no other. `as_of` is such a variable.
@@ -26,7 +26,7 @@ export interface Ingredients {
 /** @returns 64 hex digits */
 export function modelFingerprint({ model, texts, config, writer, reads }: Ingredients): string {
   const inputs = Object.entries(reads).sort(([a], [b]) => (a < b ? -1 : 1));
-  return hashed({ columns: model.columns, sort: model.key, texts, config, writer, inputs });
+  return hashed({ columns: model.columns, sort: model.sort, texts, config, writer, inputs });
 }
 
 /**

@@ -116,7 +116,7 @@ export async function buildModels(
     if (model.columns.length === 0) throw invalid(model.file, `no .yml declares the columns of ${model.name}`);
     const merged = previous === undefined ? select : mergeSelect(model, config, previous, select);
     const { areColumnsKnown = false } = options;
-    const request = { model: model.name, select: merged, columns: model.columns, sort: model.key, areColumnsKnown };
+    const request = { model: model.name, select: merged, columns: model.columns, sort: model.sort, areColumnsKnown };
     const file = await session.build(request);
     relations.set(model.name, await session.relation('run', model.name));
     done += 1;
