@@ -20,9 +20,10 @@ interface Play {
 }
 
 const RUNS = 3;
+const USERS = Array.from({ length: 8 }, (_, n) => `u${n}`);
 const plays = fc.array(
   fc.record({
-    user: fc.constantFrom('u1', 'u2'),
+    user: fc.constantFrom(...USERS),
     // On few instants, so that plays lie in each other, touch, and leave gaps of exactly half an hour.
     endedMs: fc.integer({ min: -20, max: 20 }).map((quarters) => NEW_YEAR_MS + quarters * 900_000),
     playedMs: fc.oneof(
@@ -31,7 +32,7 @@ const plays = fc.array(
     ),
     run: fc.integer({ min: 0, max: RUNS - 1 }),
   }),
-  { minLength: 2, maxLength: 40 },
+  { minLength: 30, maxLength: 80 },
 );
 
 it('any split of the plays into runs gives the sessions that a loop over all of them draws', async () => {
@@ -51,7 +52,7 @@ it('any split of the plays into runs gives the sessions that a loop over all of 
         await lake.close();
       }
     }),
-    { numRuns: 4 },
+    { numRuns: 3, endOnFailure: true },
   );
 });
 
@@ -68,7 +69,7 @@ function drawn(given: readonly Play[]): unknown[] {
   const ordered = given
     .map((play, n) => ({ ...play, id: idOf(n), startedMs: play.endedMs - play.playedMs }))
     .sort((a, b) => a.startedMs - b.startedMs || a.endedMs - b.endedMs || (a.id < b.id ? -1 : 1));
-  for (const user of ['u1', 'u2']) {
+  for (const user of USERS) {
     let busyMs = Number.NEGATIVE_INFINITY;
     let sessionMs = 0;
     for (const { id, startedMs, endedMs, playedMs } of ordered.filter((play) => play.user === user)) {

@@ -241,7 +241,7 @@ it('any change of any graph: built is what depends on it, and the tables are tho
         await of.close();
       }
     }),
-    { numRuns: 5 },
+    { numRuns: 5, endOnFailure: true },
   );
 });
 
