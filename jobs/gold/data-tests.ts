@@ -4,6 +4,7 @@ import { quoteName, quoteText } from '../engine/duckdb/database.ts';
 import type { EngineSession, Schema, SingleRow } from '../engine/index.ts';
 import { type Contract, readContracts } from '../lake/contracts.ts';
 import { type DeclaredTest, invalid, type Model, type Project, uniqueColumns } from './project.ts';
+import { askedTogether } from './together.ts';
 
 /** One test of one table, not yet run. Exactly one of `predicate` and `failing` is set. */
 export interface DataTest {
@@ -46,9 +47,6 @@ export function goldTests(project: Project, schema: Schema): DataTest[] {
     .flatMap((model) => model.tests.map((test) => modelTest(project, model, test, schema)));
 }
 
-/** Selects of several tables that are asked for together, where an engine waits and charges by the statement. */
-const SELECTS_TOGETHER_MAX = 16;
-
 /**
  * Runs tests, those of a table together, and of several tables where statements wait for others' machines. A test that
  * cannot run is a result as well, and costs no other test.
@@ -59,7 +57,7 @@ export async function runTests(
   onTable?: (done: number) => void,
 ): Promise<TestResult[]> {
   let done = 0;
-  const results = await atMost(session.atOnce, groupsOf(session, byTable(tests)), async (tables) => {
+  const results = await atMost(session.atOnce, askedTogether(session, byTable(tests), selectCount), async (tables) => {
     const ofThese = await runTogether(session, tables.flat());
     done += tables.length;
     onTable?.(done);
@@ -78,18 +76,9 @@ function byTable(tests: readonly DataTest[]): DataTest[][] {
   return [...Map.groupBy(tests, ({ schema, table }) => `${schema}.${table}`).values()];
 }
 
-/** Tables whose tests are asked for together: one, or as many in a row as fit. */
-function groupsOf(session: EngineSession, tables: readonly DataTest[][]): DataTest[][][] {
-  const groups: DataTest[][][] = [];
-  let selects = 0;
-  for (const tests of tables) {
-    const own = Math.min(1, tests.filter(isByRow).length) + tests.filter((test) => !isByRow(test)).length;
-    const isFull = session.atOnce === 1 || selects + own > SELECTS_TOGETHER_MAX;
-    if (groups.length === 0 || isFull) groups.push([tests]);
-    else groups.at(-1)!.push(tests);
-    selects = isFull ? own : selects + own;
-  }
-  return groups;
+/** Selects that `selectsOf` gives. */
+function selectCount(tests: readonly DataTest[]): number {
+  return Math.min(1, tests.filter(isByRow).length) + tests.filter((test) => !isByRow(test)).length;
 }
 
 function isByRow({ predicate }: DataTest): boolean {
