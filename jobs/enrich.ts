@@ -24,12 +24,14 @@ export interface EnrichResult {
   asOf: string;
   /** By model name. */
   tables: { model: string; rows: number; bytes: number }[];
+  /** Models that this run has built; the tables of the others are those of the version before. By name. */
+  built: string[];
 }
 
 /**
- * Builds every gold model from the current silver and shows it to readers as `gold_dev`, all tables at once. The
- * same silver, the same
- * models and the same `asOf` again change nothing.
+ * Makes gold of the current silver and shows it to readers as `gold_dev`, all tables at once. A model is built where
+ * something that it depends on has changed, and else its table is taken over from the version before. The same silver,
+ * the same models and the same `asOf` again change nothing.
  *
  * @throws `interval_invalid` (64), `run_id_taken` (64), `model_invalid` (78), `sql_invalid` (64), `model_columns` (65), `object_damaged` (65),
  *   `commit_conflict` (75; retry helps)
@@ -49,54 +51,58 @@ export async function enrich(input: EnrichInput, effects: Effects): Promise<Enri
     isSameVersion(published, { asOf, silverSequence: state.silverSequence, modelsHash: project.hash })
   ) {
     await publishAgain(effects, base);
-    return resultOf('nothing_new', published!);
+    return resultOf('nothing_new', published!, []);
   }
-  const version = await buildVersion(effects, state, project, { ...input, asOf });
+  const { version, built } = await buildVersion(effects, state, project, { ...input, asOf });
   await commitWork(effects, {
     job: 'enrich',
     runId: input.runId,
     startedAt,
     base,
     state: { ...state, gold: { ...state.gold, dev: version } },
-    ...accountOf(version),
+    ...accountOf(version, 'dev'),
   });
-  return resultOf('built', version);
+  return resultOf('built', version, built);
 }
 
-/** Builds all models out of readers' sight. */
+/** Builds models out of readers' sight, and takes over the tables of the others. */
 async function buildVersion(
   effects: Effects,
   state: LakeState,
   project: Project,
   { runId, asOf, rebuild = false }: { runId: string; asOf: string; rebuild?: boolean },
-): Promise<GoldVersion> {
+): Promise<{ version: GoldVersion; built: string[] }> {
   const { engine, progress } = effects;
   refuseTaken(state, runId);
   const session = await engine.session({ state, target: 'dev', runId });
   try {
     progress.start('enrich', project.models.size);
-    const tables = await buildModels(session, project, {
+    const { tables, fingerprints, taken } = await buildModels(session, project, {
       dialect: engine.dialect,
       target: 'dev',
       asOf,
       areColumnsKnown: state.gold.dev?.modelsHash === project.hash,
-      previous: rebuild ? [] : Object.keys(state.gold.dev?.tables ?? {}),
+      state,
+      previous: rebuild ? undefined : state.gold.dev,
       onModel: (name, index) => {
         stopIfAsked(effects.signal);
         progress.update(index, name);
       },
     });
-    progress.end(`${Object.keys(tables).length} tables of gold_dev`);
-    return { runId, asOf, silverSequence: state.silverSequence, modelsHash: project.hash, tables };
+    const built = Object.keys(tables).filter((name) => !taken.includes(name));
+    const tookOver = taken.length > 0 ? `, ${taken.length} of them as they were` : '';
+    progress.end(`${Object.keys(tables).length} tables of gold_dev${tookOver}`);
+    const { silverSequence } = state;
+    return { version: { runId, asOf, silverSequence, modelsHash: project.hash, tables, fingerprints }, built };
   } finally {
     await session.close();
   }
 }
 
-function resultOf(status: EnrichResult['status'], version: GoldVersion): EnrichResult {
+function resultOf(status: EnrichResult['status'], version: GoldVersion, built: string[]): EnrichResult {
   const tables = Object.entries(version.tables).map(([model, { rows, bytes }]) => ({ model, rows, bytes }));
   tables.sort((a, b) => (a.model < b.model ? -1 : 1));
-  return { status, runId: version.runId, asOf: version.asOf, tables };
+  return { status, runId: version.runId, asOf: version.asOf, tables, built: built.sort() };
 }
 
 /** Where listening ends; where there is none, where snapshots and charts end; else the epoch. Never now. */

@@ -67,6 +67,11 @@ export class JobError extends Error {
   }
 }
 
+/** True where an object of the lake is gone, or is not the one that was committed. */
+export function isDamage(error: unknown): boolean {
+  return error instanceof JobError && (error.code === 'object_damaged' || error.code === 'object_missing');
+}
+
 /** What a job that was asked to stop ends with, once the unit at hand is whole. */
 export function stopped(): JobError {
   return new JobError('stopped', 'tempfail', 'stopped by a signal', {

@@ -24,10 +24,13 @@ export const ENRICH: Command = {
     const text =
       result.status === 'nothing_new'
         ? `gold_dev is up to date, as of ${result.asOf.slice(0, 10)}`
-        : `gold_dev: ${count(result.tables.length, 'table')}, ${count(rows, 'row')}, as of ${result.asOf.slice(0, 10)}\nnext: listenlake check --scope gold`;
+        : `gold_dev: ${count(result.tables.length, 'table')} (${result.built.length} built), ${count(rows, 'row')}, as of ${result.asOf.slice(0, 10)}\nnext: listenlake check --scope gold`;
     return {
       text,
-      json: { status: result.status, as_of: result.asOf, tables: result.tables.length, rows },
+      json: {
+        ...{ status: result.status, as_of: result.asOf, tables: result.tables.length },
+        ...{ built: result.built.length, rows },
+      },
     };
   },
 };

@@ -1,6 +1,6 @@
 import { count } from '../base/words.ts';
-import type { TableDifference } from '../gold/difference.ts';
-import { isChanged } from '../gold/difference.ts';
+import type { TableDifference } from '../gold/differences.ts';
+import { isChanged } from '../gold/differences.ts';
 import type { PromoteResult } from '../promote.ts';
 import type { Command } from './command.ts';
 import { REBUILD_OPTION } from './command.ts';

@@ -75,6 +75,8 @@ export interface SessionRequest {
 
 /** Work on one state of the lake, out of the readers' sight. */
 export interface EngineSession {
+  /** Engine and release, and how it writes tables: another one may give another table for the same select. */
+  readonly writer: string;
   /** How many calls of a session may be at work together: more than one where a statement waits for others' machines and not for this one. */
   readonly concurrency: number;
   /**
@@ -101,6 +103,13 @@ export interface EngineSession {
    * @throws `model_columns` (65) where the select's columns are not the declared ones; `sql_invalid` (64); `disk_full` (74)
    */
   build(request: BuildRequest): Promise<OutputFile>;
+  /**
+   * Takes over a table that an older run has built, with its objects where they are; `relation('run', model)` reads it.
+   *
+   * @param columns the table's columns as declared, in order
+   * @returns false where the table is not whole any more: it is to be built again
+   */
+  take(model: string, columns: readonly DeclaredColumn[], file: OutputFile): Promise<boolean>;
   /**
    * Keeps the very objects of a table of another target as `gold/<target>/<run>/<model>/`, whole and durable: what
    * was checked there

@@ -4,6 +4,7 @@ import { quoteName, quoteText } from '../engine/duckdb/database.ts';
 import type { EngineSession, Schema, SingleRow } from '../engine/index.ts';
 import { type Contract, readContracts } from '../lake/contracts.ts';
 import { type DeclaredTest, invalid, type Model, type Project, uniqueColumns } from './project.ts';
+import { askedTogether } from './together.ts';
 
 /** One test of one table, not yet run. Exactly one of `predicate` and `failing` is set. */
 export interface DataTest {
@@ -46,19 +47,26 @@ export function goldTests(project: Project, schema: Schema): DataTest[] {
     .flatMap((model) => model.tests.map((test) => modelTest(project, model, test, schema)));
 }
 
-/** Runs tests, those of a table together. A test that cannot run is a result as well, and costs no other test. */
+/**
+ * Runs tests, those of a table together, and of several tables where statements wait for others' machines. A test that
+ * cannot run is a result as well, and costs no other test.
+ */
 export async function runTests(
   session: EngineSession,
   tests: readonly DataTest[],
   onTable?: (done: number) => void,
 ): Promise<TestResult[]> {
-  const tables = [...Map.groupBy(tests, ({ schema, table }) => `${schema}.${table}`).values()];
   let done = 0;
-  const results = await atMost(session.concurrency, tables, async (ofTable) => {
-    const ofThis = await runTogether(session, ofTable);
-    onTable?.(++done);
-    return ofThis;
-  });
+  const results = await atMost(
+    session.concurrency,
+    askedTogether(session, byTable(tests), selectCount),
+    async (tables) => {
+      const ofThese = await runTogether(session, tables.flat());
+      done += tables.length;
+      onTable?.(done);
+      return ofThese;
+    },
+  );
   const found = new Map(results.flat());
   return tests.map((test) => found.get(test)!);
 }
@@ -68,31 +76,58 @@ export function verdictOf(results: readonly TestResult[]): 'passed' | 'failed' {
   return results.some(({ status }) => status === 'failed' || status === 'error') ? 'failed' : 'passed';
 }
 
-/** Tests of one table: all that look at single rows in one pass over it, beside the others. */
+function byTable(tests: readonly DataTest[]): DataTest[][] {
+  return [...Map.groupBy(tests, ({ schema, table }) => `${schema}.${table}`).values()];
+}
+
+/** Selects that `selectsOf` gives. */
+function selectCount(tests: readonly DataTest[]): number {
+  return Math.min(1, tests.filter(isByRow).length) + tests.filter((test) => !isByRow(test)).length;
+}
+
+function isByRow({ predicate }: DataTest): boolean {
+  return predicate !== undefined;
+}
+
+/** Tests in as few statements as can be. Where one of them cannot run, fewer of them together tell which. */
 async function runTogether(session: EngineSession, tests: readonly DataTest[]): Promise<[DataTest, TestResult][]> {
-  const { schema, table } = tests[0]!;
-  const byRow = tests.filter(({ predicate }) => predicate !== undefined);
-  const bySet = tests.filter(({ predicate }) => predicate === undefined);
+  const tables = byTable(tests);
   try {
     const selects: SingleRow[] = [];
-    if (byRow.length > 0) {
-      const counts = byRow.map(({ predicate }, index) => `count_if(${predicate}) as test_${index}`);
-      const sql = `select ${counts.join(',\n    ')} from ${await session.relation(schema, table)}`;
-      selects.push({ sql, columns: byRow.length });
-    }
-    for (const test of bySet) {
-      const failing = await test.failing!((name) => session.relation(test.schema, name));
-      selects.push({ sql: `select count(*) from (${failing}) as failing`, columns: 1 });
-    }
+    for (const ofTable of tables) selects.push(...(await selectsOf(session, ofTable)));
     const values = (await session.singleRows(selects)).flat();
-    return [...byRow, ...bySet].map((test, index) => [test, resultOf(test, Number(values[index] ?? 0))]);
+    const asked = tables.flatMap(inOrder);
+    return asked.map((test, index) => [test, resultOf(test, Number(values[index] ?? 0))]);
   } catch (error) {
     if (tests.length === 1) return [[tests[0]!, errorOf(tests[0]!, error)]];
-    // One of them cannot run: each by itself tells which.
-    const single: [DataTest, TestResult][] = [];
-    for (const test of tests) single.push(...(await runTogether(session, [test])));
-    return single;
+    const results: [DataTest, TestResult][] = [];
+    const parts = tables.length > 1 ? tables : tests.map((test) => [test]);
+    for (const part of parts) results.push(...(await runTogether(session, part)));
+    return results;
   }
+}
+
+/** Selects for the tests of one table: one for all that look at single rows, one for each of the others. */
+async function selectsOf(session: EngineSession, tests: readonly DataTest[]): Promise<SingleRow[]> {
+  const selects: SingleRow[] = [];
+  const byRow = tests.filter(isByRow);
+  if (byRow.length > 0) {
+    const { schema, table } = tests[0]!;
+    const counts = byRow.map(({ predicate }, index) => `count_if(${predicate}) as test_${index}`);
+    const sql = `select ${counts.join(',\n    ')} from ${await session.relation(schema, table)}`;
+    selects.push({ sql, columns: byRow.length });
+  }
+  for (const { schema, failing } of tests) {
+    if (failing === undefined) continue;
+    const rows = await failing((name) => session.relation(schema, name));
+    selects.push({ sql: `select count(*) from (${rows}) as failing`, columns: 1 });
+  }
+  return selects;
+}
+
+/** The tests of a table in the order of the values that `selectsOf` gives. */
+function inOrder(tests: readonly DataTest[]): DataTest[] {
+  return [...tests.filter(isByRow), ...tests.filter((test) => !isByRow(test))];
 }
 
 function resultOf(test: DataTest, failing: number): TestResult {

@@ -4,7 +4,8 @@ import { JobError } from '../base/errors.ts';
 import type { EngineSession, SqlEngine } from '../engine/index.ts';
 import { readContracts } from '../lake/contracts.ts';
 import type { Target } from '../lake/keys.ts';
-import type { OutputFile } from '../lake/manifest.ts';
+import type { GoldVersion, LakeState, OutputFile } from '../lake/manifest.ts';
+import { modelFingerprint, sourceFingerprint } from './fingerprints.ts';
 import { invalid, type Model, type Project } from './project.ts';
 
 /** For what the models are built. */
@@ -17,10 +18,23 @@ export interface BuildOptions {
   vars?: Record<string, unknown>;
   /** These models have been built by this engine before: what their selects give is known. */
   areColumnsKnown?: boolean;
-  /** Models of the target's published version; incremental ones add to it. */
-  previous: readonly string[];
+  /** What silver and bronze hold. */
+  state: Pick<LakeState, 'bronze' | 'silver'>;
+  /**
+   * The target's published version: a table whose model would give the same again is taken over from it, and
+   * incremental models add to theirs. Undefined: everything is built, in full.
+   */
+  previous: Pick<GoldVersion, 'tables' | 'fingerprints'> | undefined;
   /** Called before each table. */
   onModel?: (name: string, index: number, total: number) => void;
+}
+
+/** The tables of a run. Each is by model name, ephemeral models left out. */
+export interface BuiltModels {
+  tables: Record<string, OutputFile>;
+  fingerprints: Record<string, string>;
+  /** Models whose tables are those of the version before. */
+  taken: string[];
 }
 
 type Materialized = 'table' | 'incremental' | 'ephemeral';
@@ -32,6 +46,8 @@ interface Node {
   materialized: Materialized;
   refs: Set<string>;
   sources: Set<string>;
+  /** As rendered with the names of tables: in full, and as what is added to the version before. */
+  texts: string[];
 }
 
 /** What the functions of a template answer with. */
@@ -44,10 +60,11 @@ interface Answers {
 }
 
 /**
- * Builds every model of the project, each as soon as those it refers to are there and the session takes one more. Tables of the run are
- * seen by nobody but the session. After a failure no further one begins, and those at work end first.
+ * Builds every model of the project, each as soon as those it refers to are there and the session takes one more. A
+ * model with the fingerprint that it had in the version before is not built: its table is taken over, unless it is
+ * damaged. Tables of the run are seen by nobody but the session. After a failure no further one begins, and those at
+ * work end first.
  *
- * @returns model name to its table, ephemeral models left out
  * @throws `model_invalid` (78) for a template, a graph or a `.yml` that is wrong, `sql_invalid` (64) and `model_columns` (65), all naming the
  *   model's file; what the session throws
  */
@@ -55,7 +72,7 @@ export async function buildModels(
   session: EngineSession,
   project: Project,
   options: BuildOptions,
-): Promise<Record<string, OutputFile>> {
+): Promise<BuiltModels> {
   const render = openTemplates(project, options);
   const nodes = planModels(project, render);
   const byName = new Map(nodes.map((node) => [node.model.name, node]));
@@ -63,6 +80,20 @@ export async function buildModels(
   let done = 0;
   /** Model to the text that stands for it. */
   const relations = new Map<string, string>();
+  const fingerprints = fingerprintsOf(nodes, session.writer, options.state);
+  const taken = new Set<string>();
+
+  /** The model's table of the version before, if the model would give the same again. */
+  async function take({ model, materialized }: Node): Promise<OutputFile | undefined> {
+    const file = options.previous?.tables[model.name];
+    const isSame = options.previous?.fingerprints?.[model.name] === fingerprints[model.name];
+    if (materialized === 'ephemeral' || file === undefined || !isSame) return undefined;
+    if (!(await session.take(model.name, model.columns, file))) return undefined;
+    relations.set(model.name, await session.relation('run', model.name));
+    taken.add(model.name);
+    done += 1;
+    return file;
+  }
 
   async function build({ model, materialized, sources: names, config }: Node): Promise<OutputFile | undefined> {
     const sources = new Map<string, string>();
@@ -85,7 +116,7 @@ export async function buildModels(
     if (model.columns.length === 0) throw invalid(model.file, `no .yml declares the columns of ${model.name}`);
     const merged = previous === undefined ? select : mergeSelect(model, config, previous, select);
     const { areColumnsKnown = false } = options;
-    const request = { model: model.name, select: merged, columns: model.columns, sort: model.key, areColumnsKnown };
+    const request = { model: model.name, select: merged, columns: model.columns, sort: model.sort, areColumnsKnown };
     const file = await session.build(request);
     relations.set(model.name, await session.relation('run', model.name));
     done += 1;
@@ -97,13 +128,34 @@ export async function buildModels(
     nodes,
     async (node) => {
       if (node.materialized !== 'ephemeral') options.onModel?.(node.model.name, done, tables);
-      return named(node.model, () => build(node));
+      return named(node.model, async () => (await take(node)) ?? build(node));
     },
     ({ refs }) => [...refs].map((name) => byName.get(name)!),
   );
   // In the order of the graph, whichever ended first.
-  const built = nodes.map(({ model }, index) => [model.name, files[index]] as const);
-  return Object.fromEntries(built.filter((pair): pair is [string, OutputFile] => pair[1] !== undefined));
+  const names = nodes.map(({ model }) => model.name);
+  const isTable = (pair: readonly [string, OutputFile | undefined]): pair is [string, OutputFile] =>
+    pair[1] !== undefined;
+  const built = names.map((name, index) => [name, files[index]] as const).filter(isTable);
+  return {
+    tables: Object.fromEntries(built),
+    fingerprints: Object.fromEntries(built.map(([name]) => [name, fingerprints[name]!])),
+    taken: names.filter((name) => taken.has(name)),
+  };
+}
+
+/** Of every model, in the order of the graph: each has those of what it refers to in its own. */
+function fingerprintsOf(nodes: readonly Node[], writer: string, state: BuildOptions['state']): Record<string, string> {
+  const fingerprints: Record<string, string> = {};
+  for (const { model, materialized, config, refs, sources, texts } of nodes) {
+    const reads = Object.fromEntries([
+      ...[...refs].map((name) => [name, fingerprints[name]!] as const),
+      ...[...sources].map((source) => [source, sourceFingerprint(state, source)] as const),
+    ]);
+    const how = [materialized, ...uniqueKey(config)];
+    fingerprints[model.name] = modelFingerprint({ model, texts, config: how, writer, reads });
+  }
+  return fingerprints;
 }
 
 /**
@@ -115,7 +167,7 @@ export function modelGraph(
   project: Project,
   options: Pick<BuildOptions, 'dialect' | 'target' | 'asOf'>,
 ): { name: string; materialized: Materialized; refs: string[]; sources: string[] }[] {
-  const nodes = planModels(project, openTemplates(project, { ...options, previous: [] }));
+  const nodes = planModels(project, openTemplates(project, options));
   return nodes.map(({ model, materialized, refs, sources }) => ({
     name: model.name,
     materialized,
@@ -127,7 +179,7 @@ export function modelGraph(
 type Render = (model: Model, answers: Answers) => string;
 
 /** Macros are read once; each model is rendered in an environment of its own above theirs. */
-function openTemplates(project: Project, options: BuildOptions): Render {
+function openTemplates(project: Project, options: Pick<BuildOptions, 'dialect' | 'target' | 'asOf' | 'vars'>): Render {
   const macros = new Environment();
   for (const [name, value] of Object.entries({ true: true, false: false, none: null })) macros.set(name, value);
   macros.set('range', (from: number, to?: number) =>
@@ -206,7 +258,10 @@ function planModels(project: Project, render: Render): Node[] {
 }
 
 function examine(project: Project, model: Model, render: Render): Node {
-  const node: Node = { model, config: { ...model.config }, materialized: 'table', refs: new Set(), sources: new Set() };
+  const node: Node = {
+    ...{ model, config: { ...model.config }, materialized: 'table' },
+    ...{ refs: new Set(), sources: new Set(), texts: [] },
+  };
   const answers = (isIncremental: boolean): Answers => ({
     ref: (name) => {
       if (!project.models.has(name)) throw invalid(model.file, `ref('${name}'): there is no such model`);
@@ -224,7 +279,7 @@ function examine(project: Project, model: Model, render: Render): Node {
     self: model.name,
   });
   // Both ways, because what stands in `{% if is_incremental() %}` may refer to further tables.
-  for (const isIncremental of [false, true]) render(model, answers(isIncremental));
+  node.texts = [false, true].map((isIncremental) => render(model, answers(isIncremental)));
   const materialized = String(node.config.materialized ?? 'table');
   if (materialized !== 'table' && materialized !== 'incremental' && materialized !== 'ephemeral') {
     throw invalid(model.file, `materialized='${materialized}' is not known here`);
@@ -245,7 +300,7 @@ async function previousRelation(
   model: Model,
   options: BuildOptions,
 ): Promise<string | undefined> {
-  if (!options.previous.includes(model.name)) return undefined;
+  if (options.previous?.tables[model.name] === undefined) return undefined;
   const relation = await session.relation(`gold_${options.target}`, model.name);
   const columns = await session.columns(`gold_${options.target}`, model.name);
   const isSame = JSON.stringify(columns) === JSON.stringify(model.columns);

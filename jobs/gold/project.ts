@@ -32,6 +32,8 @@ export interface Model {
   columns: DeclaredColumn[];
   /** Columns that identify a row, from its first `unique` or `unique_combination` test; empty where none is declared. */
   key: string[];
+  /** Columns to sort the stored table by: `meta.sorted_by` of its configuration, else the key. */
+  sort: string[];
   tests: DeclaredTest[];
 }
 
@@ -92,6 +94,7 @@ export function readProject(folder: string = WAREHOUSE_DIR): Project {
       config: configOf(settings, file),
       columns: [],
       key: [],
+      sort: [],
       tests: [],
     });
   }
@@ -129,6 +132,17 @@ function describe(model: Model, entry: ModelEntry, file: string): void {
   model.tests = [...wholeModel, ...byColumn];
   const unique = model.tests.find(({ kind, where }) => where === undefined && /^unique(_combination|$)/.test(kind));
   model.key = unique === undefined ? [] : uniqueColumns(unique);
+  model.sort = sortedBy(model, file) ?? model.key;
+}
+
+/** Under `meta`, which is dbt's place for what dbt does not know. */
+function sortedBy(model: Model, file: string): string[] | undefined {
+  const { sorted_by: columns } = z.looseObject({ sorted_by: z.unknown().optional() }).parse(model.config.meta ?? {});
+  if (columns === undefined) return undefined;
+  const known = model.columns.map(({ name }) => name);
+  const found = z.array(z.enum(known)).safeParse(columns);
+  if (!found.success) throw invalid(file, `sorted_by of ${model.name} is no list of its columns`);
+  return found.data;
 }
 
 /** Columns of a `unique` or `unique_combination` test. */

@@ -1,9 +1,16 @@
 import { JobError } from '../base/errors.ts';
+import { goldRunPrefix, type Target } from '../lake/keys.ts';
 import type { GoldVersion, LakeState, Manifest } from '../lake/manifest.ts';
 
-/** @throws `run_id_taken` (64) where a published version is of this run: its tables must not be written again */
+/**
+ * @throws `run_id_taken` (64) where a published version is of this run, or still names a table that it has built: its
+ *   tables must not be written again
+ */
 export function refuseTaken(state: LakeState, runId: string): void {
-  if (!Object.values(state.gold).some((version) => version?.runId === runId)) return;
+  const isTaken = Object.entries(state.gold).some(
+    ([target, version]) => version.runId === runId || writtenBy(version, target as Target, runId).length > 0,
+  );
+  if (!isTaken) return;
   throw new JobError('run_id_taken', 'usage', `the run ${runId} is published: its tables must not be written again`, {
     hint: 'give the run another id',
   });
@@ -22,11 +29,31 @@ export function isSameVersion(
   );
 }
 
-/** What the commit of a version of gold says of it. */
-export function accountOf(version: GoldVersion): Pick<Manifest, 'versions' | 'interval' | 'outputs'> {
+/** Model to what tells its table from every other one: what `origins` of the version that copies it says. */
+export function originsOf({ tables }: GoldVersion): Record<string, string> {
+  return Object.fromEntries(Object.entries(tables).map(([model, { key, sha256 }]) => [model, `${key} ${sha256}`]));
+}
+
+/** True where the model's table of `copy` was copied from the very table that `version` has. */
+export function isCopied(copy: GoldVersion | undefined, version: GoldVersion | undefined, model: string): boolean {
+  const origin = copy?.origins?.[model];
+  return origin !== undefined && version !== undefined && originsOf(version)[model] === origin;
+}
+
+/** What the commit of a version of gold says of it. `outputs` are the tables that the run has written itself. */
+export function accountOf(
+  version: GoldVersion,
+  target: Target,
+): Pick<Manifest, 'versions' | 'interval' | 'outputs' | 'details'> {
+  const outputs = writtenBy(version, target, version.runId);
   return {
     versions: { models: version.modelsHash },
     interval: { from: null, to: version.asOf },
-    outputs: Object.values(version.tables),
+    outputs,
+    details: { written: outputs.length, taken_over: Object.keys(version.tables).length - outputs.length },
   };
+}
+
+function writtenBy({ tables }: GoldVersion, target: Target, runId: string): Manifest['outputs'] {
+  return Object.values(tables).filter(({ key }) => key.startsWith(goldRunPrefix(target, runId)));
 }

@@ -9,7 +9,8 @@
  *                                                        immutable, named by its own content; a partition is the object that the newest
  *                                                        manifest names for it, the rest are older versions. `v/` keeps them out of the
  *                                                        folders of lakes of format 1, where silver/<table>/<...>part-0.parquet lay
- *     gold/<target>/<run>/<model>/part-0.parquet         one prefix a run, published by pointing at it
+ *     gold/<target>/<run>/<model>/part-0.parquet         one prefix a run, published by pointing at it; later versions go on naming
+ *                                                        the tables whose models had nothing new to read
  *     manifests/<20 digits>.json                         the commit log: the last one is the state of the lake
  *     state/<kind>/<sha256>.json                         file lists that manifests point at, content-addressed
  *     staging/transform/<table>/<fingerprint>.json       a partition of silver that was built ahead, named by what it was built from
@@ -130,7 +131,7 @@ export function silverPathPattern(table: string, columns: readonly string[]): st
 
 /** `gold/<target>/<run>/<model>/part-0.parquet`. */
 export function goldKey(target: Target, runId: string, model: string): string {
-  return `${PREFIX.gold}${target}/${checked(runId, RUN_ID)}/${checked(model, IDENTIFIER)}/part-0.parquet`;
+  return `${goldModelPrefix(target, runId, model)}part-0.parquet`;
 }
 
 /** `gold/<target>/<run>/<model>/<attempt>/`: a table of several objects, one prefix for each attempt to write it. */
@@ -140,7 +141,12 @@ export function goldTablePrefix(target: Target, runId: string, model: string, at
 
 /** `gold/<target>/<run>/<model>/`. The run `none` has no objects: a table that points there is empty. */
 export function goldModelPrefix(target: Target, runId: string, model: string): string {
-  return `${PREFIX.gold}${target}/${checked(runId, RUN_ID)}/${checked(model, IDENTIFIER)}/`;
+  return `${goldRunPrefix(target, runId)}${checked(model, IDENTIFIER)}/`;
+}
+
+/** `gold/<target>/<run>/`: all that one run has written of a target. */
+export function goldRunPrefix(target: Target, runId: string): string {
+  return `${PREFIX.gold}${target}/${checked(runId, RUN_ID)}/`;
 }
 
 /** `bronze/<table>/` or `silver/<table>/`: where the objects of a table are, all of them. */

@@ -84,8 +84,12 @@ export interface GoldVersion {
   silverSequence: number;
   /** Hash over the SQL that made it. */
   modelsHash: string;
-  /** Model to file; every model has one. */
+  /** Model to file; every model has one. A table whose model had nothing new to read is still the one that an older run built. */
   tables: Record<string, OutputFile>;
+  /** Model to the fingerprint of all that its table was built from (gold/fingerprints.ts). Absent where an older version built it. */
+  fingerprints?: Record<string, string>;
+  /** Of `gold_prod`: model to what tells the table of `gold_dev` that its own is a copy of (gold/versions.ts). */
+  origins?: Record<string, string>;
 }
 
 /** Everything that is true after a commit. Lists that grow are kept in objects of their own (`state/`), named here. */

@@ -302,6 +302,35 @@ export function engineContract(name: string, open: () => Promise<EngineUnderTest
         await engine.publish((await lake.commitState(state)).state);
       });
 
+      it('takes over a table of an older run where it lies, and says where it is not whole any more', async () => {
+        const state = await lake.state();
+        const columns = [{ name: 'n', type: 'integer' }];
+        const older = await session('run-older', state);
+        const file = await older.build({
+          model: 'kept',
+          select: 'select 41 as n union all select 1',
+          columns,
+          sort: [],
+        });
+        await older.close();
+        const opened = await session('run-newer', state);
+        expect(await opened.take('kept', columns, file)).toBe(true);
+        const relation = await opened.relation('run', 'kept');
+        expect((await opened.query(`select n from ${relation} order by n`)).rows).toEqual([[1], [41]]);
+        expect(await opened.take('gone', columns, { ...file, key: file.key.replace('run-older', 'run-none') })).toBe(
+          false,
+        );
+        expect(await opened.take('damaged', columns, { ...file, sha256: 'a'.repeat(64) })).toBe(false);
+        await opened.close();
+        const dev: GoldVersion = {
+          ...{ runId: 'run-newer', asOf: '2026-03-01T00:00:00.000Z', silverSequence: 1, modelsHash: '' },
+          tables: { kept: file },
+        };
+        await engine.publish((await lake.commitState({ ...state, gold: { ...state.gold, dev } })).state);
+        expect((await engine.query('select n from gold_dev.kept order by n')).rows).toEqual([[1], [41]]);
+        await engine.publish((await lake.commitState(state)).state);
+      });
+
       it('refuses a select whose columns are not the declared ones, naming model and column', async () => {
         const opened = await session('run-b');
         const build = (columns: { name: string; type: string }[]): Promise<unknown> =>

@@ -1,5 +1,7 @@
 import { type CheckResult, check } from '../../jobs/check.ts';
+import type { EngineSession } from '../../jobs/engine/index.ts';
 import { enrich } from '../../jobs/enrich.ts';
+import { runTests, silverTests } from '../../jobs/gold/data-tests.ts';
 import { latestManifest, readSilverFiles } from '../../jobs/lake/manifest.ts';
 import { type LakeFixture, openLakeFixture, projectOf, type Row } from '../fixtures/effects.ts';
 
@@ -45,6 +47,45 @@ describe('check of silver', () => {
       ['plays', 'known_source', 'failed', 1],
       ['plays', 'under_a_day', 'warned', 1],
     ]);
+  });
+
+  it('asks for the tests of several tables together where statements are dear, and finds the same', async () => {
+    await lake.commitSilver({
+      plays: [GOOD, { ...GOOD, copies: 0 }],
+      tracks: [{ track_id: 't1' }, { track_id: 't1' }],
+    });
+    const state = await lake.state();
+    const broken = { ...silverTests().at(-1)!, name: 'broken', predicate: 'nothing = 1' };
+    const tests = [...silverTests(), broken];
+    const session = await lake.engine.session({ state, target: 'dev', runId: 'dear' });
+    const asked: number[] = [];
+    const done: number[] = [];
+    let turn: Promise<unknown> = Promise.resolve();
+    const dear: EngineSession = {
+      ...{ ...session, concurrency: 8 },
+      singleRows(selects) {
+        asked.push(selects.length);
+        // This engine has one connection: a second statement would cut off the rows of the first.
+        const rows = turn.then(() => session.singleRows(selects));
+        turn = rows.catch(() => undefined);
+        return rows;
+      },
+    };
+    const apart = await runTests(session, tests);
+    const together = await runTests(dear, tests.slice(0, -1));
+    const tables = new Set(tests.map(({ table }) => table)).size;
+    expect(together).toEqual(apart.slice(0, -1));
+    expect(asked.length).toBeLessThan(tables / 3);
+    expect(Math.max(...asked)).toBeLessThanOrEqual(16);
+    expect(await runTests(dear, tests, (count) => done.push(count))).toEqual(apart);
+    expect(apart.filter(({ status }) => status !== 'passed')).toMatchObject([
+      { table_name: 'plays', test: 'unique(play_id)', failing_rows: 1 },
+      { table_name: 'plays', test: 'copies_positive', failing_rows: 1 },
+      { table_name: 'tracks', test: 'unique(track_id)', failing_rows: 1 },
+      { test: 'broken', status: 'error', failing_rows: null },
+    ]);
+    expect(done.at(-1)).toBe(tables);
+    await session.close();
   });
 
   it('finds rows in the wrong partition', async () => {

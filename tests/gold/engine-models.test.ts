@@ -1,9 +1,15 @@
 import { type BuildOptions, buildModels, modelGraph } from '../../jobs/gold/models.ts';
 import { readProject } from '../../jobs/gold/project.ts';
-import type { OutputFile } from '../../jobs/lake/manifest.ts';
+import { EMPTY_STATE, type OutputFile } from '../../jobs/lake/manifest.ts';
 import { type LakeFixture, openLakeFixture, projectOf } from '../fixtures/effects.ts';
 
-const OPTIONS: BuildOptions = { dialect: 'duckdb', target: 'dev', asOf: '2026-03-01T00:00:00.000Z', previous: [] };
+const OPTIONS: BuildOptions = {
+  dialect: 'duckdb',
+  target: 'dev',
+  asOf: '2026-03-01T00:00:00.000Z',
+  state: EMPTY_STATE,
+  previous: undefined,
+};
 const yml = (name: string, ...columns: string[]): string =>
   `models: [{name: ${name}, columns: [${columns.map((column) => `{name: ${column.split(' ')[0]}, data_type: ${column.split(' ')[1]}}`).join(', ')}]}]`;
 
@@ -28,7 +34,7 @@ async function build(
   const runId = `run-${runs++}`;
   const session = await lake.engine.session({ state: await lake.state(), target: 'dev', runId });
   try {
-    const tables = await buildModels(session, projectOf(files), { ...OPTIONS, ...options });
+    const { tables } = await buildModels(session, projectOf(files), { ...OPTIONS, ...options });
     const rows: Record<string, unknown[]> = {};
     for (const name of Object.keys(tables))
       rows[name] = (await session.query(`select * from ${await session.relation('run', name)} order by all`)).rows;
@@ -263,7 +269,7 @@ describe('incremental models', () => {
       [2, 'b', 0],
     ]);
     await publish(first.tables);
-    const second = await build(files("(2, 'B'), (3, 'c')"), { previous: ['m'] });
+    const second = await build(files("(2, 'B'), (3, 'c')"), { previous: first });
     expect(second.rows.m).toEqual([
       [1, 'a', 0],
       [2, 'B', 2],
@@ -274,7 +280,7 @@ describe('incremental models', () => {
   it('merge by several columns, null keys being equal', async () => {
     const first = await build(files("(1, 'a'), (2, 'b'), (null, 'n')", "['id', 'v']"));
     await publish(first.tables);
-    const second = await build(files("(2, 'b'), (2, 'c'), (null, 'n')", "['id', 'v']"), { previous: ['m'] });
+    const second = await build(files("(2, 'b'), (2, 'c'), (null, 'n')", "['id', 'v']"), { previous: first });
     expect(second.rows.m).toEqual([
       [1, 'a', 0],
       [2, 'b', 2],
@@ -291,7 +297,7 @@ describe('incremental models', () => {
       'models/m.yml': yml('m', 'id integer', 'v varchar', 'seen integer', 'more integer'),
     };
     other['models/m.sql'] = other['models/m.sql']!.replace(' as seen', ' as seen, 5 as more');
-    expect((await build(other, { previous: ['m'] })).rows.m).toEqual([[2, 'b', 0, 5]]);
+    expect((await build(other, { previous: first })).rows.m).toEqual([[2, 'b', 0, 5]]);
   });
 });
 

@@ -43,6 +43,7 @@ describe('enrich', () => {
       runId: 'first',
       asOf: '2026-02-02T00:00:00.000Z',
       tables: [{ model: 'play_counts', rows: 1, bytes: expect.any(Number) }],
+      built: ['play_counts'],
     });
     expect(await plays()).toEqual([['u1', 2n]]);
     const manifest = await latestManifest(lake.store);

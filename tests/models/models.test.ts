@@ -34,7 +34,7 @@ describe.each(foldersOf(CASES))('%s', (model) => {
     const session = await lake.engine.session({ state, target: 'dev', runId: 'case' });
     const { as_of, ...vars } = readJson<Record<string, unknown>>(join(folder, 'vars.json'), {});
     const asOf = typeof as_of === 'string' ? as_of : OPTIONS.asOf;
-    await buildModels(session, partOf(model, inputs), { ...OPTIONS, asOf, vars, previous: [] });
+    await buildModels(session, partOf(model, inputs), { ...OPTIONS, asOf, vars, state, previous: undefined });
     const { columns, rows } = await session.query(`select * from ${await session.relation('run', model)}`);
     await session.close();
     const expected = readJson<Row[]>(join(folder, 'expect.json'));

@@ -6,6 +6,7 @@ import { goldTests, runTests, silverTests } from '../../jobs/gold/data-tests.ts'
 import { buildModels } from '../../jobs/gold/models.ts';
 import { readProject } from '../../jobs/gold/project.ts';
 import { WAREHOUSE_DIR } from '../../jobs/lake/contracts.ts';
+import { EMPTY_STATE } from '../../jobs/lake/manifest.ts';
 import { projectOf } from '../fixtures/effects.ts';
 import { PER_DIALECT, SHARED_FUNCTIONS } from './sql-functions.ts';
 import { openTrinoGrammar } from './trino-grammar.ts';
@@ -24,6 +25,7 @@ function recorder(): { session: EngineSession; built: Record<string, string>; as
   const built: Record<string, string> = {};
   const asked: string[] = [];
   const session: EngineSession = {
+    writer: 'recorder',
     concurrency: 1,
     relation: async (schema, table) => `"listenlake_${schema}"."${table}"`,
     query: async (sql) => {
@@ -36,6 +38,7 @@ function recorder(): { session: EngineSession; built: Record<string, string>; as
     },
     describe: async () => [],
     columns: async () => [],
+    take: async () => false,
     copy: async (_model, _columns, from) => from,
     build: async ({ model, select }) => {
       built[model] = select;
@@ -49,7 +52,8 @@ function recorder(): { session: EngineSession; built: Record<string, string>; as
 /** Text of each model's select, those of ephemeral models within. */
 async function rendered(dialect: 'athena' | 'duckdb', of = project): Promise<Record<string, string>> {
   const { session, built } = recorder();
-  await buildModels(session, of, { dialect, target: 'dev', asOf: '2026-11-01T00:00:00.000Z', previous: [] });
+  const asOf = '2026-11-01T00:00:00.000Z';
+  await buildModels(session, of, { dialect, target: 'dev', asOf, state: EMPTY_STATE, previous: undefined });
   return built;
 }
 

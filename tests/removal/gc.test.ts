@@ -27,6 +27,8 @@ it('of the catalog it takes tables of runs alone: what people have made is their
     at('fct_plays__killed', 's3://bucket/lake/gold/dev/killed/fct_plays/1/'),
     at('fct_plays', 's3://bucket/lake/gold/dev/kept/fct_plays/1/'),
     at('fct_plays__kept', 's3://bucket/lake/gold/dev/kept/fct_plays/1/'),
+    at('dim_dates__kept', 's3://bucket/lake/gold/dev/first/dim_dates/1/'),
+    at('dim_dates__second', 's3://bucket/lake/gold/dev/first/dim_dates/1/'),
     at('my__notes', 's3://elsewhere/notes/'),
     at('my__view', ''),
   ]);
@@ -35,9 +37,20 @@ it('of the catalog it takes tables of runs alone: what people have made is their
     databaseOf: (layer: string) => `lake_${layer}`,
     catalog: { all: async (database: string) => (database === 'lake_gold_dev' ? tables : new Map()) },
   } as unknown as Places;
-  const kept = { gold: { dev: { tables: { fct_plays: { key: 'gold/dev/kept/fct_plays/1/' } } } } };
+  const kept = {
+    gold: {
+      dev: {
+        runId: 'kept',
+        tables: {
+          fct_plays: { key: 'gold/dev/kept/fct_plays/1/' },
+          dim_dates: { key: 'gold/dev/first/dim_dates/1/' },
+        },
+      },
+    },
+  };
   expect(await unusedTables(places, [kept as unknown as LakeState], Number.POSITIVE_INFINITY)).toEqual([
     'lake_gold_dev.fct_plays__killed',
+    'lake_gold_dev.dim_dates__second', // which a later run has taken over, and has a name of its own for
   ]);
 });
 

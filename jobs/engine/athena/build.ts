@@ -1,5 +1,5 @@
 import { atMost } from '../../base/concurrency.ts';
-import { JobError } from '../../base/errors.ts';
+import { isDamage, JobError } from '../../base/errors.ts';
 import { goldTablePrefix, type Target } from '../../lake/keys.ts';
 import { hashOf, type OutputFile, objectsOf } from '../../lake/manifest.ts';
 import type { LakeStore } from '../../lake/store.ts';
@@ -85,6 +85,26 @@ export async function copyTable(
     return { ...from, key: prefix, sha256: hashOf(prefix, copies) };
   }
   throw new Error('prefixes end with an error');
+}
+
+/**
+ * Makes the run's table point at the objects of a table that an older run has built: publishing and readers ask for tables by their run.
+ *
+ * @returns false where the objects are not the committed ones; Glue is as it was then
+ */
+export async function takeTable(
+  { store, catalog, lakeUri }: Places,
+  database: string,
+  { name, columns, file }: { name: string; columns: readonly DeclaredColumn[]; file: OutputFile },
+): Promise<boolean> {
+  try {
+    await verifyGold({ store }, file);
+  } catch (error) {
+    if (isDamage(error)) return false;
+    throw error;
+  }
+  await catalog.put(database, goldTable(name, columns, `${lakeUri}/${file.key}`));
+  return true;
 }
 
 /** Where a table of a run is to lie. */

@@ -8,6 +8,7 @@ import type { LakeStore } from '../../lake/store.ts';
 import { CHECK_RESULTS } from '../check-results.ts';
 import { checkColumns } from '../declared-columns.ts';
 import {
+  type DeclaredColumn,
   type EngineSession,
   MAX_ROWS,
   type QueryOptions,
@@ -18,7 +19,7 @@ import {
   type SqlEngine,
   type SqlValue,
 } from '../index.ts';
-import { buildTable, copyTable } from './build.ts';
+import { buildTable, copyTable, takeTable } from './build.ts';
 import { databasePrefix, listedOnce, openCatalog } from './catalog.ts';
 import { type StatementRunner, statementRunner } from './client.ts';
 import type { PublishedPlaces } from './places.ts';
@@ -57,6 +58,8 @@ export interface AthenaOptions extends AwsOptions {
  * people's questions and for a second run.
  */
 const STATEMENTS_AT_ONCE = 8;
+/** Athena does not say when it changes within a version. */
+const WRITER = 'athena 3, parquet zstd';
 /** Databases whose tables describe the lake. */
 const LAYER_DATABASES = ['bronze', 'silver', 'gold_dev', 'gold_prod'];
 const NEAR_NAMES = 5;
@@ -283,7 +286,14 @@ async function openSession(
     return (await select(`select * from (${sql}\n) as described limit 0`, [], 0)).columns;
   }
 
+  /** Reads a table of gold as one of the run: Glue has it by the run's name. */
+  function setRun(model: string, columns: readonly DeclaredColumn[]): void {
+    const text = `${identifier(statement.database)}.${identifier(runTable(model, runId))}`;
+    relations.set(`run.${model}`, Promise.resolve({ text, columns }));
+  }
+
   return {
+    writer: WRITER,
     concurrency: parts.statementConcurrency,
     relation: async (schema, table) => (await relationOf(schema, table)).text,
     columns: async (schema, table) => [...(await relationOf(schema, table)).columns],
@@ -308,9 +318,14 @@ async function openSession(
       built.add(target);
       const name = runTable(request.model, runId);
       const file = await buildTable(parts, statement, { ...request, target, runId, name });
-      const text = `${identifier(statement.database)}.${identifier(name)}`;
-      relations.set(`run.${request.model}`, Promise.resolve({ text, columns: request.columns }));
+      setRun(request.model, request.columns);
       return file;
+    },
+    async take(model, columns, file) {
+      built.add(target);
+      const isWhole = await takeTable(parts, statement.database, { name: runTable(model, runId), columns, file });
+      if (isWhole) setRun(model, columns);
+      return isWhole;
     },
     async copy(model, columns, from) {
       built.add(target);

@@ -114,9 +114,13 @@ export async function unusedTables(
   states: readonly LakeState[],
   madeBefore: number,
 ): Promise<string[]> {
-  const versions = states.flatMap((state) => Object.values(state.gold));
-  const locations = new Set(
-    versions.flatMap((version) => Object.values(version.tables).map(({ key }) => `${lakeUri}/${key}`)),
+  // By name and place: of a table that is taken over from run to run only the names of these runs are asked for.
+  const used = new Set(
+    states.flatMap((state) =>
+      Object.values(state.gold).flatMap(({ runId, tables }) =>
+        Object.entries(tables).map(([model, { key }]) => `${runTable(model, runId)} ${lakeUri}/${key}`),
+      ),
+    ),
   );
   const unused: string[] = [];
   for (const target of TARGETS) {
@@ -125,7 +129,7 @@ export async function unusedTables(
       const location = table.StorageDescriptor?.Location ?? '';
       // Views and tables that people have made are theirs, whatever they are called.
       const isOfRun = name.includes(RUN_MARK) && location.startsWith(`${lakeUri}/${PREFIX.gold}${target}/`);
-      if (isOfRun && !locations.has(location) && (table.CreateTime?.getTime() ?? 0) < madeBefore)
+      if (isOfRun && !used.has(`${name} ${location}`) && (table.CreateTime?.getTime() ?? 0) < madeBefore)
         unused.push(`${database}.${name}`);
     }
   }

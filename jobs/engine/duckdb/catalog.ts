@@ -53,12 +53,17 @@ export async function catalogTables(store: LakeStore, root: string, state: LakeS
   tables.push(checkResults(root, state));
   for (const [target, version] of Object.entries(state.gold)) {
     for (const [name, file] of Object.entries(version?.tables ?? {})) {
-      // Else a folder called `year=1999` above the lake would be a column of every table.
-      const select = `select * from read_parquet(${pathList(root, [file])}, hive_partitioning = false)`;
+      const select = goldSelect(root, file.key);
       tables.push({ schema: GOLD_SCHEMA[target as Target], name, select, files: [file], columns: [] });
     }
   }
   return tables;
+}
+
+/** The select behind a table of gold. */
+export function goldSelect(root: string, key: string): string {
+  // Else a folder called `year=1999` above the lake would be a column of every table.
+  return `select * from read_parquet([${quoteText(literalPath(join(root, key)))}], hive_partitioning = false)`;
 }
 
 /** What tells one catalog from another. */

@@ -2,10 +2,10 @@ import { randomBytes } from 'node:crypto';
 import { rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
-import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
+import { type DuckDBConnection, DuckDBInstance, version } from '@duckdb/node-api';
 import { atMost } from '../../base/concurrency.ts';
 import { diskError, diskErrorInWords } from '../../base/disk.ts';
-import { isErrno, JobError, stopped } from '../../base/errors.ts';
+import { isDamage, isErrno, JobError, stopped } from '../../base/errors.ts';
 import { hashObject } from '../../base/hash.ts';
 import { CATALOG_KEY, goldKey, PREFIX } from '../../lake/keys.ts';
 import { EMPTY_STATE, type LakeState, latestManifest, type OutputFile } from '../../lake/manifest.ts';
@@ -13,7 +13,7 @@ import type { LakeStore } from '../../lake/store.ts';
 import { checkColumns } from '../declared-columns.ts';
 import type { EngineSession, QueryOptions, Schema, SessionRequest, SqlEngine, SqlValue } from '../index.ts';
 import { MAX_ROWS } from '../index.ts';
-import { catalogTables, fingerprintOf, SCHEMAS, writeCatalog } from './catalog.ts';
+import { catalogTables, fingerprintOf, goldSelect, SCHEMAS, writeCatalog } from './catalog.ts';
 import {
   connectTo,
   disconnect,
@@ -40,6 +40,8 @@ export interface DuckDbOptions {
   signal?: AbortSignal | undefined;
 }
 
+/** How tables of gold are written. */
+const PARQUET_OPTIONS = 'format parquet, compression zstd, row_group_size 122880';
 /** Objects are hashed this many at a time. */
 const HASHES_AT_ONCE = 8;
 /** Each time another process has published meanwhile: what it published is as new as what it had read. */
@@ -215,7 +217,12 @@ async function openSession(
     return name;
   }
 
+  /** Reads a table of gold as one of the run. */
+  const mountRun = (model: string, key: string): Promise<void> =>
+    mount(`run.${quoteName(model)}`, goldSelect(root, key));
+
   return {
+    writer: `duckdb ${version()}, ${PARQUET_OPTIONS}`,
     // Each has the memory to itself, and all threads.
     concurrency: 1,
     relation,
@@ -235,9 +242,7 @@ async function openSession(
       const key = goldKey(target, runId, request.model);
       try {
         await translateSqlError(() =>
-          embedded.run(
-            `copy (${typedSelect(request)}) to ${quoteText(aside)} (format parquet, compression zstd, row_group_size 122880)`,
-          ),
+          embedded.run(`copy (${typedSelect(request)}) to ${quoteText(aside)} (${PARQUET_OPTIONS})`),
         );
         const [counted] = await embedded.rows<{ rows: bigint }>(
           `select cast(num_rows as bigint) as rows from parquet_file_metadata(${quoteText(literalPath(aside))})`,
@@ -249,14 +254,21 @@ async function openSession(
           sha256: await hashObject(aside),
         };
         await store.put(key, { file: aside });
-        await mount(
-          `run.${quoteName(request.model)}`,
-          `select * from read_parquet(${quoteText(literalPath(join(root, key)))}, hive_partitioning = false)`,
-        );
+        await mountRun(request.model, key);
         return file;
       } finally {
         await rm(aside, { force: true });
       }
+    },
+    async take(model, _columns, file) {
+      try {
+        await verify([file]);
+      } catch (error) {
+        if (isDamage(error)) return false;
+        throw error;
+      }
+      await mountRun(model, file.key);
+      return true;
     },
     async copy(model, _columns, from) {
       await verify([from]);

@@ -8,11 +8,67 @@ plays as (select * from {{ source('silver', 'plays') }}),
 
 events as (select * from {{ source('silver', 'listening_events') }}),
 
+-- Read once more, because DuckDB keeps all columns of what two of its parts read.
+play_days as (select country, ended_at from {{ source('silver', 'plays') }}),
+
+event_days as (select country, occurred_at from {{ source('silver', 'listening_events') }}),
+
 identity as (select * from {{ ref('int_track_identity') }}),
 
 tracks as (select * from {{ ref('dim_tracks') }}),
 
 countries as (select * from {{ ref('dim_countries') }}),
+
+known_tracks as (
+    select
+        identity.source_track_id,
+        identity.track_id,
+        tracks.song_key,
+        tracks.artist_id,
+        tracks.album_id
+    from identity
+    left join tracks
+        on identity.track_id = tracks.track_id
+),
+
+-- Local times cost more than all else here, so they are asked for by day. Where a clock is as far
+-- from UTC at the end of a day as at its start, it was so all day: no zone has changed twice in a
+-- day. On the few days with a change, each play is asked for (see local_ended_at).
+played_days as (
+    select
+        coalesce(country, '') as country,
+        cast(ended_at as date) as played_date
+    from play_days
+
+    union distinct
+
+    select
+        coalesce(country, '') as country,
+        cast(occurred_at as date) as played_date
+    from event_days
+),
+
+clocks as (
+    select
+        played_days.country,
+        played_days.played_date,
+        coalesce(countries.time_zone, 'UTC') as time_zone,
+        cast(played_days.played_date as timestamp(3)) as day_start,
+        cast({{ add_days('played_days.played_date', 1) }} as timestamp(3)) as day_end
+    from played_days
+    left join countries
+        on played_days.country = countries.country
+),
+
+offsets as (
+    select
+        country,
+        played_date,
+        time_zone,
+        {{ epoch_ms(local_time('day_start', 'time_zone')) }} - {{ epoch_ms('day_start') }} as start_ms,
+        {{ epoch_ms(local_time('day_end', 'time_zone')) }} - {{ epoch_ms('day_end') }} as end_ms
+    from clocks
+),
 
 own_plays as (
     select
@@ -126,7 +182,9 @@ marked as (
 ),
 
 -- The latest end so far, not the last play's: a short play inside a long one ends nothing. An
--- implausible play says nothing of when somebody listened, so it is in no session.
+-- implausible play says nothing of when somebody listened, so it is in no session. Sessions are
+-- drawn here for plays that bring none along. All windows of a listener have one order, so that
+-- the engine sorts as seldom as it can.
 in_order as (
     select
         *,
@@ -135,103 +193,59 @@ in_order as (
             order by started_at, ended_at, play_id
             rows between unbounded preceding and 1 preceding
         ) as busy_until,
-        max(ended_at) over (
-            partition by
-                user_id,
-                is_implausible,
-                case when given_session_id is null then 0 else 1 end
+        max(case when not is_implausible and given_session_id is null then ended_at end) over (
+            partition by user_id
             order by started_at, ended_at, play_id
             rows between unbounded preceding and 1 preceding
         ) as session_until
     from marked
 ),
 
-numbered as (
-    select
-        *,
-        sum(
-            case
-                when session_until is null then 1
-                when
-                    {{ epoch_ms('started_at') }} - {{ epoch_ms('session_until') }}
-                    >= {{ var('session_gap_minutes') }} * 60000 then 1
-                else 0
-            end
-        ) over (
-            partition by
-                user_id,
-                is_implausible,
-                case when given_session_id is null then 0 else 1 end
-            order by started_at, ended_at, play_id
-            rows between unbounded preceding and current row
-        ) as session_number
-    from in_order
-),
-
+-- Starts come in their order: the latest one so far is that of the play's session.
 with_start as (
     select
         *,
-        min(started_at) over (
-            partition by
-                user_id,
-                is_implausible,
-                case when given_session_id is null then 0 else 1 end,
-                session_number
+        max(
+            case
+                when is_implausible or given_session_id is not null then null
+                when session_until is null then started_at
+                when
+                    {{ epoch_ms('started_at') }} - {{ epoch_ms('session_until') }}
+                    >= {{ var('session_gap_minutes') }} * 60000 then started_at
+            end
+        ) over (
+            partition by user_id
+            order by started_at, ended_at, play_id
+            rows between unbounded preceding and current row
         ) as session_start
-    from numbered
+    from in_order
 ),
 
-with_session as (
+with_offset as (
     select
-        *,
-        user_id || ':' || coalesce(
-            given_session_id,
-            cast(
-                {{ epoch_ms('session_start') }} as varchar
-            )
-        ) as session_id,
-        {{ epoch_ms('ended_at') }} as ended_ms
+        with_start.*,
+        offsets.time_zone,
+        case when offsets.start_ms = offsets.end_ms then offsets.start_ms end as offset_ms
     from with_start
-),
-
--- Offsets from UTC change on quarters of an hour, and asking for the local time of each play
--- took five times as long as asking once for each quarter in which something was played.
-with_zone as (
-    select
-        with_session.*,
-        coalesce(countries.time_zone, 'UTC') as time_zone,
-        with_session.ended_ms - mod(with_session.ended_ms, 900000) as quarter_ms
-    from with_session
-    left join countries
-        on with_session.country = countries.country
-),
-
-quarters as (
-    select
-        time_zone,
-        quarter_ms,
-        {{ add_ms("timestamp '1970-01-01 00:00:00'", 'quarter_ms') }} as quarter_at
-    from with_zone
-    group by time_zone, quarter_ms
-),
-
-offsets as (
-    select
-        time_zone,
-        quarter_ms,
-        {{ epoch_ms(local_time('quarter_at', 'time_zone')) }} - quarter_ms as offset_ms
-    from quarters
-),
-
-with_local_time as (
-    select
-        with_zone.*,
-        {{ add_ms('with_zone.ended_at', 'offsets.offset_ms') }} as local_ended_at
-    from with_zone
     inner join offsets
         on
-            with_zone.time_zone = offsets.time_zone
-            and with_zone.quarter_ms = offsets.quarter_ms
+            coalesce(with_start.country, '') = offsets.country
+            and cast(with_start.ended_at as date) = offsets.played_date
+),
+
+heard as (
+    select
+        *,
+        case
+            when is_implausible then null
+            when given_session_id is not null then user_id || ':' || given_session_id
+            else user_id || ':' || cast({{ epoch_ms('session_start') }} as varchar)
+        end as session_id,
+        case
+            when offset_ms is not null then {{ add_ms('ended_at', 'offset_ms') }}
+            else {{ local_time('ended_at', 'time_zone') }}
+        end as local_ended_at
+    from with_offset
 ),
 
 final as (
@@ -239,13 +253,11 @@ final as (
         cast(heard.play_id as varchar) as play_id,
         cast(heard.user_id as varchar) as user_id,
         cast(heard.source as varchar) as source,
-        cast(identity.track_id as varchar) as track_id,
-        cast(tracks.song_key as varchar) as song_key,
-        cast(tracks.artist_id as varchar) as artist_id,
-        cast(tracks.album_id as varchar) as album_id,
-        cast(
-            case when not heard.is_implausible then heard.session_id end as varchar
-        ) as session_id,
+        cast(known_tracks.track_id as varchar) as track_id,
+        cast(known_tracks.song_key as varchar) as song_key,
+        cast(known_tracks.artist_id as varchar) as artist_id,
+        cast(known_tracks.album_id as varchar) as album_id,
+        cast(heard.session_id as varchar) as session_id,
         cast(heard.started_at as timestamp(3)) as started_at,
         cast(heard.ended_at as timestamp(3)) as ended_at,
         cast(heard.ended_at as date) as played_date,
@@ -270,11 +282,9 @@ final as (
             and coalesce(heard.started_at < heard.busy_until, false) as boolean
         ) as is_overlap,
         cast(heard.is_implausible as boolean) as is_implausible
-    from with_local_time as heard
-    left join identity
-        on heard.source_track_id = identity.source_track_id
-    left join tracks
-        on identity.track_id = tracks.track_id
+    from heard
+    left join known_tracks
+        on heard.source_track_id = known_tracks.source_track_id
 )
 
 select * from final
