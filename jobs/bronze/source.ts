@@ -1,4 +1,3 @@
-import type { JobError } from '../base/errors.ts';
 import type { PseudonymSql } from '../base/personal-fields.ts';
 import type { Embedded } from '../engine/duckdb/database.ts';
 import type { CsvShape } from '../formats/csv.ts';
@@ -33,8 +32,6 @@ export interface Source {
    * name.
    */
   claims?(head: Buffer): boolean;
-  /** The refusal of JSON that no table is made of; undefined for every other file. */
-  refusalOf?(scan: JsonScan): JobError | undefined;
   /** How its data is fetched over the network; absent for a source that people give as files. */
   readonly capture?: {
     /** What follows `listenlake extract` on the command line. */
@@ -132,6 +129,11 @@ export interface RowSource {
   derived?: Readonly<Record<string, (pseudonyms: PseudonymSql) => string>>;
   /** How the silver table is partitioned. */
   period: 'month' | 'day';
+  /**
+   * Rows that are kept in bronze and that no later job reads: what tells them, as SQL over the table's columns,
+   * and why. Absent: there are none.
+   */
+  passedOver?: { isSql: string; why: string };
   /** True where the name says something else than the name that the same content is stored under. */
   saysOther?(storedName: string, name: string): boolean;
 }
@@ -202,6 +204,12 @@ export interface People {
   sql: PseudonymSql;
 }
 
+/** Rows of a file that no later job reads, and why. */
+export interface PassedOver {
+  rows: number;
+  why: string;
+}
+
 /** A bronze object that is written but not yet in the lake. */
 export interface BronzeDraft {
   table: string;
@@ -211,6 +219,8 @@ export interface BronzeDraft {
   rows: number;
   /** Things in the file that must be accounted for: plays, events, records, items of responses. */
   readRows: number;
+  /** Rows that need no account, and why; absent where there are none. */
+  passedOver?: PassedOver;
   periods: string[];
   /** Pseudonyms of the accounts whose rows it holds, where it says so. */
   accounts?: string[];

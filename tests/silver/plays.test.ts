@@ -241,6 +241,8 @@ describe('files with every seam', () => {
       duplicate: truth.rows - truth.plays,
       quarantined: 0,
     });
+    const sources = await lake.query('select distinct source from silver.plays order by 1');
+    expect(sources.flat()).toEqual(['export_account', 'export_extended', 'lastfm', 'listenbrainz']);
   });
 });
 
