@@ -1,5 +1,5 @@
 import { gzipSync } from 'node:zlib';
-import { loadText } from '../../jobs/commands/summary.ts';
+import { loadText } from '../../jobs/commands/load.ts';
 import { transform } from '../../jobs/transform.ts';
 import { type LoadFixture, openLoadFixture, outcome, zipOf } from '../bronze/load-fixture.ts';
 
