@@ -152,7 +152,7 @@ const LAYERS: Layer[] = [
   {
     name: 'soak',
     about: 'hundreds of kills and of failing system calls, tens of thousands of polls and of refused files',
-    tests: ['/(kill|faults|readers|load-hostile|transform-(staging|purity))\\.test\\.ts$'],
+    tests: ['/(kill|faults|readers|load-(hostile|field-inputs)|transform-(staging|purity))\\.test\\.ts$'],
     isSoak: true,
   },
 ];
