@@ -152,7 +152,7 @@ const LAYERS: Layer[] = [
   {
     name: 'soak',
     about: 'hundreds of kills and of failing system calls, tens of thousands of polls and of refused files',
-    tests: ['/(kill|faults|readers|load-hostile|transform-(staging|purity))\\.test\\.ts$'],
+    tests: ['/(kill|faults|readers|load-(hostile|field-inputs)|transform-(staging|purity))\\.test\\.ts$'],
     isSoak: true,
   },
 ];
@@ -166,6 +166,11 @@ if (unknown.length > 0) {
 
 const work = mkdtempSync(join(tmpdir(), 'listenlake-tests-'));
 const memory = memoryFolder();
+// Memory that nobody gives back stays taken, also where the run is interrupted.
+process.on('exit', () => {
+  for (const path of [work, memory]) if (path !== undefined) rmSync(path, { recursive: true, force: true });
+});
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(1));
 const skipsFile = join(work, 'skips.txt');
 const isCi = process.env.CI === 'true';
 
@@ -197,8 +202,6 @@ if (isCi && unexcused.length > 0) {
   process.stdout.write('CI=true: what was left out counts as failed\n');
   failed += unexcused.length;
 }
-rmSync(work, { recursive: true, force: true });
-if (memory !== undefined) rmSync(memory, { recursive: true, force: true });
 const failures = outcomes.flatMap((outcome) => outcome.failures);
 if (failures.length > 0) process.stdout.write(`\nfailed:\n${failures.map((each) => `  ${each}\n`).join('')}`);
 process.stdout.write(`\n${passed} passed, ${failed} failed\n`);

@@ -1,3 +1,4 @@
+import type { Stats } from 'node:fs';
 import { lstat, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readStream } from '../base/disk.ts';
@@ -8,6 +9,7 @@ import { openGzip } from '../formats/gzip.ts';
 import { readHead } from '../formats/input.ts';
 import { openBudget } from '../formats/packing.ts';
 import { type Archive, openArchive } from '../formats/zip.ts';
+import { STAGING_FOLDER } from '../lake/folder/store.ts';
 import { CATALOG_KEY, PREFIX } from '../lake/keys.ts';
 
 /** What must not be found any more. Held in memory alone, never written and never printed. */
@@ -220,9 +222,19 @@ export async function withScanner<T>(
       bytes,
       async look(key) {
         const inKey = bytes(Buffer.from(key), key);
-        const path = await store.localFile(key);
+        let path: string;
+        let stat: Stats;
+        try {
+          path = await store.localFile(key);
+          stat = await lstat(path);
+        } catch (error) {
+          const isGone = isErrno(error, 'ENOENT') || (error instanceof JobError && error.code === 'object_missing');
+          if (!isGone || !key.startsWith(`${STAGING_FOLDER}/`)) throw error;
+          // Locks come and go there: this command's own lease is renewed under one.
+          return { found: inKey, unread: [] };
+        }
         // A pipe would never end, and a link may lead anywhere.
-        if (!(await lstat(path)).isFile()) return { found: inKey, unread: [`${key} (no regular file)`] };
+        if (!stat.isFile()) return { found: inKey, unread: [`${key} (no regular file)`] };
         try {
           const { found, unread } = await content(key, path);
           return { found: [...inKey, ...found], unread };

@@ -3,7 +3,7 @@ import { cpSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { type RunResult, run } from '../../jobs/run.ts';
 import { type Finished, listenlake } from '../fixtures/command-line.ts';
-import { fieldInputsOrSkip } from '../fixtures/layers.ts';
+import { fieldInputsOrSkip, IS_SOAK } from '../fixtures/layers.ts';
 import { GOOD, good, type LoadFixture, openLoadFixture, peakBytes, play } from './load-fixture.ts';
 
 /** Small inputs with a property of people's real files, each folder with its right value in EXPECT.md; not part of this repository. */
@@ -40,6 +40,11 @@ const REFUSED: Record<string, readonly [code: string, value: string, times?: num
 };
 const POISON =
   inputs === undefined ? ['(absent)'] : readdirSync(join(inputs, 'poison')).filter((name) => name !== 'EXPECT.md');
+
+/** Those that are run alone: one of each code here, all in `make soak`. */
+const ALONE = POISON.filter(
+  (name, index) => IS_SOAK || POISON.findIndex((other) => REFUSED[other]?.[0] === REFUSED[name]?.[0]) === index,
+);
 
 /**
  * Runs the files beside a good export through to production, then again; many of them then with one more good file,
@@ -97,7 +102,7 @@ withInputs('field inputs', () => {
     expect((await lake.load()).exit).toBe('ok');
   });
 
-  it.each(POISON)(
+  it.each(ALONE)(
     'F69, F73: poison: %s beside a good export: the good rows are in prod, and the next run works',
     async (name) => {
       await runPoison([name]);

@@ -172,6 +172,18 @@ describe('S10: forget', () => {
     ]);
   });
 
+  it('passes over a lock that was there when its folder was listed, as one of the lease may be', async () => {
+    const lake = await lakes.copy(both);
+    const { store } = lake.effects;
+    const gone = `.staging/${'a'.repeat(64)}.lock`;
+    async function* list(prefix: string): ReturnType<typeof store.list> {
+      yield* store.list(prefix);
+      if (prefix === '.staging/') yield { key: gone, bytes: 0, version: '', modifiedAt: 0 };
+    }
+    const listed = { ...lake, effects: { ...lake.effects, store: { ...store, list } } };
+    expect(await forgetIn(listed)).toMatchObject({ status: 'forgotten', proof: { hits: [], unread: [] } });
+  });
+
   it('--only api: what came from the Web API goes, the export stays', async () => {
     const lake = await lakes.copy(both);
     const count = async (where: string): Promise<number> => {
