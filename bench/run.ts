@@ -1,9 +1,11 @@
 /**
- * `make bench`: import to silver, measured against bare DuckDB, parquetjs-lite and pandas on the same files, in one run.
- * Only ratios mean anything: machines differ, and this one may be busy. Each contender is a process of its own, started from nothing, and runs
- * RUNS times in turn with the others (so that a busy minute hits all); the median counts.
+ * `make bench`: what listenlake costs beside the tools that people would use instead, on the same files, in one run.
+ * Only ratios mean anything: machines differ, and this one may be busy. Each contender is a process of its own,
+ * started from nothing. They take turns, RUNS times, so that a busy minute hits all; the median counts.
  *
- *     node bench/run.ts [plays, default 500000] [--once] [--growth]      --growth adds 0.1, 1 and 5 million plays (about 3.5 GB of disk, 5 minutes)
+ *     node bench/run.ts [plays, default 500000] [--once] [--growth]
+ *
+ * `--growth` adds 0.1, 1 and 5 million plays (about 3.5 GB of disk, 5 minutes). docs/performance.md explains the goals.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -30,6 +32,8 @@ const RUNS = process.argv.includes('--once') ? 1 : 3;
 
 interface Measured {
   seconds: number;
+  /** Processor time, of all threads. */
+  cpuSeconds: number;
   peakMb: number;
 }
 
@@ -47,41 +51,53 @@ say(
   `input: ${plays.toLocaleString('en')} plays, ${sourceMb.toFixed(0)} MiB of JSON in ${readdirSync(source).length} files\n`,
 );
 
+const python = await pythonOf({
+  ...{ pandas: '2.2.3', pyarrow: '18.1.0', numpy: '2.1.3', polars: '2.1.0' },
+  'dlt[filesystem,parquet]': '1.31.0',
+});
+const script = (name: string): string => join(ROOT, 'bench', name);
 const contenders: Record<string, () => Promise<Measured>> = {
   listenlake: () => importFresh(source),
-  duckdb: () => measure(process.execPath, [join(ROOT, 'bench/bare-duckdb.ts'), source, join(WORK, 'duckdb.parquet')]),
-  pandas: await pandasContender(source),
+  'bare DuckDB': () => measure(process.execPath, [script('bare-duckdb.ts'), source, join(WORK, 'duckdb.parquet')]),
+  Polars: () => measure(python, [script('polars_import.py'), source, join(WORK, 'polars.parquet')]),
+  pandas: () => measure(python, [script('pandas_import.py'), source, join(WORK, 'pandas.parquet')]),
+  'listenlake run': () => runFresh(source),
 };
 const times: Record<string, Measured[]> = Object.fromEntries(Object.keys(contenders).map((name) => [name, []]));
 for (let run = 0; run < RUNS; run += 1) {
   for (const [name, contender] of Object.entries(contenders)) times[name]!.push(await contender());
 }
 // Much slower than the rest: once is enough to know by how much.
+rmSync(join(WORK, 'dlt'), { recursive: true, force: true });
+times.dlt = [await measure(python, [script('dlt_import.py'), source, join(WORK, 'dlt')])];
 times['parquetjs-lite'] = [
-  await measure(process.execPath, [join(ROOT, 'bench/parquetjs.ts'), source, join(WORK, 'parquetjs.parquet')]),
+  await measure(process.execPath, [script('parquetjs.ts'), source, join(WORK, 'parquetjs.parquet')]),
 ];
 const median = Object.fromEntries(Object.entries(times).map(([name, runs]) => [name, middle(runs)]));
-const ours = median.listenlake!;
-for (const [name, { seconds, peakMb }] of Object.entries(median)) {
-  say(`  ${name.padEnd(16)} ${seconds.toFixed(1).padStart(7)} s  peak ${peakMb.toFixed(0).padStart(6)} MiB`);
+const [ours, bare, whole] = [median.listenlake!, median['bare DuckDB']!, median['listenlake run']!];
+for (const [name, { seconds, cpuSeconds, peakMb }] of Object.entries(median)) {
+  const figures = [`${seconds.toFixed(1).padStart(7)} s`, `${cpuSeconds.toFixed(1).padStart(7)} s of processor`];
+  say(`  ${name.padEnd(16)} ${figures.join('  ')}  peak ${peakMb.toFixed(0).padStart(6)} MiB`);
 }
+
+say('\nratios, by wall time');
+const speedOf = (name: string): number => median[name]!.seconds / ours.seconds;
+ratio('import: speed against bare DuckDB (read_json to COPY parquet)', speedOf('bare DuckDB'), 'at least', 0.65);
+ratio('import: speed against dlt (JSON to Parquet on a folder)', speedOf('dlt'), 'at least', 7);
+ratio('import: speed against parquetjs-lite (parse, append, close)', speedOf('parquetjs-lite'), 'at least', 5);
+say(`  --   import: speed against Polars: ${speedOf('Polars').toFixed(2)}, pandas: ${speedOf('pandas').toFixed(2)}`);
+ratio('run, files to prod and report, in imports of bare DuckDB', whole.seconds / bare.seconds, 'at most', 3.5);
+await importFresh(source);
 const silverBytes = folderBytes(join(WORK, 'lake/silver/plays'));
 const parquetjsBytes = statSync(join(WORK, 'parquetjs.parquet')).size;
-
-say('\nratios');
-ratio('speed against bare DuckDB (read_json to COPY parquet)', median.duckdb!.seconds / ours.seconds, 'at least', 0.5);
-ratio(
-  'speed against parquetjs-lite (parse, append, close)',
-  median['parquetjs-lite']!.seconds / ours.seconds,
-  'at least',
-  10,
-);
-ratio('speed against pandas (read_json, concat, to_parquet)', median.pandas!.seconds / ours.seconds, 'at least', 5);
-ratio('size of silver against what parquetjs-lite writes', silverBytes / parquetjsBytes, 'at most', 0.25);
+ratio('size of silver.plays against what parquetjs-lite writes', silverBytes / parquetjsBytes, 'at most', 0.25);
 
 const addition = await makeExport('addition', 2, Math.round(plays / 100));
 const again = await importInto(addition);
-ratio('second run with one new file of 1 % against the first', again.seconds / ours.seconds, 'at most', 0.1);
+ratio('import of one new file of 1 %, against the first import', again.seconds / ours.seconds, 'at most', 0.1);
+await runFresh(source);
+const runAgain = await runInto(addition);
+ratio('run with one new file of 1 %, against the first run', runAgain.seconds / whole.seconds, 'at most', 0.3);
 
 const big = await makeSingleFile(600 * 1024 ** 2);
 const bigRun = await importFresh(big);
@@ -105,12 +121,17 @@ ratio('peak memory on them, in MiB', pollsRun.peakMb, 'at most', 512);
 
 if (isGrowthWanted) {
   say('\ngrowth (import to silver)');
-  for (const size of [100_000, 1_000_000, 5_000_000]) {
+  const sizes = [100_000, 1_000_000, 5_000_000];
+  const grown: number[] = [];
+  for (const size of sizes) {
     const { seconds, peakMb } = await importFresh(await makeExport(`growth-${size}`, 3, size));
-    say(
-      `  ${size.toLocaleString('en').padStart(10)} plays ${seconds.toFixed(1).padStart(7)} s  ${((seconds * 1e6) / size).toFixed(1)} s a million  peak ${peakMb.toFixed(0)} MiB`,
-    );
+    grown.push(seconds);
+    const each = `${((seconds * 1e6) / size).toFixed(1)} s a million`;
+    const figures = [`${seconds.toFixed(1).padStart(7)} s`, each, `peak ${peakMb.toFixed(0)} MiB`];
+    say(`  ${size.toLocaleString('en').padStart(10)} plays ${figures.join('  ')}`);
   }
+  const exponent = Math.log(grown.at(-1)! / grown[0]!) / Math.log(sizes.at(-1)! / sizes[0]!);
+  say(`  time grows with the number of plays to the power of ${exponent.toFixed(2)}`);
 }
 mkdirSync(join(ROOT, 'bench/results'), { recursive: true });
 writeFileSync(join(ROOT, 'bench/results/latest.txt'), `${out.join('\n')}\n`);
@@ -123,10 +144,27 @@ async function importFresh(from: string): Promise<Measured> {
 
 /** Both commands that bring a file to silver, as a person would type them: start-up included, peak of the larger. */
 async function importInto(from: string): Promise<Measured> {
-  const cli = join(ROOT, 'jobs/cli.ts');
-  const load = await measure(process.execPath, [cli, 'load', from, '--lake', join(WORK, 'lake'), '--quiet']);
-  const transform = await measure(process.execPath, [cli, 'transform', '--lake', join(WORK, 'lake'), '--quiet']);
-  return { seconds: load.seconds + transform.seconds, peakMb: Math.max(load.peakMb, transform.peakMb) };
+  const load = await command('load', from);
+  const transform = await command('transform');
+  return {
+    seconds: load.seconds + transform.seconds,
+    cpuSeconds: load.cpuSeconds + transform.cpuSeconds,
+    peakMb: Math.max(load.peakMb, transform.peakMb),
+  };
+}
+
+async function runFresh(from: string): Promise<Measured> {
+  rmSync(join(WORK, 'lake'), { recursive: true, force: true });
+  return runInto(from);
+}
+
+/** Everything, from files to tables of prod and the report. */
+function runInto(from: string): Promise<Measured> {
+  return command('run', from);
+}
+
+function command(...args: string[]): Promise<Measured> {
+  return measure(process.execPath, [join(ROOT, 'jobs/cli.ts'), ...args, '--lake', join(WORK, 'lake'), '--quiet']);
 }
 
 async function makeExport(name: string, seed: number, count: number): Promise<string> {
@@ -209,24 +247,18 @@ async function makeSingleFile(bytes: number): Promise<string> {
   return folder;
 }
 
-async function pandasContender(from: string): Promise<() => Promise<Measured>> {
+/** A Python with these packages, in the cache. */
+async function pythonOf(packages: Record<string, string>): Promise<string> {
+  const pins = Object.entries(packages).map(([name, version]) => `${name}==${version}`);
   const venv = join(CACHE, 'bench-venv');
-  const python = join(venv, 'bin/python');
-  if (!existsSync(join(venv, 'done'))) {
+  const program = join(venv, 'bin/python');
+  const done = join(venv, 'done');
+  if (!existsSync(done) || readFileSync(done, 'utf8') !== pins.join('\n')) {
     await measure('python3', ['-m', 'venv', venv]);
-    await measure(python, [
-      '-m',
-      'pip',
-      'install',
-      '--quiet',
-      '--disable-pip-version-check',
-      'pandas==2.2.3',
-      'pyarrow==18.1.0',
-      'numpy==2.1.3',
-    ]);
-    writeFileSync(join(venv, 'done'), '');
+    await measure(program, ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', ...pins]);
+    writeFileSync(done, pins.join('\n'));
   }
-  return () => measure(python, [join(ROOT, 'bench/pandas_import.py'), from, join(WORK, 'pandas.parquet')]);
+  return program;
 }
 
 /** Runs a process to its end. @throws Error when it fails: a contender that did not do the work has no time */
@@ -236,19 +268,26 @@ async function measure(program: string, args: string[]): Promise<Measured> {
     stdio: ['ignore', 'ignore', 'inherit'],
     env: { ...process.env, NODE_OPTIONS: '' },
   });
-  let peakMb = 0;
-  const timer = setInterval(() => {
-    try {
-      const status = readFileSync(`/proc/${child.pid}/status`, 'utf8');
-      peakMb = Math.max(peakMb, Number(/VmHWM:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1024);
-    } catch {
-      // it has just ended, or this system has no /proc: no peak then
-    }
-  }, 20);
+  const used = { peakMb: 0, cpuSeconds: 0 };
+  const timer = setInterval(() => Object.assign(used, usageOf(child.pid!) ?? used), 20);
   const [code] = (await once(child, 'exit')) as [number | null];
   clearInterval(timer);
   if (code !== 0) throw new Error(`${program} ${args.join(' ')} ended with ${code}`);
-  return { seconds: (performance.now() - started) / 1000, peakMb };
+  return { seconds: (performance.now() - started) / 1000, ...used };
+}
+
+/** Highest memory and processor time of a process so far; undefined where it has ended, or the system has no /proc. */
+function usageOf(pid: number): Omit<Measured, 'seconds'> | undefined {
+  try {
+    const [, peakKb = '0'] = /VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];
+    // After the name in brackets, fields 12 and 13 are user and system time in ticks of 10 ms (proc_pid_stat(5)).
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
+      .replace(/^.*\) /s, '')
+      .split(' ');
+    return { peakMb: Number(peakKb) / 1024, cpuSeconds: (Number(fields[11]) + Number(fields[12])) / 100 };
+  } catch {
+    return undefined;
+  }
 }
 
 function middle(runs: Measured[]): Measured {

@@ -18,7 +18,7 @@ export const STAGING_FOLDER = '.staging';
 const LOCK_STALE_MS = 10_000;
 const LOCK_WAIT_MS = 20_000;
 /** Others remove empty folders now and then, not all the time. */
-const FOLDER_TRIES_MAX = 100;
+const FOLDER_TRIES_MAX = 2_000;
 
 /**
  * A lake in a folder. A write goes to a staging file beside the lake's objects, is flushed to the disk, and is then linked or renamed
