@@ -3,8 +3,9 @@
  * Only ratios mean anything: machines differ, and this one may be busy. Each contender is a process of its own,
  * started from nothing. They take turns, RUNS times, so that a busy minute hits all; the median counts.
  *
- *     node bench/run.ts [plays, default 500000] [--once] [--growth]
+ *     node bench/run.ts [plays, default 500000] [--once] [--short] [--growth]
  *
+ * `--once` measures each once, `--short` leaves out the one large file and the recorded polls (4 GB of disk).
  * `--growth` adds 0.1, 1 and 5 million plays (about 3.5 GB of disk, 5 minutes). docs/performance.md explains the goals.
  */
 import { spawn } from 'node:child_process';
@@ -99,25 +100,27 @@ await runFresh(source);
 const runAgain = await runInto(addition);
 ratio('run with one new file of 1 %, against the first run', runAgain.seconds / whole.seconds, 'at most', 0.3);
 
-const big = await makeSingleFile(600 * 1024 ** 2);
-const bigRun = await importFresh(big);
-ratio(
-  `peak memory on one file of ${(statSync(join(big, readdirSync(big)[0]!)).size / 1024 ** 2).toFixed(0)} MiB, in MiB`,
-  bigRun.peakMb,
-  'at most',
-  512,
-);
+if (!process.argv.includes('--short')) {
+  const big = await makeSingleFile(600 * 1024 ** 2);
+  const bigRun = await importFresh(big);
+  ratio(
+    `peak memory on one file of ${(statSync(join(big, readdirSync(big)[0]!)).size / 1024 ** 2).toFixed(0)} MiB, in MiB`,
+    bigRun.peakMb,
+    'at most',
+    512,
+  );
 
-const polls = await makePolls(31_610);
-const pollsMb = folderBytes(polls) / 1024 ** 2;
-const pollsRun = await importFresh(polls);
-ratio(
-  `31,610 recorded polls (${pollsMb.toFixed(0)} MiB in ${pollsRun.seconds.toFixed(0)} s) against the same bytes of an export`,
-  pollsRun.seconds / pollsMb / (ours.seconds / sourceMb),
-  'at most',
-  3,
-);
-ratio('peak memory on them, in MiB', pollsRun.peakMb, 'at most', 512);
+  const polls = await makePolls(31_610);
+  const pollsMb = folderBytes(polls) / 1024 ** 2;
+  const pollsRun = await importFresh(polls);
+  ratio(
+    `31,610 recorded polls (${pollsMb.toFixed(0)} MiB in ${pollsRun.seconds.toFixed(0)} s) against the same bytes of an export`,
+    pollsRun.seconds / pollsMb / (ours.seconds / sourceMb),
+    'at most',
+    3,
+  );
+  ratio('peak memory on them, in MiB', pollsRun.peakMb, 'at most', 512);
+}
 
 if (isGrowthWanted) {
   say('\ngrowth (import to silver)');
@@ -269,7 +272,12 @@ async function measure(program: string, args: string[]): Promise<Measured> {
     env: { ...process.env, NODE_OPTIONS: '' },
   });
   const used = { peakMb: 0, cpuSeconds: 0 };
-  const timer = setInterval(() => Object.assign(used, usageOf(child.pid!) ?? used), 20);
+  const timer = setInterval(() => {
+    const now = usageOf(child.pid!);
+    // What has ended is there for a moment yet, without its memory.
+    used.peakMb = Math.max(used.peakMb, now?.peakMb ?? 0);
+    used.cpuSeconds = Math.max(used.cpuSeconds, now?.cpuSeconds ?? 0);
+  }, 20);
   const [code] = (await once(child, 'exit')) as [number | null];
   clearInterval(timer);
   if (code !== 0) throw new Error(`${program} ${args.join(' ')} ended with ${code}`);
