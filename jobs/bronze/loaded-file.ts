@@ -1,3 +1,5 @@
+import type { PassedOver } from './source.ts';
+
 /** What became of one file, or of an archive whose files were all known. */
 export interface LoadedFile {
   fileName: string;
@@ -5,6 +7,8 @@ export interface LoadedFile {
   kind: string;
   /** Rows that must be accounted for; of an archive: of all its files. */
   rows: number;
+  /** Rows besides that no later job reads, and why; of a file that is new. */
+  passedOver?: PassedOver;
   /**
    * `loaded`: new in bronze. `known`: the same content is there already. `refused`: quarantined. `ignored`:
    * holds no listening. `changed`: was being written while it was read; run it again.

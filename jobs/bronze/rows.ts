@@ -6,7 +6,7 @@ import { JSON_BATCH_ROWS, type JsonScan } from '../formats/json/scanner.ts';
 import { refuseLongRows } from '../formats/long-rows.ts';
 import { contractOf } from '../lake/contracts.ts';
 import { monthsAround } from './periods.ts';
-import type { BronzeDraft, RowSource, StagedFile } from './source.ts';
+import type { BronzeDraft, PassedOver, RowSource, StagedFile } from './source.ts';
 
 /**
  * A row group is built in memory: with the engine's default of four times this a file of 650 MB needs 445 MiB
@@ -212,7 +212,22 @@ export async function draftOfRows(
   const { table, kind } = source;
   const periods = await periodsOfRows(engine, source, output);
   const accounts = await accountsOfRows(engine, source, output);
-  return { table, kind, format: 'parquet', rows, readRows: rows, periods, ...(accounts.length > 0 && { accounts }) };
+  const passedOver = await passedOverOf(engine, source, output);
+  return {
+    ...{ table, kind, format: 'parquet', rows, readRows: rows - (passedOver?.rows ?? 0), periods },
+    ...(accounts.length > 0 && { accounts }),
+    ...(passedOver && { passedOver }),
+  };
+}
+
+async function passedOverOf(engine: Embedded, source: RowSource, file: string): Promise<PassedOver | undefined> {
+  if (source.passedOver === undefined) return undefined;
+  const { isSql, why } = source.passedOver;
+  const [found] = await engine.rows<{ n: bigint }>(
+    `select count(*) as n from read_parquet(${quoteText(literalPath(file))}) where ${isSql}`,
+  );
+  const rows = Number(found?.n ?? 0);
+  return rows > 0 ? { rows, why } : undefined;
 }
 
 /**
@@ -234,7 +249,7 @@ async function periodsOfRows(engine: Embedded, source: RowSource, file: string):
   const days = await engine.rows<{ day: string }>(`
     select distinct cast(cast(moment as date) as varchar) as day
     from (${source.daysSql} from read_parquet(${quoteText(literalPath(file))}))
-    where moment >= timestamp '2006-01-01' and moment < timestamp '2041-01-01'
+    where moment >= timestamp '2002-01-01' and moment < timestamp '2041-01-01'
     order by day`);
   return source.period === 'day' ? days.map(({ day }) => day) : monthsAround(days.map(({ day }) => day));
 }

@@ -110,7 +110,7 @@ function describe(each: Ended, books: Books): LoadedFile {
     }
     case 'written': {
       const { kind, readRows: rows } = each.file;
-      const file = { fileName: each.name, kind, rows };
+      const file = { fileName: each.name, kind, rows, ...(each.passedOver && { passedOver: each.passedOver }) };
       if (each.replaces === undefined) return { ...file, status: 'loaded' };
       const { fileName } = each.replaces;
       return isKept(each, books.kept)

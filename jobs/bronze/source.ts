@@ -132,6 +132,11 @@ export interface RowSource {
   derived?: Readonly<Record<string, (pseudonyms: PseudonymSql) => string>>;
   /** How the silver table is partitioned. */
   period: 'month' | 'day';
+  /**
+   * Rows that are kept in bronze and that no later job reads: what tells them, as SQL over the table's columns,
+   * and why. Absent: there are none.
+   */
+  passedOver?: { isSql: string; why: string };
   /** True where the name says something else than the name that the same content is stored under. */
   saysOther?(storedName: string, name: string): boolean;
 }
@@ -202,6 +207,12 @@ export interface People {
   sql: PseudonymSql;
 }
 
+/** Rows of a file that no later job reads, and why. */
+export interface PassedOver {
+  rows: number;
+  why: string;
+}
+
 /** A bronze object that is written but not yet in the lake. */
 export interface BronzeDraft {
   table: string;
@@ -211,6 +222,8 @@ export interface BronzeDraft {
   rows: number;
   /** Things in the file that must be accounted for: plays, events, records, items of responses. */
   readRows: number;
+  /** Rows that need no account, and why; absent where there are none. */
+  passedOver?: PassedOver;
   periods: string[];
   /** Pseudonyms of the accounts whose rows it holds, where it says so. */
   accounts?: string[];

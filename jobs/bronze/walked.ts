@@ -5,6 +5,7 @@ import type { BronzeFile } from '../lake/manifest.ts';
 import type { Recognised } from './examine.ts';
 import type { FileStamp } from './hash-cache.ts';
 import type { InputFile } from './input-files.ts';
+import type { PassedOver } from './source.ts';
 
 /*
  * What a file is on its way into bronze: an input, then given, then one candidate (or, of an archive, many),
@@ -69,6 +70,8 @@ export interface Written {
   sha256: string;
   file: BronzeEntry;
   replaces?: BronzeFile;
+  /** Rows of it that no later job reads; undefined where there are none. */
+  passedOver?: PassedOver;
   /** What the state is to record of the key that replaced people in it; undefined where it names none. */
   keyMark?: string;
 }

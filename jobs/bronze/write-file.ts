@@ -83,7 +83,7 @@ async function putDraft(
   draft: MarkedDraft,
   { store, sources, userId }: Writing,
 ): Promise<Ended> {
-  const { table, kind, format, rows, readRows, accounts, keyMark } = draft;
+  const { table, kind, format, rows, readRows, accounts, passedOver, keyMark } = draft;
   let { bytes, sha256 } = await contentOf(output);
   // What it replaces has the key by the source.
   const key = bronzeKey(table, replaces === undefined ? sourceKey : sha256, format);
@@ -99,7 +99,12 @@ async function putDraft(
     ...(accounts && { accounts }),
   };
   const { name } = candidate;
-  return { name, as: 'written', sha256: sourceKey, file, ...(replaces && { replaces }), ...(keyMark && { keyMark }) };
+  return {
+    ...{ name, as: 'written', sha256: sourceKey, file },
+    ...(replaces && { replaces }),
+    ...(passedOver && { passedOver }),
+    ...(keyMark && { keyMark }),
+  };
 }
 
 async function contentOf(path: string): Promise<{ bytes: number; sha256: string }> {

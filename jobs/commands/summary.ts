@@ -72,6 +72,10 @@ function cameIn(load: LoadResult): string[] {
     .map(([kind, sum]) =>
       row('', `${kind.replaceAll('_', ' ')}: ${count(sum.files, 'file')}, ${count(sum.rows, 'row')}`),
     );
+  const passedOver = new Map<string, number>();
+  for (const each of by('loaded').flatMap((file) => file.passedOver ?? []))
+    passedOver.set(each.why, (passedOver.get(each.why) ?? 0) + each.rows);
+  for (const [why, rows] of passedOver) details.push(row('', `${count(rows, 'row')} passed over: ${why}`));
   const refused = by('refused').filter(({ isRepeated }) => !isRepeated);
   const repeated = by('refused').length - refused.length;
   const parts = [

@@ -26,6 +26,8 @@ export interface CsvShape {
    * means.
    */
   optional?: readonly string[];
+  /** Files of this kind may have no header: the columns that they have then, and what their first records are. */
+  headless?: { columns: readonly string[]; fits(records: readonly string[][]): boolean };
   /** No table takes files of this kind: what to do instead. They are named, and refused. */
   remedy?: string;
 }
@@ -36,12 +38,12 @@ export interface CsvShape {
 export interface CsvHeader<Shape extends CsvShape = CsvShape> {
   shape: Shape;
   names: string[];
-  /** Records before the first one of data. */
+  /** Records before the first one of data; 0 where there is no header. */
   headerLine: number;
   delimiter: string;
 }
 
-const DELIMITERS = [',', ';', '\t', '|'];
+const DELIMITERS = [',', ';', '\t', '|'] as const;
 /**
  * The header is the first line, or stands below a note (empty cells and one sentence) or below the `sep=;`
  * that spreadsheets write.
@@ -128,7 +130,21 @@ export async function recogniseCsv<Shape extends CsvShape>(
       return { shape, names, headerLine: index + 1, delimiter };
     }
   }
-  throw unknownHeader(seen, shapes);
+  const headless = await recogniseHeadless(path, encoding, shapes);
+  if (headless === undefined) throw unknownHeader(seen, shapes);
+  return headless;
+}
+
+/** A file that begins with a record: told by what stands in its first ones. */
+async function recogniseHeadless<Shape extends CsvShape>(
+  path: string,
+  encoding: CsvEncoding,
+  shapes: readonly Shape[],
+): Promise<CsvHeader<Shape> | undefined> {
+  const [delimiter] = DELIMITERS;
+  const first = await firstRecords(path, encoding, delimiter);
+  const shape = shapes.find(({ headless }) => first.length > 0 && headless?.fits(first));
+  return shape && { shape, names: [...shape.headless!.columns], headerLine: 0, delimiter };
 }
 
 async function firstRecords(path: string, encoding: CsvEncoding, delimiter: string): Promise<string[][]> {

@@ -1,10 +1,12 @@
--- Rows of one source that are one play. One row per row that goes, with the row that stays as `winner_*`: the fullest, then the first
--- by time, file hash and row (file_no is in the order of the hashes). `occurrence` above 1 marks rows that stay beside equal ones.
+-- Rows of one source that are one play. One row per row that goes, with the row that stays as `winner_*`:
+-- the fullest, then the first by time, file hash and row (file_no is in the order of the hashes).
+-- `occurrence` above 1 marks rows that stay beside equal ones.
 --
--- Exports: same user, second of the end and length. Web API: within 2 seconds of the item before. Of those, rows with one URI or one
--- name are the same play, and a row with neither is the fullest of them. Account data gives minutes only, so equal rows of one file
--- are plays: the n-th of a file is the n-th of any other file. Equal rows of two accounts are plays, too; a row that does not name its
--- account is of any of them: of the first.
+-- Exports: same user, second of the end and length. Web API and scrobbles: within 2 seconds of the one
+-- before. Of those, rows with one URI or one name are the same play, and a row with neither is the fullest
+-- of them. Account data gives minutes only, so equal rows of one file are plays: the n-th of a file is the
+-- n-th of any other file. Equal rows of two accounts are plays, too; a row that does not name its account
+-- is of any of them: of the first.
 with
 
 exported as (
@@ -29,8 +31,8 @@ steps as (
         coalesce(ended_at - lag(ended_at) over in_time > interval 2 second, true) as is_start
 
     from play_rows
-    where problem is null and source_rank = 3
-    window in_time as (partition by user_hash order by ended_at, file_no, source_row)
+    where problem is null and source_rank > 2
+    window in_time as (partition by user_hash, source_rank order by ended_at, file_no, source_row)
 
 ),
 
@@ -39,7 +41,7 @@ items as (
     select
         * exclude (is_start),
         max(case when is_start then ended_at end) over (
-            partition by user_hash
+            partition by user_hash, source_rank
             order by ended_at, file_no, source_row
             rows between unbounded preceding and current row
         ) as moment
@@ -175,7 +177,7 @@ ranked as (
         -- The hash finds candidates, the columns decide.
         partition by same_hash, source_rank, user_hash, moment, played_ms, label, occurrence
         -- The first of two items: the second is later than the play.
-        order by fullness desc, case when source_rank = 3 then ended_at end, file_no, source_row
+        order by fullness desc, case when source_rank > 2 then ended_at end, file_no, source_row
     )
 
 ),

@@ -11,7 +11,7 @@ direct as (
     union all
     select file_no, source_row, winner_file_no, winner_row, true as is_of_item, true as is_of_winner from play_account_matches
     union all
-    select file_no, source_row, winner_file_no, winner_row, is_of_item, is_of_winner from play_api_matches
+    select file_no, source_row, winner_file_no, winner_row, is_of_item, is_of_winner from play_item_matches
 
 ),
 

@@ -1,5 +1,6 @@
--- Names of the extended plays that are compared by name, and of no others: those that lie near a play of another source, that end in
--- the six hours after a Web API item, or that share their moment and length with a row of other content.
+-- Names of the extended plays that are compared by name, and of no others: those that lie near a play of
+-- another source, that end in the six hours after a Web API item or a scrobble, or that share their moment
+-- and length with a row of other content.
 with
 
 others as (
@@ -31,11 +32,11 @@ item_hours as (
         user_hash,
         unnest(range(
             cast(floor((epoch(ended_at) - 2) / 3600) as bigint),
-            cast(floor((epoch(ended_at) + 6 * 3600) / 3600) as bigint) + 1
+            cast(floor((epoch(ended_at) + 60 + 6 * 3600) / 3600) as bigint) + 1
         )) as hour
 
     from play_rows
-    where source_rank = 3 and problem is null
+    where source_rank > 2 and problem is null
 
 ),
 

@@ -210,7 +210,7 @@ async function buildChunk(
     'play_copies',
     'play_names',
     'play_account_matches',
-    'play_api_matches',
+    'play_item_matches',
     'play_marks',
   ]) {
     await db.run(`drop table ${table}`);
@@ -291,30 +291,32 @@ async function resolveCopies(db: Embedded, hasOthers: boolean): Promise<void> {
   await createResult(db, 'play_copies');
 }
 
-/** Tables `play_account_matches` and `play_api_matches`: empty where there is only one source. */
+/** Tables `play_account_matches` and `play_item_matches`: empty where there is only one source. */
 async function resolveSources({ db }: Build, hasOthers: boolean, years: readonly number[]): Promise<void> {
   const only = hasOthers ? '' : 'limit 0';
   await createResult(db, 'play_account_matches', only);
   await db.run(
-    `create or replace table play_api_matches (file_no integer, source_row bigint, winner_file_no integer, winner_row bigint,
+    `create or replace table play_item_matches (file_no integer, source_row bigint, winner_file_no integer, winner_row bigint,
       is_of_item boolean, is_of_winner boolean)`,
   );
   if (!hasOthers) return;
   const candidates = await db.rows<{
     file_no: number;
     source_row: bigint;
+    source_rank: number;
     winner_file_no: number;
     winner_row: bigint;
     played_ms: bigint;
     winner_ended_ms: bigint;
   }>(
-    `select file_no, source_row, winner_file_no, winner_row, epoch_ms(played_at) as played_ms, epoch_ms(winner_ended_at) as winner_ended_ms
-     from (${silverSelect('play_api_candidates')})
+    `select file_no, source_row, source_rank, winner_file_no, winner_row, epoch_ms(played_at) as played_ms, epoch_ms(winner_ended_at) as winner_ended_ms
+     from (${silverSelect('play_candidates')})
      order by user_hash, played_at, file_no, source_row, abs(epoch_ms(winner_ended_at) - epoch_ms(played_at)),
        winner_ended_at, winner_file_no, winner_row`,
   );
   const pairs: PlayPair[] = candidates.map((row) => ({
     item: `${row.file_no}:${row.source_row}`,
+    rank: row.source_rank,
     play: `${row.winner_file_no}:${row.winner_row}`,
     itemMs: Number(row.played_ms),
     playMs: Number(row.winner_ended_ms),
@@ -327,12 +329,12 @@ async function resolveSources({ db }: Build, hasOthers: boolean, years: readonly
     return `(${fileNo}, ${row}, ${playFileNo}, ${playRow}, ${isOfItem}, ${isOfPlay})`;
   });
   for (let start = 0; start < values.length; start += 1000) {
-    await db.run(`insert into play_api_matches values ${values.slice(start, start + 1000).join(', ')}`);
+    await db.run(`insert into play_item_matches values ${values.slice(start, start + 1000).join(', ')}`);
   }
   // The two halves of a pair that lie in two years come from two calls.
   await db.run(
-    `create or replace table play_api_matches as
+    `create or replace table play_item_matches as
      select file_no, source_row, winner_file_no, winner_row, bool_or(is_of_item) as is_of_item, bool_or(is_of_winner) as is_of_winner
-     from play_api_matches group by all`,
+     from play_item_matches group by all`,
   );
 }
