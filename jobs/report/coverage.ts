@@ -69,6 +69,8 @@ const SOURCE_NAMES: Record<string, string> = {
   export_extended: 'Extended account export',
   export_account: 'Short account export',
   api: 'Recently played (Web API)',
+  listenbrainz: 'Listens (ListenBrainz)',
+  lastfm: 'Scrobbles (Last.fm)',
   events: 'Listening events',
 };
 
@@ -208,7 +210,7 @@ async function sources(reading: Reading): Promise<Figure> {
       ]),
     },
     notes: [
-      'The same play in several files counts once, under the source that says most about it: an export before recently played, the extended export before the short one. Dates are UTC.',
+      'The same play in several files counts once, under the source that says most about it: an export before recently played, both before scrobbles, the extended export before the short one. Dates are UTC.',
       reading.definitions.isIncognitoIncluded
         ? 'Plays of private sessions are included, by the variable include_incognito.'
         : hidden > 0

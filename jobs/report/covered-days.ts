@@ -102,7 +102,7 @@ export async function coveredDays(reading: Reading, coverage: Coverage): Promise
       name,
       title,
       missing:
-        'Nothing says whether this is all there was: the plays here come from events. Load an account export, or log in and poll recently played, to see which days are covered.',
+        'Nothing says whether this is all there was: the plays here come from events or scrobbles. Load an account export, or log in and poll recently played, to see which days are covered.',
       notes: [],
     };
   }

@@ -64,7 +64,7 @@ interface RateRow extends Record<string, string | number | null> {
 export async function skipsSection(reading: Reading): Promise<Section> {
   const { skipped, finished, plays } = reading.totals;
   if (skipped + finished === 0) {
-    const missing = `None of the ${formatPlural(plays, 'play')} says whether it was skipped or heard to its end. The extended account export says it for every play; recently played and the short account export never do.`;
+    const missing = `None of the ${formatPlural(plays, 'play')} says whether it was skipped or heard to its end. The extended account export says it for every play; recently played, scrobbles and the short account export never do.`;
     return {
       id: 'skips',
       title: 'Skips',

@@ -147,7 +147,7 @@ async function listeningOverTime(reading: Reading): Promise<Figure> {
       ...(reading.isTimed
         ? []
         : [
-            'These plays come from "recently played" alone, which does not say how long a track was heard, so plays are counted instead of time. Load an account export to get times.',
+            'None of these plays says how long a track was heard: recently played and scrobbles never do. So plays are counted instead of time. Load an account export to get times.',
           ]),
       ...(step === 'day'
         ? [`Shown by day, because there are fewer than ${DAILY_MAX_DAYS} days so far; with more it is by month.`]

@@ -109,7 +109,7 @@ async function devices(reading: Reading): Promise<Figure> {
       name: 'devices',
       title: 'Devices',
       missing:
-        'No play says on which device it was heard. The extended account export says it for every play; recently played and the short account export do not.',
+        'No play says on which device it was heard. The extended account export says it for every play; recently played, scrobbles and the short account export do not.',
       notes: [],
     };
   }

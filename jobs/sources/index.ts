@@ -2,7 +2,8 @@ import { type BronzeTable, type Source, tableOf } from '../bronze/source.ts';
 import { ACCOUNT_EXPORTS } from './account-export/index.ts';
 import { CHARTS } from './charts/index.ts';
 import { EVENTS } from './events/index.ts';
-import { OTHER_SERVICES } from './other-services/index.ts';
+import { LAST_FM } from './last-fm/index.ts';
+import { LISTENBRAINZ } from './listenbrainz/index.ts';
 import { SPOTIFY_API } from './spotify-api/index.ts';
 import { SYNTHETIC } from './synthetic/source.ts';
 import { TRACKS } from './tracks/index.ts';
@@ -16,7 +17,8 @@ export const SOURCES: readonly Source[] = [
   CHARTS,
   ACCOUNT_EXPORTS,
   EVENTS,
-  OTHER_SERVICES,
+  LAST_FM,
+  LISTENBRAINZ,
   SYNTHETIC,
   SPOTIFY_API,
 ];

@@ -84,6 +84,18 @@ export function filesOf(person: Person): Record<string, string> {
   };
 }
 
+/** Their scrobbles: of the first play of the export, and of a play that only an answer has. */
+export function scrobblesOf(person: Person): Record<string, string> {
+  const rows = [0, 35].map(
+    (n) => `${Date.parse(`${hour(n)}Z`) / 1000},Artist of ${person},Song of ${person} ${n % 5}\n`,
+  );
+  const metadata = { artist_name: `Artist of ${person}`, track_name: `Song of ${person} 0` };
+  return {
+    [`scrobbles-${person}.csv`]: `uts,artist,track\n${rows.join('')}`,
+    [`listens-${person}.jsonl`]: `${JSON.stringify({ listened_at: Date.parse(`${hour(0)}Z`) / 1000, track_metadata: metadata })}\n`,
+  };
+}
+
 /** What everybody shares: events whose rows name their users. */
 export const SHARED = {
   'events-2026-10-01.json': `${[...eventRows('anna', 1), ...eventRows('bob', 1), ...eventRows('carl', 1)].join('\n')}\n`,

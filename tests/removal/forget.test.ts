@@ -29,6 +29,7 @@ import {
   openLake,
   rowsOf,
   SHARED,
+  scrobblesOf,
 } from './forget-fixture.ts';
 
 const lakes = new Lakes();
@@ -118,6 +119,25 @@ describe('S10: forget', () => {
     const done = await listenlake(['forget', '--user', 'anna.b', '--yes', '--lake', given.root], {});
     expect([done.code, done.json]).toEqual([0, expect.objectContaining({ status: 'forgotten', rows: 1, hits: 0 })]);
   });
+
+  it('removes the scrobbles of a person, and leaves those of others', async () => {
+    const lake = await lakes.copy(both);
+    for (const person of ['anna', 'bob'] as const) {
+      const given = give(join(lake.root, `../scrobbles-${person}`), scrobblesOf(person));
+      await load({ runId: person, paths: [given], userId: person, keepLanding: false }, lake.effects);
+    }
+    await transform({ runId: 'scrobbles', loadedOn: '2026-11-21' }, lake.effects);
+    const before = await rowsOf(lake.root, 'bob');
+    expect(await filesWith(lake.root, MARKS.anna)).toContainEqual(expect.stringContaining('bronze/lastfm_scrobbles/'));
+    const result = await forgetIn(lake);
+    expect(result).toMatchObject({
+      status: 'forgotten',
+      preview: { tables: { lastfm_scrobbles: { files: 1, rows: 2 }, listenbrainz_listens: { files: 1, rows: 1 } } },
+      proof: { hits: [] },
+    });
+    expect(await filesWith(lake.root, MARKS.anna)).toEqual([]);
+    expect(await rowsOf(lake.root, 'bob')).toEqual(before);
+  }, 900_000);
 
   it('leaves the silver that it would be without them', async () => {
     const without = await lakes.make('without', ['bob'], {}, { isWhole: false });

@@ -6,8 +6,9 @@ import { commitManifest, EMPTY_STATE, latestManifest, readBronzeIndex } from '..
 import type { LakeStore } from '../../jobs/lake/store.ts';
 import { load } from '../../jobs/load.ts';
 import { type RetentionInput, type RetentionResult, retention } from '../../jobs/retention.ts';
+import { transform } from '../../jobs/transform.ts';
 import { listenlake } from '../fixtures/command-line.ts';
-import { filesOf, filesWith, isThere, Lakes, type OpenLake, rowsOf } from './forget-fixture.ts';
+import { filesOf, filesWith, give, isThere, Lakes, type OpenLake, rowsOf, scrobblesOf } from './forget-fixture.ts';
 
 const lakes = new Lakes();
 let made: string;
@@ -44,6 +45,22 @@ it('removes old answers from every layer, rewrites the file that also has newer 
   expect(await filesWith(lake.root, /2026-10-02T16:00:00\.000Z/)).toEqual([]);
   expect(state.removal).toBeUndefined();
   expect(await remove(lake)).toMatchObject({ status: 'nothing_new' });
+});
+
+it('leaves scrobbles, which then tell what an answer had told', async () => {
+  const lake = await lakes.copy(made);
+  const given = { runId: 'scrobbles', paths: [give(join(lake.root, '../scrobbles'), scrobblesOf('anna'))] };
+  await load({ ...given, userId: 'anna', keepLanding: false }, lake.effects);
+  const { accounts } = await transform({ runId: 'scrobbles', loadedOn: '2026-11-21' }, lake.effects);
+  expect(accounts).toMatchObject({ read: 3, new: 0, duplicate: 3 });
+  const sources = async (): Promise<number[]> => [
+    await playsOf(lake, 'api'),
+    await playsOf(lake, 'export_extended'),
+    await playsOf(lake, 'lastfm'),
+  ];
+  expect(await sources()).toEqual([3, 30, 0]);
+  expect(await remove(lake)).toMatchObject({ status: 'removed', files: 1, rows: 1, proof: { hits: [] } });
+  expect(await sources()).toEqual([2, 30, 1]);
 });
 
 it('counts ages to the moment that it is given, and removes whole files', async () => {

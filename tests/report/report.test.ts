@@ -520,7 +520,7 @@ describe('a report with little to say', () => {
   it('counts plays instead of time when only recently played is there, and says why', async () => {
     const made = await make('api', { plays: recentlyPlayed() });
     expect(made.html).toContain('Plays by month');
-    expect(made.html).toContain('which does not say how long a track was heard');
+    expect(made.html).toContain('recently played and scrobbles never do. So plays are counted');
     expect(columnsOf(made, 'listening-by-month', 2).flat()).toEqual([null, null, null, null, null, null]);
     expect(made.figures.get('devices')!.missing).toContain('extended account export');
     expect(made.figures.get('skip-rate-by-genre')).toMatchObject({

@@ -222,7 +222,7 @@ describe('files with every seam', () => {
   });
   afterEach(() => lake.close());
 
-  test.each([1, 2, 3])('give the plays of the truth, seed %d', async (seed) => {
+  test.each([1, 2, 9])('give the plays of the truth, seed %d', async (seed) => {
     const { files, sink } = memorySink();
     const truth = await generateSeams(seed, 600, Date.UTC(2024, 5, 1), sink);
     await lake.give(Object.fromEntries(files));
@@ -241,6 +241,8 @@ describe('files with every seam', () => {
       duplicate: truth.rows - truth.plays,
       quarantined: 0,
     });
+    const sources = await lake.query('select distinct source from silver.plays order by 1');
+    expect(sources.flat()).toEqual(['export_account', 'export_extended', 'lastfm', 'listenbrainz']);
   });
 });
 

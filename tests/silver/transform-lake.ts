@@ -223,6 +223,42 @@ export function account(...rows: Record<string, unknown>[]): TestFile {
   };
 }
 
+/** Scrobbles of Last.fm at these times: Unix seconds of an ISO time, or, where it is no such time, as text. */
+export function scrobbles(...rows: [time: string | null, given?: Record<string, unknown>][]): TestFile {
+  return {
+    table: 'lastfm_scrobbles',
+    kind: 'lastfm',
+    rows: rows.map(([time, given]) => ({
+      ...(time?.endsWith('Z') ? { uts: String(Date.parse(time) / 1000) } : { played_at: time }),
+      artist: 'The Example',
+      album: 'Doors',
+      track: 'Blue Door',
+      ...given,
+    })),
+    // What was still playing is not counted.
+    readRows: rows.filter(
+      ([time, given]) => time !== null || given?.uts !== undefined || given?.played_at !== undefined,
+    ).length,
+    periods: [],
+  };
+}
+
+/** Listens of ListenBrainz at these times. */
+export function listens(...rows: [time: string, given?: Record<string, unknown>][]): TestFile {
+  return {
+    table: 'listenbrainz_listens',
+    kind: 'listenbrainz',
+    rows: rows.map(([time, given]) => ({
+      listened_at: Date.parse(time) / 1000,
+      artist_name: 'The Example',
+      track_name: 'Blue Door',
+      release_name: 'Doors',
+      ...given,
+    })),
+    periods: [],
+  };
+}
+
 function itemCount(kind: string, body: Record<string, unknown>): number {
   const list =
     kind === 'playlist' ? ((body.items ?? body.tracks) as { items: unknown[] }).items : (body.items ?? body[kind]);

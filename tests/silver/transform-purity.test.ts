@@ -77,7 +77,7 @@ test(
           for (const { kind, read, new: first, duplicate, quarantined } of accounts) {
             expect(first + duplicate + quarantined).toBe(read);
             expect(Math.min(first, duplicate, quarantined)).toBeGreaterThanOrEqual(0);
-            if (kind.startsWith('export') || kind === 'recently_played' || kind === 'api_mixed') fresh += first;
+            if (/^(export_|recently_played$|api_mixed$|lastfm$|listenbrainz$)/.test(kind)) fresh += first;
           }
         }
         await lake.close();

@@ -1,6 +1,6 @@
-import { account, extended, pages, playedItem, type TestFile } from './transform-lake.ts';
+import { account, extended, listens, pages, playedItem, scrobbles, type TestFile } from './transform-lake.ts';
 
-/** A world of files that overlap in every way: exports of two kinds, polls, events, tracks, charts, refused files. */
+/** Files that overlap in every way: exports of two kinds, polls, scrobbles, events, tracks, charts, refused ones. */
 export function world(): TestFile[] {
   const end = (n: number): number => Date.UTC(2024, 3, 28, 20) + n * 3_600_000 * 5;
   const iso = (ms: number): string => new Date(ms).toISOString().replace('.000', '');
@@ -20,6 +20,15 @@ export function world(): TestFile[] {
     observed_at: iso(end(n)),
     body: { items },
   });
+  /** A scrobble or listen of the play: its start, to the second, and its name. */
+  const heard = (n: number, given: Record<string, unknown> = {}): [string, Record<string, unknown>] => [
+    iso(Math.floor(end(n) / 1000 - 60) * 1000),
+    { track: name(n), track_name: name(n), ...given },
+  ];
+  const minuteOf = (n: number): [string, Record<string, unknown>] => {
+    const [at, given] = heard(n);
+    return [at.slice(0, 16).replace('T', ' '), given];
+  };
   const event = (n: number, given: Record<string, unknown> = {}) => ({
     event_id: `e${n}`,
     user_id: `u${n % 3}`,
@@ -47,6 +56,9 @@ export function world(): TestFile[] {
       observed_at: iso(end(13)),
       body: { items: [{ added_at: iso(end(0)), track: item(2).track }, null] },
     }),
+    scrobbles(heard(8), heard(9), heard(12), heard(13), heard(14), [null]),
+    scrobbles(heard(13), heard(14, { track_mbid: '0a1b2c3d-0000-4000-8000-00000000000f' }), minuteOf(9), minuteOf(15)),
+    listens(heard(8), heard(14), heard(15), heard(16)),
     { table: 'listening_events', rows: [event(0), event(1), event(1), event(7)] },
     {
       table: 'listening_events',

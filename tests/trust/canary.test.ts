@@ -196,6 +196,24 @@ function filesWithCanaries(): Record<string, string | Buffer> {
       ...Object.fromEntries(columns.map((column) => [column, text])),
       ...fixed(number),
     }));
+  /** A day of that month of 2026. */
+  const unix = (month: number, number: number): string => String(Date.UTC(2026, month - 1, number + 1, 10) / 1000);
+  const scrobbled = TEXTS.map(([text], number) => ({
+    ...{ ...FIELDS, [text]: text, name: text, mbid: text, url: text, image: [{ size: 'small', '#text': text }] },
+    ...{ artist: { ...FIELDS, '#text': text, mbid: text }, album: { ...FIELDS, '#text': text, mbid: text } },
+    date: { ...FIELDS, uts: unix(2, number), '#text': text },
+  }));
+  const listened = TEXTS.map(([text], number) => ({
+    ...{ ...FIELDS, [text]: text, user_name: 'canary', listened_at: Number(unix(1, number)), inserted_at: text },
+    track_metadata: {
+      ...{ ...FIELDS, artist_name: text, track_name: text, release_name: text },
+      additional_info: {
+        ...{ ...FIELDS, [text]: text, artist_names: [text], recording_mbid: text, artist_mbids: [text], isrc: text },
+        ...{ spotify_id: text, origin_url: text, duration: text, music_service: text, submission_client: text },
+      },
+      mbid_mapping: { ...FIELDS, release_mbid: text, artists: [{ ...FIELDS, artist_credit_name: text }] },
+    },
+  }));
   const library = { ...FIELDS, items: TEXTS.map(([text]) => ({ track: { trackName: text, ...FIELDS } })) };
   return {
     'Streaming_History_Audio_2026_1.json': JSON.stringify([...extended, odd]),
@@ -224,7 +242,9 @@ function filesWithCanaries(): Record<string, string | Buffer> {
     'streams.csv': plays(['user_id', 'track_id', 'listen_time', 'device'], (number) => ({
       ...{ track_id: id(number), listen_time: moment(number) },
     })),
-    'lastfm.csv': plays(['uts', 'artist', 'track'], () => ({})),
+    'lastfm.csv': plays(['uts', 'artist', 'album', 'track', 'track_mbid'], (number) => ({ uts: unix(2, number) })),
+    'recenttracks.json': JSON.stringify({ recenttracks: { track: scrobbled, '@attr': { ...FIELDS, user: 'canary' } } }),
+    'listens.jsonl': listened.map((each) => JSON.stringify(each)).join('\n'),
     'data.csv': plays(['id', 'name', 'artists', ...FEATURES], (number) => ({
       ...Object.fromEntries(FEATURES.map((feature) => [feature, '0.5'])),
       ...{
@@ -439,6 +459,7 @@ describe('personal fields', () => {
     const kinds = [
       ...['export_extended', 'export_account', 'listening_events', 'recently_played', 'playlist', 'saved_tracks'],
       ...['top_tracks', 'tracks', 'kaggle', 'kaggle_tracks', 'tidytuesday', 'charts_daily', 'charts_weekly'],
+      ...['lastfm', 'listenbrainz'],
     ];
     expect(kinds.filter((kind) => !all.includes(`"kind":"${kind}"`))).toEqual([]);
     const rows = await listenlake([
@@ -447,7 +468,8 @@ describe('personal fields', () => {
     ]);
     // A month for each kind of file with plays; the one of October has those of the Web API as well.
     const months = JSON.parse(rows.stdout).map(({ month }: { month: number }) => month);
-    expect(months).toEqual(expect.arrayContaining([202603, 202604, 202605, 202606, 202607, 202608, 202609, 202610]));
+    const from = 202601;
+    expect(months).toEqual(expect.arrayContaining(Array.from({ length: 10 }, (_, number) => from + number)));
     expect(all.includes('report.html')).toBe(true);
     expect([...texts.keys()].filter((name) => /^texts of .*\.png$/.test(name)).length).toBeGreaterThan(5);
     expect([...texts.keys()].filter((name) => /^texts of .*lake\.duckdb$/.test(name))).toHaveLength(1);

@@ -41,6 +41,18 @@ create or replace macro parse_instant(text) as
 create or replace macro is_possible(moment) as
     moment >= timestamp '2006-01-01' and moment < timestamp '2041-01-01';
 
+-- The same of a scrobble: people scrobbled years before there was Spotify.
+create or replace macro is_possible_scrobble(moment) as
+    moment >= timestamp '2002-01-01' and moment < timestamp '2041-01-01';
+
+-- A start as exporters of scrobbles write it: what `parse_instant` reads, or `31 Dec 2025, 21:38`, which is
+-- UTC as well.
+create or replace macro parse_scrobble_time(text) as
+    coalesce(parse_instant(text), try_strptime(text, ['%d %b %Y, %H:%M', '%d %b %Y %H:%M', '%d %b %Y, %H:%M:%S', '%d %b %Y %H:%M:%S']));
+
+-- Whether a text tells a time to the minute only.
+create or replace macro is_minute_only(text) as coalesce(not regexp_matches(text, '\d:\d{2}:\d{2}|^\d+$'), false);
+
 -- The same, and nothing for a mistake.
 create or replace macro parse_possible_instant(text) as case when is_possible(parse_instant(text)) then parse_instant(text) end;
 
@@ -119,6 +131,17 @@ create or replace macro device_of(platform) as
         else 'other'
     end;
 
+-- A MusicBrainz id of a recording as a URI; null for what is no such id.
+create or replace macro recording_uri(mbid) as
+    case
+        when regexp_full_match(mbid, '(?i)[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}')
+            then 'https://musicbrainz.org/recording/' || lower(mbid)
+    end;
+
+-- The URI of a track from a link to it.
+create or replace macro uri_of_link(link) as
+    'spotify:track:' || nullif(regexp_extract(link, '(?:^|/|:)track[/:]([0-9A-Za-z]{22})(?:[?#].*)?$', 1), '');
+
 -- 22 characters of a track, the URI itself for a local file, null for everything else.
 create or replace macro track_id_of(uri) as
     case
@@ -172,6 +195,9 @@ create or replace macro facts_of(a, b, c, d, e, f, g, h) as
     cast(a is not null as integer) + cast(b is not null as integer) + cast(c is not null as integer)
     + cast(d is not null as integer) + cast(e is not null as integer) + cast(f is not null as integer)
     + cast(g is not null as integer) + cast(h is not null as integer);
+
+-- A text that says something.
+create or replace macro said(text) as case when trim(text) <> '' then text end;
 
 -- A refused value in a message.
 create or replace macro shown(text) as coalesce('"' || left(text, 60) || '"', 'nothing');

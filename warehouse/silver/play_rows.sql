@@ -1,6 +1,10 @@
 -- What is needed to tell which rows are the same play. One row per bronze row of the files at hand.
 --
--- `same_hash` is of person, source, second of the end and length: rows of one source that differ in it are different plays.
+-- `source_rank`: extended export 1, account data 2, Web API 3, ListenBrainz 4, Last.fm 5, Last.fm to the
+-- minute 6. Of a play that several tell, the row of the least rank stays.
+--
+-- `same_hash` is of person, source, second of the end and length: rows of one source that differ in it are
+-- different plays.
 with
 
 extended as (
@@ -45,6 +49,35 @@ api as (
 
 ),
 
+listenbrainz as (
+
+    select
+        file_no, source_row, user_id, account, 4 as source_rank, started_at, ended_at, reported_at, played_ms, problem,
+        hash(content_key(content_uri, artist_name, track_name)) as content_hash,
+        name_hash(artist_name, track_name) as name_hash,
+        content_uri is not null as has_uri,
+        track_name is not null as has_name,
+        facts_of(track_name, album_name, track_id, duration_ms, null, null, null, null) as facts
+
+    from stg_plays_listenbrainz
+
+),
+
+lastfm as (
+
+    select
+        file_no, source_row, user_id, account, case when time_quality = 'minute' then 6 else 5 end as source_rank, started_at, ended_at,
+        reported_at, played_ms, problem,
+        hash(content_key(content_uri, artist_name, track_name)) as content_hash,
+        name_hash(artist_name, track_name) as name_hash,
+        content_uri is not null as has_uri,
+        track_name is not null as has_name,
+        facts_of(track_name, album_name, null, null, null, null, null, null) as facts
+
+    from stg_plays_lastfm
+
+),
+
 final as (
 
     select * from extended
@@ -52,6 +85,10 @@ final as (
     select * from account
     union all
     select * from api
+    union all
+    select * from listenbrainz
+    union all
+    select * from lastfm
 
 )
 

@@ -10,6 +10,10 @@ typed as (
     select * from stg_plays_account
     union all
     select * from stg_plays_api
+    union all
+    select * from stg_plays_listenbrainz
+    union all
+    select * from stg_plays_lastfm
 
 ),
 

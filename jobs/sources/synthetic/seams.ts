@@ -1,13 +1,14 @@
-import { MINUTE_MS, SECOND_MS } from '../../base/time.ts';
+import { HOUR_MS, MINUTE_MS, SECOND_MS } from '../../base/time.ts';
 import { isoMillisecond, isoSecond, minuteText } from './calendar.ts';
 import { type Catalogue, createCatalogue, mainArtistName } from './catalogue.ts';
 import { base62Id, createRandom, pick, type Random } from './random.ts';
+import { type Heard, scrobbleFiles } from './scrobbles.ts';
 import { createFileSet, type FileSink } from './text-file.ts';
 
 /** What one person really played, whatever the files say of it. */
 export interface SeamTruth {
   plays: number;
-  /** Rows of exports and items of answers. */
+  /** Rows of exports, items of answers, and scrobbles. */
   rows: number;
   /** `<artist>|<title>` to its plays; the empty text stands for plays that no file names. */
   playsBySong: Map<string, number>;
@@ -26,7 +27,10 @@ interface SeamPlay {
 
 const LOOP_PLAYS = 10;
 const LOOP_MS = 30 * SECOND_MS;
-/** Shares of the time line: the older export ends, account data begins, an earlier account export ends, polls begin. */
+/**
+ * Shares of the time line: the older export ends, account data begins, an earlier account export ends,
+ * polls begin.
+ */
 const OLDER_UNTIL = 0.6;
 const ACCOUNT_FROM = 0.4;
 const EARLIER_UNTIL = 0.7;
@@ -34,13 +38,19 @@ const POLLED_FROM = 0.5;
 const POLL_ITEMS = 20;
 /** Items that a poll gives again. */
 const POLL_OVERLAP = 5;
+/** What was heard elsewhere, before any export: one for so many plays. */
+const ELSEWHERE = 10;
+/** Plays that are scrobbled. */
+const SCROBBLED = 0.8;
 const TOLD = ['plain', 'plain', 'relinked', 'unnamed', 'unknown', 'nowhere'] as const;
 const UNNAMED = { track: null, artist: null, album: null };
 
 /**
- * Writes one person's listening as several exports and polls tell it, with every seam between them: an older export without URIs,
- * songs that have got another URI, rows without name and URI beside account data that has the name, and the other way round, a song
- * of 30 seconds on repeat in account data, paused plays, and items that two polls give with times a second apart.
+ * Writes one person's listening as several exports and polls tell it, with every seam between them: an
+ * older export without URIs, songs that have got another URI, rows without name and URI beside account data
+ * that has the name, and the other way round, a song of 30 seconds on repeat in account data, paused plays,
+ * and items that two polls give with times a second apart. Most of it was scrobbled (see `scrobbleFiles`),
+ * and some plays of another player were nothing but scrobbled.
  *
  * A pure function of its arguments. Every play but those of a loop has a length of its own.
  *
@@ -55,6 +65,11 @@ export async function generateSeams(seed: number, count: number, endMs: number, 
     plays.slice(Math.floor(from * plays.length), Math.floor(to * plays.length));
   const otherIds = catalogue.ids.map(() => base62Id(random));
   const polls = pollsOf(part(POLLED_FROM, 1).flatMap((play) => itemsOf(random, catalogue, play)));
+  const elsewhere = heardElsewhere(seed, catalogue, Math.floor(count / ELSEWHERE), plays[0]!.startMs);
+  const scrobbles = scrobbleFiles(createRandom(seed, 'scrobbles'), catalogue, [
+    ...elsewhere,
+    ...scrobbled(createRandom(seed, 'scrobbled'), plays),
+  ]);
   const documents: [name: string, rows: unknown[]][] = [
     ['older/endsong_0.json', part(0, OLDER_UNTIL).map((play) => olderRow(catalogue, play))],
     ['newer/Streaming_History_Audio_2024_0.json', plays.map((play) => newerRow(catalogue, otherIds, play))],
@@ -72,17 +87,19 @@ export async function generateSeams(seed: number, count: number, endMs: number, 
     for (const [name, rows] of documents) {
       await files.writeWhole(name, `[\n${rows.map((row) => JSON.stringify(row)).join(',\n')}\n]\n`);
     }
+    for (const [name, text] of scrobbles.documents) await files.writeWhole(name, text);
     await files.writeWhole('api/recently-played.ndjson', polls.map((poll) => `${JSON.stringify(poll)}\n`).join(''));
   } catch (error) {
     await files.abandon();
     throw error;
   }
   return {
-    plays: plays.length,
+    plays: plays.length + elsewhere.length,
     rows:
+      scrobbles.rows +
       documents.reduce((sum, [, rows]) => sum + rows.length, 0) +
       polls.reduce((sum, { body }) => sum + body.items.length, 0),
-    playsBySong: countSongs(catalogue, plays),
+    playsBySong: countSongs(catalogue, [...elsewhere, ...plays]),
   };
 }
 
@@ -217,7 +234,24 @@ function pollsOf(items: readonly PlayedItem[]): { polled_at: string; body: { ite
   return polls;
 }
 
-function countSongs(catalogue: Catalogue, plays: readonly SeamPlay[]): Map<string, number> {
+/**
+ * Plays of which there is nothing but the scrobbles, all so long before the moment that they cannot be what
+ * was played then.
+ */
+function heardElsewhere(seed: number, catalogue: Catalogue, count: number, beforeMs: number): Heard[] {
+  const random = createRandom(seed, 'elsewhere');
+  return Array.from({ length: count }, (_, number) => ({
+    track: random.int(catalogue.size),
+    startMs: beforeMs - 7 * HOUR_MS - (count - number) * 20 * MINUTE_MS + random.int(MINUTE_MS),
+  }));
+}
+
+/** Songs on repeat are scrobbled each time; what no file can name is not. */
+function scrobbled(random: Random, plays: readonly SeamPlay[]): Heard[] {
+  return plays.filter(({ telling }) => telling === 'loop' || (telling !== 'nowhere' && random.chance(SCROBBLED)));
+}
+
+function countSongs(catalogue: Catalogue, plays: readonly (Heard & { telling?: Telling })[]): Map<string, number> {
   const counts = new Map<string, number>();
   for (const play of plays) {
     const { track, artist } = namesOf(catalogue, play.track);

@@ -32,7 +32,7 @@ own_plays as (
         cast(ended_at as timestamp(3)) as ended_at,
         played_ms,
         case
-            when source = 'api' then 'neutral'
+            when source in ('api', 'listenbrainz', 'lastfm') then 'neutral'
             when is_skipped then 'skipped'
             when reason_end in ('fwdbtn', 'backbtn') then 'skipped'
             when {{ var('is_endplay_skipped') }} and reason_end = 'endplay' then 'skipped'
