@@ -131,9 +131,7 @@ function recogniseJson(scan: JsonScan, name: string, sources: readonly Source[])
   );
   if (rows !== undefined) return { verdict: 'recognised', recognised: { form: 'rows', source: rows, scan } };
   if (scan.form === 'array' && scan.rows === 0) return { verdict: 'ignored', reason: 'an empty list' };
-  for (const { documents, refusalOf } of sources) {
-    const refusal = refusalOf?.(scan);
-    if (refusal !== undefined) throw refusal;
+  for (const { documents } of sources) {
     if (documents?.fits(scan))
       return { verdict: 'recognised', recognised: { form: 'documents', source: documents, scan } };
   }

@@ -1,4 +1,3 @@
-import type { JobError } from '../base/errors.ts';
 import type { PseudonymSql } from '../base/personal-fields.ts';
 import type { Embedded } from '../engine/duckdb/database.ts';
 import type { CsvShape } from '../formats/csv.ts';
@@ -33,8 +32,6 @@ export interface Source {
    * name.
    */
   claims?(head: Buffer): boolean;
-  /** The refusal of JSON that no table is made of; undefined for every other file. */
-  refusalOf?(scan: JsonScan): JobError | undefined;
   /** How its data is fetched over the network; absent for a source that people give as files. */
   readonly capture?: {
     /** What follows `listenlake extract` on the command line. */
