@@ -27,6 +27,15 @@ const BAD_ROWS = [
   { ts: '2026-10-31T12:00:00Z', ms_played: -5, spotify_track_uri: 'spotify:track:1111111111111111111111' },
   { ms_played: 'a while', spotify_track_uri: 'spotify:track:1111111111111111111111' },
 ];
+/** A play that only scrobbles tell, at each service. */
+const HEARD_AT = Date.UTC(2026, 9, 1) / 1000;
+const SCROBBLES = {
+  'recenttracks.csv': `uts,artist,track\n${HEARD_AT},The Example,Blue Door\n`,
+  'listens.jsonl': `${JSON.stringify({
+    listened_at: HEARD_AT + 3600,
+    track_metadata: { artist_name: 'The Example', track_name: 'Green Door' },
+  })}\n`,
+};
 /** Small files of people, each of another source. */
 const REAL_FOLDERS = ['recently-played-polls', 'spotify-2023', 'top50-2019'];
 
@@ -57,6 +66,7 @@ if (applied === undefined) {
       const source = join(work, 'source');
       await generateIntoFolder(SMALL_DEMO, source);
       await writeFile(join(source, 'Streaming_History_Audio_2026_9.json'), JSON.stringify(BAD_ROWS));
+      for (const [name, text] of Object.entries(SCROBBLES)) await writeFile(join(source, name), text);
       // Cut off: refused as a whole, and told in bronze.refused.
       await writeFile(join(source, 'Streaming_History_Audio_2026_10.json'), JSON.stringify(BAD_ROWS).slice(0, -9));
       const real = REAL_FOLDERS.map((name) => join(REAL_DATA, name)).filter((path) => existsSync(path));

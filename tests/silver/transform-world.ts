@@ -56,9 +56,9 @@ export function world(): TestFile[] {
       observed_at: iso(end(13)),
       body: { items: [{ added_at: iso(end(0)), track: item(2).track }, null] },
     }),
-    scrobbles(heard(0), heard(9), heard(12), heard(13), heard(14), [null]),
+    scrobbles(heard(8), heard(9), heard(12), heard(13), heard(14), [null]),
     scrobbles(heard(13), heard(14, { track_mbid: '0a1b2c3d-0000-4000-8000-00000000000f' }), minuteOf(9), minuteOf(15)),
-    listens(heard(0), heard(14), heard(15), heard(16)),
+    listens(heard(8), heard(14), heard(15), heard(16)),
     { table: 'listening_events', rows: [event(0), event(1), event(1), event(7)] },
     {
       table: 'listening_events',

@@ -34,17 +34,34 @@ kept as (
 
 ),
 
+-- Account data tells only the minute of an end: it is over for sure when the minute is.
+ends as (
+
+    select distinct
+        user_hash,
+        source_rank,
+        ended_at,
+        ended_at + case when source_rank = 2 then interval 1 minute else interval 0 second end as over_at
+
+    from kept
+    where source_rank <= 3
+
+),
+
 exported_ends as (
 
-    select user_hash, ended_at, lag(ended_at) over (partition by user_hash order by ended_at) as previous_end
-    from (select distinct user_hash, ended_at from kept where source_rank < 3)
+    select user_hash, over_at, max(max(ended_at)) over (partition by user_hash order by over_at) as latest_end
+    from ends
+    where source_rank < 3
+    group by user_hash, over_at
 
 ),
 
 told_ends as (
 
-    select user_hash, ended_at, lag(ended_at) over (partition by user_hash order by ended_at) as previous_end
-    from (select distinct user_hash, ended_at from kept where source_rank <= 3)
+    select user_hash, over_at, max(max(ended_at)) over (partition by user_hash order by over_at) as latest_end
+    from ends
+    group by user_hash, over_at
 
 ),
 
@@ -54,20 +71,20 @@ told as (
         kept.*,
         greatest(
             coalesce(
-                case when source_rank < 3 then exported_ends.previous_end else told_ends.previous_end end,
+                case when kept.source_rank < 3 then exported_ends.latest_end else told_ends.latest_end end,
                 kept.ended_at - interval 6 hour
             ),
             kept.ended_at - interval 6 hour
         ) - interval 2 second as opens_at,
-        kept.ended_at + case when source_rank = 2 then interval 62 second else interval 2 second end as closes_at
+        kept.ended_at + case when kept.source_rank = 2 then interval 62 second else interval 2 second end as closes_at
 
     from kept
-    inner join told_ends
-        on kept.user_hash = told_ends.user_hash
-        and kept.ended_at = told_ends.ended_at
-    left join exported_ends
+    asof left join exported_ends
         on kept.user_hash = exported_ends.user_hash
-        and kept.ended_at = exported_ends.ended_at
+        and kept.ended_at > exported_ends.over_at
+    asof left join told_ends
+        on kept.user_hash = told_ends.user_hash
+        and kept.ended_at > told_ends.over_at
     where kept.source_rank <= 3
 
 ),
