@@ -1,7 +1,13 @@
-/** What the lake costs on AWS: bytes and requests as `make bench` counts them, times list prices. The bench prints the table. */
+/**
+ * What the lake costs on AWS: bytes and requests as `make bench` counts them, times list prices. The bench
+ * prints the table.
+ */
 import { costOf } from '../jobs/engine/athena/price.ts';
 
-/** What one command did, counted at the local endpoint: the product's own calls and those of the engine behind Athena. */
+/**
+ * What one command did, counted at the local endpoint: the product's own calls and those of the engine behind
+ * Athena.
+ */
 export interface Counted {
   /** Bytes that each query of Athena scanned, in order. */
   scannedBytes: number[];
@@ -30,8 +36,8 @@ export interface Measured {
 }
 
 /**
- * List prices in US dollars, without free tiers but for Glue's. Regions us-east-1 and eu-west-1, as of March 2026. Athena's is the product's
- * own (jobs/engine/athena/price.ts). Look them up before you rely on them.
+ * List prices in US dollars, without free tiers but for Glue's. Regions us-east-1 and eu-west-1, as of March
+ * 2026. Athena's is the product's own (jobs/engine/athena/price.ts). Look them up before you rely on them.
  */
 export const PRICES = {
   /** https://aws.amazon.com/s3/pricing/, "Storage": S3 Standard, first 50 TB, a GB and month. */
@@ -40,7 +46,10 @@ export const PRICES = {
   writeRequest: 0.005 / 1_000,
   /** The same page: GET, SELECT and all other requests, for each. */
   readRequest: 0.0004 / 1_000,
-  /** https://aws.amazon.com/glue/pricing/, "Data Catalog": requests of a month beyond the first million, for each. */
+  /**
+   * https://aws.amazon.com/glue/pricing/, "Data Catalog": requests of a month beyond the first million, for
+   * each.
+   */
   glueRequest: 1 / 1_000_000,
   glueFreeRequests: 1_000_000,
 } as const;
@@ -79,9 +88,10 @@ export function scenarios({ playsPerUserDay }: Measured): Scenario[] {
 /**
  * A month of 30 days with one promoted run a day, in US dollars.
  *
- * Bytes grow with the plays: stored, written and scanned bytes are what was measured times plays over measured plays; a query counts at least
- * Athena's 10 MB. Requests stay as measured: they are for each table and partition that a run touches. Every version of gold that the month's
- * runs wrote is still there at its end.
+ * Bytes grow with the plays: stored, written and scanned bytes are what was measured times plays over
+ * measured plays; a query counts at least Athena's 10 MB. Requests stay as measured: they are for each table
+ * and partition that a run touches. Every version of gold that the month's runs wrote is still there at its
+ * end.
  */
 export function monthOf(scenario: Scenario, measured: Measured): Cost {
   const { dailyRun, capture } = measured;

@@ -1,11 +1,12 @@
 /**
- * The second half of `make bench`: the lake on S3 against the lake in a folder, on moto and a real Trino. The engines are started before
- * anything is measured. Only ratios and counts mean anything: moto answers in milliseconds what S3 answers in tens of them, and Trino has one
- * node here.
+ * The second half of `make bench`: the lake on S3 against the lake in a folder, on moto and a real Trino. The
+ * engines are started before anything is measured. Only ratios and counts mean anything: moto answers in
+ * milliseconds what S3 answers in tens of them, and Trino has one node here.
  *
  *     node bench/aws.ts [--small]      --small: the data of `make aws-local` instead of those of `make demo`
  *
- * Needs Python, Java 24 or newer, Maven and Terraform; where one is not there it says so and measures nothing.
+ * Needs Python, Java 24 or newer, Maven and Terraform; where one is not there it says so and measures
+ * nothing.
  */
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -188,8 +189,9 @@ function reportQueries({ scannedBytes }: Counted): void {
 }
 
 /**
- * Bytes of each question on gold against the same listening as JSON, one row a line: that is what a table over the raw files is, and whatever
- * is asked of such a table, all of it is read. (The files of an export hold arrays, which no JSON table of Athena reads at all.)
+ * Bytes of each question on gold against the same listening as JSON, one row a line: that is what a table
+ * over the raw files is, and whatever is asked of such a table, all of it is read. (The files of an export
+ * hold arrays, which no JSON table of Athena reads at all.)
  *
  * @returns mean bytes of a question
  */

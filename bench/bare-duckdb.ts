@@ -1,4 +1,7 @@
-/** The fastest that reading this JSON can reasonably be: DuckDB alone, types inferred, nothing checked, one Parquet file. */
+/**
+ * The fastest that reading this JSON can reasonably be: DuckDB alone, types inferred, nothing checked, one
+ * Parquet file.
+ */
 import { DuckDBInstance } from '@duckdb/node-api';
 
 const [source, target] = process.argv.slice(2);

@@ -1,5 +1,7 @@
-/** What a Node program with parquetjs-lite does: parse each file, append each row (awaited: otherwise rows multiply), close.
- * Its own defaults: no compression is chosen for it. */
+/**
+ * What a Node program with parquetjs-lite does: parse each file, append each row (awaited: otherwise rows
+ * multiply), close. Its own defaults: no compression is chosen for it.
+ */
 import { readdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 

@@ -1,12 +1,14 @@
 /**
- * `make bench`: what listenlake costs beside the tools that people would use instead, on the same files, in one run.
- * Only ratios mean anything: machines differ, and this one may be busy. Each contender is a process of its own,
- * started from nothing. They take turns, RUNS times, so that a busy minute hits all; the median counts.
+ * `make bench`: what listenlake costs beside the tools that people would use instead, on the same files, in
+ * one run. Only ratios mean anything: machines differ, and this one may be busy. Each contender is a process
+ * of its own, started from nothing. They take turns, RUNS times, so that a busy minute hits all; the median
+ * counts.
  *
  *     node bench/run.ts [plays, default 500000] [--once] [--short] [--growth]
  *
  * `--once` measures each once, `--short` leaves out the one large file and the recorded polls (4 GB of disk).
- * `--growth` adds 0.1, 1 and 5 million plays (about 3.5 GB of disk, 5 minutes). docs/performance.md explains the goals.
+ * `--growth` adds 0.1, 1 and 5 million plays (about 3.5 GB of disk, 5 minutes). docs/performance.md explains
+ * the goals.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -145,7 +147,10 @@ async function importFresh(from: string): Promise<Measured> {
   return importInto(from);
 }
 
-/** Both commands that bring a file to silver, as a person would type them: start-up included, peak of the larger. */
+/**
+ * Both commands that bring a file to silver, as a person would type them: start-up included, peak of the
+ * larger.
+ */
 async function importInto(from: string): Promise<Measured> {
   const load = await command('load', from);
   const transform = await command('transform');
@@ -264,7 +269,9 @@ async function pythonOf(packages: Record<string, string>): Promise<string> {
   return program;
 }
 
-/** Runs a process to its end. @throws Error when it fails: a contender that did not do the work has no time */
+/**
+ * Runs a process to its end. @throws Error when it fails: a contender that did not do the work has no time
+ */
 async function measure(program: string, args: string[]): Promise<Measured> {
   const started = performance.now();
   const child = spawn(program, args, {
@@ -284,11 +291,15 @@ async function measure(program: string, args: string[]): Promise<Measured> {
   return { seconds: (performance.now() - started) / 1000, ...used };
 }
 
-/** Highest memory and processor time of a process so far; undefined where it has ended, or the system has no /proc. */
+/**
+ * Highest memory and processor time of a process so far; undefined where it has ended, or the system has no
+ * /proc.
+ */
 function usageOf(pid: number): Omit<Measured, 'seconds'> | undefined {
   try {
     const [, peakKb = '0'] = /VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];
-    // After the name in brackets, fields 12 and 13 are user and system time in ticks of 10 ms (proc_pid_stat(5)).
+    // After the name in brackets, fields 12 and 13 are user and system time in ticks of 10 ms
+    // (proc_pid_stat(5)).
     const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
       .replace(/^.*\) /s, '')
       .split(' ');

@@ -12,7 +12,10 @@ export interface CheckInput {
   /** Which gold; without meaning for silver. */
   target: Target;
   runId: string;
-  /** Where the last tests of exactly this version have passed, take their results instead of running them again. */
+  /**
+   * Where the last tests of exactly this version have passed, take their results instead of running them
+   * again.
+   */
   isReused?: boolean;
   /** The models whose tests run; default: the warehouse folder of this package. */
   project?: Project;
@@ -34,11 +37,12 @@ export interface CheckResult {
 }
 
 /**
- * Runs the tests of silver (from the contracts) or of a published gold (from the models' .yml) and keeps what they found:
- * `silver.check_results` shows it, and `promote` asks for it. A failing test is a result, not an error.
+ * Runs the tests of silver (from the contracts) or of a published gold (from the models' .yml) and keeps what
+ * they found: `silver.check_results` shows it, and `promote` asks for it. A failing test is a result, not an
+ * error.
  *
- * @throws `gold_missing`, `gold_outdated` (65) where there is no gold that today's models built; `model_invalid` (78);
- *   `commit_conflict` (75; retry helps)
+ * @throws `gold_missing`, `gold_outdated` (65) where there is no gold that today's models built;
+ *   `model_invalid` (78); `commit_conflict` (75; retry helps)
  */
 export async function check(input: CheckInput, effects: Effects): Promise<CheckResult> {
   const startedAt = effects.now();

@@ -5,7 +5,10 @@ import { type Coverage, NO_COVERAGE, readCoverage, rowsOf } from './report/gaps.
 export interface CoverageResult extends Coverage {
   /** `none`: there is no gold_prod yet, or no export and no poll in it. */
   status: 'whole' | 'gaps' | 'none';
-  /** ISO, UTC: the newest poll of recently played, and the newest row of an account export; null where there is none. */
+  /**
+   * ISO, UTC: the newest poll of recently played, and the newest row of an account export; null where there
+   * is none.
+   */
   newestCapture: string | null;
   newestExport: string | null;
 }
@@ -18,8 +21,8 @@ from record_counts
 where layer = 'silver' and table_name in ('capture_polls', 'export_files')`;
 
 /**
- * Says how much of the listening is known to be whole, of gold_prod: what cover there is, what is missing and why, and when the Web API
- * was last polled. Changes nothing.
+ * Says how much of the listening is known to be whole, of gold_prod: what cover there is, what is missing and
+ * why, and when the Web API was last polled. Changes nothing.
  *
  * @throws what `SqlEngine.query` throws
  */

@@ -39,9 +39,10 @@ const ORPHANS_SHOWN = 3;
 /**
  * Looks at the machine, the configuration and the lake; changes nothing.
  *
- * @param input.aws also compares contracts and models with the account that holds the lake; a folder has none (`lake_not_on_aws`, 78)
- * @param input.verify also reads every committed object: hash, rows, accounts, and objects that no manifest names, and builds aside what the next
- *   `transform` would build (as long as the lake is large)
+ * @param input.aws also compares contracts and models with the account that holds the lake; a folder has none
+ *   (`lake_not_on_aws`, 78)
+ * @param input.verify also reads every committed object: hash, rows, accounts, and objects that no manifest
+ *   names, and builds aside what the next `transform` would build (as long as the lake is large)
  * @returns one finding a line; any `fail` means exit 65
  */
 export async function doctor(input: { verify: boolean; aws: boolean }, effects: Effects): Promise<Finding[]> {
@@ -331,7 +332,10 @@ async function lookForOrphans(store: LakeStore, files: readonly OutputFile[]): P
   ];
 }
 
-/** A local file with the object's bytes: the object itself, or a copy that `verify` removes; undefined where there is none. */
+/**
+ * A local file with the object's bytes: the object itself, or a copy that `verify` removes; undefined where
+ * there is none.
+ */
 async function localIfThere({ store, scratch }: Effects, key: string): Promise<string | undefined> {
   try {
     if (!isElsewhere(store.uri)) return await store.localFile(key);

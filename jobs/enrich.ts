@@ -9,7 +9,9 @@ import { EMPTY_STATE, type GoldVersion, type LakeState, latestManifest } from '.
 
 export interface EnrichInput {
   runId: string;
-  /** Exclusive end of the data, an instant or a date in UTC; default: the midnight after the newest listening. */
+  /**
+   * Exclusive end of the data, an instant or a date in UTC; default: the midnight after the newest listening.
+   */
   asOf?: string;
   /** Build although the same version is published: for a table that was damaged. */
   rebuild?: boolean;
@@ -29,12 +31,12 @@ export interface EnrichResult {
 }
 
 /**
- * Makes gold of the current silver and shows it to readers as `gold_dev`, all tables at once. A model is built where
- * something that it depends on has changed, and else its table is taken over from the version before. The same silver,
- * the same models and the same `asOf` again change nothing.
+ * Makes gold of the current silver and shows it to readers as `gold_dev`, all tables at once. A model is
+ * built where something that it depends on has changed, and else its table is taken over from the version
+ * before. The same silver, the same models and the same `asOf` again change nothing.
  *
- * @throws `interval_invalid` (64), `run_id_taken` (64), `model_invalid` (78), `sql_invalid` (64), `model_columns` (65), `object_damaged` (65),
- *   `commit_conflict` (75; retry helps)
+ * @throws `interval_invalid` (64), `run_id_taken` (64), `model_invalid` (78), `sql_invalid` (64),
+ *   `model_columns` (65), `object_damaged` (65), `commit_conflict` (75; retry helps)
  */
 export async function enrich(input: EnrichInput, effects: Effects): Promise<EnrichResult> {
   const startedAt = effects.now();
@@ -121,7 +123,10 @@ async function newestMidnight(effects: Effects, state: LakeState, project: Proje
   }
 }
 
-/** Newest date in the columns of rows that meet the condition, plus a day (a period's end is exclusive already): `YYYY-MM-DD`. */
+/**
+ * Newest date in the columns of rows that meet the condition, plus a day (a period's end is exclusive
+ * already): `YYYY-MM-DD`.
+ */
 async function newestDay(
   session: EngineSession,
   columns: Record<string, string>,

@@ -53,7 +53,10 @@ export interface ForgetPreview {
 }
 
 export interface ForgetResult {
-  /** `nothing_new`: nothing in the lake is of this person. `declined`: not confirmed. `found`: the proof has hits. */
+  /**
+   * `nothing_new`: nothing in the lake is of this person. `declined`: not confirmed. `found`: the proof has
+   * hits.
+   */
   status: 'forgotten' | 'nothing_new' | 'dry_run' | 'declined' | 'found';
   preview: ForgetPreview;
   purged?: Purged;
@@ -65,8 +68,9 @@ export interface ForgetResult {
 }
 
 /**
- * Removes a person and everything of them from the lake, at once and for good, and proves it: bronze without them, everything else built anew from what
- * is left, every older version deleted, and a scan of all that is there.
+ * Removes a person and everything of them from the lake, at once and for good, and proves it: bronze without
+ * them, everything else built anew from what is left, every older version deleted, and a scan of all that is
+ * there.
  *
  * Killed anywhere, the same call again finishes the work; readers see the old version or the new one.
  *
@@ -116,7 +120,8 @@ function ruleOf(
   only: 'api' | undefined,
   index: readonly BronzeFile[],
 ): RemovalRule {
-  // Files that were refused by an older version do not say whose they are; where there is one person, they are theirs.
+  // Files that were refused by an older version do not say whose they are; where there is one person, they
+  // are theirs.
   const isAlone = index.every((file) => file.userId === null || file.userId === userId);
   const isOwn = (file: BronzeFile): boolean =>
     file.userId === userId || (file.table === 'refused' && file.userId === null && isAlone && index.length > 0);

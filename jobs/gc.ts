@@ -8,7 +8,10 @@ import { namedObjects } from './lake/named.ts';
 import type { LakeStore, ObjectInfo, UnfinishedWrite } from './lake/store.ts';
 
 export interface GcInput {
-  /** Versions that were the newest at any moment of this many days before now stay whole, for whoever still reads them. */
+  /**
+   * Versions that were the newest at any moment of this many days before now stay whole, for whoever still
+   * reads them.
+   */
   keepDays: number;
   /** Only says what it would delete; needs no lease. */
   dryRun: boolean;
@@ -34,19 +37,26 @@ export interface GcResult {
 
 /** Whatever is younger may be of a run at work whose commit is still to come. */
 const GRACE_MS = DAY_MS;
-/** After so many deletions, or so long, it looks again whether it is still alone: whoever was asleep looks before the next one. */
+/**
+ * After so many deletions, or so long, it looks again whether it is still alone: whoever was asleep looks
+ * before the next one.
+ */
 const DELETES_BETWEEN_LOOKS = 50;
 const MS_BETWEEN_LOOKS = 1_000;
 
 /**
- * Deletes what no kept commit names: objects of killed runs, partitions that were staged and not taken, versions of gold that were replaced, lists and manifests of old commits, tables of
- * runs in the catalog, unfinished writes. Kept are the newest commits (readers see the last one) and every one that was the newest in the last
- * `keepDays`. Never deleted: what is not the lake's own, what is younger than a day, what lies in landing.
+ * Deletes what no kept commit names: objects of killed runs, partitions that were staged and not taken,
+ * versions of gold that were replaced, lists and manifests of old commits, tables of runs in the catalog,
+ * unfinished writes. Kept are the newest commits (readers see the last one) and every one that was the newest
+ * in the last `keepDays`. Never deleted: what is not the lake's own, what is younger than a day, what lies in
+ * landing.
  *
  * It decides by what it sees and keeps no notes: killed anywhere, the next run goes on.
  *
- * @throws `commit_conflict`, `lease_lost` (75; retry helps) when another run commits or begins while it deletes; `object_missing`,
- *   `manifest_invalid` (65) where the newest commit is not whole, `commits_missing` (65) where there is bronze and none, before anything is deleted; what the store and the engine throw
+ * @throws `commit_conflict`, `lease_lost` (75; retry helps) when another run commits or begins while it
+ *   deletes; `object_missing`, `manifest_invalid` (65) where the newest commit is not whole,
+ *   `commits_missing` (65) where there is bronze and none, before anything is deleted; what the store and the
+ *   engine throw
  */
 export async function gc(input: GcInput, effects: Effects): Promise<GcResult> {
   const { store, engine, progress } = effects;
@@ -57,7 +67,8 @@ export async function gc(input: GcInput, effects: Effects): Promise<GcResult> {
   const seen = seenSince(manifests, newest, now - input.keepDays * DAY_MS);
   const older = seen.filter((sequence) => sequence !== newest?.sequence);
   const named = await namedObjects(store, newest, older);
-  // With the one before the newest: by it a commit that took too long finds out (see commitManifest). What it names need not stay.
+  // With the one before the newest: by it a commit that took too long finds out (see commitManifest). What it
+  // names need not stay.
   const keptManifests = new Set([...seen, (newest?.sequence ?? 0) - 1].map((sequence) => manifestKey(sequence)));
   const remove = deleter(effects, newest, input.dryRun);
 
@@ -66,7 +77,8 @@ export async function gc(input: GcInput, effects: Effects): Promise<GcResult> {
     ...{ status: 'nothing_new', commits: seen.length, foreign: 0, tables: [], unfinished: [] },
     layers: none(),
   };
-  // Manifests first and in their order: what is left of them is without gaps, and an object that outlives its manifest is found again.
+  // Manifests first and in their order: what is left of them is without gaps, and an object that outlives its
+  // manifest is found again.
   for (const layer of ['manifests', 'gold', 'silver', 'staging', 'bronze', 'state'] as const) {
     const isKept = ({ key, modifiedAt }: ObjectInfo): boolean =>
       modifiedAt >= now - GRACE_MS || (layer === 'manifests' ? keptManifests.has(key) : named.has(key));
@@ -92,7 +104,10 @@ export async function gc(input: GcInput, effects: Effects): Promise<GcResult> {
   return result;
 }
 
-/** Without any commit all of bronze looks like left-overs, also where only the commits were lost: nothing else has what is in it. */
+/**
+ * Without any commit all of bronze looks like left-overs, also where only the commits were lost: nothing else
+ * has what is in it.
+ */
 async function refuseLostCommits(store: LakeStore, before: number): Promise<void> {
   for await (const { key, modifiedAt } of ownObjects(store, 'bronze', () => {})) {
     if (modifiedAt >= before) continue;
@@ -125,7 +140,8 @@ export async function* ownObjects(store: LakeStore, layer: Layer, onForeign: () 
 }
 
 /**
- * Deletes objects, as long as nobody commits meanwhile: what a new commit names need not be what was looked at.
+ * Deletes objects, as long as nobody commits meanwhile: what a new commit names need not be what was looked
+ * at.
  *
  * @returns deletes one object; @throws `stopped`, `commit_conflict`, `lease_lost` (75; retry helps)
  */

@@ -35,11 +35,13 @@ const CALLBACK = '/callback';
 const WAIT_MS = 5 * 60_000;
 
 /**
- * Logs a person in at Spotify: waits on http://127.0.0.1:PORT for the browser to come back from the page where they agree, exchanges the
- * code, and stores the login: in a file (mode 0600), or in the secret of the configuration. The browser ends on a page that says what to do next.
+ * Logs a person in at Spotify: waits on http://127.0.0.1:PORT for the browser to come back from the page
+ * where they agree, exchanges the code, and stores the login: in a file (mode 0600), or in the secret of the
+ * configuration. The browser ends on a page that says what to do next.
  *
- * @throws `app_missing`, `client_refused`, `port_taken` (78); `login_denied`, `login_refused` (77); `login_timeout`,
- * `rate_limited` (75); `source_unavailable` (69); `disk_failed` (74); of a secret `secret_missing` (78), `secret_denied` (77), `secret_unavailable` (69)
+ * @throws `app_missing`, `client_refused`, `port_taken` (78); `login_denied`, `login_refused` (77);
+ *   `login_timeout`, `rate_limited` (75); `source_unavailable` (69); `disk_failed` (74); of a secret
+ *   `secret_missing` (78), `secret_denied` (77), `secret_unavailable` (69)
  */
 export async function login(input: LoginInput, config: Config, web: Web): Promise<LoginResult> {
   const port = config.spotify.redirectPort;
@@ -102,7 +104,10 @@ export async function login(input: LoginInput, config: Config, web: Web): Promis
   }
 }
 
-/** Before anybody is asked to agree: a place that cannot be read cannot keep the login. What is in it does not matter. */
+/**
+ * Before anybody is asked to agree: a place that cannot be read cannot keep the login. What is in it does not
+ * matter.
+ */
 async function refuseUnreachable(store: TokenStore): Promise<void> {
   try {
     await store.read();
@@ -248,9 +253,10 @@ code { display: block; font: 1rem/1.5 ui-monospace, monospace; padding: 0.75rem 
 }
 
 /**
- * Opens the address in a browser. Command lines are seen by every user of a machine, and the address holds the state: the browser is given a page in a
- * private folder that leads on to it. In the home folder, because a browser in a sandbox sees no other. Best effort: where there is no browser, the
- * address on the terminal remains.
+ * Opens the address in a browser. Command lines are seen by every user of a machine, and the address holds
+ * the state: the browser is given a page in a private folder that leads on to it. In the home folder, because
+ * a browser in a sandbox sees no other. Best effort: where there is no browser, the address on the terminal
+ * remains.
  *
  * @returns the folder, for the caller to remove; undefined where none could be made
  */

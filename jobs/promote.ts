@@ -48,13 +48,11 @@ interface PublishWork {
 }
 
 /**
- * Compares gold_dev with gold_prod table by table, then shows as prod the very objects that dev's tests have passed
- * on. Whatever fails
- * on the way leaves prod as it was.
+ * Compares gold_dev with gold_prod table by table, then shows as prod the very objects that dev's tests have
+ * passed on. Whatever fails on the way leaves prod as it was.
  *
  * @throws `gold_missing`, `gold_outdated`, `checks_missing`, `checks_failed` (65), `run_id_taken` (64),
- * `object_damaged` (65),
- *   `checks_errored` (69), `commit_conflict` (75; retry helps)
+ *   `object_damaged` (65), `checks_errored` (69), `commit_conflict` (75; retry helps)
  */
 export async function promote(input: PromoteInput, effects: Effects): Promise<PromoteResult> {
   const startedAt = effects.now();
@@ -81,9 +79,9 @@ export async function promote(input: PromoteInput, effects: Effects): Promise<Pr
 }
 
 /**
- * Shows gold_dev as gold_prod: copies its objects, whose hashes are compared, and commits them with what the tests
- * of dev have found. A table that is a copy of the same one already stays where it is, unless it is damaged or all is
- * to be copied anew. It asks for no verdict: that is its caller's.
+ * Shows gold_dev as gold_prod: copies its objects, whose hashes are compared, and commits them with what the
+ * tests of dev have found. A table that is a copy of the same one already stays where it is, unless it is
+ * damaged or all is to be copied anew. It asks for no verdict: that is its caller's.
  *
  * @throws `run_id_taken` (64); `object_missing`, `object_damaged` (65); `commit_conflict` (75; retry helps)
  */
@@ -134,7 +132,10 @@ export async function publishDev(
   });
 }
 
-/** The published dev, where it is of today's silver and today's models: prod must not show what nobody has looked at. */
+/**
+ * The published dev, where it is of today's silver and today's models: prod must not show what nobody has
+ * looked at.
+ */
 function currentDev(state: LakeState, project: Project): GoldVersion {
   const dev = state.gold.dev;
   const hint = 'run `listenlake enrich` and `listenlake check` first';

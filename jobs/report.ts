@@ -19,7 +19,10 @@ import { NARROW, WIDE } from './report/theme.ts';
 export interface ReportInput {
   /** The run that the report belongs to; printed at its foot. */
   runId: string;
-  /** Folder for `report.html` and `charts/*.png`; created when absent. Undefined: `report/` of the lake itself, through its store. */
+  /**
+   * Folder for `report.html` and `charts/*.png`; created when absent. Undefined: `report/` of the lake
+   * itself, through its store.
+   */
   outDir: string | undefined;
   /** `prod`: what was checked and promoted. `dev` says so at its top. */
   target: Target;
@@ -32,18 +35,23 @@ export interface ReportOutput {
   charts: string[];
 }
 
-/** Files that are not finished yet end in this; what a killed report left behind is removed by the next one. */
+/**
+ * Files that are not finished yet end in this; what a killed report left behind is removed by the next one.
+ */
 const UNFINISHED = '.unfinished';
 
 /**
- * Writes the report of the published gold tables: one HTML file that needs nothing else, and each chart as PNG.
+ * Writes the report of the published gold tables: one HTML file that needs nothing else, and each chart as
+ * PNG.
  *
- * Everything is read and drawn before the first file is touched, each file is written aside, flushed and renamed, and the page comes
- * last: whoever is killed or runs out of disk leaves the old page whole. PNGs of charts that the new page no longer has are removed from a
- * folder; in a lake elsewhere they stay, because the role of this job may not delete.
+ * Everything is read and drawn before the first file is touched, each file is written aside, flushed and
+ * renamed, and the page comes last: whoever is killed or runs out of disk leaves the old page whole. PNGs of
+ * charts that the new page no longer has are removed from a folder; in a lake elsewhere they stay, because
+ * the role of this job may not delete.
  *
- * @throws `commit_conflict`, `lease_lost` (75) where other tables are shown by then; what `SqlEngine.query` throws; `disk_full`, `disk_failed` (74) where the folder cannot be written; `stopped` (75) when
- *   the signal is aborted before the files are replaced
+ * @throws `commit_conflict`, `lease_lost` (75) where other tables are shown by then; what `SqlEngine.query`
+ *   throws; `disk_full`, `disk_failed` (74) where the folder cannot be written; `stopped` (75) when the
+ *   signal is aborted before the files are replaced
  */
 export async function report(
   input: ReportInput,

@@ -32,7 +32,9 @@ export interface RetentionInput {
 export interface RetentionResult {
   /** `found`: the proof has hits. `kept`: no limit is set. */
   status: 'removed' | 'nothing_new' | 'dry_run' | 'kept' | 'found';
-  /** Answers received before this moment (ISO, UTC) go; null where no limit is set or there are no answers. */
+  /**
+   * Answers received before this moment (ISO, UTC) go; null where no limit is set or there are no answers.
+   */
   before: string | null;
   files: number;
   /** Answers. */
@@ -47,8 +49,8 @@ export interface RetentionResult {
 }
 
 /**
- * Removes what came from the Web API and is older than the limit, everywhere and for good. Plays that an account export holds stay: they are made from
- * the export then.
+ * Removes what came from the Web API and is older than the limit, everywhere and for good. Plays that an
+ * account export holds stay: they are made from the export then.
  *
  * @throws `interval_invalid` (64); what `removeForGood`, `purge` and `prove` throw
  */
@@ -86,7 +88,10 @@ export async function retention(input: RetentionInput, effects: Effects): Promis
   return { ...result, status: 'removed' };
 }
 
-/** When the newest answer in bronze was received (ISO, UTC; null: there is none), and how many do not say. Never now. */
+/**
+ * When the newest answer in bronze was received (ISO, UTC; null: there is none), and how many do not say.
+ * Never now.
+ */
 async function answersOf(effects: Effects): Promise<{ newest: string | null; undated: number }> {
   const files = await answerFiles(effects);
   if (files.length === 0) return { newest: null, undated: 0 };

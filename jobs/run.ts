@@ -29,15 +29,16 @@ export interface RunResult {
   /** `as_of` of prod after the run; null before the first promotion. */
   asOf: string | null;
   /**
-   * Above 0 where files or rows were refused for the first time; a file that stands in quarantine as well counts for
-   * both.
+   * Above 0 where files or rows were refused for the first time; a file that stands in quarantine as well
+   * counts for both.
    */
   refused: number;
 }
 
 /**
- * Every job in order, in one process: load, transform, check silver, enrich dev, check dev, promote, report. Each commits for itself, so a
- * run that is stopped or killed leaves the last good version, and the next run goes on where it was.
+ * Every job in order, in one process: load, transform, check silver, enrich dev, check dev, promote, report.
+ * Each commits for itself, so a run that is stopped or killed leaves the last good version, and the next run
+ * goes on where it was.
  *
  * @throws what the jobs throw; `stopped` (75) between two of them after a signal
  */

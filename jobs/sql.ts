@@ -35,10 +35,13 @@ export async function sql(input: SqlInput, { engine }: Pick<Effects, 'engine'>):
 /**
  * A result as text without a final newline.
  *
- * - `table`: aligned columns, the number of rows and, where the engine is paid by them, the bytes it has read; control characters are shown, not sent to the terminal
- * - `csv`: RFC 4180 with a header; null is an empty field, an empty text is `""`; control characters are shown as in the table, but for line breaks and
- *   tabs; a text that a spreadsheet would run as a formula gets an apostrophe in front (`json` has the text as it is)
- * - `json`: one array of objects; integers of any size and decimals as exact JSON numbers; not-a-number and infinities as text
+ * - `table`: aligned columns, the number of rows and, where the engine is paid by them, the bytes it has
+ *   read; control characters are shown, not sent to the terminal
+ * - `csv`: RFC 4180 with a header; null is an empty field, an empty text is `""`; control characters are
+ *   shown as in the table, but for line breaks and tabs; a text that a spreadsheet would run as a formula
+ *   gets an apostrophe in front (`json` has the text as it is)
+ * - `json`: one array of objects; integers of any size and decimals as exact JSON numbers; not-a-number and
+ *   infinities as text
  */
 export function formatResult(result: ResultSet, format: SqlFormat): string {
   if (format === 'json') return formatJson(result);

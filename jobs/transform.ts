@@ -27,9 +27,15 @@ import { buildLookUps, isLookUpChange } from './silver/tables/look-ups.ts';
 
 export interface TransformInput {
   runId: string;
-  /** Date of this run (UTC), `YYYY-MM-DD`: the partition of quarantine for what is refused now for the first time. */
+  /**
+   * Date of this run (UTC), `YYYY-MM-DD`: the partition of quarantine for what is refused now for the first
+   * time.
+   */
   loadedOn: string;
-  /** Rebuild the partitions that overlap `[from, to)`, besides those that new bronze touches. ISO instants; an open end is absent. */
+  /**
+   * Rebuild the partitions that overlap `[from, to)`, besides those that new bronze touches. ISO instants; an
+   * open end is absent.
+   */
   from?: string | undefined;
   to?: string | undefined;
   /** Rebuild everything. */
@@ -52,24 +58,28 @@ export interface TransformResult {
   isUpgrade: boolean;
 }
 
-/** A build of what a search has left may fail on files that it could not see before; more often it is no file's fault. */
+/**
+ * A build of what a search has left may fail on files that it could not see before; more often it is no
+ * file's fault.
+ */
 const SEARCHES_MAX = 3;
 
 /**
- * Bronze to silver. Silver is a function of bronze: the order of loading, the number of runs and kills do not show in it (but for
- * `loaded_on` in quarantine and `rows_before` in table_stats, which are about runs).
+ * Bronze to silver. Silver is a function of bronze: the order of loading, the number of runs and kills do not
+ * show in it (but for `loaded_on` in quarantine and `rows_before` in table_stats, which are about runs).
  *
- * Only partitions that new bronze touches are built, each from all bronze rows that may fall into it. Those whose content differs from
- * what is there are put as new objects beside the old ones; one manifest commits all of them. Killed before the commit, readers keep the
- * old version and the next run does it again. `gc` collects what was replaced.
- * Partitions that were staged from the same bronze are taken instead of built; a rebuild trusts nothing but bronze. A lake whose silver
- * is of an older layout is rebuilt.
+ * Only partitions that new bronze touches are built, each from all bronze rows that may fall into it. Those
+ * whose content differs from what is there are put as new objects beside the old ones; one manifest commits
+ * all of them. Killed before the commit, readers keep the old version and the next run does it again. `gc`
+ * collects what was replaced. Partitions that were staged from the same bronze are taken instead of built; a
+ * rebuild trusts nothing but bronze. A lake whose silver is of an older layout is rebuilt.
  *
  * A file on which a statement fails is found and refused whole, and everything is built without it.
  *
  * @param limits how much is held at once; another value gives the same tables
- * @throws `commit_conflict`, `lease_lost` (75; retry helps) when another run has committed or begun meanwhile; `accounts_broken` (70) when rows of a file are
- *   not accounted for; `object_damaged`, `object_missing` (65) for bronze that is not whole; `disk_full`, `memory_full` (74)
+ * @throws `commit_conflict`, `lease_lost` (75; retry helps) when another run has committed or begun
+ *   meanwhile; `accounts_broken` (70) when rows of a file are not accounted for; `object_damaged`,
+ *   `object_missing` (65) for bronze that is not whole; `disk_full`, `memory_full` (74)
  */
 export async function transform(
   input: TransformInput,
@@ -123,7 +133,8 @@ async function transformCommitted(
       isLookUpChange(lists) || rebuild !== undefined ? await buildLookUps(db, lists, localPath) : undefined;
     if (isChange(stats, committed)) changes.push(stats);
     await refuseOvertaken(effects, base);
-    // A rebuild also mends objects that no longer are what was committed: what is the same is looked at again.
+    // A rebuild also mends objects that no longer are what was committed: what is the same is looked at
+    // again.
     if (rebuild !== undefined)
       await putChanges(
         effects,
@@ -194,7 +205,10 @@ function rebuildInterval(input: TransformInput): Build['rebuild'] {
   };
 }
 
-/** @param isMending an object that is gone is one whose rows are made again, only the day of their first refusal is not known any more */
+/**
+ * @param isMending an object that is gone is one whose rows are made again, only the day of their first
+ *   refusal is not known any more
+ */
 async function knownPaths(
   { store }: Effects,
   files: readonly SilverFile[],
@@ -228,8 +242,8 @@ async function stageStatistics(
 }
 
 /**
- * Puts objects beside those that readers see: the commit makes them tables. One that is there already is left alone, unless its bytes
- * are not the ones that its key says: then it is mended.
+ * Puts objects beside those that readers see: the commit makes them tables. One that is there already is left
+ * alone, unless its bytes are not the ones that its key says: then it is mended.
  */
 async function putChanges({ store, progress, signal }: Effects, changes: readonly StagedPartition[]): Promise<void> {
   progress.start('put', changes.length);
@@ -253,7 +267,10 @@ async function putLists({ store }: Effects, lists: readonly TableLists[]): Promi
   return keys;
 }
 
-/** Removes what was staged. What stays is never used, and collected some day: no reason to fail after the commit. */
+/**
+ * Removes what was staged. What stays is never used, and collected some day: no reason to fail after the
+ * commit.
+ */
 async function clear(effects: Effects, own: Manifest, staging: Staging): Promise<void> {
   const { log } = effects;
   try {

@@ -1,15 +1,16 @@
 /**
- * `make test`: every layer with its name and time, then the slowest files, what was left out and why, what failed, and
- * `N passed, N failed`.
+ * `make test`: every layer with its name and time, then the slowest files, what was left out and why, what
+ * failed, and `N passed, N failed`.
  *
  *     node tests/run.ts [layer ...]        all layers but `soak`, or the named ones
  *
- * Three lanes run side by side, each of them one layer after the other: layers that compute, layers that mostly wait for
- * servers that they start (moto, Trino), and layers that mostly wait for containers (Docker, Airflow, a cluster). What a
- * layer prints is shown when it ends.
+ * Three lanes run side by side, each of them one layer after the other: layers that compute, layers that
+ * mostly wait for servers that they start (moto, Trino), and layers that mostly wait for containers (Docker,
+ * Airflow, a cluster). What a layer prints is shown when it ends.
  *
- * A layer that cannot run here says why through LISTENLAKE_SKIPS; under CI=true that counts as a failure, but for the names in
- * LISTENLAKE_TEST_WITHOUT (comma-separated): what a place can never have, such as files that nobody may publish.
+ * A layer that cannot run here says why through LISTENLAKE_SKIPS; under CI=true that counts as a failure, but
+ * for the names in LISTENLAKE_TEST_WITHOUT (comma-separated): what a place can never have, such as files that
+ * nobody may publish.
  */
 import { spawn } from 'node:child_process';
 import {
@@ -209,7 +210,8 @@ process.exit(failed === 0 && passed > 0 ? 0 : 1);
 
 /** What a layer's processes find in their environment, beside what all find. */
 async function environmentOf({ isSoak, lane, isOnAws }: Layer): Promise<Record<string, string>> {
-  // Where this machine lacks a part, or it does not start, each file tries for itself, and says what it leaves out.
+  // Where this machine lacks a part, or it does not start, each file tries for itself, and says what it
+  // leaves out.
   const shared = isOnAws ? await aws?.catch(() => undefined) : undefined;
   return {
     ...(isSoak ? { LISTENLAKE_TEST_SOAK: '1' } : {}),
@@ -238,9 +240,10 @@ function tableOf(skips: LeftOut[]): string {
 }
 
 /**
- * A new folder in the memory of this machine for the lakes of the tests: each commit waits for `fsync`, which took a
- * third of the time of a small load and transform on a disk. Undefined where TMPDIR is given, where there is no such place
- * with room for all of them, or where no program may be started from it, as in a container.
+ * A new folder in the memory of this machine for the lakes of the tests: each commit waits for `fsync`, which
+ * took a third of the time of a small load and transform on a disk. Undefined where TMPDIR is given, where
+ * there is no such place with room for all of them, or where no program may be started from it, as in a
+ * container.
  */
 function memoryFolder(): string | undefined {
   const place = '/dev/shm';

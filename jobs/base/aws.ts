@@ -1,7 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { JobError, stopped } from './errors.ts';
 
-/** Where AWS is. What is left out comes from where the SDK looks: environment, profile, the machine's role. */
+/**
+ * Where AWS is. What is left out comes from where the SDK looks: environment, profile, the machine's role.
+ */
 export interface AwsOptions {
   region?: string;
   /** A service that speaks the same protocol, e.g. a test server. */
@@ -13,11 +15,12 @@ export interface AwsOptions {
 /** One service of AWS: requests with bounded retries, and errors that say what to do. */
 export interface AwsCaller<C> {
   /**
-   * Sends with up to `ATTEMPTS_MAX` attempts where the service is busy or the network fails, and once more with credentials read anew
-   * where they have expired.
+   * Sends with up to `ATTEMPTS_MAX` attempts where the service is busy or the network fails, and once more
+   * with credentials read anew where they have expired.
    *
    * @returns what `action` returns
-   * @throws the SDK's own error for an answer that a caller may understand (`toJobError` translates it); `stopped` (75) once `signal` is aborted
+   * @throws the SDK's own error for an answer that a caller may understand (`toJobError` translates it);
+   *   `stopped` (75) once `signal` is aborted
    */
   send<T>(action: (client: C, attempt: number) => Promise<T>, signal?: AbortSignal): Promise<T>;
   close(): void;
@@ -136,7 +139,10 @@ export function clientSettings({ region, endpoint, requestTimeoutMs = REQUEST_TI
   };
 }
 
-/** Waits a random time (so that many clients do not come back together) that grows with the attempt, at most 5 s. */
+/**
+ * Waits a random time (so that many clients do not come back together) that grows with the attempt, at most 5
+ * s.
+ */
 export async function pause(attempt: number, signal?: AbortSignal): Promise<void> {
   const most = Math.min(PAUSE_MAX_MS, PAUSE_FIRST_MS * 2 ** (attempt - 1));
   try {
@@ -166,9 +172,8 @@ export function isTransient(error: unknown): boolean {
 }
 
 /**
- * This machine's clock is minutes away from that of AWS. The SDK learns the difference from the answer and signs the
- * next request by it.
- * S3 has a name for it, the others say it in words:
+ * This machine's clock is minutes away from that of AWS. The SDK learns the difference from the answer and
+ * signs the next request by it. S3 has a name for it, the others say it in words:
  * docs.aws.amazon.com/IAM/latest/UserGuide/signature-v4-troubleshooting.html
  */
 function isSkewed(error: unknown): boolean {
@@ -178,7 +183,8 @@ function isSkewed(error: unknown): boolean {
 }
 
 /**
- * An expected failure of AWS in our words, or the error as it is (a bug, or an answer that the caller should have understood).
+ * An expected failure of AWS in our words, or the error as it is (a bug, or an answer that the caller should
+ * have understood).
  *
  * `<part>_denied` (77), `<part>_unavailable` (69; retry helps), `bucket_missing` and `region_wrong` (78).
  *

@@ -1,6 +1,7 @@
 /**
- * Runs `action` for every item, at most `count` of them at a time, each after the items that it needs. Of those that could begin, the first
- * in order does: one at a time, items that need only earlier ones are taken in their order.
+ * Runs `action` for every item, at most `count` of them at a time, each after the items that it needs. Of
+ * those that could begin, the first in order does: one at a time, items that need only earlier ones are taken
+ * in their order.
  *
  * After a failure nothing further begins, and what is at work ends before this does: nothing is left running.
  *

@@ -24,7 +24,10 @@ const whole = (min: number, max: number) =>
     .transform(Number)
     .pipe(z.number().min(min, `at least ${min}`).max(max, `at most ${max}`));
 
-/** Every variable that listenlake reads, its rule and its default. `.env.example` and docs/configuration.md are checked against this list. */
+/**
+ * Every variable that listenlake reads, its rule and its default. `.env.example` and docs/configuration.md
+ * are checked against this list.
+ */
 export const VARIABLES = {
   LISTENLAKE_LAKE: {
     rule: z.string().min(1, 'must not be empty').default('lake'),
@@ -148,7 +151,10 @@ export interface SpotifyConfig {
   readonly callBudget: number;
 }
 
-/** A lake on S3. Region, endpoint and credentials are the SDK's own business: AWS_REGION, AWS_ENDPOINT_URL, AWS_PROFILE, a role, ... */
+/**
+ * A lake on S3. Region, endpoint and credentials are the SDK's own business: AWS_REGION, AWS_ENDPOINT_URL,
+ * AWS_PROFILE, a role, ...
+ */
 export interface AwsConfig {
   readonly name: string;
   /** Undefined: the one of the target. */
@@ -184,7 +190,8 @@ export interface Config {
  * Reads and checks the environment; the only place that does.
  *
  * @param overrides values of flags by variable name; they win
- * @throws `config_invalid` (78) that lists every fault at once, and names every LISTENLAKE_ variable nobody reads
+ * @throws `config_invalid` (78) that lists every fault at once, and names every LISTENLAKE_ variable nobody
+ *   reads
  */
 export function readConfig(
   environment: NodeJS.ProcessEnv = process.env,
@@ -255,13 +262,14 @@ const REDIRECTING = new Set([
 ]);
 
 /**
- * Reads a file of variables into the environment; those that are set already win. A file that was named is taken as it is. Without one, `.env` of the
- * current folder is read, which anybody may have left there: of it only settings that send nothing anywhere are taken, never an endpoint, a proxy or a
- * credential of AWS.
+ * Reads a file of variables into the environment; those that are set already win. A file that was named is
+ * taken as it is. Without one, `.env` of the current folder is read, which anybody may have left there: of it
+ * only settings that send nothing anywhere are taken, never an endpoint, a proxy or a credential of AWS.
  *
  * @param environment is changed
  * @param named path of the file; undefined: none was named
- * @throws `env_file_missing`, `env_redirects` (78): the latter for a variable of ours that says where tokens, keys or data go
+ * @throws `env_file_missing`, `env_redirects` (78): the latter for a variable of ours that says where tokens,
+ *   keys or data go
  */
 export function readEnvFile(environment: NodeJS.ProcessEnv, named: string | undefined): void {
   const path = named ?? '.env';
@@ -291,7 +299,10 @@ export function readEnvFile(environment: NodeJS.ProcessEnv, named: string | unde
   }
 }
 
-/** Read by the tests, not by the product; named here so that a developer's shell does not make every command fail. */
+/**
+ * Read by the tests, not by the product; named here so that a developer's shell does not make every command
+ * fail.
+ */
 const TEST_VARIABLES = new Set([
   'LISTENLAKE_REAL_DATA',
   'LISTENLAKE_SKIPS',

@@ -3,7 +3,9 @@ import { mkdir, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { isErrno, JobError } from './errors.ts';
 
-/** What the system says by code (Node's errors) and in words (the engine's: glibc's and musl's `strerror`). */
+/**
+ * What the system says by code (Node's errors) and in words (the engine's: glibc's and musl's `strerror`).
+ */
 const WORDS: Record<string, string[]> = {
   ENOSPC: ['No space left on device'],
   EDQUOT: ['Disk quota exceeded', 'Quota exceeded'],
@@ -24,15 +26,18 @@ const WORDS: Record<string, string[]> = {
 };
 const FULL = ['ENOSPC', 'EDQUOT', 'EFBIG'];
 const EXHAUSTED = ['EMFILE', 'ENFILE'];
-/** Of a path that a person gave, or that the lake must have. Of any other path these are our bugs, and stay what they are. */
+/**
+ * Of a path that a person gave, or that the lake must have. Of any other path these are our bugs, and stay
+ * what they are.
+ */
 const OF_PATHS = ['ENOENT', 'ENOTDIR', 'EISDIR', 'EEXIST', 'ENOTEMPTY', 'EXDEV', 'EINVAL'];
 /** Of a connection, `EACCES` and `EPERM` are no fault of the disk. */
 const NETWORK_CALLS = /^(connect|listen|bind|accept|getaddrinfo|send|shutdown)/;
 
 /**
- * Makes a folder with its parents; one that is there stays as it is. Node's own `recursive` never ends where a
- * folder exists and the system
- * says of each new one in it that there is no such folder, as `/proc` does (seen with Node 24).
+ * Makes a folder with its parents; one that is there stays as it is. Node's own `recursive` never ends where
+ * a folder exists and the system says of each new one in it that there is no such folder, as `/proc` does
+ * (seen with Node 24).
  *
  * @returns the topmost folder that was made; undefined where all were there
  * @throws the system's error of the folder that could not be made
@@ -72,9 +77,10 @@ export interface DiskAdvice {
 }
 
 /**
- * A fault of the disk, of a file's rights or of the process's limits, as a person should read it: `disk_full`, `disk_failed` or
- * `files_exhausted` (74; a retry helps once the cause is gone), with the path and the remedy. Any other error comes back as it is.
- * This is the one place that knows what the system's codes mean.
+ * A fault of the disk, of a file's rights or of the process's limits, as a person should read it:
+ * `disk_full`, `disk_failed` or `files_exhausted` (74; a retry helps once the cause is gone), with the path
+ * and the remedy. Any other error comes back as it is. This is the one place that knows what the system's
+ * codes mean.
  *
  * @param error of Node's file system
  * @param path what was at work, for errors that do not name one (`read`, `write` and `fsync` do not)
@@ -95,8 +101,8 @@ export async function onDisk<T>(path: string, action: () => Promise<T>, advice: 
 }
 
 /**
- * As `diskError`, for whatever has come up unexplained at the end of a command: errors of Node that only the system can be the cause of
- * (a missing file is a bug of ours), and what an engine says in words.
+ * As `diskError`, for whatever has come up unexplained at the end of a command: errors of Node that only the
+ * system can be the cause of (a missing file is a bug of ours), and what an engine says in words.
  *
  * @param place where the command works, for errors that name no path
  */
@@ -124,8 +130,8 @@ export function diskErrorInWords(error: unknown, place?: string): unknown {
 }
 
 /**
- * Node's stream of a file, or of `start` to `end` (both inclusive) of it; what goes wrong with it comes as `diskError`, with the path.
- * Node's own says `EIO: i/o error, read`, and not of what.
+ * Node's stream of a file, or of `start` to `end` (both inclusive) of it; what goes wrong with it comes as
+ * `diskError`, with the path. Node's own says `EIO: i/o error, read`, and not of what.
  */
 export function readStream(path: string, options: Parameters<typeof createReadStream>[1] = {}): ReadStream {
   const stream = createReadStream(path, options);
@@ -134,7 +140,10 @@ export function readStream(path: string, options: Parameters<typeof createReadSt
   return stream;
 }
 
-/** A file that is there and is not found: its status could not be read, which the engine takes for its absence. */
+/**
+ * A file that is there and is not found: its status could not be read, which the engine takes for its
+ * absence.
+ */
 const HIDDEN = /No files found that match the pattern "(\/[^"]+)"/;
 /** How an engine's complaint about the system begins, wherever it stands in a chain of them. */
 const ENGINE_SAYS = /\b(IO|FATAL|INTERNAL|TransactionContext|Permission|Out of Memory) Error: |\bFailed to /;

@@ -1,6 +1,9 @@
 import { constants } from 'node:os';
 
-/** sysexits(3) codes, the same for every command. Airflow retries 69, 74 and 75; it fails at once on 64, 77 and 78. */
+/**
+ * sysexits(3) codes, the same for every command. Airflow retries 69, 74 and 75; it fails at once on 64, 77
+ * and 78.
+ */
 export const EXIT = {
   ok: 0,
   /** Wrong flags or arguments. */
@@ -35,7 +38,8 @@ export interface FaultPlace {
 /**
  * An expected failure: bad input, a full disk, a lease that is held. Bugs are plain `Error`s and crash.
  *
- * The message says what is wrong with which value; `hint` says what to do about it. Neither holds secrets or personal fields.
+ * The message says what is wrong with which value; `hint` says what to do about it. Neither holds secrets or
+ * personal fields.
  */
 export class JobError extends Error {
   readonly code: string;
@@ -88,8 +92,8 @@ export function isErrno(error: unknown, ...codes: string[]): error is NodeJS.Err
 }
 
 /**
- * Node has no name for some errors of the system, such as a quota that is used up (`EDQUOT`): it gives their number
- * (seen with Node 24).
+ * Node has no name for some errors of the system, such as a quota that is used up (`EDQUOT`): it gives their
+ * number (seen with Node 24).
  */
 function nameOfErrno(code: string): string {
   const number = /^Unknown system error -(\d+)$/.exec(code)?.[1];

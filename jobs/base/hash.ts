@@ -9,7 +9,10 @@ export function hashText(text: string): string {
   return createHash('sha256').update(text).digest('hex');
 }
 
-/** SHA-256 (hex) of a file that was given. What the system says of it is thrown as it is: it may be the file's own fault. */
+/**
+ * SHA-256 (hex) of a file that was given. What the system says of it is thrown as it is: it may be the file's
+ * own fault.
+ */
 export async function hashFile(path: string): Promise<string> {
   return hashChunks(createReadStream(path, { highWaterMark: CHUNK_BYTES }));
 }

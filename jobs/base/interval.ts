@@ -21,7 +21,10 @@ export function parseInterval(from: string | undefined, to: string | undefined):
   return interval;
 }
 
-/** A date or an instant as above; null where there is none. @throws `interval_invalid` (64), which names the flag */
+/**
+ * A date or an instant as above; null where there is none. @throws `interval_invalid` (64), which names the
+ * flag
+ */
 export function parseInstant(flag: string, text: string | undefined): string | null {
   if (text === undefined) return null;
   const isKnownForm = /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d{1,3})?)?Z)?$/.test(text);

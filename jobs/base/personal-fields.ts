@@ -1,7 +1,10 @@
 import { createHash, createHmac } from 'node:crypto';
 import { visible } from './visible.ts';
 
-/** Words of a field's name (`ip_addr_decrypted`, `userAgent`, `e-mail`, `metro_area`) that say that its value is a person's. */
+/**
+ * Words of a field's name (`ip_addr_decrypted`, `userAgent`, `e-mail`, `metro_area`) that say that its value
+ * is a person's.
+ */
 const PERSONAL_WORDS = new Set(
   [
     'ip ipv4 ipv6 ipaddr ipaddress mac macaddress hostname imei idfa msisdn deviceid agent useragent cookie cookies',
@@ -13,8 +16,8 @@ const PERSONAL_WORDS = new Set(
     'password passwords passwd passphrase pwd pin token tokens secret secrets credential credentials apikey authorization jwt',
     'login logon handle account accounts accountid owner profile avatar member friend friends spouse customer customerid subscriber',
     'uid guid udid ssid bssid serial gps isp forwarded advertising',
-    // The same words in other languages, as `folded` spells them; not those that also mean the name of a song or its
-    // artist.
+    // The same words in other languages, as `folded` spells them; not those that also mean the name of a song
+    // or its artist.
     'vorname nachname benutzer benutzername nutzer nutzername kunde kundennummer kennwort passwort strasse hausnummer plz',
     'postleitzahl ort wohnort stadt standort anschrift telefon telefonnummer handynummer geburtsdatum geburtstag geschlecht',
     'utilisateur prenom adresse courriel motdepasse passe ville rue naissance sexe pseudo identifiant',
@@ -35,21 +38,29 @@ const COLON = '(?::|%(?:25)*3a)';
 const SLASH = '(?:\\\\?/|%(?:25)*2f)';
 /** What ends a word in a text, an address in a link, a value in JSON. */
 const ENDS = '\\s"\'<>(),;:|/\\\\=&?!#{}\\[\\]';
-/** A character of an id of a user in a link, which may be percent-encoded, but not one that is encoded and ends the id. */
+/**
+ * A character of an id of a user in a link, which may be percent-encoded, but not one that is encoded and
+ * ends the id.
+ */
 const ID = '(?:[^\\s"\'<>:/?#&\\\\%]|%(?:[014-9a-f][0-9a-f]|2[0-24790-9a-e]|3[0-9b-e]))';
-/** An octet of two digits and more; the first one of an address: not 0, and not 127, which is every machine itself. */
+/**
+ * An octet of two digits and more; the first one of an address: not 0, and not 127, which is every machine
+ * itself.
+ */
 const LONG_OCTET = '(?:25[0-5]|2[0-4][0-9]|[01]?[0-9][0-9])';
 const OCTET = '(?:25[0-5]|2[0-4][0-9]|[01]?[0-9]?[0-9])';
 const FIRST_OCTET = '(?:25[0-5]|2[0-4][0-9]|1[013-9][0-9]|12[0-689]|0?[1-9][0-9])';
 /** Four numbers of one digit are a title or a version more often than an address. */
 const IPV4 = `(?:${FIRST_OCTET}(?:\\.${OCTET}){3}|[1-9]\\.${LONG_OCTET}(?:\\.${OCTET}){2}|[1-9]\\.[0-9]\\.${LONG_OCTET}\\.${OCTET}|[1-9]\\.[0-9]\\.[0-9]\\.${LONG_OCTET})`;
-/** Whole, shortened in the middle, at the end, at the beginning; six pairs are the address of a network card. */
+/**
+ * Whole, shortened in the middle, at the end, at the beginning; six pairs are the address of a network card.
+ */
 const IPV6 =
   '(?:(?:[0-9a-f]{1,4}:){7}[0-9a-f]{1,4}|(?:[0-9a-f]{1,4}:){1,6}(?::[0-9a-f]{1,4}){1,6}|(?:[0-9a-f]{1,4}:){2,7}:|::[0-9a-f]{1,4}(?::[0-9a-f]{1,4}){1,6}|(?:[0-9a-f]{2}:){5}[0-9a-f]{2})';
 
 /**
- * The rule for values: what must not stay in any text, and what stands there instead. As regular expressions without look-around and without
- * regard to case, so that the engine's RE2 and JavaScript read them the same.
+ * The rule for values: what must not stay in any text, and what stands there instead. As regular expressions
+ * without look-around and without regard to case, so that the engine's RE2 and JavaScript read them the same.
  */
 const RULES: readonly { pattern: string; instead: string; times?: 2 }[] = [
   // Users in links and URIs of Spotify, plain and percent-encoded. Group 2 is the user's id.
@@ -82,7 +93,10 @@ const RULES: readonly { pattern: string; instead: string; times?: 2 }[] = [
 ];
 
 const ANY_RULE = RULES.map(({ pattern }) => `(?:${pattern})`).join('|');
-/** What an id of a person is replaced for: what the rule finds, and a little more, so that ids that were replaced once always are. */
+/**
+ * What an id of a person is replaced for: what the rule finds, and a little more, so that ids that were
+ * replaced once always are.
+ */
 const PERSONAL_ID_PATTERN = `${ANY_RULE}|[^\\s@"<>]{1,64}@[^\\s@"<>]{1,190}\\.[a-z]|(?:^|[^0-9.])[0-9]{1,3}(?:\\.[0-9]{1,3}){3}(?:$|[^0-9.])|(?:[0-9a-f]{1,4}:){3,7}[0-9a-f]{1,4}|[0-9a-f]{0,4}::[0-9a-f]{1,4}`;
 
 const anyRule = new RegExp(ANY_RULE, 'iu');
@@ -93,7 +107,10 @@ const [userInLink] = rules;
 /** Names are few and stand in every row. */
 const knownKeys = new Map<string, boolean>();
 
-/** The rule for names: true for a field whose name says that its value is a person's (IP address, user name, place, password, ...). */
+/**
+ * The rule for names: true for a field whose name says that its value is a person's (IP address, user name,
+ * place, password, ...).
+ */
 export function isPersonalKey(key: string): boolean {
   let isPersonal = knownKeys.get(key);
   if (isPersonal === undefined) {
@@ -127,7 +144,10 @@ function folded(key: string): string {
     .replaceAll('ø', 'o');
 }
 
-/** True for a text that holds what the rule for values finds: an e-mail or IP address, a link to a user, a secret. */
+/**
+ * True for a text that holds what the rule for values finds: an e-mail or IP address, a link to a user, a
+ * secret.
+ */
 export function isPersonalValue(text: string): boolean {
   return anyRule.test(text);
 }
@@ -138,9 +158,11 @@ export function isPersonalId(id: string): boolean {
 }
 
 /**
- * The text without what the rule for values finds: `[address]`, `[user]`, `[secret]` stand there instead; all else stays byte by byte.
+ * The text without what the rule for values finds: `[address]`, `[user]`, `[secret]` stand there instead; all
+ * else stays byte by byte.
  *
- * @param pseudonym replaces the ids of users in links and URIs, so that equal ones stay equal; without it they are `[user]`
+ * @param pseudonym replaces the ids of users in links and URIs, so that equal ones stay equal; without it
+ *   they are `[user]`
  */
 export function withoutPersonal(text: string, pseudonym?: (id: string) => string): string {
   if (!anyRule.test(text)) return text;
@@ -163,11 +185,10 @@ const FILE_ENDING = /(?:\.(?:json|jsonl|ndjson|csv|tsv|txt|zip|gz|tgz|tar|parque
 const HOMES = /^(?:home|users|documents and settings)$/i;
 
 /**
- * The name of a file or folder, or its path inside an archive, for people: without what the rule for values finds in
- * one of its parts, and
- * without what a terminal would obey; an ending stays. A folder in `home` or `Users` is `[user]`. Both slashes
- * divide, because a zip of
- * Windows that is unpacked elsewhere leaves files called `Users\somebody\x.json`.
+ * The name of a file or folder, or its path inside an archive, for people: without what the rule for values
+ * finds in one of its parts, and without what a terminal would obey; an ending stays. A folder in `home` or
+ * `Users` is `[user]`. Both slashes divide, because a zip of Windows that is unpacked elsewhere leaves files
+ * called `Users\somebody\x.json`.
  *
  * @param parent name of the folder that it lies in, where that is known
  */
@@ -195,16 +216,17 @@ function decoded(id: string): string {
 }
 
 /**
- * What every text has that the rule finds something in, and few others have: without counters, so that the engine reads it in one pass. Measured on
- * an export of 157 MB: `load` takes 1.25 times the processor time that it takes without a rule.
+ * What every text has that the rule finds something in, and few others have: without counters, so that the
+ * engine reads it in one pass. Measured on an export of 157 MB: `load` takes 1.25 times the processor time
+ * that it takes without a rule.
  */
 const HINT =
   '@|\\x{ff20}|%(?:25)*40|&#|&commat|u0040|user|home|token|secret|passw|pwd|api[_-]?key|session_?id|sp_dc|sp_key|authorization|bearer |eyj|[?&][a-z]+(?:=|%)|://|%2f%2f|[ab]q[a-z0-9_-]{60}|a[ks]ia[0-9a-z]{16}|[0-9][.][0-9]+[.][0-9]+[.][0-9]|::|[0-9a-f]:[0-9a-f]+:[0-9a-f]+:[0-9a-f]+:[0-9a-f]';
 
 /**
- * True where one of the text columns holds what the rule for values finds: one pass over all of them, as an SQL
- * condition. A line break stands
- * between them, because it is a blank for every rule: what may begin a text may also begin a column.
+ * True where one of the text columns holds what the rule for values finds: one pass over all of them, as an
+ * SQL condition. A line break stands between them, because it is a blank for every rule: what may begin a
+ * text may also begin a column.
  */
 export function isPersonalSql(columns: readonly string[]): string {
   const all = `concat_ws(chr(10), ${columns.join(', ')})`;
@@ -224,16 +246,18 @@ function quoted(text: string): string {
   return `'${text.replaceAll("'", "''")}'`;
 }
 
-/** Pseudonyms of a text column as SQL expressions of the embedded engine, equal to what `createPseudonyms` gives. */
+/**
+ * Pseudonyms of a text column as SQL expressions of the embedded engine, equal to what `createPseudonyms`
+ * gives.
+ */
 export interface PseudonymSql {
   /** An id of a person: its pseudonym where it looks like an address, otherwise the value. */
   id(column: string): string;
   /**
-   * A user name: always its pseudonym, without regard to case and blanks around it; null for none. The pseudonym of
-   * the name in the
-   * variable `usual` is read from the variable `usual_pseudonym` (see `usualName`): two hashes for each row took a
-   * third of what `load`
-   * costs (300,000 rows, processor time), and nearly every row of a file has the same name.
+   * A user name: always its pseudonym, without regard to case and blanks around it; null for none. The
+   * pseudonym of the name in the variable `usual` is read from the variable `usual_pseudonym` (see
+   * `usualName`): two hashes for each row took a third of what `load` costs (300,000 rows, processor time),
+   * and nearly every row of a file has the same name.
    */
   userName(column: string): string;
   /** Statements that set both variables for a name, or for none. They hold on one connection. */
@@ -263,7 +287,10 @@ export function createPseudonymSql(key: string): PseudonymSql {
   };
 }
 
-/** Replaces ids of people. The same id and key give the same `u_<16 hex>` (HMAC-SHA256): equal stays equal, and without the key nobody gets back. */
+/**
+ * Replaces ids of people. The same id and key give the same `u_<16 hex>` (HMAC-SHA256): equal stays equal,
+ * and without the key nobody gets back.
+ */
 export function createPseudonyms(key: string): (id: string) => string {
   const known = new Map<string, string>();
   return (id) => {

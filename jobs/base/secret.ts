@@ -6,7 +6,8 @@ import { JobError } from './errors.ts';
  * The text of a secret in AWS Secrets Manager, its current version.
  *
  * @param name name or ARN; an ARN says its region
- * @throws what `toJobError` makes of the service's answer: no rights (77), busy or away (75, 69), not there (78)
+ * @throws what `toJobError` makes of the service's answer: no rights (77), busy or away (75, 69), not there
+ *   (78)
  * @see https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html
  */
 export async function readSecret(name: string, aws: AwsOptions = {}): Promise<string> {

@@ -130,8 +130,8 @@ export interface RowSource {
   /** How the silver table is partitioned. */
   period: 'month' | 'day';
   /**
-   * Rows that are kept in bronze and that no later job reads: what tells them, as SQL over the table's columns,
-   * and why. Absent: there are none.
+   * Rows that are kept in bronze and that no later job reads: what tells them, as SQL over the table's
+   * columns, and why. Absent: there are none.
    */
   passedOver?: { isSql: string; why: string };
   /** True where the name says something else than the name that the same content is stored under. */

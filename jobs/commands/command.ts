@@ -10,7 +10,10 @@ import { isElsewhere } from '../lake/store.ts';
 export interface Outcome {
   /** For a person; printed to stdout unless `--json`. No final newline. */
   text: string;
-  /** The last line of stdout (Airflow's XCom): small, no personal data. `status: 'nothing_new'` where there was nothing to do. */
+  /**
+   * The last line of stdout (Airflow's XCom): small, no personal data. `status: 'nothing_new'` where there
+   * was nothing to do.
+   */
   json: Record<string, unknown>;
   exit?: ExitName;
   /** The text is the result itself (rows of a query): no JSON line follows it. */
@@ -35,7 +38,9 @@ export interface Command {
   isWriter: boolean | ((args: Arguments) => boolean);
   /** Removes what killed commands have left by itself; before other writers that is done for them. */
   isSweeper?: true;
-  /** `--user` may name anybody whom rows of events name, not only a label that `load` takes (`USER_LABEL`). */
+  /**
+   * `--user` may name anybody whom rows of events name, not only a label that `load` takes (`USER_LABEL`).
+   */
   isAnyUser?: true;
   examples?: [command: string, what: string][];
   run(args: Arguments, effects: Effects, runId: string): Promise<Outcome>;

@@ -28,8 +28,8 @@ const GRACE_MS = 25_000;
 /**
  * Opens the lake and the engine for one command, runs it, and closes everything, whatever happens.
  *
- * @throws what `action` throws; `lease_held` (75) for a writer while another one is at work; `lake_unsupported` (78) for an address of
- * a store that there is not; what `openS3Lake` throws
+ * @throws what `action` throws; `lease_held` (75) for a writer while another one is at work;
+ *   `lake_unsupported` (78) for an address of a store that there is not; what `openS3Lake` throws
  */
 export async function withEffects<T>(
   config: Config,

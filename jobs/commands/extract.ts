@@ -5,7 +5,10 @@ import type { SyntheticOptions } from '../sources/synthetic/index.ts';
 import { type Arguments, type Command, list, type Outcome, optional, PATHS, whole } from './command.ts';
 import type { ApiSource } from './extract-api.ts';
 
-/** The synthetic data set of `extract events`: about 25 people for a quarter, one of them with an export of six years. */
+/**
+ * The synthetic data set of `extract events`: about 25 people for a quarter, one of them with an export of
+ * six years.
+ */
 const EVENTS_OPTIONS = {
   seed: { type: 'string', default: '1', describe: 'events: same seed, same bytes' },
   users: { type: 'string', default: '25', describe: 'events: listeners in the event stream' },
@@ -80,8 +83,8 @@ export const EXTRACT: Command = {
 };
 
 /**
- * What `extract <word>` is to ask the Web API for; undefined for files and folders (one of that name is given as
- * `./library`).
+ * What `extract <word>` is to ask the Web API for; undefined for files and folders (one of that name is given
+ * as `./library`).
  */
 export async function apiSourceOf(args: Arguments): Promise<ApiSource | undefined> {
   const paths = list(args.paths);

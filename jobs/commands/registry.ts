@@ -15,7 +15,10 @@ import { RUN } from './run.ts';
 import { SQL } from './sql.ts';
 import { TRANSFORM } from './transform.ts';
 
-/** Every command, in the order of the flow. Jobs are imported when they run: `--help` and `sql` need not wait for the rest. */
+/**
+ * Every command, in the order of the flow. Jobs are imported when they run: `--help` and `sql` need not wait
+ * for the rest.
+ */
 export const COMMANDS: readonly Command[] = [
   RUN,
   LOGIN,

@@ -62,7 +62,10 @@ export const RUN: Command = {
   },
 };
 
-/** A file that changed while it was read is not in: whoever runs it again gets it, which a refusal would not say. */
+/**
+ * A file that changed while it was read is not in: whoever runs it again gets it, which a refusal would not
+ * say.
+ */
 function runExit(args: Arguments, { status, load, refused }: RunResult): Outcome['exit'] {
   if (status === 'checks_failed') return 'data';
   return load.exit === 'tempfail' ? 'tempfail' : refusedExit(args, refused);

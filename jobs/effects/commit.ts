@@ -28,11 +28,12 @@ export interface Work {
 }
 
 /**
- * Stops a run that is not alone any more: it was asleep, or cut off, for longer than a lease lasts. To be called right before a job shows
- * readers something or deletes.
+ * Stops a run that is not alone any more: it was asleep, or cut off, for longer than a lease lasts. To be
+ * called right before a job shows readers something or deletes.
  *
  * @param base the newest commit when the job began; undefined in an empty lake
- * @throws `commit_conflict`, `lease_lost` (75): another run has committed since, or has the lease; running it again helps
+ * @throws `commit_conflict`, `lease_lost` (75): another run has committed since, or has the lease; running it
+ *   again helps
  */
 export async function refuseOvertaken(
   { store, lease }: Pick<Effects, 'store' | 'lease'>,
@@ -47,7 +48,9 @@ export async function refuseOvertaken(
   await refuseLostLease({ lease });
 }
 
-/** As `refuseOvertaken`, for a job that can build on whatever others have committed. @throws `lease_lost` (75) */
+/**
+ * As `refuseOvertaken`, for a job that can build on whatever others have committed. @throws `lease_lost` (75)
+ */
 export async function refuseLostLease({ lease }: Pick<Effects, 'lease'>): Promise<void> {
   if (lease === undefined || (await lease.isHeld())) return;
   throw new JobError('lease_lost', 'tempfail', 'another run has taken over the lease meanwhile; stopped', {
@@ -56,7 +59,8 @@ export async function refuseLostLease({ lease }: Pick<Effects, 'lease'>): Promis
 }
 
 /**
- * Shows readers the commit that is there already, for a job that has nothing to change: whoever made it may have been killed before it did.
+ * Shows readers the commit that is there already, for a job that has nothing to change: whoever made it may
+ * have been killed before it did.
  *
  * @throws `commit_conflict`, `lease_lost` (75): what `base` says is not the newest any more
  */
@@ -77,8 +81,8 @@ function overtaken(): JobError {
 /**
  * Commits a job that reads and writes no source rows, then shows readers the new state.
  *
- * @throws `commit_conflict`, `lease_lost` (75) when another run has committed since `base`, or has the lease: nothing has changed, running
- *   it again helps
+ * @throws `commit_conflict`, `lease_lost` (75) when another run has committed since `base`, or has the lease:
+ *   nothing has changed, running it again helps
  */
 export async function commitWork(
   { store, engine, lease, now }: Pick<Effects, 'store' | 'engine' | 'lease' | 'now'>,

@@ -6,24 +6,36 @@ import type { SqlEngine } from '../engine/index.ts';
 import type { Lease } from '../lake/lease.ts';
 import type { LakeStore } from '../lake/store.ts';
 
-/** What a job acts on and through. `cli.ts` makes it once for each command; tests make their own with a fixed clock. */
+/**
+ * What a job acts on and through. `cli.ts` makes it once for each command; tests make their own with a fixed
+ * clock.
+ */
 export interface Effects {
   readonly config: Config;
   readonly store: LakeStore;
   readonly engine: SqlEngine;
   readonly log: Log;
   readonly progress: Progress;
-  /** A private folder of this command on the lake's disk (or the system's, for a lake elsewhere); emptied when it ends. Engines spill here, jobs stage here. */
+  /**
+   * A private folder of this command on the lake's disk (or the system's, for a lake elsewhere); emptied when
+   * it ends. Engines spill here, jobs stage here.
+   */
   readonly scratch: string;
   /** The lake's writer lease, as long as the command runs; absent where it only reads. */
   readonly lease?: Lease | undefined;
-  /** Wall clock in Unix ms: for run ids, elapsed time and `loaded_on`. Never for what a job computes, nor for whose turn it is. */
+  /**
+   * Wall clock in Unix ms: for run ids, elapsed time and `loaded_on`. Never for what a job computes, nor for
+   * whose turn it is.
+   */
   readonly now: () => number;
   /** Aborted on SIGTERM and SIGINT: finish or roll back the unit at hand, then stop. */
   readonly signal: AbortSignal;
 }
 
-/** Throws where the command has been asked to stop. Called between units of work, so that none is left half done. */
+/**
+ * Throws where the command has been asked to stop. Called between units of work, so that none is left half
+ * done.
+ */
 export function stopIfAsked(signal: AbortSignal): void {
   if (signal.aborted) throw stopped();
 }

@@ -2,8 +2,8 @@ import { JobError } from '../base/errors.ts';
 import type { BuildRequest, ResultColumn } from './index.ts';
 
 /**
- * Throws where a select does not give the columns that its model declares, in their order. @throws `model_columns`
- * (65)
+ * Throws where a select does not give the columns that its model declares, in their order. @throws
+ * `model_columns` (65)
  */
 export function checkColumns({ model, columns }: BuildRequest, given: readonly ResultColumn[]): void {
   const shown = (column: { name: string; type: string } | undefined): string =>

@@ -1,12 +1,18 @@
 import type { Target } from '../lake/keys.ts';
 import type { LakeState, OutputFile } from '../lake/manifest.ts';
 
-/** A value of a result row, without loss: 64-bit and wider integers are bigint; decimals, times, lists and the rest are text. */
+/**
+ * A value of a result row, without loss: 64-bit and wider integers are bigint; decimals, times, lists and the
+ * rest are text.
+ */
 export type SqlValue = null | boolean | number | bigint | string;
 
 export interface ResultColumn {
   name: string;
-  /** `varchar`, `boolean`, `integer`, `bigint`, `double`, `decimal(p,s)`, `timestamp` (text `YYYY-MM-DD HH:MM:SS.mmm`), `date` (text), ... */
+  /**
+   * `varchar`, `boolean`, `integer`, `bigint`, `double`, `decimal(p,s)`, `timestamp` (text `YYYY-MM-DD
+   * HH:MM:SS.mmm`), `date` (text), ...
+   */
   type: string;
 }
 
@@ -34,7 +40,10 @@ export const MAX_ROWS = 1_000_000;
 /** A layer as readers see it, or `run`: tables that this session has built and nobody else sees. */
 export type Schema = 'bronze' | 'silver' | 'gold_dev' | 'gold_prod' | 'run';
 
-/** A column as declared: `type` is one of varchar, boolean, integer, bigint, double, decimal(p,s), timestamp, date. */
+/**
+ * A column as declared: `type` is one of varchar, boolean, integer, bigint, double, decimal(p,s), timestamp,
+ * date.
+ */
 export interface DeclaredColumn {
   name: string;
   type: string;
@@ -65,7 +74,10 @@ export interface SingleRow {
   columns: number;
 }
 
-/** For whom a session works: `state` is what `silver`, `gold_dev`, ... mean in it, whatever is committed meanwhile. */
+/**
+ * For whom a session works: `state` is what `silver`, `gold_dev`, ... mean in it, whatever is committed
+ * meanwhile.
+ */
 export interface SessionRequest {
   state: LakeState;
   target: Target;
@@ -77,18 +89,24 @@ export interface SessionRequest {
 export interface EngineSession {
   /** Engine and release, and how it writes tables: another one may give another table for the same select. */
   readonly writer: string;
-  /** How many calls of a session may be at work together: more than one where a statement waits for others' machines and not for this one. */
+  /**
+   * How many calls of a session may be at work together: more than one where a statement waits for others'
+   * machines and not for this one.
+   */
   readonly concurrency: number;
   /**
-   * SQL text that stands for a table: after `from`, at any place. The objects behind it are verified against the manifest first.
+   * SQL text that stands for a table: after `from`, at any place. The objects behind it are verified against
+   * the manifest first.
    *
-   * @throws `object_damaged`, `object_missing` (65) that name the object; Error (a bug) for a table that does not exist
+   * @throws `object_damaged`, `object_missing` (65) that name the object; Error (a bug) for a table that does
+   *   not exist
    */
   relation(schema: Schema, table: string): Promise<string>;
   /** Rows of one select over relations. @throws `sql_invalid` (64) where the engine refuses it */
   query(sql: string, parameters?: readonly SqlValue[]): Promise<ResultSet>;
   /**
-   * The row of each select. An engine that takes its time and money by the statement is asked for many of them at once.
+   * The row of each select. An engine that takes its time and money by the statement is asked for many of
+   * them at once.
    *
    * @throws as `query`; which of the selects it was is not told
    */
@@ -98,36 +116,43 @@ export interface EngineSession {
   /** Names and types of a table's columns, in order. @throws as `relation` */
   columns(schema: Schema, table: string): Promise<ResultColumn[]>;
   /**
-   * Runs a select and keeps its rows as `gold/<target>/<run>/<model>/`, whole and durable; `relation('run', model)` reads it.
+   * Runs a select and keeps its rows as `gold/<target>/<run>/<model>/`, whole and durable; `relation('run',
+   * model)` reads it.
    *
-   * @throws `model_columns` (65) where the select's columns are not the declared ones; `sql_invalid` (64); `disk_full` (74)
+   * @throws `model_columns` (65) where the select's columns are not the declared ones; `sql_invalid` (64);
+   *   `disk_full` (74)
    */
   build(request: BuildRequest): Promise<OutputFile>;
   /**
-   * Takes over a table that an older run has built, with its objects where they are; `relation('run', model)` reads it.
+   * Takes over a table that an older run has built, with its objects where they are; `relation('run', model)`
+   * reads it.
    *
    * @param columns the table's columns as declared, in order
    * @returns false where the table is not whole any more: it is to be built again
    */
   take(model: string, columns: readonly DeclaredColumn[], file: OutputFile): Promise<boolean>;
   /**
-   * Keeps the very objects of a table of another target as `gold/<target>/<run>/<model>/`, whole and durable: what
-   * was checked there
-   * is what is published here.
+   * Keeps the very objects of a table of another target as `gold/<target>/<run>/<model>/`, whole and durable:
+   * what was checked there is what is published here.
    *
    * @param columns the table's columns as declared, in order
-   * @throws `object_damaged`, `object_missing` (65) where the table is not the one that was committed; `disk_full` (74)
+   * @throws `object_damaged`, `object_missing` (65) where the table is not the one that was committed;
+   *   `disk_full` (74)
    */
   copy(model: string, columns: readonly DeclaredColumn[], from: OutputFile): Promise<OutputFile>;
-  /** To be called before what was read is committed. @throws `commit_conflict` (75; retry helps) where others have changed it meanwhile */
+  /**
+   * To be called before what was read is committed. @throws `commit_conflict` (75; retry helps) where others
+   * have changed it meanwhile
+   */
   close(): Promise<void>;
 }
 
 /**
  * Port 2: SQL over the lake. Implementations: DuckDB in the process, Athena.
  *
- * The manifest is the truth and the catalog is derived from it: a job commits first and publishes then. Whoever is killed in between
- * leaves readers with the version before; the next `publish` or `query` mends it.
+ * The manifest is the truth and the catalog is derived from it: a job commits first and publishes then.
+ * Whoever is killed in between leaves readers with the version before; the next `publish` or `query` mends
+ * it.
  */
 export interface SqlEngine {
   /** `target.type` of the models' macros; looked at nowhere else. */
@@ -135,13 +160,17 @@ export interface SqlEngine {
   /**
    * Rows of ONE read-only statement on the published tables: schemas bronze, silver, gold_dev, gold_prod.
    *
-   * @throws `sql_invalid` (64) for mistakes, with the engine's words, place and near names; `sql_refused` (64) for anything but reading
-   *   the lake; `result_too_large` (64); `object_damaged` (65) for a table that cannot be read
+   * @throws `sql_invalid` (64) for mistakes, with the engine's words, place and near names; `sql_refused`
+   *   (64) for anything but reading the lake; `result_too_large` (64); `object_damaged` (65) for a table that
+   *   cannot be read
    */
   query(sql: string, options?: QueryOptions): Promise<ResultSet>;
   /** Opens a private view of one state. Close it. */
   session(request: SessionRequest): Promise<EngineSession>;
-  /** Makes readers see exactly this state, all tables at once; a reader at work goes on with the old set. Doing it again changes nothing. */
+  /**
+   * Makes readers see exactly this state, all tables at once; a reader at work goes on with the old set.
+   * Doing it again changes nothing.
+   */
   publish(state: LakeState): Promise<void>;
   /**
    * Tables in the catalog that sessions have built and no version of these states has.
@@ -151,7 +180,10 @@ export interface SqlEngine {
   unusedTables(states: readonly LakeState[], madeBefore: number): Promise<string[]>;
   /** Removes such tables from the catalog, not their objects; one that is gone is fine. */
   dropTables(names: readonly string[]): Promise<void>;
-  /** What the catalog says of each table, as text: for whoever looks for something that must not be in it. Nothing where the catalog is an object of the lake. */
+  /**
+   * What the catalog says of each table, as text: for whoever looks for something that must not be in it.
+   * Nothing where the catalog is an object of the lake.
+   */
   catalogEntries(): AsyncIterable<{ name: string; text: string }>;
   close(): Promise<void>;
 }

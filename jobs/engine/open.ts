@@ -27,7 +27,10 @@ interface Pairing {
   inspect?(store: LakeStore, promised: Promised): Promise<Finding[]>;
 }
 
-/** Which engine goes with which store, by the scheme of the lake's address. A new engine is a folder beside this file and a line here. */
+/**
+ * Which engine goes with which store, by the scheme of the lake's address. A new engine is a folder beside
+ * this file and a line here.
+ */
 const ENGINES: Readonly<Record<string, Pairing>> = {
   file: { open: openInProcess },
   s3: { open: openOnAws, inspect: inspectAws },
@@ -39,10 +42,12 @@ export async function openEngine(store: LakeStore, options: EngineOptions): Prom
 }
 
 /**
- * Compares what the contracts, the models and the manifest promise with what the account holds: bucket, catalog, workgroups.
+ * Compares what the contracts, the models and the manifest promise with what the account holds: bucket,
+ * catalog, workgroups.
  *
  * @returns one finding a line; any `fail` means that something is broken
- * @throws `lake_not_on_aws` (78) for a lake in a folder; `store_unavailable`, `catalog_unavailable`, `engine_unavailable` (69; retry helps)
+ * @throws `lake_not_on_aws` (78) for a lake in a folder; `store_unavailable`, `catalog_unavailable`,
+ *   `engine_unavailable` (69; retry helps)
  */
 export async function inspectAccount(store: LakeStore, promised: Promised): Promise<Finding[]> {
   const { inspect } = pairingOf(store);

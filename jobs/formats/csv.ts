@@ -26,7 +26,9 @@ export interface CsvShape {
    * means.
    */
   optional?: readonly string[];
-  /** Files of this kind may have no header: the columns that they have then, and what their first records are. */
+  /**
+   * Files of this kind may have no header: the columns that they have then, and what their first records are.
+   */
   headless?: { columns: readonly string[]; fits(records: readonly string[][]): boolean };
   /** No table takes files of this kind: what to do instead. They are named, and refused. */
   remedy?: string;

@@ -19,7 +19,9 @@ export interface DataTest {
   failing?: (relation: (table: string) => Promise<string>) => Promise<string>;
 }
 
-/** What a test found. Grain: one row per test. `error`: the test itself could not run, so nothing is known. */
+/**
+ * What a test found. Grain: one row per test. `error`: the test itself could not run, so nothing is known.
+ */
 export interface TestResult {
   table_name: string;
   test: string;
@@ -31,8 +33,8 @@ export interface TestResult {
 }
 
 /**
- * Tests of silver from its contracts: columns that may not be null, the key, the contract's own checks, and that each partition column
- * says what its rows say.
+ * Tests of silver from its contracts: columns that may not be null, the key, the contract's own checks, and
+ * that each partition column says what its rows say.
  */
 export function silverTests(): DataTest[] {
   return readContracts()
@@ -40,7 +42,9 @@ export function silverTests(): DataTest[] {
     .flatMap(contractTests);
 }
 
-/** Tests of the models' .yml over `schema`. @throws `model_invalid` (78) for a kind of test that is not known */
+/**
+ * Tests of the models' .yml over `schema`. @throws `model_invalid` (78) for a kind of test that is not known
+ */
 export function goldTests(project: Project, schema: Schema): DataTest[] {
   return [...project.models.values()]
     .filter((model) => model.columns.length > 0)
@@ -48,8 +52,8 @@ export function goldTests(project: Project, schema: Schema): DataTest[] {
 }
 
 /**
- * Runs tests, those of a table together, and of several tables where statements wait for others' machines. A test that
- * cannot run is a result as well, and costs no other test.
+ * Runs tests, those of a table together, and of several tables where statements wait for others' machines. A
+ * test that cannot run is a result as well, and costs no other test.
  */
 export async function runTests(
   session: EngineSession,
@@ -142,7 +146,10 @@ function resultOf(test: DataTest, failing: number): TestResult {
   };
 }
 
-/** Only what the engine or the lake says about the test is its result; a full disk, a stop or a bug ends the job. */
+/**
+ * Only what the engine or the lake says about the test is its result; a full disk, a stop or a bug ends the
+ * job.
+ */
 function errorOf(test: DataTest, error: unknown): TestResult {
   if (!(error instanceof JobError) || (error.exit !== 'usage' && error.exit !== 'data')) throw error;
   const where = error.place.file === undefined ? '' : `${error.place.file}: `;

@@ -9,7 +9,10 @@ import { isCopied } from './versions.ts';
 export interface TableDifference {
   table: string;
   rows: { dev: number | null; prod: number | null };
-  /** Rows of dev whose key prod does not have, and the other way round; null where the keys cannot be compared. */
+  /**
+   * Rows of dev whose key prod does not have, and the other way round; null where the keys cannot be
+   * compared.
+   */
   keys: { added: number | null; removed: number | null };
   columns: { added: string[]; removed: string[] };
   /** Sums of the numeric columns that differ. */
@@ -25,8 +28,9 @@ export function isChanged({ rows, keys, columns, sums }: TableDifference): boole
 }
 
 /**
- * Compares gold_dev with gold_prod, table by table. What is a copy of the same table already is not looked into; what
- * else there is to ask of a table is asked at once, and of several tables together where statements are dear.
+ * Compares gold_dev with gold_prod, table by table. What is a copy of the same table already is not looked
+ * into; what else there is to ask of a table is asked at once, and of several tables together where
+ * statements are dear.
  *
  * @param onTables called with the number of tables that are done
  * @returns in the order of the tables' names, unchanged ones too
@@ -60,7 +64,10 @@ export async function differencesOf(
   return found.flat();
 }
 
-/** The two versions of a table, and what is to be asked of them: sums of each, then keys that only one of them has. */
+/**
+ * The two versions of a table, and what is to be asked of them: sums of each, then keys that only one of them
+ * has.
+ */
 interface Pair {
   table: string;
   dev: Side | undefined;
@@ -133,7 +140,10 @@ function sumsSelect(side: Side | undefined): SingleRow[] {
   return [{ sql: `select ${sums.join(', ')} from ${side.relation}`, columns: sums.length }];
 }
 
-/** Rows of dev whose key prod does not have, then the other way round; nothing where there are not two versions with the key. */
+/**
+ * Rows of dev whose key prod does not have, then the other way round; nothing where there are not two
+ * versions with the key.
+ */
 function keySelects(key: readonly string[], dev: Side | undefined, prod: Side | undefined): SingleRow[] {
   if (dev === undefined || prod === undefined || key.length === 0) return [];
   const isThere = (side: Side): boolean => key.every((name) => side.columns.some((column) => column.name === name));

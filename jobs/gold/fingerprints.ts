@@ -1,6 +1,6 @@
 /**
- * Fingerprints of models: two runs in which a model has the same one build the same table of it, so the second run
- * takes over the table of the first.
+ * Fingerprints of models: two runs in which a model has the same one build the same table of it, so the
+ * second run takes over the table of the first.
  */
 import { createHash } from 'node:crypto';
 import { contractOf } from '../lake/contracts.ts';
@@ -11,8 +11,8 @@ import type { Model } from './project.ts';
 export interface Ingredients {
   model: Pick<Model, 'columns' | 'sort'>;
   /**
-   * The model as rendered, tables by their names: so the text of each macro and the value of each variable that the
-   * model uses is in it, and of no other. `as_of` is such a variable.
+   * The model as rendered, tables by their names: so the text of each macro and the value of each variable
+   * that the model uses is in it, and of no other. `as_of` is such a variable.
    */
   texts: readonly string[];
   /** How the model is built: `materialized`, `unique_key`. */
@@ -30,8 +30,8 @@ export function modelFingerprint({ model, texts, config, writer, reads }: Ingred
 }
 
 /**
- * Tells what a table of silver or bronze holds, by the commit alone: lists of files are named by their content, and
- * each names its objects by theirs.
+ * Tells what a table of silver or bronze holds, by the commit alone: lists of files are named by their
+ * content, and each names its objects by theirs.
  *
  * @param source `schema.table`
  */

@@ -60,13 +60,13 @@ interface Answers {
 }
 
 /**
- * Builds every model of the project, each as soon as those it refers to are there and the session takes one more. A
- * model with the fingerprint that it had in the version before is not built: its table is taken over, unless it is
- * damaged. Tables of the run are seen by nobody but the session. After a failure no further one begins, and those at
- * work end first.
+ * Builds every model of the project, each as soon as those it refers to are there and the session takes one
+ * more. A model with the fingerprint that it had in the version before is not built: its table is taken over,
+ * unless it is damaged. Tables of the run are seen by nobody but the session. After a failure no further one
+ * begins, and those at work end first.
  *
- * @throws `model_invalid` (78) for a template, a graph or a `.yml` that is wrong, `sql_invalid` (64) and `model_columns` (65), all naming the
- *   model's file; what the session throws
+ * @throws `model_invalid` (78) for a template, a graph or a `.yml` that is wrong, `sql_invalid` (64) and
+ *   `model_columns` (65), all naming the model's file; what the session throws
  */
 export async function buildModels(
   session: EngineSession,
@@ -159,7 +159,8 @@ function fingerprintsOf(nodes: readonly Node[], writer: string, state: BuildOpti
 }
 
 /**
- * Names of the project's models in build order, and what each reads: `ref` by model name, `source` as `schema.table`.
+ * Names of the project's models in build order, and what each reads: `ref` by model name, `source` as
+ * `schema.table`.
  *
  * @throws `model_invalid` (78) for unknown references and for cycles
  */
@@ -213,7 +214,10 @@ function openTemplates(project: Project, options: Pick<BuildOptions, 'dialect' |
   };
 }
 
-/** The `Template` class would drop the newline after each block and so glue words together, which dbt does not: tokenised without that. */
+/**
+ * The `Template` class would drop the newline after each block and so glue words together, which dbt does
+ * not: tokenised without that.
+ */
 function runTemplate(file: string, text: string, environment: Environment): string {
   try {
     return String(

@@ -9,7 +9,10 @@ import { WAREHOUSE_DIR } from '../lake/contracts.ts';
 
 /** One `data_tests` entry of a model's .yml. */
 export interface DeclaredTest {
-  /** `not_null`, `unique`, `accepted_values`, `relationships`, `expression_is_true`, `unique_combination`, without the package's name. */
+  /**
+   * `not_null`, `unique`, `accepted_values`, `relationships`, `expression_is_true`, `unique_combination`,
+   * without the package's name.
+   */
   kind: string;
   /** The column it stands under; undefined for tests of the whole model. */
   column: string | undefined;
@@ -30,7 +33,10 @@ export interface Model {
   config: Record<string, unknown>;
   /** Declared columns in order; empty where no .yml declares any. */
   columns: DeclaredColumn[];
-  /** Columns that identify a row, from its first `unique` or `unique_combination` test; empty where none is declared. */
+  /**
+   * Columns that identify a row, from its first `unique` or `unique_combination` test; empty where none is
+   * declared.
+   */
   key: string[];
   /** Columns to sort the stored table by: `meta.sorted_by` of its configuration, else the key. */
   sort: string[];
@@ -69,7 +75,8 @@ type ModelEntry = z.infer<typeof modelEntry>;
 /**
  * Reads `models/**`, `macros/*.sql` and `dbt_project.yml` of a folder in dbt's layout.
  *
- * @throws `model_invalid` (78) that names the file: YAML that does not parse, two models of one name, a .yml entry without its model
+ * @throws `model_invalid` (78) that names the file: YAML that does not parse, two models of one name, a .yml
+ *   entry without its model
  */
 export function readProject(folder: string = WAREHOUSE_DIR): Project {
   const hash = createHash('sha256');
@@ -152,7 +159,10 @@ export function uniqueColumns(test: DeclaredTest): string[] {
   return Array.isArray(columns) ? columns.map(String) : [];
 }
 
-/** `not_null` · `accepted_values: {arguments: {values: [...]}, config: {severity: warn}}` (older dbt: arguments beside config). */
+/**
+ * `not_null` · `accepted_values: {arguments: {values: [...]}, config: {severity: warn}}` (older dbt:
+ * arguments beside config).
+ */
 function declaredTest(entry: z.infer<typeof testEntry>, column: string | undefined, file: string): DeclaredTest {
   if (typeof entry === 'string') {
     return { kind: bareName(entry), column, arguments: {}, severity: 'fail', where: undefined };
@@ -180,7 +190,9 @@ function bareName(name: string): string {
   return name.replace(/^.*\./, '');
 }
 
-/** `models: {<project>: {<folder>: {+materialized: ...}}}` of dbt_project.yml, inner folders over outer ones. */
+/**
+ * `models: {<project>: {<folder>: {+materialized: ...}}}` of dbt_project.yml, inner folders over outer ones.
+ */
 function configOf(settings: Record<string, unknown>, file: string): Record<string, unknown> {
   let node = (settings.models as Record<string, unknown> | undefined)?.[String(settings.name)];
   const config: Record<string, unknown> = {};

@@ -1,11 +1,13 @@
 import type { EngineSession } from '../engine/index.ts';
 
-/** Selects of several tables that are asked for together, where an engine waits and charges by the statement. */
+/**
+ * Selects of several tables that are asked for together, where an engine waits and charges by the statement.
+ */
 const SELECTS_TOGETHER_MAX = 16;
 
 /**
- * Groups of what is asked of tables: each by itself where the engine is this process, and as many in a row as fit into
- * a statement where statements wait for others' machines.
+ * Groups of what is asked of tables: each by itself where the engine is this process, and as many in a row as
+ * fit into a statement where statements wait for others' machines.
  *
  * @param sizeOf selects of an item
  */

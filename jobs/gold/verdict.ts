@@ -19,7 +19,10 @@ export async function checkScope(
   return { ...state, checks: { ...state.checks, [scope]: { key, verdict: verdictOf(results), of } } };
 }
 
-/** Throws where results stand in the way of publishing: tests that failed (65), or that only could not run (69). */
+/**
+ * Throws where results stand in the way of publishing: tests that failed (65), or that only could not run
+ * (69).
+ */
 export function refuseFailed(scope: Scope, results: readonly TestResult[]): void {
   if (verdictOf(results) === 'passed') return;
   const failed = results.filter(({ status }) => status === 'failed');

@@ -3,8 +3,8 @@ import { goldRunPrefix, type Target } from '../lake/keys.ts';
 import type { GoldVersion, LakeState, Manifest } from '../lake/manifest.ts';
 
 /**
- * @throws `run_id_taken` (64) where a published version is of this run, or still names a table that it has built: its
- *   tables must not be written again
+ * @throws `run_id_taken` (64) where a published version is of this run, or still names a table that it has
+ *   built: its tables must not be written again
  */
 export function refuseTaken(state: LakeState, runId: string): void {
   const isTaken = Object.entries(state.gold).some(
@@ -40,7 +40,9 @@ export function isCopied(copy: GoldVersion | undefined, version: GoldVersion | u
   return origin !== undefined && version !== undefined && originsOf(version)[model] === origin;
 }
 
-/** What the commit of a version of gold says of it. `outputs` are the tables that the run has written itself. */
+/**
+ * What the commit of a version of gold says of it. `outputs` are the tables that the run has written itself.
+ */
 export function accountOf(
   version: GoldVersion,
   target: Target,

@@ -19,7 +19,9 @@ const columnSchema = z.strictObject({
 const partitionSchema = z.strictObject({
   name: z.string(),
   type: z.enum(['integer', 'varchar']),
-  /** The column it is computed from; `load` and `observed_at` stand for values of the run and of the source. */
+  /**
+   * The column it is computed from; `load` and `observed_at` stand for values of the run and of the source.
+   */
   from: z.string(),
   description: z.string(),
 });
@@ -39,14 +41,19 @@ const contractSchema = z.strictObject({
 
 export type ColumnType = (typeof COLUMN_TYPES)[number];
 export type ContractColumn = z.infer<typeof columnSchema>;
-/** One table of bronze or silver: its columns, partitions, key, sort order and checks. The file in `warehouse/contracts/` is the only place that says them. */
+/**
+ * One table of bronze or silver: its columns, partitions, key, sort order and checks. The file in
+ * `warehouse/contracts/` is the only place that says them.
+ */
 export type Contract = z.infer<typeof contractSchema>;
 
 export const WAREHOUSE_DIR = fileURLToPath(new URL('../../warehouse/', import.meta.url));
 
 let cache: readonly Contract[] | undefined;
 
-/** All contracts, by layer and table. @throws Error (a bug) when a file does not have the contract's own shape */
+/**
+ * All contracts, by layer and table. @throws Error (a bug) when a file does not have the contract's own shape
+ */
 export function readContracts(): readonly Contract[] {
   cache ??= readdirSync(`${WAREHOUSE_DIR}contracts`)
     .filter((name) => name.endsWith('.json'))

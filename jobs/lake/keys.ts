@@ -3,34 +3,46 @@
  *
  *     landing/<sha256>/<name>                            inbox: bytes as received
  *     bronze/<table>/<sha256>.<parquet|json>             immutable, named by the content of the file it came from (what a removal has
- *                                                        left of such a file, and the list of what one load has refused: by
+ *                                                        left of such a file, and the list of what one load
+ *                                                        has refused: by
  *                                                        their own content)
  *     silver/<table>/v/[<partition>=<value>/...]<sha256>/part-0.parquet
  *                                                        immutable, named by its own content; a partition is the object that the newest
- *                                                        manifest names for it, the rest are older versions. `v/` keeps them out of the
+ *                                                        manifest names for it, the rest are older versions.
+ *                                                        `v/` keeps them out of the
  *                                                        folders of lakes of format 1, where silver/<table>/<...>part-0.parquet lay
- *     gold/<target>/<run>/<model>/part-0.parquet         one prefix a run, published by pointing at it; later versions go on naming
+ *     gold/<target>/<run>/<model>/part-0.parquet         one prefix a run, published by pointing at it; later
+ *     versions go on naming
  *                                                        the tables whose models had nothing new to read
- *     manifests/<20 digits>.json                         the commit log: the last one is the state of the lake
+ *     manifests/<20 digits>.json                         the commit log: the last one is the state of the
+ *     lake
  *     state/<kind>/<sha256>.json                         file lists that manifests point at, content-addressed
- *     staging/transform/<table>/<fingerprint>.json       a partition of silver that was built ahead, named by what it was built from
+ *     staging/transform/<table>/<fingerprint>.json       a partition of silver that was built ahead, named by
+ *     what it was built from
  *     staging/transform/objects/<sha256>.parquet         its rows; of no worth once the transform has committed
  *     leases/<name>.json, leases/clock                   who writes now; what time it is for the store
  *     report/report.html, report/charts/<name>.png       the newest report
- *     athena-results/<workgroup>/                        (S3 only) what queries answered; gone after some days
+ *     athena-results/<workgroup>/                        (S3 only) what queries answered; gone after some
+ *     days
  *     lake.duckdb                                        (folder only) the catalog for readers, derived from the last manifest
  */
 import { JobError } from '../base/errors.ts';
 
 export type Target = 'dev' | 'prod';
 
-/** Column values of one partition in the contract's order, e.g. `{ year: 2026 }`. Empty for tables without partitions. */
+/**
+ * Column values of one partition in the contract's order, e.g. `{ year: 2026 }`. Empty for tables without
+ * partitions.
+ */
 export type PartitionValues = Record<string, string | number>;
 
 const IDENTIFIER = /^[a-z][a-z0-9_]{0,62}$/;
 const SHA256 = /^[0-9a-f]{64}$/;
 const RUN_ID = /^[0-9A-Za-z][0-9A-Za-z_.-]{0,63}$/;
-/** Object names keep a file's own name (percent-encoded) up to this length; a longer one keeps its end, where dates and endings are. */
+/**
+ * Object names keep a file's own name (percent-encoded) up to this length; a longer one keeps its end, where
+ * dates and endings are.
+ */
 const LANDING_NAME_MAX_CHARS = 180;
 
 export const PREFIX = {
@@ -46,7 +58,10 @@ export const PREFIX = {
   queryResults: 'athena-results/',
 } as const;
 
-/** Where manifests name objects, and where those are listed: gold by target, because a role may see one of them only. */
+/**
+ * Where manifests name objects, and where those are listed: gold by target, because a role may see one of
+ * them only.
+ */
 export const LAYERS = {
   bronze: [PREFIX.bronze],
   silver: [PREFIX.silver],
@@ -99,14 +114,17 @@ export function bronzeKey(table: string, sha256: string, format: 'parquet' | 'js
   return `${PREFIX.bronze}${checked(table, IDENTIFIER)}/${checked(sha256, SHA256)}.${format}`;
 }
 
-/** `silver/<table>/v/year=2026/<sha256>/part-0.parquet`: one version of one partition, named by the hash of its bytes. */
+/**
+ * `silver/<table>/v/year=2026/<sha256>/part-0.parquet`: one version of one partition, named by the hash of
+ * its bytes.
+ */
 export function silverKey(table: string, partition: PartitionValues, sha256: string): string {
   return `${silverPartitionPrefix(table, partition)}${checked(sha256, SHA256)}/part-0.parquet`;
 }
 
 /**
- * `silver/<table>/v/year=2026/`: below it lie all versions of one partition, and of no other. Two partitions are the same one exactly where
- * their prefixes are equal.
+ * `silver/<table>/v/year=2026/`: below it lie all versions of one partition, and of no other. Two partitions
+ * are the same one exactly where their prefixes are equal.
  */
 export function silverPartitionPrefix(table: string, partition: PartitionValues): string {
   const path = Object.entries(partition).map(
@@ -115,14 +133,18 @@ export function silverPartitionPrefix(table: string, partition: PartitionValues)
   return `${tablePrefix('silver', table)}v/${path.join('')}`;
 }
 
-/** True for a key that `silverKey` makes today; false for one of a lake of format 1, whose objects were replaced in place. */
+/**
+ * True for a key that `silverKey` makes today; false for one of a lake of format 1, whose objects were
+ * replaced in place.
+ */
 export function isImmutableSilverKey(key: string): boolean {
   return isOwnKey('silver', key) && /^silver\/[^/]+\/v\//.test(key);
 }
 
 /**
- * A regular expression over the path of a silver object, in this layout and in that of format 1: one group for each partition column. It
- * holds the end of the path, because the lake's own folder may be called `year=1999` too.
+ * A regular expression over the path of a silver object, in this layout and in that of format 1: one group
+ * for each partition column. It holds the end of the path, because the lake's own folder may be called
+ * `year=1999` too.
  */
 export function silverPathPattern(table: string, columns: readonly string[]): string {
   const values = columns.map((column) => `${checked(column, IDENTIFIER)}=([^/]*)/`).join('');
@@ -134,7 +156,10 @@ export function goldKey(target: Target, runId: string, model: string): string {
   return `${goldModelPrefix(target, runId, model)}part-0.parquet`;
 }
 
-/** `gold/<target>/<run>/<model>/<attempt>/`: a table of several objects, one prefix for each attempt to write it. */
+/**
+ * `gold/<target>/<run>/<model>/<attempt>/`: a table of several objects, one prefix for each attempt to write
+ * it.
+ */
 export function goldTablePrefix(target: Target, runId: string, model: string, attempt: number): string {
   return `${goldModelPrefix(target, runId, model)}${checked(String(attempt), /^[1-9]\d{0,3}$/)}/`;
 }
@@ -154,7 +179,9 @@ export function tablePrefix(layer: 'bronze' | 'silver', table: string): string {
   return `${PREFIX[layer]}${checked(table, IDENTIFIER)}/`;
 }
 
-/** `silver/<table>/none/`: no object is ever there, so a table without partitions that points at it is empty. */
+/**
+ * `silver/<table>/none/`: no object is ever there, so a table without partitions that points at it is empty.
+ */
 export function emptySilverPrefix(table: string): string {
   return `${tablePrefix('silver', table)}none/`;
 }
@@ -202,7 +229,9 @@ export function reportChartKey(name: string): string {
 /** Where `transform` keeps partitions that were built ahead of it. */
 export const STAGED_PREFIX = `${PREFIX.staging}transform/`;
 
-/** `staging/transform/<table>/<fingerprint>.json`; the fingerprint is of all that the partition depends on. */
+/**
+ * `staging/transform/<table>/<fingerprint>.json`; the fingerprint is of all that the partition depends on.
+ */
 export function stagedPartKey(table: string, fingerprint: string): string {
   return `${STAGED_PREFIX}${checked(table, IDENTIFIER)}/${checked(fingerprint, SHA256)}.json`;
 }

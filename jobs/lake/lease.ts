@@ -23,18 +23,22 @@ interface LeaseRecord {
 
 export interface Lease {
   readonly token: number;
-  /** False where another run has taken it over, or somebody has deleted it: whoever finds that stops before it writes or deletes. */
+  /**
+   * False where another run has taken it over, or somebody has deleted it: whoever finds that stops before it
+   * writes or deletes.
+   */
   isHeld(): Promise<boolean>;
   /** Gives it back; a lease that was taken over meanwhile is left to its new holder. */
   release(): Promise<void>;
 }
 
 /**
- * Takes the lake's writer lease, so that two runs do not do the same work at once. Correctness does not hang on it: a run that lost its
- * lease without noticing still cannot commit, because the next manifest's number is taken.
+ * Takes the lake's writer lease, so that two runs do not do the same work at once. Correctness does not hang
+ * on it: a run that lost its lease without noticing still cannot commit, because the next manifest's number
+ * is taken.
  *
- * Ages are measured by the store's clock alone: when the lease was renewed last against an object that is written now. What the clocks of
- * two machines say does not matter.
+ * Ages are measured by the store's clock alone: when the lease was renewed last against an object that is
+ * written now. What the clocks of two machines say does not matter.
  *
  * @throws `lease_held` (75; retry helps) while another live run holds it
  */
@@ -123,8 +127,8 @@ async function isExpired(store: LakeStore, info: ObjectInfo): Promise<boolean> {
 }
 
 /**
- * Names the processes among which a process id is unique: those of one boot, and on Linux of one namespace. Containers can share a host's
- * name, and each has a process 1.
+ * Names the processes among which a process id is unique: those of one boot, and on Linux of one namespace.
+ * Containers can share a host's name, and each has a process 1.
  */
 function processSpace(): string {
   try {

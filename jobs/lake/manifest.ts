@@ -13,8 +13,8 @@ import {
 import type { LakeStore, ObjectInfo } from './store.ts';
 
 /**
- * One committed object: what a reader may read, and how to tell that it is whole. A key that ends with `/` stands for every object below it:
- * `bytes` is their sum, `sha256` what `hashOf` says of them.
+ * One committed object: what a reader may read, and how to tell that it is whole. A key that ends with `/`
+ * stands for every object below it: `bytes` is their sum, `sha256` what `hashOf` says of them.
  */
 export interface OutputFile {
   key: string;
@@ -30,7 +30,10 @@ export async function objectsOf(store: LakeStore, prefix: string): Promise<Objec
   return objects;
 }
 
-/** What tells one set of objects from another, without reading them: the hash of a line `<name> <bytes> <version>` for each. */
+/**
+ * What tells one set of objects from another, without reading them: the hash of a line `<name> <bytes>
+ * <version>` for each.
+ */
 export function hashOf(prefix: string, objects: readonly ObjectInfo[]): string {
   const hash = createHash('sha256');
   for (const { key, bytes, version } of objects) hash.update(`${key.slice(prefix.length)} ${bytes} ${version}\n`);
@@ -42,8 +45,9 @@ export interface SilverFile extends OutputFile {
 }
 
 /**
- * One file that was loaded or refused: the entry of the bronze index. Grain: content hash. Files that one load has refused share one
- * object: each counts one row of it, and `bytes` and `sha256` are those of the whole object (see `objectsOfFiles`).
+ * One file that was loaded or refused: the entry of the bronze index. Grain: content hash. Files that one
+ * load has refused share one object: each counts one row of it, and `bytes` and `sha256` are those of the
+ * whole object (see `objectsOfFiles`).
  */
 export interface BronzeFile extends OutputFile {
   /** Bronze table (a contract's name). */
@@ -60,11 +64,20 @@ export interface BronzeFile extends OutputFile {
   readRows: number;
   /** Sequence of the manifest that committed it. */
   sequence: number;
-  /** When it was loaded, ISO, UTC: nothing in it can have happened much later. Absent where an older version loaded it. */
+  /**
+   * When it was loaded, ISO, UTC: nothing in it can have happened much later. Absent where an older version
+   * loaded it.
+   */
   loadedAt?: string;
-  /** Partitions (e.g. `2026-11`, `2026-11-03`) that its rows may touch, before any correction of times; empty when the table has none. */
+  /**
+   * Partitions (e.g. `2026-11`, `2026-11-03`) that its rows may touch, before any correction of times; empty
+   * when the table has none.
+   */
   periods: string[];
-  /** Pseudonyms of the accounts whose plays it holds. Absent where it does not say, or an older version loaded it. */
+  /**
+   * Pseudonyms of the accounts whose plays it holds. Absent where it does not say, or an older version loaded
+   * it.
+   */
   accounts?: string[];
 }
 
@@ -84,15 +97,26 @@ export interface GoldVersion {
   silverSequence: number;
   /** Hash over the SQL that made it. */
   modelsHash: string;
-  /** Model to file; every model has one. A table whose model had nothing new to read is still the one that an older run built. */
+  /**
+   * Model to file; every model has one. A table whose model had nothing new to read is still the one that an
+   * older run built.
+   */
   tables: Record<string, OutputFile>;
-  /** Model to the fingerprint of all that its table was built from (gold/fingerprints.ts). Absent where an older version built it. */
+  /**
+   * Model to the fingerprint of all that its table was built from (gold/fingerprints.ts). Absent where an
+   * older version built it.
+   */
   fingerprints?: Record<string, string>;
-  /** Of `gold_prod`: model to what tells the table of `gold_dev` that its own is a copy of (gold/versions.ts). */
+  /**
+   * Of `gold_prod`: model to what tells the table of `gold_dev` that its own is a copy of (gold/versions.ts).
+   */
   origins?: Record<string, string>;
 }
 
-/** Everything that is true after a commit. Lists that grow are kept in objects of their own (`state/`), named here. */
+/**
+ * Everything that is true after a commit. Lists that grow are kept in objects of their own (`state/`), named
+ * here.
+ */
 export interface LakeState {
   /** Segments of the bronze index: keys of JSON arrays of `BronzeFile`. */
   bronze: string[];
@@ -105,25 +129,32 @@ export interface LakeState {
   gold: Partial<Record<Target, GoldVersion>>;
   /** Check results by what was checked (`silver`, `gold_dev`, `gold_prod`): see check.ts. */
   checks: Record<string, { key: string; verdict: 'passed' | 'failed'; of: string }>;
-  /** Key of what `extract` from the Web API knows (sources/spotify-api/ledger.ts); absent before its first run. */
+  /**
+   * Key of what `extract` from the Web API knows (sources/spotify-api/ledger.ts); absent before its first
+   * run.
+   */
   spotify?: string;
   /** Key of the `LookUps`; absent before the first `transform`. */
   lookUps?: string;
   /** Key of a JSON array of `Refusal`; absent where silver is made of all bronze. */
   refusals?: string;
   /**
-   * With which key ids of people were replaced (pseudonym-key.ts): `built-in`, or a mark to know the key by. Absent where none were, and in lakes of
-   * older versions.
+   * With which key ids of people were replaced (pseudonym-key.ts): `built-in`, or a mark to know the key by.
+   * Absent where none were, and in lakes of older versions.
    */
   pseudonymKey?: string;
   /**
-   * Something is being removed for good (removal.ts), and a killed run has left it unfinished. `silver`: bronze is without it, silver and gold are
-   * not yet; `purge`: silver is, too, but old versions are still there. Absent: nothing is open.
+   * Something is being removed for good (removal.ts), and a killed run has left it unfinished. `silver`:
+   * bronze is without it, silver and gold are not yet; `purge`: silver is, too, but old versions are still
+   * there. Absent: nothing is open.
    */
   removal?: 'silver' | 'purge';
 }
 
-/** A loaded file that silver is made without, because a statement fails on it (decision 24). Grain: bronze object. */
+/**
+ * A loaded file that silver is made without, because a statement fails on it (decision 24). Grain: bronze
+ * object.
+ */
 export interface Refusal {
   /** Key and hash of the bronze object: one that was rewritten since is another file. */
   key: string;
@@ -141,7 +172,10 @@ export interface Refusal {
 /** What the Web API describes one by one. */
 export type Collection = 'tracks' | 'albums' | 'artists';
 
-/** What silver has heard of and the Web API has not described in full: `transform` writes it, `extract metadata` works it off. */
+/**
+ * What silver has heard of and the Web API has not described in full: `transform` writes it, `extract
+ * metadata` works it off.
+ */
 export interface LookUps {
   /** Plays with a track id. */
   plays: number;
@@ -150,15 +184,18 @@ export interface LookUps {
 }
 
 /**
- * How lakes are laid out today. 1: objects of silver were replaced in place, and plays had a partition a month. 2: they are immutable (see
- * keys.ts), and plays has one a year. Readers take both; `transform` makes silver anew, from bronze, where it finds 1, and commits 2.
+ * How lakes are laid out today. 1: objects of silver were replaced in place, and plays had a partition a
+ * month. 2: they are immutable (see keys.ts), and plays has one a year. Readers take both; `transform` makes
+ * silver anew, from bronze, where it finds 1, and commits 2.
  */
 export const LAKE_FORMAT = 2;
 export type LakeFormat = 1 | typeof LAKE_FORMAT;
 
 /** The commit of one job: what it read, what it wrote, what is true now. */
 export interface Manifest {
-  /** The layout of the silver that it names. Jobs that do not make silver anew keep that of the commit before. */
+  /**
+   * The layout of the silver that it names. Jobs that do not make silver anew keep that of the commit before.
+   */
   format: LakeFormat;
   sequence: number;
   job: string;
@@ -186,7 +223,9 @@ export const EMPTY_STATE: LakeState = Object.freeze({
 
 export const NO_ACCOUNTS: Accounts = Object.freeze({ read: 0, new: 0, duplicate: 0, quarantined: 0 });
 
-/** The newest commit, or undefined in an empty lake. @throws `manifest_invalid` (65) when it cannot be read */
+/**
+ * The newest commit, or undefined in an empty lake. @throws `manifest_invalid` (65) when it cannot be read
+ */
 export async function latestManifest(store: LakeStore): Promise<Manifest | undefined> {
   let sequence = await readHint(store);
   // The first manifests may have been collected, so without a hint that holds only a listing tells.
@@ -235,11 +274,12 @@ export async function readManifest(store: LakeStore, sequence: number): Promise<
 }
 
 /**
- * Commits: creates the next manifest, only if nobody else has. The answer is false when another run committed first;
- * nothing was changed then, and the caller may read the state again and repeat, or give up with 75.
+ * Commits: creates the next manifest, only if nobody else has. The answer is false when another run committed
+ * first; nothing was changed then, and the caller may read the state again and repeat, or give up with 75.
  *
- * A number is free again once its manifest is collected. So whoever slept for so long that the commit before its own is gone has not
- * committed either: its manifest is older than the newest, which is all that readers look at, and `gc` takes it.
+ * A number is free again once its manifest is collected. So whoever slept for so long that the commit before
+ * its own is gone has not committed either: its manifest is older than the newest, which is all that readers
+ * look at, and `gc` takes it.
  */
 export async function commitManifest(store: LakeStore, manifest: Manifest): Promise<boolean> {
   if (manifest.accounts.read !== manifest.accounts.new + manifest.accounts.duplicate + manifest.accounts.quarantined) {

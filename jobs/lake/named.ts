@@ -10,7 +10,8 @@ export interface NamedObjects {
 /**
  * Every object that one of these manifests names: data, and the lists of state by which it is named.
  *
- * @param newest the commit that readers see: its lists must all be there. Of older ones what is gone is no longer needed either
+ * @param newest the commit that readers see: its lists must all be there. Of older ones what is gone is no
+ *   longer needed either
  * @throws `object_missing`, `manifest_invalid` (65) for lists of the newest
  */
 export async function namedObjects(

@@ -1,6 +1,9 @@
 import type { Readable } from 'node:stream';
 
-/** What a `put` has written. `version` changes whenever the content does: it is what `ifVersion` compares (S3: the ETag). */
+/**
+ * What a `put` has written. `version` changes whenever the content does: it is what `ifVersion` compares (S3:
+ * the ETag).
+ */
 export interface WrittenObject {
   key: string;
   bytes: number;
@@ -13,7 +16,10 @@ export interface ObjectInfo extends WrittenObject {
   modifiedAt: number;
 }
 
-/** A version of an object that was replaced or deleted, or the mark of a deletion (no bytes): readers do not see it, but it can be brought back. */
+/**
+ * A version of an object that was replaced or deleted, or the mark of a deletion (no bytes): readers do not
+ * see it, but it can be brought back.
+ */
 export interface OldVersion {
   key: string;
   bytes: number;
@@ -32,7 +38,10 @@ export interface UnfinishedWrite {
   id?: string;
 }
 
-/** What to write: bytes in memory, or a local file that is read to its end (and, in a folder lake, may be moved into place). */
+/**
+ * What to write: bytes in memory, or a local file that is read to its end (and, in a folder lake, may be
+ * moved into place).
+ */
 export type ObjectBody = Uint8Array | string | { file: string };
 
 /** When a write may happen. None of the two: always (last writer wins). */
@@ -43,14 +52,19 @@ export interface PutCondition {
   ifVersion?: string;
 }
 
-/** `conflict`: the condition did not hold and nothing was written. Never thrown, because each caller has its own answer to it. */
+/**
+ * `conflict`: the condition did not hold and nothing was written. Never thrown, because each caller has its
+ * own answer to it.
+ */
 export type PutResult = { status: 'written'; info: WrittenObject } | { status: 'conflict' };
 
 /**
- * Port 1: where the lake's objects lie. Implementations: a folder, S3. Keys are `/`-separated and come from `keys.ts` only.
+ * Port 1: where the lake's objects lie. Implementations: a folder, S3. Keys are `/`-separated and come from
+ * `keys.ts` only.
  *
- * Every method throws `JobError`: `store_unavailable` (exit 69, retry helps), `store_denied` (77), `disk_full` or `disk_failed` (74).
- * A reader never sees part of an object: `put` makes it appear whole and durable, or not at all.
+ * Every method throws `JobError`: `store_unavailable` (exit 69, retry helps), `store_denied` (77),
+ * `disk_full` or `disk_failed` (74). A reader never sees part of an object: `put` makes it appear whole and
+ * durable, or not at all.
  */
 export interface LakeStore {
   /** Where it is, as given on the command line: a folder, or `s3://bucket/prefix`. For messages. */
@@ -59,17 +73,25 @@ export interface LakeStore {
   head(key: string): Promise<ObjectInfo | undefined>;
   /** The object's bytes. @throws `object_missing` (65) where there is none */
   get(key: string): Promise<Readable>;
-  /** A local file that holds the object's bytes, read-only, valid until the process ends (a folder: the object itself). @throws `object_missing` */
+  /**
+   * A local file that holds the object's bytes, read-only, valid until the process ends (a folder: the object
+   * itself). @throws `object_missing`
+   */
   localFile(key: string): Promise<string>;
-  /** The folder that holds `localFile` of every key with this prefix (one of keys.ts), also before there is one: what an engine must be allowed to read. */
+  /**
+   * The folder that holds `localFile` of every key with this prefix (one of keys.ts), also before there is
+   * one: what an engine must be allowed to read.
+   */
   localFolder(prefix: string): string;
-  /** Every object whose key starts with `prefix` (end it with `/`), in key order. Left-overs of interrupted writes are not listed. */
+  /**
+   * Every object whose key starts with `prefix` (end it with `/`), in key order. Left-overs of interrupted
+   * writes are not listed.
+   */
   list(prefix: string): AsyncIterable<ObjectInfo>;
   put(key: string, body: ObjectBody, condition?: PutCondition): Promise<PutResult>;
   /**
-   * Makes another object with the same bytes, without bringing them here where the store can do it by itself. An
-   * object that has
-   * the key already is replaced. Doing it again changes nothing.
+   * Makes another object with the same bytes, without bringing them here where the store can do it by itself.
+   * An object that has the key already is replaced. Doing it again changes nothing.
    *
    * @throws `object_missing` (65) where there is none to copy
    */
@@ -80,7 +102,9 @@ export interface LakeStore {
   readonly remains: StoreRemains;
 }
 
-/** What readers of a store do not see: versions that were replaced or deleted, and writes that did not finish. */
+/**
+ * What readers of a store do not see: versions that were replaced or deleted, and writes that did not finish.
+ */
 export interface StoreRemains {
   /** Old versions and marks of deletions under the prefix; none where the store keeps none (a folder). */
   oldVersions(prefix: string): AsyncIterable<OldVersion>;
@@ -92,7 +116,10 @@ export interface StoreRemains {
   discard(write: UnfinishedWrite): Promise<void>;
 }
 
-/** What kind of store an address names: the scheme of `s3://bucket/...`, and `file` for a path on this machine. */
+/**
+ * What kind of store an address names: the scheme of `s3://bucket/...`, and `file` for a path on this
+ * machine.
+ */
 export function schemeOf(uri: string): string {
   return /^[a-z0-9]+(?=:\/\/)/.exec(uri)?.[0] ?? 'file';
 }

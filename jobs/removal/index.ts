@@ -26,9 +26,14 @@ import { transform } from '../transform.ts';
 export interface RemovalRule {
   /** Files that go as a whole. */
   isRemoved(file: BronzeFile): boolean;
-  /** Bronze table (as it is called today) to an SQL condition over its columns: rows that go from files that stay. */
+  /**
+   * Bronze table (as it is called today) to an SQL condition over its columns: rows that go from files that
+   * stay.
+   */
   rows: Readonly<Record<string, string>>;
-  /** Changes what `extract` from the Web API knows, besides forgetting that the removed answers were received. */
+  /**
+   * Changes what `extract` from the Web API knows, besides forgetting that the removed answers were received.
+   */
   changeLedger?(ledger: Ledger): void;
 }
 
@@ -44,7 +49,10 @@ export interface RemovalPlan {
   isLedgerChanged: boolean;
 }
 
-/** Finds what the rule removes; changes nothing. @throws `object_damaged`, `object_missing` (65) for bronze that must be looked into */
+/**
+ * Finds what the rule removes; changes nothing. @throws `object_damaged`, `object_missing` (65) for bronze
+ * that must be looked into
+ */
 export async function planRemoval(rule: RemovalRule, effects: Effects): Promise<RemovalPlan> {
   const { store } = effects;
   const state = (await latestManifest(store))?.state ?? EMPTY_STATE;
@@ -71,7 +79,10 @@ export function isNothing({ files, parts, unfinished, isLedgerChanged }: Removal
   return files.length === 0 && parts.length === 0 && unfinished === undefined && !isLedgerChanged;
 }
 
-/** True where a file in landing is, or holds, a file that goes, wholly or in part: what stays of it is in bronze. */
+/**
+ * True where a file in landing is, or holds, a file that goes, wholly or in part: what stays of it is in
+ * bronze.
+ */
 export function isRemovedFrom(known: readonly BronzeFile[], { files, parts }: RemovalPlan): boolean {
   return known.some((file) => files.includes(file) || parts.some((part) => part.file === file));
 }
@@ -82,8 +93,9 @@ export function rowsOf({ files, parts }: Pick<RemovalPlan, 'files' | 'parts'>): 
 }
 
 /**
- * Carries it out: one commit takes it out of bronze, then silver is built anew from what is left, then gold, each shown to readers as a whole. A
- * failing test does not hold it up: production is built anew and shown with its verdict, because what was to go must not stay visible.
+ * Carries it out: one commit takes it out of bronze, then silver is built anew from what is left, then gold,
+ * each shown to readers as a whole. A failing test does not hold it up: production is built anew and shown
+ * with its verdict, because what was to go must not stay visible.
  *
  * Killed anywhere, the state of the lake says that a removal is open, and the next call goes on.
  *
@@ -125,15 +137,18 @@ export interface Purged {
 }
 
 /**
- * Deletes everything that the newest commit does not name, at once: older commits and versions, what killed runs have left, results of queries,
- * tables of runs, unfinished writes, and every old version that the store keeps. The report is drawn again.
+ * Deletes everything that the newest commit does not name, at once: older commits and versions, what killed
+ * runs have left, results of queries, tables of runs, unfinished writes, and every old version that the store
+ * keeps. The report is drawn again.
  *
- * @throws `commit_conflict`, `lease_lost` (75; retry helps) when another run commits or begins while it deletes; `stopped` (75)
+ * @throws `commit_conflict`, `lease_lost` (75; retry helps) when another run commits or begins while it
+ *   deletes; `stopped` (75)
  */
 export async function purge(work: { job: string; runId: string }, effects: Effects): Promise<Purged> {
   const { store, engine, now } = effects;
   const base = await latestManifest(store);
-  // Nothing changes by this commit, but the one before it is of after the rebuild then: the last two stay, and neither names what was before.
+  // Nothing changes by this commit, but the one before it is of after the rebuild then: the last two stay,
+  // and neither names what was before.
   const newest =
     base &&
     (await commitWork(effects, { ...work, startedAt: now(), base, state: base.state, details: { step: 'purge' } }));
@@ -221,7 +236,9 @@ async function removeFromBronze(
   });
 }
 
-/** Files that one load has refused lie in one object, and one load is of one person: they go or stay together. */
+/**
+ * Files that one load has refused lie in one object, and one load is of one person: they go or stay together.
+ */
 function refuseSharedObjects(left: readonly BronzeFile[], removed: readonly BronzeFile[]): void {
   const keys = new Set(left.map(({ key }) => key));
   const shared = removed.find(({ table, key }) => table === 'refused' && keys.has(key));
@@ -229,9 +246,8 @@ function refuseSharedObjects(left: readonly BronzeFile[], removed: readonly Bron
 }
 
 /**
- * Gold of silver as it is now, where there is gold of another silver; as of the same end, so that nothing else
- * changes in it. Its tests
- * are run, and whatever they find does not hold up the removal.
+ * Gold of silver as it is now, where there is gold of another silver; as of the same end, so that nothing
+ * else changes in it. Its tests are run, and whatever they find does not hold up the removal.
  */
 async function rebuildDev(runId: string, effects: Effects): Promise<void> {
   const state = await stateOf(effects);
@@ -271,7 +287,10 @@ async function countRows(
   });
 }
 
-/** Runs it with a database in which `bronze_<table>` has the rows of these files, in today's columns; each row says everything. */
+/**
+ * Runs it with a database in which `bronze_<table>` has the rows of these files, in today's columns; each row
+ * says everything.
+ */
 export async function withBronze<T>(
   effects: Effects,
   table: string,
@@ -305,7 +324,10 @@ export async function withBronze<T>(
   }
 }
 
-/** Writes what is left of a file as an object of its own; the entry keeps the file's hash, so that loading the same file again brings nothing back. */
+/**
+ * Writes what is left of a file as an object of its own; the entry keeps the file's hash, so that loading the
+ * same file again brings nothing back.
+ */
 async function rewrite(effects: Effects, file: BronzeFile, condition: string): Promise<BronzeFile> {
   const { store } = effects;
   const { table } = asRead(file);
@@ -353,7 +375,10 @@ async function answered(effects: Effects, file: BronzeFile, condition: string): 
   );
 }
 
-/** The ledger without what says that the removed answers are here: it would never ask for them again. @returns its key */
+/**
+ * The ledger without what says that the removed answers are here: it would never ask for them again. @returns
+ * its key
+ */
 async function changedLedger(
   rule: RemovalRule,
   removed: readonly Answered[],

@@ -24,9 +24,9 @@ const FILES_MAX = 100;
 const ROWS_PER_FILE = 10;
 
 /**
- * Collects what would give the removed away: hashes of the files and a sample of the values in them, without those that the rest of bronze has, too.
- * Files of a removal that was killed are found in older commits, as long as those are there.
- * What waits in landing counts as the rest: call it when theirs is gone from there.
+ * Collects what would give the removed away: hashes of the files and a sample of the values in them, without
+ * those that the rest of bronze has, too. Files of a removal that was killed are found in older commits, as
+ * long as those are there. What waits in landing counts as the rest: call it when theirs is gone from there.
  */
 export async function collectTraces(
   rule: RemovalRule,
@@ -63,8 +63,9 @@ export async function collectTraces(
 }
 
 /**
- * Looks for the traces in everything that lies under the lake, also in what no job has put there: keys, bytes of every object, decoded values of Parquet,
- * the files in zips and gzips, the catalog, and old versions, of which there must be none at all. What it cannot look into, it says.
+ * Looks for the traces in everything that lies under the lake, also in what no job has put there: keys, bytes
+ * of every object, decoded values of Parquet, the files in zips and gzips, the catalog, and old versions, of
+ * which there must be none at all. What it cannot look into, it says.
  *
  * @throws what the store throws; a damaged Parquet file is a `proof_impossible` (65)
  */
@@ -118,7 +119,9 @@ async function findOldVersions({ store }: Effects, proof: Proof): Promise<void> 
   }
 }
 
-/** Files that go now, and those that the rule has removed already, as far as older commits still name them. */
+/**
+ * Files that go now, and those that the rule has removed already, as far as older commits still name them.
+ */
 async function everyFileOf(
   rule: RemovalRule,
   removedNow: readonly BronzeFile[],

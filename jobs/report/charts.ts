@@ -250,7 +250,10 @@ export function partColors(count: number): string[] {
   return [...CATEGORIES.slice(0, count - 1), CATEGORIES.at(-1)!].map(([light]) => light);
 }
 
-/** Which periods get a label so that none overlaps, and the expression that writes it (Vega's, over `datum.value`). */
+/**
+ * Which periods get a label so that none overlaps, and the expression that writes it (Vega's, over
+ * `datum.value`).
+ */
 function dateAxis(dates: string[], step: 'month' | 'day', widthPx: number): { values: string[]; labelExpr: string } {
   const room = Math.max(2, Math.floor(widthPx / 56));
   const written = 'toDate(datum.value)';

@@ -67,7 +67,10 @@ from top_tracks`;
 /** 97.5 % point of the normal distribution, as in the models' Wilson intervals. */
 const Z = 1.959963984540054;
 
-/** By these words of its footer a page says which version of gold it shows. @param runId of the run that built the version */
+/**
+ * By these words of its footer a page says which version of gold it shows. @param runId of the run that built
+ * the version
+ */
 export function builtByText(runId: string): string {
   return `(built by ${runId})`;
 }

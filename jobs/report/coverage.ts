@@ -75,7 +75,8 @@ const SOURCE_NAMES: Record<string, string> = {
 };
 
 /**
- * What the numbers rest on: which days are covered, where plays came from, what they lack, and what each table holds.
+ * What the numbers rest on: which days are covered, where plays came from, what they lack, and what each
+ * table holds.
  *
  * @param coverage undefined where gold was built before there was such a table
  */
@@ -153,7 +154,10 @@ async function completeness(reading: Reading): Promise<Figure> {
   };
 }
 
-/** Plays of which no source says what they were; Spotify writes some of them as "Unknown Track" by "Unknown Artist". */
+/**
+ * Plays of which no source says what they were; Spotify writes some of them as "Unknown Track" by "Unknown
+ * Artist".
+ */
 function unattributed({ totals }: Reading): string {
   if (totals.unattributed_plays === 0) return '';
   return ` ${formatPlural(totals.unattributed_plays, 'play names', 'plays name')} nothing that was played ("Unknown Track" is Spotify's word for it): counted as plays, and in no ranking.`;

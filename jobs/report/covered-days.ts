@@ -177,7 +177,10 @@ function dateFormat(values: readonly { from: number; to: number }[]): string {
   return days <= 92 ? '%-d %b' : days <= 3 * 366 ? '%b %Y' : '%Y';
 }
 
-/** One strip a user over time; gaps are drawn last and at least two pixels wide, so that an hour in ten years is seen. */
+/**
+ * One strip a user over time; gaps are drawn last and at least two pixels wide, so that an hour in ten years
+ * is seen.
+ */
 function strips(stretches: readonly Stretch[], layout: Layout): TopLevelSpec {
   const users = [...new Set(stretches.map((row) => row.user_id))];
   const face = fontFace(400);

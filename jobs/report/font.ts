@@ -14,7 +14,10 @@ export interface FontFace {
   has(codePoint: number): boolean;
   /** Width of a text in pixels, without kerning (measured: kerning changes chart labels by less than 1 %). */
   width(text: string, sizePx: number): number;
-  /** A WOFF file with the glyphs of these code points alone, without kerning. `tabular` takes digits that are all of one width, for columns. */
+  /**
+   * A WOFF file with the glyphs of these code points alone, without kerning. `tabular` takes digits that are
+   * all of one width, for columns.
+   */
   subset(codePoints: Iterable<number>, digits: 'proportional' | 'tabular'): Uint8Array;
 }
 
@@ -75,7 +78,10 @@ function openFace(weight: FontWeight, file: string): FontFace {
   };
 }
 
-/** A guess, in ems, for what another font will draw: marks take no room, East Asian characters and pictures a full square. */
+/**
+ * A guess, in ems, for what another font will draw: marks take no room, East Asian characters and pictures a
+ * full square.
+ */
 function foreignWidth(codePoint: number): number {
   const character = String.fromCodePoint(codePoint);
   if (/[\p{M}\p{Cf}]/u.test(character)) return 0;
@@ -132,7 +138,10 @@ function readSegmentMapping(table: Buffer, glyphs: Map<number, number>): void {
   }
 }
 
-/** Digits of equal width, for columns of numbers: the single substitutions of the feature `tnum`; empty where the font has none. */
+/**
+ * Digits of equal width, for columns of numbers: the single substitutions of the feature `tnum`; empty where
+ * the font has none.
+ */
 function tabularDigits(gsub: Buffer | undefined, glyphs: Map<number, number>): Map<number, number> {
   const found = new Map<number, number>();
   if (gsub === undefined) return found;
@@ -182,7 +191,10 @@ function coverageIndex(coverage: Buffer, glyph: number): number | undefined {
   return undefined;
 }
 
-/** A font of the wanted glyphs, renumbered from 0 (the box for unknown characters), with what browsers need and nothing else. */
+/**
+ * A font of the wanted glyphs, renumbered from 0 (the box for unknown characters), with what browsers need
+ * and nothing else.
+ */
 function buildSubset(tables: Tables, wanted: Map<number, number>): Uint8Array {
   const isLong = tables.head!.readInt16BE(50) === 1;
   const offsetOf = (glyph: number): number =>
@@ -241,7 +253,10 @@ function buildSubset(tables: Tables, wanted: Map<number, number>): Uint8Array {
   });
 }
 
-/** Where a composed glyph names its parts: the glyph and the byte that holds its number (OpenType specification, `glyf`). */
+/**
+ * Where a composed glyph names its parts: the glyph and the byte that holds its number (OpenType
+ * specification, `glyf`).
+ */
 function components(outline: Buffer): { glyph: number; at: number }[] {
   const parts: { glyph: number; at: number }[] = [];
   if (outline.length === 0 || outline.readInt16BE(0) >= 0) return parts;

@@ -1,14 +1,23 @@
 import { DAY_MS } from '../base/time.ts';
 
-/** Longest text of one table cell; names beyond it end in an ellipsis. Real titles stay far below; a hostile 64 KiB name must not fill the page. */
+/**
+ * Longest text of one table cell; names beyond it end in an ellipsis. Real titles stay far below; a hostile
+ * 64 KiB name must not fill the page.
+ */
 const CELL_MAX_CHARS = 300;
 
 const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
-/** Marks that reorder the text around them; they are right in a name of its own, never in a line that holds other text too. */
+/**
+ * Marks that reorder the text around them; they are right in a name of its own, never in a line that holds
+ * other text too.
+ */
 const BIDI_CONTROLS = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
 const graphemes = new Intl.Segmenter('en', { granularity: 'grapheme' });
 
-/** Text from data made safe to print: control characters (NUL among them) and half characters become U+FFFD, white space one space, too long ends in `…`. */
+/**
+ * Text from data made safe to print: control characters (NUL among them) and half characters become U+FFFD,
+ * white space one space, too long ends in `…`.
+ */
 export function cleanText(text: string, maxChars: number = CELL_MAX_CHARS): string {
   const bounded = text.length > maxChars * 8 ? text.slice(0, maxChars * 8) : text;
   const clean = bounded
@@ -21,7 +30,10 @@ export function cleanText(text: string, maxChars: number = CELL_MAX_CHARS): stri
   return `${cutGraphemes(clean, (kept) => kept.length < maxChars).trimEnd()}…`;
 }
 
-/** Text from data for a chart: clean, without marks that reorder, cut with an ellipsis where `widthOf` says that it is wider than `maxPx`. */
+/**
+ * Text from data for a chart: clean, without marks that reorder, cut with an ellipsis where `widthOf` says
+ * that it is wider than `maxPx`.
+ */
 export function fitText(text: string, maxPx: number, widthOf: (text: string) => number): string {
   const clean = cleanText(text, 200).replace(BIDI_CONTROLS, '');
   if (widthOf(clean) <= maxPx) return clean;
@@ -29,7 +41,10 @@ export function fitText(text: string, maxPx: number, widthOf: (text: string) => 
   return `${kept}…`;
 }
 
-/** A name from data inside a sentence of ours: clean, bounded, and closed in by isolates, so that its direction stays its own. */
+/**
+ * A name from data inside a sentence of ours: clean, bounded, and closed in by isolates, so that its
+ * direction stays its own.
+ */
 export function nameInText(name: string, maxChars: number): string {
   return `\u2068${cleanText(name, maxChars).replace(BIDI_CONTROLS, '')}\u2069`;
 }

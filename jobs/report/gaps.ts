@@ -31,7 +31,10 @@ export interface Coverage {
   lastDate: string | null;
   /** Covered hours of all hours from the first source to the last day's end; null without a row. */
   coveredShare: number | null;
-  /** Open gaps there are, and the hours in them; the time before the first source and the rest of the last covered day are none. */
+  /**
+   * Open gaps there are, and the hours in them; the time before the first source and the rest of the last
+   * covered day are none.
+   */
   gaps: number;
   gapHours: number;
   /** The longest open gaps, at most `GAPS_MAX`, longest first. */
@@ -51,8 +54,8 @@ select
 from listening_coverage`;
 
 /**
- * SQL condition: a row of listening_coverage has an open gap. What lies before the first source was never promised, and a day that is
- * covered up to some hour may just not be over.
+ * SQL condition: a row of listening_coverage has an open gap. What lies before the first source was never
+ * promised, and a day that is covered up to some hour may just not be over.
  */
 export const IS_OPEN = `(
     why like '%between_exports%' or why like '%long_silence%' or why like '%not_polled%' or why like '%overflow%'

@@ -23,9 +23,11 @@ export interface Drawing {
 }
 
 /**
- * The whole report as one HTML text: style, font and charts are inside, nothing is loaded, no script is there and none may run (CSP).
+ * The whole report as one HTML text: style, font and charts are inside, nothing is loaded, no script is there
+ * and none may run (CSP).
  *
- * Text from data is cleaned, escaped and isolated, so that it can neither become markup nor reorder the text around it.
+ * Text from data is cleaned, escaped and isolated, so that it can neither become markup nor reorder the text
+ * around it.
  */
 export function renderPage(content: PageContent, drawings: ReadonlyMap<string, Drawing>): string {
   const body = [
@@ -94,7 +96,10 @@ function renderFigure(figure: Figure, drawing: Drawing | undefined): string {
   ].join('\n');
 }
 
-/** Ids inside an SVG are made unique in the page, and the image is one thing with one name for screen readers: its numbers are in the table. */
+/**
+ * Ids inside an SVG are made unique in the page, and the image is one thing with one name for screen readers:
+ * its numbers are in the table.
+ */
 function chartBox(kind: 'wide' | 'narrow', svg: string, prefix: string, label: string): string {
   const inner = svg
     .replace(/^<svg[^>]*viewBox="([^"]*)"[^>]*>/, (_, box: string) => {
@@ -137,7 +142,10 @@ function isolated(text: string): string {
   return `<bdi>${escapeHtml(cleanText(text))}</bdi>`;
 }
 
-/** `@font-face` rules that hold the characters which the page shows and no others; a family of its own has the digits for columns. */
+/**
+ * `@font-face` rules that hold the characters which the page shows and no others; a family of its own has the
+ * digits for columns.
+ */
 function fontRules(body: string): string {
   const used = new Set<number>();
   for (const character of body) used.add(character.codePointAt(0)!);

@@ -3,7 +3,10 @@ import { fontFace } from './font.ts';
 import { fitText } from './format.ts';
 import { color, type Layout } from './theme.ts';
 
-/** One line of a ranking: the name, what stands after it in grey, the number that the bar shows and the text of that number. */
+/**
+ * One line of a ranking: the name, what stands after it in grey, the number that the bar shows and the text
+ * of that number.
+ */
 export interface RankedRow {
   label: string;
   detail?: string;
@@ -26,7 +29,10 @@ const PANEL_GAP_PX = 36;
 const SINGLE_PANEL_MAX_PX = 720;
 const RANKED_ROW_PX = 40;
 
-/** Rankings as lists with thin bars: names stand in full above their bar, panels side by side (on a phone below each other). */
+/**
+ * Rankings as lists with thin bars: names stand in full above their bar, panels side by side (on a phone
+ * below each other).
+ */
 export function rankedLists(
   panels: RankedPanel[],
   layout: Layout,

@@ -6,7 +6,10 @@ import type { SqlEngine, SqlValue } from '../engine/index.ts';
 import { WAREHOUSE_DIR } from '../lake/contracts.ts';
 import type { Target } from '../lake/keys.ts';
 
-/** The choices behind the numbers, from the one place where the models take them: `vars` of warehouse/dbt_project.yml. */
+/**
+ * The choices behind the numbers, from the one place where the models take them: `vars` of
+ * warehouse/dbt_project.yml.
+ */
 export interface Definitions {
   sessionGapMinutes: number;
   qualifiedPlaySeconds: number;
@@ -18,7 +21,10 @@ export interface Definitions {
 
 /** What every section builds on: questions to gold, the definitions, and what there is at all. */
 export interface Reading {
-  /** Rows of one select on gold as objects, 64-bit integers as numbers. `{in_reports}` in it becomes the condition for plays that count. */
+  /**
+   * Rows of one select on gold as objects, 64-bit integers as numbers. `{in_reports}` in it becomes the
+   * condition for plays that count.
+   */
   rows<T extends Record<string, string | number | boolean | null>>(
     sql: string,
     parameters?: readonly SqlValue[],
@@ -61,7 +67,10 @@ const projectVars = z.object({
   export_silence_days: z.number(),
 });
 
-/** Reads the definitions. @throws Error when the project's file lacks one: the report explains no number with a guess */
+/**
+ * Reads the definitions. @throws Error when the project's file lacks one: the report explains no number with
+ * a guess
+ */
 export function readDefinitions(): Definitions {
   const project = z
     .object({ vars: projectVars })

@@ -28,7 +28,10 @@ export async function renderSvg(spec: TopLevelSpec): Promise<string> {
   }
 }
 
-/** The same SVG as PNG bytes on a white ground with a margin. Fonts of the system are opened only for characters that ours lacks. */
+/**
+ * The same SVG as PNG bytes on a white ground with a margin. Fonts of the system are opened only for
+ * characters that ours lacks.
+ */
 export function renderPng(svg: string): Uint8Array {
   const framed = frame(withoutUndrawable(svg));
   const face = fontFace(400);
@@ -46,7 +49,10 @@ export function renderPng(svg: string): Uint8Array {
   return image.render().asPng();
 }
 
-/** resvg 2.6 draws colour pictures as boxes and changes the font of a line that has isolates (seen): neither goes into a PNG. */
+/**
+ * resvg 2.6 draws colour pictures as boxes and changes the font of a line that has isolates (seen): neither
+ * goes into a PNG.
+ */
 function withoutUndrawable(svg: string): string {
   return svg
     .replace(/[\u2066-\u2069]/g, '')
@@ -55,7 +61,10 @@ function withoutUndrawable(svg: string): string {
     );
 }
 
-/** Coordinates to a hundredth of a pixel: a third of the text, nothing to see. Text from data is outside of tags, so it stays. */
+/**
+ * Coordinates to a hundredth of a pixel: a third of the text, nothing to see. Text from data is outside of
+ * tags, so it stays.
+ */
 function shortened(svg: string): string {
   return svg.replace(/<[a-z][^<>]*>/g, (tag) =>
     tag.replace(/-?\d+\.\d{3,}(?:e-\d+)?/g, (number) => String(Math.round(Number(number) * 100) / 100)),
@@ -70,7 +79,10 @@ function frame(svg: string): string {
   return svg.replace(/^<svg[^>]*>/, head);
 }
 
-/** Without a canvas Vega guesses 0.8 em a character and cuts and skips labels that would fit; the font's own widths are exact. */
+/**
+ * Without a canvas Vega guesses 0.8 em a character and cuts and skips labels that would fit; the font's own
+ * widths are exact.
+ */
 function measureWithBundledFont(): void {
   const { textMetrics } = vega as unknown as { textMetrics: { width(item: TextItem, text: string): number } };
   textMetrics.width = (item, text) => {

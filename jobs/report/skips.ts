@@ -33,7 +33,10 @@ select
 from most_played
 order by skip_rate desc, genre`;
 
-/** Skipped more than plays are on the whole, by the low end of the interval: often, and played often enough to be sure of it. */
+/**
+ * Skipped more than plays are on the whole, by the low end of the interval: often, and played often enough to
+ * be sure of it.
+ */
 const MOST_SKIPPED_TRACKS = `
 select
     track_name,

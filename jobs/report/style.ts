@@ -1,6 +1,9 @@
 import { CATEGORIES, DIGIT_FONT, FONT_STACK, NARROW, SEQUENCE, TOKENS } from './theme.ts';
 
-/** The page's style sheet: tokens as custom properties, charts mapped to them by the colours they were drawn with. */
+/**
+ * The page's style sheet: tokens as custom properties, charts mapped to them by the colours they were drawn
+ * with.
+ */
 export function stylesheet(): string {
   const pairs: [string, readonly [string, string]][] = [
     ...Object.entries(TOKENS).map(([name, pair]): [string, readonly [string, string]] => [

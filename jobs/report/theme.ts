@@ -1,8 +1,9 @@
 import type { Config as VegaLiteConfig } from 'vega-lite';
 
 /**
- * The colours of the report: each token once for light and once for dark. Charts are drawn with the light values; the page's style sheet
- * maps exactly these values to custom properties, so a chart follows the reader's scheme without a script.
+ * The colours of the report: each token once for light and once for dark. Charts are drawn with the light
+ * values; the page's style sheet maps exactly these values to custom properties, so a chart follows the
+ * reader's scheme without a script.
  */
 export const TOKENS = {
   page: ['#ffffff', '#14181d'],
@@ -34,7 +35,10 @@ export const SEQUENCE: readonly (readonly [light: string, dark: string])[] = [
   ['#174e7c', '#a5d2f5'],
 ];
 
-/** Categories that stay apart for colour-blind readers too: neighbours differ in lightness, not in hue alone. The last is for "other". */
+/**
+ * Categories that stay apart for colour-blind readers too: neighbours differ in lightness, not in hue alone.
+ * The last is for "other".
+ */
 export const CATEGORIES: readonly (readonly [light: string, dark: string])[] = [
   ['#2a5c8a', '#5b97cc'],
   ['#8fc1e3', '#a9d3f0'],
@@ -53,7 +57,10 @@ export const FONT = 'Inter';
 export const DIGIT_FONT = 'Inter Digits';
 export const FONT_STACK = `${FONT}, system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif`;
 
-/** How a chart is laid out: `wide` for the page on a screen, paper and PNGs, `narrow` for a phone. Widths in pixels. */
+/**
+ * How a chart is laid out: `wide` for the page on a screen, paper and PNGs, `narrow` for a phone. Widths in
+ * pixels.
+ */
 export interface Layout {
   kind: 'wide' | 'narrow';
   width: number;
@@ -65,7 +72,8 @@ export const NARROW: Layout = { kind: 'narrow', width: 342 };
 /** What all charts share; specs say only what is their own. */
 export const CHART_CONFIG: VegaLiteConfig = {
   font: FONT,
-  // The page names each chart and gives its numbers as a table; a label on every mark would say them a third time.
+  // The page names each chart and gives its numbers as a table; a label on every mark would say them a third
+  // time.
   aria: false,
   background: 'transparent',
   padding: { left: 1, right: 1, top: 4, bottom: 2 },

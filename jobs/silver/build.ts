@@ -8,15 +8,19 @@ import type { StagedPartition } from './partition.ts';
 export interface Limits {
   /** Rows of one pass over own listening: about 100 bytes each are held for all of them. */
   readonly passRows: number;
-  /** Rows of neighbouring partitions that are written together: planning a statement costs as much as 5,000 rows. */
+  /**
+   * Rows of neighbouring partitions that are written together: planning a statement costs as much as 5,000
+   * rows.
+   */
   readonly groupRows: number;
   /** Up to this many rows bronze may be read over and over, in whatever order its rows are. */
   readonly rereadRows: number;
 }
 
 /**
- * Measured with a million plays in one file and the engine held to 256 MiB: 444 MiB at the peak where they are of ten years (564 with
- * passes of 600,000, no faster), 546 where all are of one: a year is the least that a pass can be.
+ * Measured with a million plays in one file and the engine held to 256 MiB: 444 MiB at the peak where they
+ * are of ten years (564 with passes of 600,000, no faster), 546 where all are of one: a year is the least
+ * that a pass can be.
  */
 export const LIMITS: Limits = Object.freeze({ passRows: 300_000, groupRows: 40_000, rereadRows: 250_000 });
 
@@ -36,7 +40,10 @@ export interface Build {
   readonly index: readonly BronzeFile[];
   /** What `transform` refuses. */
   readonly refusals: Refusals;
-  /** Files that `load` has refused once and that are loaded by now, with what was loaded: the index is without them. */
+  /**
+   * Files that `load` has refused once and that are loaded by now, with what was loaded: the index is without
+   * them.
+   */
   readonly lifted: ReadonlyMap<BronzeFile, BronzeFile>;
   /** Partitions to rebuild although no new bronze touches them: half-open, UTC, Unix ms. */
   readonly rebuild: { fromMs: number; toMs: number } | undefined;
@@ -46,7 +53,10 @@ export interface Build {
   readonly limits: Limits;
 }
 
-/** Rows of one bronze file that a builder placed: the first of a key that the table did not have, or another one. */
+/**
+ * Rows of one bronze file that a builder placed: the first of a key that the table did not have, or another
+ * one.
+ */
 export interface PlacedRows {
   sourceKey: string;
   /** Number of the time partition that the rows are in; 0 of tables that are built as a whole. */
@@ -55,11 +65,17 @@ export interface PlacedRows {
   duplicateRows: number;
 }
 
-/** What a builder wants changed. Partitions it does not name stay as they are. Rows it refused are in the table `refused_rows`. */
+/**
+ * What a builder wants changed. Partitions it does not name stay as they are. Rows it refused are in the
+ * table `refused_rows`.
+ */
 export interface Built {
   staged: StagedPartition[];
   placed: PlacedRows[];
-  /** By time partition: others that lose or win a row by its new rows, and that the index of bronze does not tell of. */
+  /**
+   * By time partition: others that lose or win a row by its new rows, and that the index of bronze does not
+   * tell of.
+   */
   affects?: ReadonlyMap<number, readonly number[]>;
 }
 
@@ -80,7 +96,10 @@ export interface TimePart {
   readonly rows: number;
 }
 
-/** A table that is built by time: each part is a function of its inputs, so it does not matter who builds it, or what else is built. */
+/**
+ * A table that is built by time: each part is a function of its inputs, so it does not matter who builds it,
+ * or what else is built.
+ */
 export interface TimeTable {
   readonly table: string;
   /** Ascending. */
@@ -89,13 +108,16 @@ export interface TimeTable {
    * Builds parts. Those it comes back without are as they were committed.
    *
    * @param wanted numbers of parts
-   * @param had parts that somebody else has built from the same bronze: whatever else turns out to be touched is built, too.
-   *   Undefined: nothing but `wanted` is built
+   * @param had parts that somebody else has built from the same bronze: whatever else turns out to be touched
+   *   is built, too. Undefined: nothing but `wanted` is built
    */
   build(wanted: readonly number[], takenAhead: ReadonlySet<number> | undefined): Promise<Built>;
 }
 
-/** Rows of files by the part that `partOf` gives for the start of a period, spread evenly over the periods of a file. */
+/**
+ * Rows of files by the part that `partOf` gives for the start of a period, spread evenly over the periods of
+ * a file.
+ */
 export function estimateRows(
   files: readonly BronzeFile[],
   periodsOf: (file: BronzeFile) => readonly (readonly [fromMs: number, toMs: number])[],
@@ -126,7 +148,10 @@ export function isWholeRebuild(build: Build): boolean {
   );
 }
 
-/** Runs `action` for every item on a few connections at once; the first failure stops the rest. Results in the order of the items. */
+/**
+ * Runs `action` for every item on a few connections at once; the first failure stops the rest. Results in the
+ * order of the items.
+ */
 export async function inParallel<T, R>(
   db: Embedded,
   connections: number,

@@ -14,7 +14,10 @@ export interface TableChange {
   removed: number;
 }
 
-/** Whether a partition is not what was committed. The key tells: it holds the partition and the hash of its bytes. */
+/**
+ * Whether a partition is not what was committed. The key tells: it holds the partition and the hash of its
+ * bytes.
+ */
 export function isChange(part: StagedPartition, committed: ReadonlyMap<string, readonly SilverFile[]>): boolean {
   const there = committedPartition(committed.get(part.table), part);
   return part.rows === 0 ? there !== undefined : there?.key !== part.key;
@@ -37,7 +40,10 @@ export function committedPartition(
 /** A table can have thousands of partitions, and is asked for each of them. */
 const byPartition = new WeakMap<readonly SilverFile[], ReadonlyMap<string, SilverFile>>();
 
-/** The file list of a table after the changes, in partition order. Files of a lake of format 1 are not taken over. */
+/**
+ * The file list of a table after the changes, in partition order. Files of a lake of format 1 are not taken
+ * over.
+ */
 export function listOf(table: string, before: readonly SilverFile[], changes: readonly StagedPartition[]): TableLists {
   const kept = before.filter(({ key }) => isImmutableSilverKey(key));
   const files = new Map(kept.map((file) => [silverPartitionPrefix(table, file.partition), file]));

@@ -11,8 +11,8 @@ import { buildSilver } from './tables/index.ts';
 const FILES_SHOWN = 5;
 
 /**
- * What stands between bronze and silver: files that `transform` refuses whole and, where all of the lake is read, whether bronze that is
- * not in the tables yet can be transformed.
+ * What stands between bronze and silver: files that `transform` refuses whole and, where all of the lake is
+ * read, whether bronze that is not in the tables yet can be transformed.
  *
  * @param isVerified also builds the tables of that bronze aside, which takes as long as the next `transform`
  */

@@ -1,4 +1,6 @@
-/** Months as one number: 12 * year + month - 1. Partitions by year and month are counted and compared in it. */
+/**
+ * Months as one number: 12 * year + month - 1. Partitions by year and month are counted and compared in it.
+ */
 export type Month = number;
 
 /** The month that holds a moment (Unix ms, UTC). */
@@ -27,7 +29,10 @@ export function yearStart(year: number): number {
   return Date.UTC(year, 0, 1);
 }
 
-/** The half-open UTC interval (Unix ms) of a bronze period: `2026`, `2026-11` or `2026-11-03`. @throws Error (a bug) for another form */
+/**
+ * The half-open UTC interval (Unix ms) of a bronze period: `2026`, `2026-11` or `2026-11-03`. @throws Error
+ * (a bug) for another form
+ */
 export function periodBounds(period: string): [number, number] {
   const match = /^(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?$/.exec(period);
   if (match === null) throw new Error(`not a period: ${JSON.stringify(period)}`);

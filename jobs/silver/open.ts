@@ -39,7 +39,10 @@ export interface Committed {
   isNew(file: BronzeFile): boolean;
 }
 
-/** True where silver is laid out as older versions did it: it must be made anew from bronze before anything is added to it. */
+/**
+ * True where silver is laid out as older versions did it: it must be made anew from bronze before anything is
+ * added to it.
+ */
 export function isOldLayout({ base, silver }: Pick<Committed, 'base' | 'silver'>): boolean {
   if (base === undefined) return false;
   return base.format < LAKE_FORMAT || [...silver.values()].flat().some(({ key }) => !isImmutableSilverKey(key));
@@ -63,8 +66,8 @@ export async function readCommitted({ store, config }: Pick<Effects, 'store' | '
 }
 
 /**
- * Opens a database to build in; close it with `build.db.close()`. Its engine may read bronze and the silver it adds to, and write to
- * the scratch folder; nothing else.
+ * Opens a database to build in; close it with `build.db.close()`. Its engine may read bronze and the silver
+ * it adds to, and write to the scratch folder; nothing else.
  */
 export async function openBuild(
   effects: Effects,

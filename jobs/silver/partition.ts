@@ -8,7 +8,10 @@ import { type PartitionValues, silverKey, silverPartitionPrefix } from '../lake/
 import type { SilverFile } from '../lake/manifest.ts';
 import { sqlType } from './columns.ts';
 
-/** A partition that was written aside; `rows` 0 means that it holds nothing any more and must go: its key is the partition's prefix then. */
+/**
+ * A partition that was written aside; `rows` 0 means that it holds nothing any more and must go: its key is
+ * the partition's prefix then.
+ */
 export interface StagedPartition extends SilverFile {
   table: string;
   /** The staged file; undefined when there are no rows. */
@@ -16,11 +19,13 @@ export interface StagedPartition extends SilverFile {
 }
 
 /**
- * Writes partitions of a table aside: the contract's columns in its order, types and sort order, zstd. The engine runs a statement on
- * one thread (see `transform`), so rows come in one order, and the same rows give the same bytes.
+ * Writes partitions of a table aside: the contract's columns in its order, types and sort order, zstd. The
+ * engine runs a statement on one thread (see `transform`), so rows come in one order, and the same rows give
+ * the same bytes.
  *
  * @param select has the contract's columns, and those partition columns that do not follow from one of them
- * @param wanted partitions that are to be rebuilt; those without rows come back as empty. Rows outside of them are a bug
+ * @param wanted partitions that are to be rebuilt; those without rows come back as empty. Rows outside of
+ *   them are a bug
  */
 export async function stagePartitions(
   db: Embedded,
@@ -51,8 +56,8 @@ export async function stagePartitions(
       order by ${order.map(quoteName).join(', ')}`;
     return [await writeFile(db, table, wanted[0]!, sorted, scratch)];
   }
-  // Sorted once and cut into files then. The engine's own partitioned writing does not keep the order of rows, and one statement for
-  // each partition from the source spends more on planning than on rows.
+  // Sorted once and cut into files then. The engine's own partitioned writing does not keep the order of
+  // rows, and one statement for each partition from the source spends more on planning than on rows.
   const names = contract.partition.map(({ name }) => quoteName(name));
   await db.run(
     `create or replace temp table partition_rows as
@@ -91,7 +96,8 @@ async function writeFile(
   const prefix = silverPartitionPrefix(table, partition);
   const path = join(scratch, prefix, 'part-0.parquet');
   await makeFolders(dirname(path));
-  // Without bloom filters: they cost 8 % of the size and serve look-ups of single values, which nobody does here.
+  // Without bloom filters: they cost 8 % of the size and serve look-ups of single values, which nobody does
+  // here.
   const [result] = await db.rows<{ Count: bigint }>(
     `copy (${select}) to ${quoteText(path)} (format parquet, compression zstd, write_bloom_filter false)`,
   );

@@ -4,7 +4,10 @@ import type { LakeStore } from '../lake/store.ts';
 import type { Build, Refusals } from './build.ts';
 import { codeHash } from './fan-out/staging.ts';
 
-/** Codes of a file that is refused whole: a statement fails on it, or it alone does not fit into the engine's memory. */
+/**
+ * Codes of a file that is refused whole: a statement fails on it, or it alone does not fit into the engine's
+ * memory.
+ */
 export const FAILED = 'transform_failed';
 export const MEMORY = 'transform_memory';
 
@@ -34,9 +37,8 @@ export async function putRefusals(store: LakeStore, { byKey }: Refusals): Promis
 }
 
 /**
- * Files that `load` has refused and that are loaded by now: the same content (under another name, or by a newer
- * version), or, later, a
- * mended file of that name and label. Of an archive any file in it is enough.
+ * Files that `load` has refused and that are loaded by now: the same content (under another name, or by a
+ * newer version), or, later, a mended file of that name and label. Of an archive any file in it is enough.
  *
  * @returns with the file that was loaded
  */
@@ -70,7 +72,10 @@ function namesAround(name: string): string[] {
   return parts.map((_, index) => parts.slice(0, index + 1).join('/'));
 }
 
-/** The index as builders of silver see it: a file that is refused whole is one thing that is read, and no table's. */
+/**
+ * The index as builders of silver see it: a file that is refused whole is one thing that is read, and no
+ * table's.
+ */
 export function withoutRefused(index: readonly BronzeFile[], { byKey }: Refusals): BronzeFile[] {
   return index.map((file) => (byKey.has(file.key) ? { ...file, table: 'refused', readRows: 1 } : file));
 }
@@ -88,8 +93,8 @@ export async function addRefusals({ db, refusals }: Build, files: readonly Bronz
 }
 
 /**
- * Deletes from `known_quarantine` and `refused_rows` what says that a file was refused, by `load` or by `transform`,
- * and no longer is.
+ * Deletes from `known_quarantine` and `refused_rows` what says that a file was refused, by `load` or by
+ * `transform`, and no longer is.
  */
 export async function dropLifted({ db, index, lifted, refusals }: Build): Promise<void> {
   const sources = [...lifted.keys()].map(({ sourceKey }) => sourceKey);

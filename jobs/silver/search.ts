@@ -24,13 +24,15 @@ export interface Search {
 }
 
 /**
- * Finds the files on which a statement fails, by halves: about 2 log2(files) builds of ever fewer files for each of them. New files first,
- * each part by itself; where none of them fails so, the others (a rebuild, or newer code); and last the new ones together with all others.
+ * Finds the files on which a statement fails, by halves: about 2 log2(files) builds of ever fewer files for
+ * each of them. New files first, each part by itself; where none of them fails so, the others (a rebuild, or
+ * newer code); and last the new ones together with all others.
  *
  * @param error what a build of the lake has thrown
  * @returns at least one
- * @throws `error` where it says nothing about data, or no file can be found: nothing at all can be built, or memory is too small for the
- *   lake and not for a single file; what building throws that says nothing about data
+ * @throws `error` where it says nothing about data, or no file can be found: nothing at all can be built, or
+ *   memory is too small for the lake and not for a single file; what building throws that says nothing about
+ *   data
  */
 export async function searchRefusals(error: unknown, search: Search): Promise<Map<string, Refusal>> {
   if (!isOfData(error) || (await failureOf(search, [])) !== undefined) throw error;
@@ -51,7 +53,8 @@ export async function searchRefusals(error: unknown, search: Search): Promise<Ma
 /**
  * Refusals of those of the files on which a statement fails; undefined where there are none.
  *
- * @param accepted files that are built together with each part, and to which what can be built is added; undefined: each part by itself
+ * @param accepted files that are built together with each part, and to which what can be built is added;
+ *   undefined: each part by itself
  */
 async function sift(
   search: Search,
@@ -74,7 +77,10 @@ async function sift(
   return left === undefined && right === undefined ? undefined : [...(left ?? []), ...(right ?? [])];
 }
 
-/** Builds all of silver from these files alone, aside, and throws it away. @returns what it fails with, where that says something about data */
+/**
+ * Builds all of silver from these files alone, aside, and throws it away. @returns what it fails with, where
+ * that says something about data
+ */
 async function failureOf(
   { effects, limits, there, buildAll }: Search,
   files: readonly BronzeFile[],
@@ -98,8 +104,8 @@ async function failureOf(
 }
 
 /**
- * True for a failure that `transform` searches for the file that causes it. Memory that is too small may be a file's fault, too: one that
- * fails so by itself is refused, with what to do.
+ * True for a failure that `transform` searches for the file that causes it. Memory that is too small may be a
+ * file's fault, too: one that fails so by itself is refused, with what to do.
  */
 export function isOfData(error: unknown): boolean {
   return isDataError(error) || (error instanceof JobError && error.code === 'memory_full');

@@ -6,7 +6,10 @@ import { isReadable } from './relations.ts';
 
 const TABLE = 'table_stats';
 
-/** Column that says when something happened, for tables that have one; other dated tables have a date as partition. */
+/**
+ * Column that says when something happened, for tables that have one; other dated tables have a date as
+ * partition.
+ */
 const MOMENTS: Readonly<Record<string, string>> = {
   plays: 'ended_at',
   listening_events: 'occurred_at',
@@ -29,7 +32,8 @@ export interface TableLists {
 /**
  * Builds silver.table_stats: rows and bytes of every table of bronze and silver (but of itself).
  *
- * @param committedStats local file of the committed table_stats: a table that this run does not change keeps its `rows_before`
+ * @param committedStats local file of the committed table_stats: a table that this run does not change keeps
+ *   its `rows_before`
  * @param localPath of a silver file: staged in this run or committed
  * @param transformedThrough bronze up to this sequence was there before the run
  */

@@ -1,6 +1,7 @@
 /**
- * The DAGs on a real Airflow (api-server, scheduler, dag-processor, triggerer; LocalExecutor, SQLite) with the project's own image on a real
- * Docker Engine. One Airflow for all tests, which build on each other, as days do.
+ * The DAGs on a real Airflow (api-server, scheduler, dag-processor, triggerer; LocalExecutor, SQLite) with
+ * the project's own image on a real Docker Engine. One Airflow for all tests, which build on each other, as
+ * days do.
  */
 import { execFile, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -237,7 +238,8 @@ describeAirflow('listenlake_daily', () => {
         reprocess_behavior: 'completed',
       };
       let id = 0;
-      // SQLite may be written by the scheduler at that moment; Airflow does not wait for it then, and says so by 503.
+      // SQLite may be written by the scheduler at that moment; Airflow does not wait for it then, and says so
+      // by 503.
       await until(async () => {
         const made = (await airflow!.call('POST', '/backfills', body).catch((error: unknown) => {
           if (String(error).includes('Database is locked')) return undefined;
@@ -338,7 +340,10 @@ async function builtByHand(): Promise<Record<string, TableFingerprint>> {
   return tablesOf(own);
 }
 
-/** Everything but what tells of earlier runs: a lake that grew in two runs remembers how many rows there were between them. */
+/**
+ * Everything but what tells of earlier runs: a lake that grew in two runs remembers how many rows there were
+ * between them.
+ */
 async function tablesOf(of: string): Promise<Record<string, TableFingerprint>> {
   const history = ['gold_dev', 'gold_prod'].flatMap((gold) => [
     `${gold}.record_counts.rows_before`,

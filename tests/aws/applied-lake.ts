@@ -1,4 +1,7 @@
-/** A lake as `terraform apply` leaves it on the proving ground: the product's own configuration, at the local endpoint. */
+/**
+ * A lake as `terraform apply` leaves it on the proving ground: the product's own configuration, at the local
+ * endpoint.
+ */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { SyntheticOptions } from '../../jobs/sources/synthetic/index.ts';
@@ -7,7 +10,10 @@ import { copyForEndpoint, type Done, runProgram, terraformIn } from '../terrafor
 import { environmentOf, type LocalAws, REGION } from './local.ts';
 import { Unavailable } from './moto.ts';
 
-/** The demo's data set in small: every kind of file and of planted fault. A promoted run of it takes a minute or two on Trino. */
+/**
+ * The demo's data set in small: every kind of file and of planted fault. A promoted run of it takes a minute
+ * or two on Trino.
+ */
 export const SMALL_DEMO: SyntheticOptions = {
   seed: 7,
   users: 4,
@@ -22,14 +28,18 @@ export const SMALL_DEMO: SyntheticOptions = {
 export interface AppliedLake {
   /** `s3://bucket`, as Terraform's output says. */
   uri: string;
-  /** What `listenlake` needs in its environment: where AWS is, and the lines of `terraform output environment`. */
+  /**
+   * What `listenlake` needs in its environment: where AWS is, and the lines of `terraform output
+   * environment`.
+   */
   environment: Record<string, string>;
   /** Terraform's plan, apply and output, for those who go on. */
   terraform: (...args: string[]) => Promise<Done>;
 }
 
 /**
- * Applies `terraform/` to the local endpoint. Nothing in the clone changes: configuration, state and plug-ins lie in `work`.
+ * Applies `terraform/` to the local endpoint. Nothing in the clone changes: configuration, state and plug-ins
+ * lie in `work`.
  *
  * @param work folder that is not there yet
  * @param variables Terraform's; `name` among them

@@ -1,6 +1,7 @@
 /**
- * Athena's protocol in front of a real Trino: what Athena adds to Trino (states, workgroup rules, tokens, result pages of strings, the
- * result file) is done here, the SQL is done there. Workgroups are moto's. What a test wants Athena to do wrong is set in `switches`.
+ * Athena's protocol in front of a real Trino: what Athena adds to Trino (states, workgroup rules, tokens,
+ * result pages of strings, the result file) is done here, the SQL is done there. Workgroups are moto's. What
+ * a test wants Athena to do wrong is set in `switches`.
  */
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -10,7 +11,10 @@ import { runOnTrino, type TrinoColumn } from './trino-client.ts';
 
 const QUERY_MAX_BYTES = 262_144;
 const PAGE_MAX_ROWS = 1_000;
-/** The Trino behind it has one node and little memory: further queries wait for their turn, as they do at Athena. */
+/**
+ * The Trino behind it has one node and little memory: further queries wait for their turn, as they do at
+ * Athena.
+ */
 const TRINO_AT_ONCE = 4;
 
 /** What the next queries do instead of what they should; a test sets it and it wears off. */
@@ -366,7 +370,10 @@ async function readWorkGroup(motoUrl: string, region: string, name: string): Pro
   return ((await answer.json()) as { WorkGroup?: WorkGroup }).WorkGroup ?? undefined;
 }
 
-/** The result file: for a select CSV with every value quoted and nulls empty, else lines of tab-separated values. */
+/**
+ * The result file: for a select CSV with every value quoted and nulls empty, else lines of tab-separated
+ * values.
+ */
 async function putResult(motoUrl: string, region: string, { kind, columns, rows, output }: Execution): Promise<void> {
   const cell = (text: string | null): string => (text === null ? '' : `"${text.replaceAll('"', '""')}"`);
   const lines = kind.isSelect

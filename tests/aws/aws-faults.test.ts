@@ -1,4 +1,7 @@
-/** What a person meets on AWS, through the command line and the jobs: one clear line, prod as it was, and the next run heals. */
+/**
+ * What a person meets on AWS, through the command line and the jobs: one clear line, prod as it was, and the
+ * next run heals.
+ */
 import { AthenaClient, UpdateWorkGroupCommand } from '@aws-sdk/client-athena';
 import { GetTableCommand, type Table, UpdateTableCommand } from '@aws-sdk/client-glue';
 import { readConfig } from '../../jobs/base/config.ts';

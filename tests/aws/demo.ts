@@ -1,6 +1,6 @@
 /**
- * `make aws-local`: the lake on AWS without an account. Starts moto, Trino and the Athena front, applies `terraform/` to them, loads the
- * demo's data in small by the product's own command, and runs until Ctrl-C.
+ * `make aws-local`: the lake on AWS without an account. Starts moto, Trino and the Athena front, applies
+ * `terraform/` to them, loads the demo's data in small by the product's own command, and runs until Ctrl-C.
  *
  *     node tests/aws/demo.ts [file]      file: gets the `export` lines; default demo/aws-local.env
  *
@@ -17,7 +17,10 @@ import { type AppliedLake, applyLake, SMALL_DEMO } from './applied-lake.ts';
 import { type LocalAws, startLocalAws } from './local.ts';
 import { Unavailable } from './moto.ts';
 
-/** A lake that somebody plays with for days must not grow in memory: the tests' records of calls are emptied this often. */
+/**
+ * A lake that somebody plays with for days must not grow in memory: the tests' records of calls are emptied
+ * this often.
+ */
 const FORGET_MS = 60_000;
 
 const envFile = process.argv[2] ?? join(ROOT, 'demo/aws-local.env');

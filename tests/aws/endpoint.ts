@@ -1,6 +1,6 @@
 /**
- * One address for every call of the AWS SDKs: Athena's are answered here, all others go on to moto. On the way a test can make any of
- * them fail as the real services and networks do.
+ * One address for every call of the AWS SDKs: Athena's are answered here, all others go on to moto. On the
+ * way a test can make any of them fail as the real services and networks do.
  */
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, request, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -8,7 +8,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 /** One call as the fault rules and the tests see it. */
 export interface Call {
-  /** The operation's name in the API: `PutObject`, `CompleteMultipartUpload`, `UpdateTable`, `StartQueryExecution`, ... */
+  /**
+   * The operation's name in the API: `PutObject`, `CompleteMultipartUpload`, `UpdateTable`,
+   * `StartQueryExecution`, ...
+   */
   operation: string;
   method: string;
   /** Path and query as sent. */
@@ -55,8 +58,10 @@ export type AthenaHandler = (operation: string, body: Buffer) => Promise<{ statu
 
 /**
  * @param upstream moto's address
- * @param athena answers `AmazonAthena.*` calls; undefined for the ones that moto is to answer (workgroups, named queries, tags)
- * @param host address of this machine that it listens on: containers reach one of their bridge, and not loopback
+ * @param athena answers `AmazonAthena.*` calls; undefined for the ones that moto is to answer (workgroups,
+ *   named queries, tags)
+ * @param host address of this machine that it listens on: containers reach one of their bridge, and not
+ *   loopback
  */
 export async function startEndpoint(
   upstream: string,

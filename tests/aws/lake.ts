@@ -1,4 +1,7 @@
-/** A lake on the proving ground: a bucket, databases and tables as Terraform makes them, workgroups, and the real engine over them. */
+/**
+ * A lake on the proving ground: a bucket, databases and tables as Terraform makes them, workgroups, and the
+ * real engine over them.
+ */
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

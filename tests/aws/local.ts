@@ -1,10 +1,12 @@
 /**
- * S3, Glue and Athena on this machine: moto with patches, a real Trino on its tables, and one address that speaks for both.
+ * S3, Glue and Athena on this machine: moto with patches, a real Trino on its tables, and one address that
+ * speaks for both.
  *
  *     node tests/aws/local.ts                    starts it, prints `export` lines, runs until Ctrl-C
  *     node tests/aws/local.ts -- command ...     starts it, runs the command with those variables, and ends
  *
- * Needs Python 3.10, Maven and Java 24 or newer. The first start downloads about 250 MB into the cache. What lies in it is gone when it ends.
+ * Needs Python 3.10, Maven and Java 24 or newer. The first start downloads about 250 MB into the cache. What
+ * lies in it is gone when it ends.
  */
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
@@ -39,9 +41,14 @@ export interface LocalAws {
   /** Undefined where it was started without Trino. */
   athena: AthenaFront | undefined;
   motoUrl: string;
-  /** Calls that the engine itself makes to S3 and Glue; undefined where they are not counted in this process. */
+  /**
+   * Calls that the engine itself makes to S3 and Glue; undefined where they are not counted in this process.
+   */
   engineCalls: Call[] | undefined;
-  /** Calls that the engine has made so far, where they are counted: also those that it made for other test files. */
+  /**
+   * Calls that the engine has made so far, where they are counted: also those that it made for other test
+   * files.
+   */
   readEngineCalls(): Promise<readonly EngineCall[]>;
   /** Makes a bucket, as private as Terraform makes it. */
   makeBucket(name: string): Promise<void>;
@@ -50,7 +57,10 @@ export interface LocalAws {
 
 export interface LocalAwsOptions {
   isTrinoNeeded: boolean;
-  /** Address that the SDKs' calls come to; default loopback. Containers need one of this machine that they can reach. */
+  /**
+   * Address that the SDKs' calls come to; default loopback. Containers need one of this machine that they can
+   * reach.
+   */
   host?: string;
   /** The engine's own calls to S3 and Glue are seen too, through a further address. */
   isEngineCounted?: boolean;
@@ -92,7 +102,8 @@ export async function startLocalAws({ isTrinoNeeded, host, isEngineCounted }: Lo
 }
 
 /**
- * As `startLocalAws`; undefined where this machine lacks a part, which is then reported as left out (under CI that counts as a failure).
+ * As `startLocalAws`; undefined where this machine lacks a part, which is then reported as left out (under CI
+ * that counts as a failure).
  *
  * @param what the tests that need it, for the report
  */

@@ -11,7 +11,10 @@ import { fileURLToPath } from 'node:url';
 const HERE = fileURLToPath(new URL('./moto/', import.meta.url));
 const START_TIMEOUT_MS = 300_000;
 
-/** A process of the proving ground. It also ends by itself when its stdin does, so that a killed test leaves nothing behind. */
+/**
+ * A process of the proving ground. It also ends by itself when its stdin does, so that a killed test leaves
+ * nothing behind.
+ */
 export interface Service {
   url: string;
   close(): Promise<void>;

@@ -1,4 +1,7 @@
-/** What Glue shows of a lake, without any question asked: what publishing registers, in which requests, and who may read when it is not done. */
+/**
+ * What Glue shows of a lake, without any question asked: what publishing registers, in which requests, and
+ * who may read when it is not done.
+ */
 import { createHash } from 'node:crypto';
 import {
   BatchCreatePartitionCommand,
@@ -328,8 +331,8 @@ if (local === undefined) {
   });
 
   /**
-   * Publishes a commit, and falls asleep after it has read which one is the newest; `meanwhile` ends before it goes
-   * on.
+   * Publishes a commit, and falls asleep after it has read which one is the newest; `meanwhile` ends before
+   * it goes on.
    */
   async function publishAsleep(state: LakeState, meanwhile: () => Promise<void>): Promise<void> {
     let wake: () => void = () => {};

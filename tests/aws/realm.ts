@@ -1,6 +1,7 @@
 /**
- * Jest runs every test file in a realm of its own, so errors of Node's own modules (a reset connection) are no `instanceof Error` there,
- * and the AWS SDK packs what it does not know into an empty error. Outside Jest there is one realm and nothing to do.
+ * Jest runs every test file in a realm of its own, so errors of Node's own modules (a reset connection) are
+ * no `instanceof Error` there, and the AWS SDK packs what it does not know into an empty error. Outside Jest
+ * there is one realm and nothing to do.
  */
 import { types } from 'node:util';
 

@@ -6,7 +6,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { finished, listenlake, start } from '../fixtures/command-line.ts';
 import { environmentOf, startLocalAwsOrSkip } from './local.ts';
 
-/** What waits after SIGTERM kills after 30 s; a busy machine gets more, and without an end of its own a job takes minutes. */
+/**
+ * What waits after SIGTERM kills after 30 s; a busy machine gets more, and without an end of its own a job
+ * takes minutes.
+ */
 const KILL_MS = 120_000;
 
 const local = await startLocalAwsOrSkip('a signal on S3', { isTrinoNeeded: false });

@@ -1,6 +1,6 @@
 /**
- * One moto and one Trino for all test files of a run: `tests/run.ts` starts them once and names them in the environment.
- * A test file that is run by itself finds no names there, and starts its own.
+ * One moto and one Trino for all test files of a run: `tests/run.ts` starts them once and names them in the
+ * environment. A test file that is run by itself finds no names there, and starts its own.
  */
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';

@@ -12,7 +12,10 @@ export interface TrinoColumn {
 
 export interface TrinoResult {
   columns: TrinoColumn[];
-  /** Values as JSON gives them, but numbers as their text: 64-bit integers and `1.0` do not survive a JavaScript number. */
+  /**
+   * Values as JSON gives them, but numbers as their text: 64-bit integers and `1.0` do not survive a
+   * JavaScript number.
+   */
   rows: unknown[][];
   updateCount: number | undefined;
   error: { errorName: string; errorType: string; message: string } | undefined;

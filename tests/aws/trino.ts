@@ -1,4 +1,7 @@
-/** A real Trino on moto's Glue and S3: the engine behind the Athena front. Its jars come from Maven by `trino/pom.xml`. */
+/**
+ * A real Trino on moto's Glue and S3: the engine behind the Athena front. Its jars come from Maven by
+ * `trino/pom.xml`.
+ */
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { createReadStream, existsSync, readFileSync } from 'node:fs';
@@ -168,7 +171,10 @@ async function majorOf(java: string): Promise<number> {
   }
 }
 
-/** The folder with `server/*.jar` and `plugins/lake/*.jar`, downloaded once and checked against `trino/jars.sha256`. */
+/**
+ * The folder with `server/*.jar` and `plugins/lake/*.jar`, downloaded once and checked against
+ * `trino/jars.sha256`.
+ */
 async function jarsOf(): Promise<string> {
   const pom = join(HERE, 'pom.xml');
   const version = createHash('sha256').update(readFileSync(pom)).digest('hex').slice(0, 12);

@@ -1,4 +1,7 @@
-/** Files of others as people have them, from the header to the rows of silver: each with the header of the original and rows made up here. */
+/**
+ * Files of others as people have them, from the header to the rows of silver: each with the header of the
+ * original and rows made up here.
+ */
 import { transform } from '../../jobs/transform.ts';
 import { type LoadFixture, openLoadFixture, outcome } from './load-fixture.ts';
 

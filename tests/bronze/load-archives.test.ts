@@ -21,7 +21,10 @@ beforeEach(async () => {
 });
 afterEach(() => lake.close());
 
-/** Loads it beside a good file, which must come through, and leaves nothing behind. @returns name to code (or status), and the temporary bytes */
+/**
+ * Loads it beside a good file, which must come through, and leaves nothing behind. @returns name to code (or
+ * status), and the temporary bytes
+ */
 async function loadHostile(name: string, content: Buffer) {
   let lines: (string | undefined)[][] = [];
   const peak = await peakBytes(lake.effects.scratch, async () => {
@@ -136,7 +139,10 @@ describe('archives are told by their content, and one input has one budget', () 
   });
 });
 
-/** A zip in which many names share the bytes of one entry (as D. Fifield's "better zip bomb", 2019). APPNOTE.TXT 4.3. */
+/**
+ * A zip in which many names share the bytes of one entry (as D. Fifield's "better zip bomb", 2019).
+ * APPNOTE.TXT 4.3.
+ */
 function overlapping(names: number): Buffer {
   const plain = Buffer.from(JSON.stringify([play({ platform: 'p'.repeat(400) })]).repeat(200));
   const packed = deflateRawSync(plain);

@@ -6,7 +6,10 @@ import { type Finished, listenlake } from '../fixtures/command-line.ts';
 import { fieldInputsOrSkip, IS_SOAK } from '../fixtures/layers.ts';
 import { GOOD, good, type LoadFixture, openLoadFixture, peakBytes, play } from './load-fixture.ts';
 
-/** Small inputs with a property of people's real files, each folder with its right value in EXPECT.md; not part of this repository. */
+/**
+ * Small inputs with a property of people's real files, each folder with its right value in EXPECT.md; not
+ * part of this repository.
+ */
 const inputs = fieldInputsOrSkip();
 const withInputs = inputs !== undefined ? describe : describe.skip;
 
@@ -28,7 +31,9 @@ async function outcomes(): Promise<Record<string, string>> {
   return Object.fromEntries(lines.filter(([name]) => name !== 'EXPECT.md'));
 }
 
-/** What is refused of each file of `poison`: rows and files, by code and by the value that the reason names. */
+/**
+ * What is refused of each file of `poison`: rows and files, by code and by the value that the reason names.
+ */
 const REFUSED: Record<string, readonly [code: string, value: string, times?: number]> = {
   'dur_1e308.ndjson': ['length_invalid', '"1e+308"'],
   'dur_2p63m1.ndjson': ['length_invalid', '"9223372036854775807"'],
@@ -47,8 +52,8 @@ const ALONE = POISON.filter(
 );
 
 /**
- * Runs the files beside a good export through to production, then again; many of them then with one more good file,
- * too.
+ * Runs the files beside a good export through to production, then again; many of them then with one more good
+ * file, too.
  */
 async function runPoison(names: readonly string[]): Promise<void> {
   for (const name of names) cpSync(join(inputs!, 'poison', name), join(lake.source, name));

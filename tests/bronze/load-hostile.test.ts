@@ -438,7 +438,9 @@ describe('F24, F70: what is too large is one file refused, in the default memory
 });
 
 describe('F69, F73, F74: hostile files beside a good one, from end to end', () => {
-  /** Runs what lies in a folder, twice: the second run must find nothing to complain of but what is no file. */
+  /**
+   * Runs what lies in a folder, twice: the second run must find nothing to complain of but what is no file.
+   */
   async function runTwice(folder: string, expected: Record<string, string>): Promise<void> {
     const input = { paths: [folder], userId: 'me', report: undefined };
     const first = await run({ ...input, runId: 'r1' }, lake.effects);

@@ -1,6 +1,7 @@
 /**
- * `make airflow-pictures`: the grid and the graph of a run of listenlake_daily, taken of a real Airflow in a real browser (CHROMIUM, else
- * /usr/bin/chromium) after two runs on synthetic listening: one that builds, one that finds nothing new.
+ * `make airflow-pictures`: the grid and the graph of a run of listenlake_daily, taken of a real Airflow in a
+ * real browser (CHROMIUM, else /usr/bin/chromium) after two runs on synthetic listening: one that builds, one
+ * that finds nothing new.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

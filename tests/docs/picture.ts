@@ -1,4 +1,7 @@
-/** `make picture`: the README's picture, taken of the demo's report in a real browser (CHROMIUM, else /usr/bin/chromium). */
+/**
+ * `make picture`: the README's picture, taken of the demo's report in a real browser (CHROMIUM, else
+ * /usr/bin/chromium).
+ */
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { chromium } from 'playwright-core';

@@ -1,4 +1,7 @@
-/** The generated pages of `docs/`: made from the contracts, the models, the commands and the variables, so that they cannot lie. */
+/**
+ * The generated pages of `docs/`: made from the contracts, the models, the commands and the variables, so
+ * that they cannot lie.
+ */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';

@@ -23,7 +23,8 @@ const compression = require('parquetjs-lite/lib/compression.js') as {
 // It knows the number of zstd in a file, but cannot unpack it: Node can.
 compression.PARQUET_COMPRESSION_METHODS.ZSTD = { inflate: (bytes) => zstdDecompressSync(bytes) };
 
-// It reads INT64 as bigint and then makes a date of it, which throws: the number of milliseconds is what the file holds.
+// It reads INT64 as bigint and then makes a date of it, which throws: the number of milliseconds is what the
+// file holds.
 const types = require('parquetjs-lite/lib/types.js') as {
   PARQUET_LOGICAL_TYPES: Record<string, { fromPrimitive(value: bigint): unknown }>;
 };
@@ -42,7 +43,10 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-/** Values that are easily lost: the ends of a type, 64-bit integers beyond 2^53, milliseconds, letters outside of ASCII, the empty text. */
+/**
+ * Values that are easily lost: the ends of a type, 64-bit integers beyond 2^53, milliseconds, letters outside
+ * of ASCII, the empty text.
+ */
 const VALUES: Record<ContractColumn['type'], readonly string[]> = {
   varchar: [`'plain'`, `''`, `'ün “ïcödé” 🎵'`, `'a' || chr(0) || 'b'`],
   boolean: ['true', 'false'],

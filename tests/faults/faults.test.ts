@@ -1,8 +1,8 @@
 /**
- * System calls that fail below Node and below the engine, one in each run: the command ends with 74 and says which path and what to do
- * (or with 0 where nothing was lost by it), readers see the tables from before it or from after it, and one clean
- * run brings the tables
- * of a lake that was never disturbed. The same where the program is killed at such a call.
+ * System calls that fail below Node and below the engine, one in each run: the command ends with 74 and says
+ * which path and what to do (or with 0 where nothing was lost by it), readers see the tables from before it
+ * or from after it, and one clean run brings the tables of a lake that was never disturbed. The same where
+ * the program is killed at such a call.
  */
 import { existsSync } from 'node:fs';
 import { cp, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
@@ -109,8 +109,8 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
 /**
- * @returns what a reader of the catalog finds wrong right after a command that failed or was killed; undefined where
- * nothing is
+ * @returns what a reader of the catalog finds wrong right after a command that failed or was killed;
+ *   undefined where nothing is
  */
 async function wrongForReaders(lake: string, { before, after }: Step): Promise<string | undefined> {
   if (!existsSync(join(lake, 'lake.duckdb'))) return undefined;
@@ -133,16 +133,16 @@ async function tryFault(command: string, fault: Fault, lake: string): Promise<st
     if (base !== '') await cp(base, lake, { recursive: true });
     const first = await calls!.run(args, lake, fault);
     const what = `${name} (${first.fired[0]?.replace(lake, '') ?? 'did not come to it'}): ${first.code ?? first.signal}`;
-    // What cannot be read of one delivered file costs that file alone: the others are committed, and the next load
-    // takes it.
+    // What cannot be read of one delivered file costs that file alone: the others are committed, and the next
+    // load takes it.
     const isOfFile = command === 'load' && first.code === 65 && ['open', 'read', 'stat'].includes(fault.call);
     const seen = isOfFile ? undefined : await wrongForReaders(lake, step);
     if (seen !== undefined) return `${what}, then ${seen}`;
     if (isOfFile) {
       if (!/input_denied|cannot be read|i\/o error/i.test(first.stdout)) return `${what}, badly said: ${first.stdout}`;
     } else if (fault.errno === 'SIGKILL') {
-      // How often a command renews its lease, say, is not the same in each run: it may end before it comes to the
-      // last calls.
+      // How often a command renews its lease, say, is not the same in each run: it may end before it comes to
+      // the last calls.
       if (first.fired.length === 0) unreached += 1;
       else if (first.signal !== 'SIGKILL') return `${what}, but not killed`;
     } else if (first.code !== 0) {
@@ -203,8 +203,9 @@ function pointsAt(shares: number[]): [string, Fault][] {
 }
 
 /**
- * Some 40 of them: every kind of call and every command a few times, each kind with another command. Of `run`, which
- * takes as long as all others together, only the kinds that no other has here: its steps are those commands, and kill.test.ts stops it as a whole.
+ * Some 40 of them: every kind of call and every command a few times, each kind with another command. Of
+ * `run`, which takes as long as all others together, only the kinds that no other has here: its steps are
+ * those commands, and kill.test.ts stops it as a whole.
  */
 function spread(points: [string, Fault][]): [string, Fault][] {
   const [commands, kinds] = [[...steps.keys()], [...new Set(points.map(([, { call }]) => call))]];
@@ -235,8 +236,8 @@ it(
   'F36: killed at a step of each command: readers see before or after, and the next one brings the undisturbed tables',
   async () => {
     if (calls === undefined) return;
-    // What becomes visible, or goes, does so by one of these. The last link is the commit, or what comes right
-    // before it.
+    // What becomes visible, or goes, does so by one of these. The last link is the commit, or what comes
+    // right before it.
     const points = [...steps].flatMap(([command, { counts }], turn) =>
       ['link', 'rename', 'unlink'].flatMap((call, kind): [string, Fault][] => {
         const count = counts.get(call)!;
@@ -338,7 +339,8 @@ describe('F40: a power cut', () => {
   });
 
   it('leaves the new folders that they lie in', () => {
-    // The folder that the commit itself is about to be put into holds nothing yet: it is flushed once it does.
+    // The folder that the commit itself is about to be put into holds nothing yet: it is flushed once it
+    // does.
     const withoutOwn = ({ at, folders }: { at: string; folders: readonly string[] }): string[] =>
       folders.filter((folder) => !at.startsWith(`before ${folder}/`));
     const lost = [...steps].flatMap(([command, { losses }]) =>

@@ -1,4 +1,7 @@
-/** What a power cut would leave of a lake, told from the calls that a command made (FAULT_TRACE of `failing-calls.c`). */
+/**
+ * What a power cut would leave of a lake, told from the calls that a command made (FAULT_TRACE of
+ * `failing-calls.c`).
+ */
 import { dirname } from 'node:path';
 
 /** A file's content, by whatever names it has. */
@@ -17,8 +20,9 @@ export interface Loss {
 }
 
 /**
- * Replays a trace as a disk that keeps nothing unasked: bytes last once their file is flushed, names once their folder is. Whoever
- * commits, or takes away what was delivered, trusts that everything before is on the disk.
+ * Replays a trace as a disk that keeps nothing unasked: bytes last once their file is flushed, names once
+ * their folder is. Whoever commits, or takes away what was delivered, trusts that everything before is on the
+ * disk.
  *
  * @param lake its folder; what is staged (`.staging/`) may be lost at any time
  */

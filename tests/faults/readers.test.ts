@@ -1,4 +1,7 @@
-/** Readers beside runs that compete for one lake and are killed now and then: whole versions, always one of those that were committed. */
+/**
+ * Readers beside runs that compete for one lake and are killed now and then: whole versions, always one of
+ * those that were committed.
+ */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -22,7 +25,9 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-/** A file of plays that touches every month, so that each run replaces partitions that readers are reading. */
+/**
+ * A file of plays that touches every month, so that each run replaces partitions that readers are reading.
+ */
 async function fileOf(writer: number, number: number): Promise<string> {
   const rows = Array.from({ length: 18 + 7 * writer + 3 * number }, (_, index) => {
     const month = String((index % MONTHS) + 1).padStart(2, '0');
@@ -71,7 +76,8 @@ it(`F55, F72: ${POLLS_MIN} polls of the catalog, of sql and of the report beside
     const question = `select (select count(*) from silver.plays) as silver, (select count(*) from gold_dev.fct_plays) as dev,
         (select count(*) from gold_prod.fct_plays) as prod`;
     while (isWriting) {
-      // Each of them is a process of its own: often while the fewest are wanted, seldom for as long as the runs still take.
+      // Each of them is a process of its own: often while the fewest are wanted, seldom for as long as the
+      // runs still take.
       await sleep(asked.versions.length < SQL_POLLS_MIN ? 100 : 1_000);
       const { code, stdout, stderr } = await listenlake(['sql', '--lake', lake, '--json', question]);
       if (code !== 0) asked.wrong.push(`${code}: ${stderr}`);

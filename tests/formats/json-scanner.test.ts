@@ -76,7 +76,8 @@ describe('the strict JSON scanner', () => {
   it('F20: bytes that are not UTF-8 are refused at their place, never replaced', () => {
     const bytes = Buffer.concat([Buffer.from('["é'), Buffer.from([0xff]), Buffer.from('"]')]);
     expect(scan(bytes)).toEqual({ code: 'encoding_invalid', place: expect.objectContaining({ byte: 4 }) });
-    // A surrogate encoded as if it were a character, an overlong slash; a character cut by the end is a cut file.
+    // A surrogate encoded as if it were a character, an overlong slash; a character cut by the end is a cut
+    // file.
     expect(codeOf(Buffer.from([0x5b, 0x22, 0xed, 0xa0, 0x80, 0x22, 0x5d]))).toBe('encoding_invalid');
     expect(codeOf(Buffer.from([0x5b, 0x22, 0xc0, 0xaf, 0x22, 0x5d]))).toBe('encoding_invalid');
     expect(codeOf(Buffer.from([0x5b, 0x22, 0xe2, 0x82]))).toBe('json_truncated');
@@ -120,7 +121,8 @@ describe('the strict JSON scanner', () => {
     for (const text of ['a'.repeat(1e6), '\\\\'.repeat(5e5), '\\u0061'.repeat(1e5), 'é'.repeat(5e5)]) {
       const started = process.cpuUsage();
       expect(codeOf(`["${text}"]`)).toBe('valid');
-      // Milliseconds of the processor, and a thousand times more where each character looks back at those before it.
+      // Milliseconds of the processor, and a thousand times more where each character looks back at those
+      // before it.
       expect(process.cpuUsage(started).user / 1000).toBeLessThan(10_000);
     }
   });

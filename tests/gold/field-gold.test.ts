@@ -1,5 +1,6 @@
 /**
- * What EXPECT.md of the field inputs says of production: each folder goes from its files to the tables of gold_prod.
+ * What EXPECT.md of the field inputs says of production: each folder goes from its files to the tables of
+ * gold_prod.
  */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -141,7 +141,8 @@ describe('promote', () => {
     const store: LakeStore = {
       ...lake.store,
       async put(key, body, condition) {
-        // Its tables are built and tested; before it writes the first word of its commit, somebody else commits.
+        // Its tables are built and tested; before it writes the first word of its commit, somebody else
+        // commits.
         if (other === undefined) other = await lake.commitSilver({ tracks: [{ track_id: 't1' }] });
         return lake.store.put(key, body, condition);
       },

@@ -1,4 +1,7 @@
-/** A model is built where something that it depends on has changed, and its table is taken over where nothing has. */
+/**
+ * A model is built where something that it depends on has changed, and its table is taken over where nothing
+ * has.
+ */
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';

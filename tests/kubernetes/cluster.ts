@@ -1,11 +1,14 @@
 /**
- * A namespace of its own on the cluster that KUBECONFIG names, made by the manifests of airflow/kubernetes/ as a user makes it.
+ * A namespace of its own on the cluster that KUBECONFIG names, made by the manifests of airflow/kubernetes/
+ * as a user makes it.
  *
  * What the environment must say (docs/contributing.md):
  *   KUBECONFIG                     the cluster, with the rights of its administrator; never the one of ~/.kube unasked
- *   NODE_GATEWAY                   address of this machine that pods reach, for the S3, Glue and Athena of the tests
+ *   NODE_GATEWAY                   address of this machine that pods reach, for the S3, Glue and Athena of
+ *   the tests
  *   LISTENLAKE_TEST_CLUSTER_LOAD   command that hands an image of the Docker Engine to the cluster; the image's name is appended
- *   LISTENLAKE_TEST_CLUSTER_UP     instead of the first two: command that starts a cluster, or waits for one, and prints
+ *   LISTENLAKE_TEST_CLUSTER_UP     instead of the first two: command that starts a cluster, or waits for one,
+ *   and prints
  *                                  `export KUBECONFIG=... NODE_GATEWAY=...`; whoever sets it ends the cluster
  */
 import { execFile } from 'node:child_process';

@@ -1,6 +1,7 @@
 /**
- * The daily DAG on a real cluster: Airflow with no more rights than airflow/kubernetes/ gives it starts the project's image as pods, on S3,
- * Glue and Athena of this machine. What it publishes must be what the same files give in a folder.
+ * The daily DAG on a real cluster: Airflow with no more rights than airflow/kubernetes/ gives it starts the
+ * project's image as pods, on S3, Glue and Athena of this machine. What it publishes must be what the same
+ * files give in a folder.
  */
 import { createHash } from 'node:crypto';
 import { mkdtempSync } from 'node:fs';
@@ -258,9 +259,10 @@ async function finished(airflow: Airflow, dag: string, run: string): Promise<Tas
 }
 
 /**
- * The deferred tasks that Airflow itself tried again without need: where a task resumes before the scheduler has read that its worker
- * ended by deferring, it takes the task for killed from outside (Airflow 3.3.2; issue 72716 of apache/airflow) and notes a "state
- * mismatch". Seen in 2 of 13 deferrals of a few seconds. The jobs are made to be run again; only the number of tries says nothing then.
+ * The deferred tasks that Airflow itself tried again without need: where a task resumes before the scheduler
+ * has read that its worker ended by deferring, it takes the task for killed from outside (Airflow 3.3.2;
+ * issue 72716 of apache/airflow) and notes a "state mismatch". Seen in 2 of 13 deferrals of a few seconds.
+ * The jobs are made to be run again; only the number of tries says nothing then.
  */
 async function triedInError(airflow: Airflow, dag: string, run: string): Promise<string[]> {
   const query = new URLSearchParams({ dag_id: dag, run_id: run, event: 'state mismatch', limit: '100' });
@@ -270,7 +272,10 @@ async function triedInError(airflow: Airflow, dag: string, run: string): Promise
   return [...new Set(events.map(({ task_id }) => task_id))];
 }
 
-/** Removes the pod of a task as a lost node does, without a signal, between two of its writes to silver: the later ones are held back. */
+/**
+ * Removes the pod of a task as a lost node does, without a signal, between two of its writes to silver: the
+ * later ones are held back.
+ */
 async function killAtWork({ cluster, local }: Ground, task: string): Promise<void> {
   const { calls, rules } = local.endpoint;
   const pod = ['pods', '-l', `task_id=${task}`, '--field-selector=status.phase=Running', '-o', 'name'];

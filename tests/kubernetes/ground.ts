@@ -1,4 +1,7 @@
-/** All that the daily DAG needs around it on a cluster: the images in it, S3, Glue and Athena that pods reach, and Airflow beside it. */
+/**
+ * All that the daily DAG needs around it on a cluster: the images in it, S3, Glue and Athena that pods reach,
+ * and Airflow beside it.
+ */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -20,7 +23,10 @@ export interface Ground {
   close(): Promise<void>;
 }
 
-/** Everything but Airflow; undefined (and told) where this machine lacks a part. @param work folder for what is only needed now */
+/**
+ * Everything but Airflow; undefined (and told) where this machine lacks a part. @param work folder for what
+ * is only needed now
+ */
 export async function openGroundOrSkip(what: string, work: string): Promise<Ground | undefined> {
   const cluster = await openClusterOrSkip(what);
   if (cluster === undefined) return undefined;
@@ -56,7 +62,10 @@ async function bringImages(cluster: Cluster): Promise<void> {
   if (first.exitCode !== 0) throw new Error(`the image does not run: ${first.log}`);
 }
 
-/** What is so only here: keys, where AWS gives roles, and a way to the local AWS, which the policies of airflow/kubernetes/ do not open. */
+/**
+ * What is so only here: keys, where AWS gives roles, and a way to the local AWS, which the policies of
+ * airflow/kubernetes/ do not open.
+ */
 async function configure(cluster: Cluster, { environment }: AppliedLake): Promise<void> {
   const { AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_EC2_METADATA_DISABLED, LISTENLAKE_PSEUDONYM_KEY } = environment;
   const data = { AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_EC2_METADATA_DISABLED, LISTENLAKE_PSEUDONYM_KEY };

@@ -7,8 +7,9 @@ import { ROOT } from '../fixtures/command-line.ts';
 export const SHELL_IMAGE = 'listenlake-shell:test';
 
 /**
- * A small image with a shell and without root: it stands for the sidecar that keeps a task's result, whose usual image a cluster without
- * a way to a registry cannot pull. KubernetesPodOperator ends the sidecar by `pgrep`, which slim images lack: the shell is process 1.
+ * A small image with a shell and without root: it stands for the sidecar that keeps a task's result, whose
+ * usual image a cluster without a way to a registry cannot pull. KubernetesPodOperator ends the sidecar by
+ * `pgrep`, which slim images lack: the shell is process 1.
  *
  * @returns its name
  */

@@ -7,9 +7,10 @@ import { readContracts } from '../../jobs/lake/contracts.ts';
 import { type LakeFixture, openLakeFixture, type Row, selectRows } from '../fixtures/effects.ts';
 
 /**
- * One folder a case: `tests/models/<model>/<case>/`. `silver.<table>.json` are rows of silver, `<model>.json` of models upstream (what is not
- * given is built from silver, and silver that is not given is empty); `expect.json` are the model's rows, in any order, on the columns that are
- * listed in them; `vars.json` sets variables, `as_of` among them.
+ * One folder a case: `tests/models/<model>/<case>/`. `silver.<table>.json` are rows of silver, `<model>.json`
+ * of models upstream (what is not given is built from silver, and silver that is not given is empty);
+ * `expect.json` are the model's rows, in any order, on the columns that are listed in them; `vars.json` sets
+ * variables, `as_of` among them.
  */
 const CASES = import.meta.dirname;
 const OPTIONS = { dialect: 'duckdb', target: 'dev', asOf: '2026-03-01T00:00:00.000Z' } as const;

@@ -1,9 +1,10 @@
 /** The functions that models, questions and tests may call. */
 
 /**
- * The same on DuckDB and Trino, as this project uses them. tests/parity/parity.test.ts runs what calls them on both; a new one belongs
- * here once its edges (null, nothing, ties, negative numbers) are known to be the same on both. `greatest` and `least` are not:
- * they leave out nulls on DuckDB and are null with them on Trino.
+ * The same on DuckDB and Trino, as this project uses them. tests/parity/parity.test.ts runs what calls them
+ * on both; a new one belongs here once its edges (null, nothing, ties, negative numbers) are known to be the
+ * same on both. `greatest` and `least` are not: they leave out nulls on DuckDB and are null with them on
+ * Trino.
  */
 export const SHARED_FUNCTIONS: readonly string[] = [
   'avg',
@@ -32,7 +33,10 @@ export const SHARED_FUNCTIONS: readonly string[] = [
   'sum',
 ];
 
-/** Macro (warehouse/macros) to the functions that its rendering calls on each engine and that the other has not, or has otherwise. */
+/**
+ * Macro (warehouse/macros) to the functions that its rendering calls on each engine and that the other has
+ * not, or has otherwise.
+ */
 export const PER_DIALECT: Readonly<Record<string, { athena: readonly string[]; duckdb: readonly string[] }>> = {
   add_ms: { athena: ['date_add'], duckdb: ['to_milliseconds'] },
   compose: { athena: ['normalize'], duckdb: ['nfc_normalize'] },

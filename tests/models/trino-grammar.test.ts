@@ -1,4 +1,7 @@
-/** Every SQL text that Athena gets, looked at without an engine: it parses as Trino's, and calls only functions that both engines have. */
+/**
+ * Every SQL text that Athena gets, looked at without an engine: it parses as Trino's, and calls only
+ * functions that both engines have.
+ */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { EngineSession } from '../../jobs/engine/index.ts';

@@ -1,4 +1,7 @@
-/** Trino's grammar without an engine: what a statement says wrong, and which functions it calls. The grammar is dt-sql-parser's. */
+/**
+ * Trino's grammar without an engine: what a statement says wrong, and which functions it calls. The grammar
+ * is dt-sql-parser's.
+ */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,7 +11,10 @@ import { build } from 'esbuild';
 export interface TrinoGrammar {
   /** One line for each fault, with its place; empty where the statement is Trino's. */
   faults(sql: string): string[];
-  /** Names of functions, lower case, in order of first use: calls (`count`), and forms with a syntax of their own (`extract`). */
+  /**
+   * Names of functions, lower case, in order of first use: calls (`count`), and forms with a syntax of their
+   * own (`extract`).
+   */
   functions(sql: string): string[];
 }
 
@@ -44,7 +50,10 @@ const FORMS = {
   enterJsonValue: 'json_value',
 } as const;
 
-/** Its ESM build imports folders, which Node refuses: bundled first, into a folder that is gone when it is loaded. */
+/**
+ * Its ESM build imports folders, which Node refuses: bundled first, into a folder that is gone when it is
+ * loaded.
+ */
 export async function openTrinoGrammar(): Promise<TrinoGrammar> {
   const folder = mkdtempSync(join(tmpdir(), 'listenlake-grammar-'));
   try {

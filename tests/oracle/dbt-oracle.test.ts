@@ -32,7 +32,9 @@ if ('missing' in dbt) {
       rmSync(work, { recursive: true, force: true });
     });
 
-    /** Runs dbt over the silver that `catalog` shows and compares every table with those in `schema` there. */
+    /**
+     * Runs dbt over the silver that `catalog` shows and compares every table with those in `schema` there.
+     */
     const compareWith = async (
       command: 'build' | 'run',
       catalog: string,
@@ -92,7 +94,8 @@ if ('missing' in dbt) {
       TIMEOUT_MS,
     );
 
-    // Their rows are odd on purpose, so only the models run: a failing test would make dbt leave out what comes after it.
+    // Their rows are odd on purpose, so only the models run: a failing test would make dbt leave out what
+    // comes after it.
     it(
       'builds the same tables from the rows of all model cases',
       async () => {
@@ -168,7 +171,10 @@ function silverOfCases(): Record<string, Row[]> {
   return Object.fromEntries(Object.entries(silver).map(([table, rows]) => [table, [...rows.values()]]));
 }
 
-/** Two months of four listeners and of one person, over tracks known by id, by ISRC or by name only. The same at every call. */
+/**
+ * Two months of four listeners and of one person, over tracks known by id, by ISRC or by name only. The same
+ * at every call.
+ */
 function generatedSilver(): Record<string, Row[]> {
   const random = generator(20260301);
   const pick = <T>(values: readonly T[]): T => values[Math.floor(random() * values.length)]!;

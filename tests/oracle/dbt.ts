@@ -36,7 +36,10 @@ export function openDbt(): Dbt {
   return { program };
 }
 
-/** What dbt did: node (`fct_plays`, or a test's name) to its status (`success`, `pass`, `fail`, `error`, `skipped`, ...). */
+/**
+ * What dbt did: node (`fct_plays`, or a test's name) to its status (`success`, `pass`, `fail`, `error`,
+ * `skipped`, ...).
+ */
 export interface DbtResult {
   output: string;
   statuses: Record<string, string>;

@@ -29,8 +29,8 @@ beforeAll(async () => {
   );
   const whole = (name: string): Promise<Finished> =>
     listenlake(['run', source, '--lake', join(folder, name), '--on-quarantine', 'warn']);
-  // Once to warm the compile cache, once to know how long it takes: with another one beside it, as those that are
-  // killed have.
+  // Once to warm the compile cache, once to know how long it takes: with another one beside it, as those that
+  // are killed have.
   await whole('warm');
   const started = performance.now();
   const timed = whole('undisturbed').finally(() => {
@@ -69,7 +69,8 @@ it(`F36, F37: kill -9 at ${POINTS} points, ${KILLS_EACH} in each lake, under a r
       return;
     }
     expect([lake, code]).toEqual([lake, 0]);
-    // It was faster than the one that was timed, as it may be where other work has ended: the next kills come sooner.
+    // It was faster than the one that was timed, as it may be where other work has ended: the next kills come
+    // sooner.
     if (isFirst) runMs = Math.min(runMs, performance.now() - started);
   };
 
@@ -80,8 +81,8 @@ it(`F36, F37: kill -9 at ${POINTS} points, ${KILLS_EACH} in each lake, under a r
       const lake = join(folder, `killed-${number}`);
       const watch = watchLake(lake, 150);
       for (let turn = 0; turn < KILLS_EACH; turn += 1) {
-        // A golden-ratio sequence: spread evenly over the run, different every time, the same on every machine. Later
-        // kills of a lake are spread over what the ones before have left to do.
+        // A golden-ratio sequence: spread evenly over the run, different every time, the same on every
+        // machine. Later kills of a lake are spread over what the ones before have left to do.
         const share = (0.5 + (number * KILLS_EACH + turn) * 0.618_033_988_749_895) % 1;
         const left = 1.1 - (await commitsOf(lake)) / all;
         await kill(lake, share * left, turn === 0);

@@ -255,7 +255,8 @@ describe('F79: a busy machine', () => {
     .map((name) => ({ name, text: readFileSync(join(ROOT, name), 'utf8') }));
 
   it('ends no test before the ten minutes that jest.config.mjs gives to each', () => {
-    // A call of `it` and the like ends with its time limit: a number, a name of one, or numbers times each other.
+    // A call of `it` and the like ends with its time limit: a number, a name of one, or numbers times each
+    // other.
     const limits = tests.flatMap(({ name, text }) => {
       const msOf = (limit: string): number =>
         limit.split('*').reduce((product, part) => {

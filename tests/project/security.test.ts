@@ -1,4 +1,7 @@
-/** Controls that stand in files: arguments, limits of archives, the image, the workflow, what is said of people's data. */
+/**
+ * Controls that stand in files: arguments, limits of archives, the image, the workflow, what is said of
+ * people's data.
+ */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -58,7 +61,8 @@ describe('S2: secrets', () => {
     expect(names.filter((name) => /SECRET|TOKEN|PASSWORD|_KEY|CREDENTIAL/.test(name))).toEqual([
       'LISTENLAKE_PSEUDONYM_SECRET',
     ]);
-    // What a container gets from the worker comes as `private_environment`, which Airflow neither renders nor keeps.
+    // What a container gets from the worker comes as `private_environment`, which Airflow neither renders nor
+    // keeps.
     expect(python).toContain('_private_environment');
     expect(python).not.toMatch(/environment\s*=\s*\{[^}]*(SECRET|TOKEN|PASSWORD)/);
     for (const dag of ['daily', 'capture', 'playlists', 'maintenance', 'backfill'])

@@ -1,4 +1,7 @@
-/** Real files, read where they lie: `../shared/data` or LISTENLAKE_REAL_DATA. docs/real-data.md shows what this finds. */
+/**
+ * Real files, read where they lie: `../shared/data` or LISTENLAKE_REAL_DATA. docs/real-data.md shows what
+ * this finds.
+ */
 import { readFileSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -29,7 +32,8 @@ async function ask(lake: string, query: string): Promise<Record<string, unknown>
   it('every row of every folder is accounted for, as docs/real-data.md shows', async () => {
     const lake = join(folder, 'all');
     const run = await listenlake(['run', REAL_DATA, '--lake', lake]);
-    // Some of these files are of kinds that no table is made of: refused, each with a reason, and the rest is done.
+    // Some of these files are of kinds that no table is made of: refused, each with a reason, and the rest is
+    // done.
     expect([run.code, run.stderr]).toEqual([65, '']);
     const store = await openFolderLake(lake);
     const last = (await latestManifest(store))!.sequence;

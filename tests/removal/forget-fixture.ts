@@ -1,4 +1,6 @@
-/** A lake of two people, anna and bob, and what a test wants to know of it without asking the code under test. */
+/**
+ * A lake of two people, anna and bob, and what a test wants to know of it without asking the code under test.
+ */
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -149,7 +151,10 @@ export class Lakes {
   private readonly opened: OpenLake[] = [];
   private copies = 0;
 
-  /** A lake with the files of these people: bronze and silver, and with `isWhole` gold (dev and prod) and a report. */
+  /**
+   * A lake with the files of these people: bronze and silver, and with `isWhole` gold (dev and prod) and a
+   * report.
+   */
   async make(
     name: string,
     people: readonly Person[],
@@ -232,7 +237,10 @@ async function eachTable(
   }
 }
 
-/** Files of the lake's folder, hidden ones too, in which a text stands: bytes of each, and of Parquet every value as JSON. */
+/**
+ * Files of the lake's folder, hidden ones too, in which a text stands: bytes of each, and of Parquet every
+ * value as JSON.
+ */
 export async function filesWith(root: string, text: RegExp): Promise<string[]> {
   const instance = await DuckDBInstance.create(':memory:');
   const connection = await instance.connect();

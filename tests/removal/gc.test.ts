@@ -123,7 +123,8 @@ describe('listenlake gc', () => {
     const before = await fingerprint(lake);
     const left = (): number => orphans.filter((key) => existsSync(join(lake, key))).length;
     let killed = 0;
-    // By what it has done and not by time, which on a busy machine says little: as it starts, then after ever more deletions.
+    // By what it has done and not by time, which on a busy machine says little: as it starts, then after ever
+    // more deletions.
     for (const deleted of [0, 1, 10, 50, 100, 200, 300, 390]) {
       plant();
       const child = start(['gc', '--lake', lake]);

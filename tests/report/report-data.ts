@@ -20,7 +20,10 @@ const MINUTE = 60_000;
 
 export const AS_OF = '2026-07-01';
 
-/** A person's plays over six months, on and off: every name, skips, private sessions, plays without a track and one without a country. */
+/**
+ * A person's plays over six months, on and off: every name, skips, private sessions, plays without a track
+ * and one without a country.
+ */
 export function ownPlays(): Row[] {
   const rows: Row[] = [];
   for (let day = 0; day < 180; day++) {

@@ -53,7 +53,10 @@ export function textOf(markup: string): string {
     .replaceAll('&amp;', '&');
 }
 
-/** Size of a PNG and how many different byte values its pixels have; a blank image has a handful. @throws where it is no whole PNG */
+/**
+ * Size of a PNG and how many different byte values its pixels have; a blank image has a handful. @throws
+ * where it is no whole PNG
+ */
 export function readPng(bytes: Buffer): { width: number; height: number; values: number } {
   expect(bytes.subarray(0, 8).toString('hex')).toBe('89504e470d0a1a0a');
   const parts: Buffer[] = [];

@@ -138,7 +138,8 @@ function answers(): TestFile {
       answer(kind, { items: apart(variants(element, EXTREME_JSON)) }),
     ),
     ...Object.entries(described).map(([kind, element]) => answer(kind, { [kind]: variants(element, EXTREME_JSON) })),
-    // What stands beside the elements: length and place of a list, what a playlist says of itself, when an answer came.
+    // What stands beside the elements: length and place of a list, what a playlist says of itself, when an
+    // answer came.
     ...['total', 'offset'].flatMap((name) =>
       EXTREME_JSON.map((value) => answer('playlist_items', { total: 3, offset: 0, [name]: value, items: [LISTED] })),
     ),

@@ -1,4 +1,6 @@
-/** No value of a source makes a statement fail: every cast of warehouse/silver, and every text in every place. */
+/**
+ * No value of a source makes a statement fail: every cast of warehouse/silver, and every text in every place.
+ */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { openEngine } from '../../jobs/engine/open.ts';

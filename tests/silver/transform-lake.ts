@@ -36,7 +36,9 @@ export interface TestFile {
   userId?: string | null;
   /** What the index counts; default the rows (of responses: their items). */
   readRows?: number;
-  /** Makes the committed bytes of those that `load` would write: what is whole by its hash and cannot be read. */
+  /**
+   * Makes the committed bytes of those that `load` would write: what is whole by its hash and cannot be read.
+   */
   damage?: (bytes: Buffer) => Buffer;
   /** Columns that the object does not have, because an older version wrote it. */
   lacks?: string[];
@@ -52,7 +54,10 @@ export interface TestLake {
   transform(input?: Partial<TransformInput>, store?: LakeStore, limits?: Limits): Promise<TransformResult>;
   /** Rows of a committed silver table, in the order of its files; timestamps as text. */
   rows(table: string, columns?: string): Promise<Record<string, unknown>[]>;
-  /** Table to what identifies its content: file hashes (`bytes`), or its rows without the columns that tell about runs. */
+  /**
+   * Table to what identifies its content: file hashes (`bytes`), or its rows without the columns that tell
+   * about runs.
+   */
   content(): Promise<Record<string, unknown>>;
   /** What readers see, by partition: the hash of the bytes that lie there. */
   hashes(): Promise<Record<string, string>>;
@@ -224,7 +229,9 @@ export function account(...rows: Record<string, unknown>[]): TestFile {
   };
 }
 
-/** Scrobbles of Last.fm at these times: Unix seconds of an ISO time, or, where it is no such time, as text. */
+/**
+ * Scrobbles of Last.fm at these times: Unix seconds of an ISO time, or, where it is no such time, as text.
+ */
 export function scrobbles(...rows: [time: string | null, given?: Record<string, unknown>][]): TestFile {
   return {
     table: 'lastfm_scrobbles',
@@ -347,7 +354,10 @@ function plain(value: unknown): unknown {
 /** Every kind of write of a transform: objects, lists of them, the commit, the hint to it. */
 export const WRITES = ['put silver .parquet', 'put state .json', 'put manifests .json', 'put manifests '];
 
-/** A store that notes each write and delete as its kind: what is done, the first folder of its key, and the key's ending. */
+/**
+ * A store that notes each write and delete as its kind: what is done, the first folder of its key, and the
+ * key's ending.
+ */
 export function writesNoted(store: LakeStore, writes: string[]): LakeStore {
   const note = (what: string, key: string): void => {
     writes.push(`${what} ${key.split('/')[0]} ${/(\.\w+)?$/.exec(key)![0]}`);
@@ -365,7 +375,10 @@ export function writesNoted(store: LakeStore, writes: string[]): LakeStore {
   };
 }
 
-/** Where to stop a run that makes these writes: before the first and the last of each kind, in `make soak` before all. */
+/**
+ * Where to stop a run that makes these writes: before the first and the last of each kind, in `make soak`
+ * before all.
+ */
 export function stopsOf(writes: readonly string[]): number[] {
   if (IS_SOAK) return writes.map((_, index) => index + 1);
   const numbers = Map.groupBy(
@@ -376,7 +389,10 @@ export function stopsOf(writes: readonly string[]): number[] {
   return [...new Set(stops)].sort((a, b) => a - b);
 }
 
-/** A store whose `number`th write or delete fails, and everything after it, as if the process had been killed there. */
+/**
+ * A store whose `number`th write or delete fails, and everything after it, as if the process had been killed
+ * there.
+ */
 export function stoppedAt(store: LakeStore, number: number): LakeStore {
   let writes = 0;
   const check = (): void => {

@@ -1,4 +1,7 @@
-/** F31: what a source calls a song, an artist or an album is, to the byte, what bronze, silver and gold call it. */
+/**
+ * F31: what a source calls a song, an artist or an album is, to the byte, what bronze, silver and gold call
+ * it.
+ */
 import fc from 'fast-check';
 import { enrich } from '../../jobs/enrich.ts';
 import { transform } from '../../jobs/transform.ts';
@@ -38,7 +41,8 @@ beforeAll(async () => {
 afterAll(() => lake.close());
 
 it('F31: hostile and random names go from bronze to silver to gold byte by byte', async () => {
-  // Any characters, half a surrogate pair excepted: that is no text, and its file is refused (F20). Nothing but spaces is no name.
+  // Any characters, half a surrogate pair excepted: that is no text, and its file is refused (F20). Nothing
+  // but spaces is no name.
   const name = fc.string({ unit: 'binary', minLength: 1, maxLength: 40 }).filter((text) => text.trim() !== '');
   const random = fc.sample(name, { numRuns: NAMES - HOSTILE.length, seed: 31 });
   const names = [...HOSTILE, ...random];

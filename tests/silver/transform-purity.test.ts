@@ -91,7 +91,8 @@ test(
           }
         }
         await lake.close();
-        // An API play that an export supersedes later was new when it came: never fewer than the plays that there are.
+        // An API play that an export supersedes later was new when it came: never fewer than the plays that
+        // there are.
         expect(fresh).toBeGreaterThanOrEqual(plays);
       }),
       { numRuns: RUNS, endOnFailure: true },

@@ -1,4 +1,7 @@
-/** A file on which a statement of transform fails: found, refused, and no reason for anything else to stay out. */
+/**
+ * A file on which a statement of transform fails: found, refused, and no reason for anything else to stay
+ * out.
+ */
 import { createHash } from 'node:crypto';
 import { buffer } from 'node:stream/consumers';
 import {
@@ -24,7 +27,9 @@ beforeEach(async () => {
 });
 afterEach(() => lake.close());
 
-/** Pages of a Parquet file that no decoder takes, under a footer that is whole: its hash is of these bytes. */
+/**
+ * Pages of a Parquet file that no decoder takes, under a footer that is whole: its hash is of these bytes.
+ */
 function damaged(bytes: Buffer): Buffer {
   const footer = bytes.readUInt32LE(bytes.length - 8) + 8;
   return Buffer.concat([bytes.subarray(0, 4), Buffer.alloc(bytes.length - footer - 4, 0xff), bytes.subarray(-footer)]);
@@ -75,7 +80,8 @@ describe('a file on which a statement fails', () => {
       },
     ]);
 
-    // The next run has nothing to do, a further file comes in, and a rebuild keeps the refused one out: nobody searches again.
+    // The next run has nothing to do, a further file comes in, and a rebuild keeps the refused one out:
+    // nobody searches again.
     const content = await lake.content();
     expect((await lake.transform()).status).toBe('nothing_new');
     const known = await refusals();

@@ -30,7 +30,10 @@ const MONTHS = [-2, -1, 0, 1, 2, 3, 4, 5, 6].map((n) => Date.UTC(2024, n, 1));
 /** With the ends of the years, which plays are built by. */
 const CUTS = [Date.UTC(2021, 0, 1), Date.UTC(2022, 0, 1), ...MONTHS, Date.UTC(2025, 0, 1)];
 
-/** A lake with some of the world in silver, and the rest new in bronze: copies of known rows, late rows, refused rows. */
+/**
+ * A lake with some of the world in silver, and the rest new in bronze: copies of known rows, late rows,
+ * refused rows.
+ */
 async function makeBase(): Promise<TestLake> {
   const lake = await makeTestLake();
   await lake.add(...world().slice(0, 5), world()[7]!);
@@ -43,7 +46,8 @@ async function makeBase(): Promise<TestLake> {
     ...[2015, 2017, 2019, 2021].map((year) => extended({ ts: `${year}-06-10T00:00:00Z` })),
   );
   await lake.add(
-    // A copy of an event that silver has, at a date that the index of the new file does not name; it is fuller and wins.
+    // A copy of an event that silver has, at a date that the index of the new file does not name; it is
+    // fuller and wins.
     event({ event_id: 'e7', occurred_at: '2024-05-20T00:00:00Z', device: 'web', session_id: 's' }, { event_id: 'new' }),
     // The index does not say of what time this is.
     chart('2024-05-02', '2024-05-02', '2024-03-09'),
@@ -69,7 +73,10 @@ function event(...rows: Record<string, unknown>[]): TestFile {
   return { table: 'listening_events', rows: rows.map((row) => ({ ...given, ...row })) };
 }
 
-/** All that a run leaves: the bytes of every partition, what it counted, and the commit but for when and by whom. */
+/**
+ * All that a run leaves: the bytes of every partition, what it counted, and the commit but for when and by
+ * whom.
+ */
 async function outcome(lake: TestLake): Promise<unknown> {
   const { runId: _, startedAt: __, elapsedMs: ___, ...commit } = (await latestManifest(lake.effects.store)) as Manifest;
   return {
@@ -155,7 +162,8 @@ test('staging commits nothing, and a transform takes all of it: the same tables,
     expect(result.taken).toBe(parts);
     expect(await outcome(lake)).toEqual(expected);
     expect(await staged(lake)).toEqual([]);
-    // Bronze of plays is not looked at again: new exports are for export_files, responses for the tables of the catalogue.
+    // Bronze of plays is not looked at again: new exports are for export_files, responses for the tables of
+    // the catalogue.
     expect(fetched.some((key) => key.startsWith('bronze/'))).toBe(true);
     expect(fetched.filter((key) => knownExports.includes(key))).toEqual([]);
     expect(await lake.transform()).toMatchObject({ status: 'nothing_new', taken: 0 });
@@ -292,7 +300,8 @@ test('a descriptor under the key of another partition, of other code, or of acco
       if (!key.startsWith(`${STAGED_PREFIX}plays/`)) continue;
       keys.push({ key, placed: (await descriptorOf(key)).placed.length });
     }
-    // Those with accounts last: they are the ones that can be forged. (By name their order changes with the code.)
+    // Those with accounts last: they are the ones that can be forged. (By name their order changes with the
+    // code.)
     const [first, second, third, ...rest] = keys.toSorted((a, b) => a.placed - b.placed).map(({ key }) => key);
     const bytes = await read(store, first!);
     await store.put(first!, await read(store, second!));

@@ -1,6 +1,9 @@
 import { account, extended, listens, pages, playedItem, scrobbles, type TestFile } from './transform-lake.ts';
 
-/** Files that overlap in every way: exports of two kinds, polls, scrobbles, events, tracks, charts, refused ones. */
+/**
+ * Files that overlap in every way: exports of two kinds, polls, scrobbles, events, tracks, charts, refused
+ * ones.
+ */
 export function world(): TestFile[] {
   const end = (n: number): number => Date.UTC(2024, 3, 28, 20) + n * 3_600_000 * 5;
   const iso = (ms: number): string => new Date(ms).toISOString().replace('.000', '');

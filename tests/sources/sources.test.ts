@@ -1,4 +1,6 @@
-/** The seam: what a source must bring, and where else it is named. docs/contributing.md tells how to add one. */
+/**
+ * The seam: what a source must bring, and where else it is named. docs/contributing.md tells how to add one.
+ */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';

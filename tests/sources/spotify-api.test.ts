@@ -173,7 +173,8 @@ describe('personal fields', () => {
     expect(['12:30:45', '1.2.3', 'v10.4', 'spotify:track:abc', 'AC/DC'].some(isPersonalValue)).toBe(false);
     const started = process.cpuUsage();
     for (const text of ['a'.repeat(1e6), '1.'.repeat(5e5), ':'.repeat(1e6), '@'.repeat(1e6)]) isPersonalValue(text);
-    // Milliseconds of the processor, and a thousand times more where each character looks back at those before it.
+    // Milliseconds of the processor, and a thousand times more where each character looks back at those
+    // before it.
     expect(process.cpuUsage(started).user / 1000).toBeLessThan(10_000);
   });
 });

@@ -198,7 +198,8 @@ test('a logistic regression on the events finds the coefficients of truth.json',
     }
   }
   const [intercept, ...found] = logisticRegression(rows, labels);
-  // Measured: off by at most 0.07, and by up to 0.22 for devices that few users own, whose user effects do not even out.
+  // Measured: off by at most 0.07, and by up to 0.22 for devices that few users own, whose user effects do
+  // not even out.
   expect(Math.abs(intercept! - SKIP_INTERCEPT)).toBeLessThan(0.35);
   for (const [index, name] of names.entries()) {
     const off = found[index]! - SKIP_COEFFICIENTS[name];

@@ -12,7 +12,10 @@ export const SMALL: SyntheticOptions = {
   faults: true,
 };
 
-/** Keeps the files as texts, by name; opening a name twice fails as it would on a disk that refuses to overwrite. */
+/**
+ * Keeps the files as texts, by name; opening a name twice fails as it would on a disk that refuses to
+ * overwrite.
+ */
 export function memorySink(): { files: Map<string, string>; sink: FileSink } {
   const files = new Map<string, string>();
   return {

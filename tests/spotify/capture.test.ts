@@ -12,7 +12,10 @@ import { openSpotifyFixture, type SpotifyFixture } from './fixture.ts';
 import { type Fault, type StubPlay, stubTrack } from './stub.ts';
 
 const MINUTE = 60_000;
-/** Hundreds of polls over real connections take half a minute alone, and much longer where others keep the processors busy. */
+/**
+ * Hundreds of polls over real connections take half a minute alone, and much longer where others keep the
+ * processors busy.
+ */
 const TIMEOUT_MS = 1_800_000;
 
 let fixture: SpotifyFixture;

@@ -66,7 +66,8 @@ export async function openSpotifyFixture(): Promise<SpotifyFixture> {
   const clock: Clock = { ms: START_MS };
   const stub = await startStub(clock);
   const restore = resolveToStub(stub.port, stub.caFile);
-  // Hundreds of polls flush thousands of objects: a folder in memory, where there is one with room, is a hundred times faster.
+  // Hundreds of polls flush thousands of objects: a folder in memory, where there is one with room, is a
+  // hundred times faster.
   const memory = '/dev/shm';
   const isRoomy = existsSync(memory) && statfsSync(memory).bavail * statfsSync(memory).bsize > 2 * 1024 ** 3;
   const base = mkdtempSync(join(isRoomy ? memory : tmpdir(), 'listenlake-spotify-'));
@@ -76,7 +77,8 @@ export async function openSpotifyFixture(): Promise<SpotifyFixture> {
   let lakes = 0;
   let runs = 0;
   const engines: SqlEngine[] = [];
-  // The time of an attempt is over when the stub does not answer, and never before, however slow the machine is.
+  // The time of an attempt is over when the stub does not answer, and never before, however slow the machine
+  // is.
   const limits = new Set<AbortController>();
   const timeLimit = (): AbortSignal => {
     const limit = new AbortController();

@@ -21,7 +21,10 @@ afterAll(() => fixture.close());
 const SONGS = ['a', 'b', 'c', 'd', 'e', 'f'];
 const idOf = (song: string): string => stubId(`track ${song}`);
 
-/** An account export: song a is played once, b twice, ..., and the lake knows nothing of them but their ids and names. */
+/**
+ * An account export: song a is played once, b twice, ..., and the lake knows nothing of them but their ids
+ * and names.
+ */
 async function loadExport(songs = SONGS, month = 5): Promise<void> {
   const played = songs.flatMap((song, index) => Array.from({ length: index + 1 }, () => song));
   const rows = played.map((song, index) => ({

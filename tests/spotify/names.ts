@@ -1,6 +1,7 @@
 /**
- * Name resolution of the test process only: connections to Spotify's two hosts (and to `elsewhere.example`, a host that must never see a
- * token) end at the stub on loopback, and every other host that is not this machine is refused. The product has no such switch.
+ * Name resolution of the test process only: connections to Spotify's two hosts (and to `elsewhere.example`, a
+ * host that must never see a token) end at the stub on loopback, and every other host that is not this
+ * machine is refused. The product has no such switch.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import net from 'node:net';

@@ -277,7 +277,8 @@ describe('the login', () => {
   it('F7: where the answer was lost before it was stored, the old token is tried once on restart', async () => {
     fixture.writeLogin({ expiresAt: 0 });
     const old = fixture.stub.refreshToken;
-    // The server has rotated, the process died: only the old token is on the disk, and Spotify no longer takes it.
+    // The server has rotated, the process died: only the old token is on the disk, and Spotify no longer
+    // takes it.
     fixture.stub.refreshToken = 'CANARY-refresh-nobody-stored';
     await expect(poll()).rejects.toMatchObject({ code: 'login_ended', exit: 'auth' });
     expect(tokenCalls().map(({ form }) => form.get('refresh_token'))).toEqual([old]);

@@ -15,7 +15,10 @@ const playlists = (): ReturnType<typeof extractPlaylists> =>
   extractPlaylists({ runId: 'run' }, fixture.effects, fixture.web);
 const library = (): ReturnType<typeof extractLibrary> => extractLibrary({ runId: 'run' }, fixture.effects, fixture.web);
 
-/** A playlist with everything that real ones hold: tracks, an episode, a withdrawn track, a file of the owner's own. */
+/**
+ * A playlist with everything that real ones hold: tracks, an episode, a withdrawn track, a file of the
+ * owner's own.
+ */
 function playlist(name: string, tracks: number, changes: Partial<StubPlaylist> = {}): StubPlaylist {
   const generation = changes.generation ?? 'items';
   const entry = (content: unknown, index: number): Record<string, unknown> => ({

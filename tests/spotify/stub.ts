@@ -1,4 +1,7 @@
-/** A Spotify of our own: accounts and Web API over HTTPS on loopback, under the real host names, with its own clock and with faults on demand. */
+/**
+ * A Spotify of our own: accounts and Web API over HTTPS on loopback, under the real host names, with its own
+ * clock and with faults on demand.
+ */
 import { execFileSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
@@ -209,7 +212,8 @@ export async function startStub(clock: Clock): Promise<Stub> {
     response: ServerResponse,
   ): void {
     const reply = replyTo(asked, fault);
-    // An answer with a rotated token that never arrives ends a login for good: that is a test of its own, not a passing fault.
+    // An answer with a rotated token that never arrives ends a login for good: that is a test of its own, not
+    // a passing fault.
     const isCut = asked.host === 'api.spotify.com' && reply.status === 200;
     if (fault?.kind === 'cut_gzip' && isCut) {
       const packed = gzipSync(reply.text);

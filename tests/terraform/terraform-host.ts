@@ -1,4 +1,7 @@
-/** Tests of the EC2 host of Airflow without EC2: what cloud-init would write, and its scripts with stand-ins for the programs that reach out. */
+/**
+ * Tests of the EC2 host of Airflow without EC2: what cloud-init would write, and its scripts with stand-ins
+ * for the programs that reach out.
+ */
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { parse } from 'yaml';
@@ -21,13 +24,16 @@ export interface Host {
   path(name: string): string;
   data: string;
   roles: string;
-  /** Runs one of the host's scripts. `words` are for the stand-ins: `aws` answers no role and `docker pull` no image that has one of them in it. */
+  /**
+   * Runs one of the host's scripts. `words` are for the stand-ins: `aws` answers no role and `docker pull` no
+   * image that has one of them in it.
+   */
   run(name: string, words?: string): Promise<Done & { calls: string[] }>;
 }
 
 /**
- * Lays the files out in a folder. `aws` and `docker` are stand-ins that note how they are called; owners are not changed, because
- * that takes root.
+ * Lays the files out in a folder. `aws` and `docker` are stand-ins that note how they are called; owners are
+ * not changed, because that takes root.
  */
 export function makeHost(folder: string, userData: UserData): Host {
   const path = (name: string): string => join(folder, 'etc', name);

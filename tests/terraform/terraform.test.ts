@@ -1,4 +1,7 @@
-/** The lake on AWS as Terraform describes it: checked offline against the contracts and keys of the jobs, then applied to moto. */
+/**
+ * The lake on AWS as Terraform describes it: checked offline against the contracts and keys of the jobs, then
+ * applied to moto.
+ */
 import { copyFileSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -259,7 +262,8 @@ if (await isUsable())
         await publishSilver(endpoint, bucket);
         expect(await terraform('plan', '-detailed-exitcode', '-no-color')).toMatchObject({ code: 0 });
         await compareByDoctor(endpoint, bucket);
-        // It takes the projection of older versions away, and leaves alone what the jobs have registered and pointed elsewhere.
+        // It takes the projection of older versions away, and leaves alone what the jobs have registered and
+        // pointed elsewhere.
         expectSuccess(await terraform('apply', '-auto-approve', '-no-color'));
         const left = (await inspected(endpoint, bucket)).filter(({ verdict }) => verdict !== 'ok');
         expect(left.map(({ text }) => text)).toEqual([expect.stringMatching(/^gold_dev.top_tracks lies in/)]);

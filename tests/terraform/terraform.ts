@@ -73,8 +73,8 @@ export function terraformIn(folder: string, dataDir: string): (...args: string[]
 }
 
 /**
- * Copies the configuration to where it may be applied to a local endpoint: state in the folder, every service at one address. The
- * override file that says so is not part of the product.
+ * Copies the configuration to where it may be applied to a local endpoint: state in the folder, every service
+ * at one address. The override file that says so is not part of the product.
  *
  * @param work empty folder; gets `terraform/` (to run in) and `warehouse/`
  * @param variables go into `local.auto.tfvars.json`
@@ -112,7 +112,10 @@ export async function copyForEndpoint(
   return folder;
 }
 
-/** Path of checkov, installed into the user's cache at the first call. @throws Unavailable where it cannot be had */
+/**
+ * Path of checkov, installed into the user's cache at the first call. @throws Unavailable where it cannot be
+ * had
+ */
 export async function openCheckov(): Promise<string> {
   const folder = join(cacheDir(), 'checkov');
   const marker = join(folder, 'installed.txt');

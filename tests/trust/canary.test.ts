@@ -1,9 +1,8 @@
 /**
- * Plants 30 forms of personal data in every kind of file, and looks for them in every byte that is left or shown.
- * Parquet, gzip and the
- * catalog's own texts are decoded. Of pictures, the page has the SVG as text. The pixels of a PNG are drawn from the
- * same SVG and hold no
- * text that could be read back; the chunks in which a PNG carries text (tEXt, zTXt, iTXt, eXIf) are unpacked and read.
+ * Plants 30 forms of personal data in every kind of file, and looks for them in every byte that is left or
+ * shown. Parquet, gzip and the catalog's own texts are decoded. Of pictures, the page has the SVG as text.
+ * The pixels of a PNG are drawn from the same SVG and hold no text that could be read back; the chunks in
+ * which a PNG carries text (tEXt, zTXt, iTXt, eXIf) are unpacked and read.
  */
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -66,7 +65,10 @@ beforeEach(async () => {
 });
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
-/** A row with every form: in fields that no contract knows, nested, as names, and as the values of `columns`. One row for each text. */
+/**
+ * A row with every form: in fields that no contract knows, nested, as names, and as the values of `columns`.
+ * One row for each text.
+ */
 function rowsWith(row: (number: number) => Record<string, unknown>, columns: readonly string[]) {
   return TEXTS.map(([text], number) => ({
     ...row(number),
@@ -81,14 +83,14 @@ function rowsWith(row: (number: number) => Record<string, unknown>, columns: rea
 }
 
 /**
- * A column of one of these names makes a CSV of tracks or charts another kind of file: with it nothing of the file
- * is read.
+ * A column of one of these names makes a CSV of tracks or charts another kind of file: with it nothing of the
+ * file is read.
  */
 const NOT_IN_KNOWN_CSV = ['username', 'user_agent_decrypted', 'city'];
 
 /**
- * A CSV with a column for each name that a file of its kind may have, and a column for the texts. One row for each
- * text.
+ * A CSV with a column for each name that a file of its kind may have, and a column for the texts. One row for
+ * each text.
  */
 function csvOf(
   columns: readonly string[],
@@ -333,7 +335,10 @@ function gzipWithName(content: string, name: string): Buffer {
   return Buffer.concat([header, Buffer.from(`${name}\0`, 'latin1'), packed.subarray(10)]);
 }
 
-/** Every byte below a folder by file name; what is packed, of Parquet, or in the catalog is there decoded as well. */
+/**
+ * Every byte below a folder by file name; what is packed, of Parquet, or in the catalog is there decoded as
+ * well.
+ */
 async function everythingBelow(root: string): Promise<Map<string, string>> {
   const found = new Map<string, string>();
   const db = await openEmbedded({ memoryMb: 256, threads: 1, tempDir: join(folder, 'spill'), folders: [root] });
@@ -362,9 +367,8 @@ async function everythingBelow(root: string): Promise<Map<string, string>> {
 }
 
 /**
- * What a PNG says in words (PNG specification, 11.3.4): tEXt is plain, zTXt is deflated after its keyword, iTXt is
- * either. Whatever chunk
- * is none of a picture's own is given as it is.
+ * What a PNG says in words (PNG specification, 11.3.4): tEXt is plain, zTXt is deflated after its keyword,
+ * iTXt is either. Whatever chunk is none of a picture's own is given as it is.
  */
 function textsOfPng(png: Buffer): string[] {
   const texts: string[] = [];

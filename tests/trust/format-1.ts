@@ -16,8 +16,8 @@ import {
 import type { LakeStore } from '../../jobs/lake/store.ts';
 
 /**
- * One object a partition at a fixed key, replaced in place; plays by month; every commit says format 1. What a lake had is all there
- * (gold, checks, bronze), and no object of the layout of today.
+ * One object a partition at a fixed key, replaced in place; plays by month; every commit says format 1. What
+ * a lake had is all there (gold, checks, bronze), and no object of the layout of today.
  */
 export async function toFormat1(root: string): Promise<void> {
   const store = await openFolderLake(root);

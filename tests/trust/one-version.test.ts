@@ -1,4 +1,7 @@
-/** Readers see one version of silver or the other, never a mix: whatever a writer does, and wherever it is killed or falls asleep. */
+/**
+ * Readers see one version of silver or the other, never a mix: whatever a writer does, and wherever it is
+ * killed or falls asleep.
+ */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -140,7 +140,8 @@ describe('as processes', () => {
 
       const asleep = start(['transform', '--lake', lake]);
       const ended = finished(asleep);
-      // Its engine has a folder as soon as it has read what is committed, and long before it has something to put.
+      // Its engine has a folder as soon as it has read what is committed, and long before it has something to
+      // put.
       const isAtWork = (): boolean =>
         readdirSync(join(lake, '.staging')).some(
           (name) => name.startsWith(`${asleep.pid}-`) && existsSync(join(lake, '.staging', name, 'spill')),

@@ -27,7 +27,9 @@ const event = (values: string): string =>
 /** A zip that is called `.json`, in a zip. */
 const nested = await zipOf({ 'n0.json': await zipOf({ 'a.json': GOOD }) });
 
-/** Name and content; the code of the one row (or file) that is refused and the value that is named with it. */
+/**
+ * Name and content; the code of the one row (or file) that is refused and the value that is named with it.
+ */
 const POISON: readonly [name: string, content: string | Buffer, code: string, value: string][] = [
   ['key-nul.json', JSON.stringify([play({ '\0': 5 })]), 'json_key_nul', String.raw`"\u0000"`],
   ['event-nul.ndjson', event(String.raw`,"x\u0000":1`), 'json_key_nul', String.raw`"x\u0000"`],

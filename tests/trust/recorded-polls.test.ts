@@ -1,4 +1,7 @@
-/** Recorded answers of the Web API: what they cost, and that both forms of bronze that hold them are the same to silver. */
+/**
+ * Recorded answers of the Web API: what they cost, and that both forms of bronze that hold them are the same
+ * to silver.
+ */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -28,7 +31,10 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 const KEY = 'a key for tests only';
 
-/** Says at the end what the process held at most (KiB) and how many bytes it has read, as the system counts both. */
+/**
+ * Says at the end what the process held at most (KiB) and how many bytes it has read, as the system counts
+ * both.
+ */
 const USAGE = `data:text/javascript,import { readFileSync, writeFileSync } from 'node:fs';
 process.on('exit', () => writeFileSync(process.env.USAGE_FILE, JSON.stringify({ peakKb: process.resourceUsage().maxRSS, io: readFileSync('/proc/self/io', 'utf8') })));`;
 
@@ -114,7 +120,8 @@ it('F76: 3,161 polls of 300 MB in one file, a play twenty times: linear in their
         'select count(*) as polls, sum(items) as items, sum(new_items) as new_items from silver.capture_polls',
       ),
     ).toEqual({ polls, items: counts.deliveries, new_items: seconds.size });
-    // A description is in bronze once, however often it was delivered, and one of each answer's items is a row.
+    // A description is in bronze once, however often it was delivered, and one of each answer's items is a
+    // row.
     const bronze = await ask(
       lake,
       `select count(*) as n, count(content) as contents, count(distinct content_key) as things from bronze.api_answers`,
@@ -127,8 +134,8 @@ it('F76: 3,161 polls of 300 MB in one file, a play twenty times: linear in their
   const [small, large] = runs as [(typeof runs)[0], (typeof runs)[0]];
   expect(large.bytesMb).toBeGreaterThan(250);
   expect(large.bronzeMb).toBeLessThan(large.bytesMb / 20);
-  // Load reads the file to check it, to recognise it and to write it; transform reads what load has written, again and again, but not
-  // the more often the more there is.
+  // Load reads the file to check it, to recognise it and to write it; transform reads what load has written,
+  // again and again, but not the more often the more there is.
   const grown = large.bytesMb / small.bytesMb;
   expect(large.loaded.readMb).toBeLessThan(4 * large.bytesMb);
   expect(large.loaded.readMb / small.loaded.readMb).toBeLessThan(1.3 * grown);

@@ -22,7 +22,8 @@ const SORTED_ROWS_MAX = 2_147_483_647;
 /**
  * Writes the rows of a select under a prefix that nobody has used, and makes the run's table point at it.
  *
- * @throws `run_id_taken` (64); `engine_failed`, `engine_timeout` (69; retry helps); what the statement runner and the catalog throw
+ * @throws `run_id_taken` (64); `engine_failed`, `engine_timeout` (69; retry helps); what the statement runner
+ *   and the catalog throw
  */
 export async function buildTable(
   parts: Places & { runner: StatementRunner },
@@ -62,9 +63,8 @@ export async function buildTable(
 /**
  * Copies the objects of a table to a prefix that nobody has used, and makes the run's table point at it.
  *
- * @throws `object_missing`, `object_damaged` (65) where they are not the committed ones; `run_id_taken` (64); what
- * the store and the
- *   catalog throw
+ * @throws `object_missing`, `object_damaged` (65) where they are not the committed ones; `run_id_taken` (64);
+ *   what the store and the catalog throw
  */
 export async function copyTable(
   { store, catalog, lakeUri }: Places,
@@ -77,7 +77,8 @@ export async function copyTable(
     await catalog.put(database, goldTable(table.name, table.columns, `${lakeUri}/${prefix}`));
     await atMost(COPIES_AT_ONCE, objects, ({ key }) => store.copy(key, `${prefix}${key.slice(from.key.length)}`));
     const copies = await objectsOf(store, prefix);
-    // Versions are compared only with themselves: under some keys of encryption the same bytes get another one.
+    // Versions are compared only with themselves: under some keys of encryption the same bytes get another
+    // one.
     const sizesOf = (of: typeof objects, start: string): string =>
       of.map(({ key, bytes }) => `${key.slice(start.length)} ${bytes}`).join('\n');
     if (sizesOf(copies, prefix) !== sizesOf(objects, from.key))
@@ -88,7 +89,8 @@ export async function copyTable(
 }
 
 /**
- * Makes the run's table point at the objects of a table that an older run has built: publishing and readers ask for tables by their run.
+ * Makes the run's table point at the objects of a table that an older run has built: publishing and readers
+ * ask for tables by their run.
  *
  * @returns false where the objects are not the committed ones; Glue is as it was then
  */
@@ -115,8 +117,8 @@ interface Place {
 }
 
 /**
- * Prefixes for a table of a run, each only where nothing lies: an attempt that has left anything, whole or not, is
- * not written to again.
+ * Prefixes for a table of a run, each only where nothing lies: an attempt that has left anything, whole or
+ * not, is not written to again.
  *
  * @throws `run_id_taken` (64) after the last
  */

@@ -19,9 +19,15 @@ import type { SilverFile } from '../../lake/manifest.ts';
 import type { DeclaredColumn } from '../index.ts';
 import { type PartitionCalls, partitionCalls } from './partitions.ts';
 
-/** Tables of Glue and their partitions. Databases are full names (`listenlake_gold_dev`), locations are `s3://.../` with their slash. */
+/**
+ * Tables of Glue and their partitions. Databases are full names (`listenlake_gold_dev`), locations are
+ * `s3://.../` with their slash.
+ */
 export interface Catalog extends PartitionCalls {
-  /** The table, or undefined where there is none. @throws `catalog_missing` (78) where the database is not there */
+  /**
+   * The table, or undefined where there is none. @throws `catalog_missing` (78) where the database is not
+   * there
+   */
   find(database: string, table: string): Promise<Table | undefined>;
   /** Every table of a database by name. @throws `catalog_missing` (78) */
   all(database: string): Promise<Map<string, Table>>;
@@ -52,7 +58,10 @@ const GLUE_TYPES: Record<string, string> = {
   varchar: 'string',
 };
 
-/** What Glue's databases begin with: Glue takes no hyphens in names that SQL uses. @param name `name` of terraform/ */
+/**
+ * What Glue's databases begin with: Glue takes no hyphens in names that SQL uses. @param name `name` of
+ * terraform/
+ */
 export function databasePrefix(name: string): string {
   return `${name.replaceAll('-', '_')}_`;
 }
@@ -167,7 +176,10 @@ export function openCatalog(options: AwsOptions): Catalog {
   };
 }
 
-/** Finds tables in one listing of their database, made when the first of them is asked for: a session asks for nearly all. */
+/**
+ * Finds tables in one listing of their database, made when the first of them is asked for: a session asks for
+ * nearly all.
+ */
 export function listedOnce(catalog: Catalog): Catalog['find'] {
   const databases = new Map<string, ReturnType<Catalog['all']>>();
   return async (database, table) => {
@@ -179,8 +191,9 @@ export function listedOnce(catalog: Catalog): Catalog['find'] {
 }
 
 /**
- * The external table of a contract. A table without partitions lies where its one committed object lies; one with partitions has a location
- * of its own that nothing is read from, because each partition is registered with its own.
+ * The external table of a contract. A table without partitions lies where its one committed object lies; one
+ * with partitions has a location of its own that nothing is read from, because each partition is registered
+ * with its own.
  *
  * @param lakeUri `s3://bucket/prefix` without a slash at its end
  * @param files what the commit has of a table of silver; without any, the table lies where no object is
@@ -204,7 +217,10 @@ export function contractTable(contract: Contract, lakeUri: string, files: readon
   };
 }
 
-/** What Glue is to have of the partitions of a table of silver: one for each committed object, values written as numbers and dates are in SQL. */
+/**
+ * What Glue is to have of the partitions of a table of silver: one for each committed object, values written
+ * as numbers and dates are in SQL.
+ */
 export function contractPartitions(
   contract: Contract,
   lakeUri: string,

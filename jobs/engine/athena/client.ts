@@ -44,9 +44,9 @@ export interface StatementRunner {
   /**
    * Runs a statement to its end.
    *
-   * @throws `sql_invalid` (64) for a mistake in it, `object_damaged` (65) where a file cannot be read, `scan_limit` (65) with the bytes scanned,
-   *   `engine_busy` (75) when it is throttled or queued for too long, `engine_timeout` and `engine_failed` (69), `workgroup_missing` (78),
-   *   `stopped` (75)
+   * @throws `sql_invalid` (64) for a mistake in it, `object_damaged` (65) where a file cannot be read,
+   *   `scan_limit` (65) with the bytes scanned, `engine_busy` (75) when it is throttled or queued for too
+   *   long, `engine_timeout` and `engine_failed` (69), `workgroup_missing` (78), `stopped` (75)
    */
   run(statement: Statement): Promise<Finished>;
   /** All rows of a finished select. @throws `result_too_large` (64) beyond `maxRows` */
@@ -207,7 +207,10 @@ export function statementRunner(options: AthenaClientOptions): StatementRunner {
   };
 }
 
-/** The same statement of the same run and attempt is the same execution, however often it is sent. 64 characters; Athena wants 32 to 128. */
+/**
+ * The same statement of the same run and attempt is the same execution, however often it is sent. 64
+ * characters; Athena wants 32 to 128.
+ */
 function tokenOf({ sql, parameters, workGroup, database, identity }: Statement, attempt: number): string {
   return createHash('sha256')
     .update(JSON.stringify([sql, parameters ?? [], workGroup, database, identity, attempt]))

@@ -1,6 +1,9 @@
 import type { Table, TableInput } from '@aws-sdk/client-glue';
 
-/** What of a table of Glue is not as it should be, each in a few words. What people may change (descriptions, comments) is not looked at. */
+/**
+ * What of a table of Glue is not as it should be, each in a few words. What people may change (descriptions,
+ * comments) is not looked at.
+ */
 export function differencesOf(wanted: TableInput, actual: Table | undefined): string[] {
   const differences = structureDifferences(wanted, actual);
   const [should, is] = [wanted.StorageDescriptor?.Location, actual?.StorageDescriptor?.Location];

@@ -40,7 +40,10 @@ import {
 
 export interface AthenaOptions extends AwsOptions {
   store: LakeStore;
-  /** `name` of terraform/: databases are `<name>_silver` (hyphens as underscores), workgroups `<name>-dev` and `<name>-prod`. */
+  /**
+   * `name` of terraform/: databases are `<name>_silver` (hyphens as underscores), workgroups `<name>-dev` and
+   * `<name>-prod`.
+   */
   name: string;
   /** Workgroup of queries, where it is not the one of their target. */
   workGroup?: string;
@@ -53,8 +56,9 @@ export interface AthenaOptions extends AwsOptions {
 }
 
 /**
- * Each waits a second or two whatever it reads, so most of a run is waiting. Athena counts running and queued statements of the whole account
- * against its quota, differently by region (docs.aws.amazon.com/athena/latest/ug/service-limits.html; its example is 25): a run leaves room for
+ * Each waits a second or two whatever it reads, so most of a run is waiting. Athena counts running and queued
+ * statements of the whole account against its quota, differently by region
+ * (docs.aws.amazon.com/athena/latest/ug/service-limits.html; its example is 25): a run leaves room for
  * people's questions and for a second run.
  */
 const STATEMENTS_AT_ONCE = 8;
@@ -73,13 +77,15 @@ interface Parts extends PublishedPlaces {
 }
 
 /**
- * The engine on Athena and Glue, over a lake on S3. Databases, workgroups and the tables of bronze and silver are made by `terraform/`.
+ * The engine on Athena and Glue, over a lake on S3. Databases, workgroups and the tables of bronze and silver
+ * are made by `terraform/`.
  *
- * What differs from the engine in the process: partitions of silver and tables of gold are published a few at a time, each of them in one step.
- * So a session compares what it reads of silver with its state first, and at its end (`close`) finds out whether anybody has written to it
- * since, which is a `commit_conflict`: nothing that was read from two states is ever committed, or answered by `query`.
- * A table of gold may be several objects, its `OutputFile` then has their prefix as key, the sum of their bytes, and as hash the one of the
- * lines `<name> <bytes> <version>`.
+ * What differs from the engine in the process: partitions of silver and tables of gold are published a few at
+ * a time, each of them in one step. So a session compares what it reads of silver with its state first, and
+ * at its end (`close`) finds out whether anybody has written to it since, which is a `commit_conflict`:
+ * nothing that was read from two states is ever committed, or answered by `query`. A table of gold may be
+ * several objects, its `OutputFile` then has their prefix as key, the sum of their bytes, and as hash the one
+ * of the lines `<name> <bytes> <version>`.
  */
 export function openAthenaEngine(options: AthenaOptions): SqlEngine {
   const { store, name } = options;
@@ -100,10 +106,12 @@ export function openAthenaEngine(options: AthenaOptions): SqlEngine {
     databaseOf: (layer) => `${prefix}${layer}`,
     workGroupOf: (target) => `${name}-${target}`,
     publishIfAllowed() {
-      // One for all who ask at once: a second one would sign the same partitions again, and who has looked in between would see a change.
+      // One for all who ask at once: a second one would sign the same partitions again, and who has looked in
+      // between would see a change.
       publishing ??= publishNewest(parts, seenState, built)
         .catch((error: unknown) => {
-          // A reader that cannot mend the catalog reads gold as it was published before; silver is compared before it is read.
+          // A reader that cannot mend the catalog reads gold as it was published before; silver is compared
+          // before it is read.
           if (!(error instanceof JobError && /^catalog_(altered|denied)$/.test(error.code))) throw error;
         })
         .finally(() => {
@@ -122,7 +130,9 @@ export function openAthenaEngine(options: AthenaOptions): SqlEngine {
     seenSequence = manifest?.sequence ?? 0;
   }
 
-  /** Answers from one state: a question about silver that somebody has written to meanwhile is asked again. */
+  /**
+   * Answers from one state: a question about silver that somebody has written to meanwhile is asked again.
+   */
   async function query(
     sql: string,
     { parameters = [], target = 'dev', maxRows = MAX_ROWS }: QueryOptions = {},
@@ -191,10 +201,11 @@ export function openAthenaEngine(options: AthenaOptions): SqlEngine {
 }
 
 /**
- * What stands for the tables that a reader's statement names, as the state has them; those of gold are looked at and named as they are. `marks`
- * are of the tables of silver among them.
+ * What stands for the tables that a reader's statement names, as the state has them; those of gold are looked
+ * at and named as they are. `marks` are of the tables of silver among them.
  *
- * @throws `object_missing`, `object_damaged` (65) for an object that is gone or, in gold, not the committed one
+ * @throws `object_missing`, `object_damaged` (65) for an object that is gone or, in gold, not the committed
+ *   one
  */
 async function readerRelations(
   parts: Parts,
@@ -342,7 +353,10 @@ async function openSession(
   };
 }
 
-/** The engine's words with our names in them, its places in the statement as it was given, and near names for an unknown table. */
+/**
+ * The engine's words with our names in them, its places in the statement as it was given, and near names for
+ * an unknown table.
+ */
 function worded(error: unknown, prefix: string, names: readonly string[], shifts: readonly Shift[]): unknown {
   if (!(error instanceof JobError) || error.code !== 'sql_invalid') return error;
   const message = error.message

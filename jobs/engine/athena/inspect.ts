@@ -33,10 +33,11 @@ const WORKGROUPS = ['dev', 'prod', 'analysts'] as const;
 const ENGINE = /^Athena engine version 3$/;
 
 /**
- * Compares the contracts, the models and the commit with the tables and partitions that Glue holds, and looks at the workgroups; changes
- * nothing.
+ * Compares the contracts, the models and the commit with the tables and partitions that Glue holds, and looks
+ * at the workgroups; changes nothing.
  *
- * @returns a finding for each difference, one for each database and workgroup that is well; what the role may not look at is a warning
+ * @returns a finding for each difference, one for each database and workgroup that is well; what the role may
+ *   not look at is a warning
  * @throws `catalog_unavailable`, `engine_unavailable` (69; retry helps)
  */
 export async function inspectCatalog(options: InspectOptions): Promise<Finding[]> {
@@ -128,7 +129,10 @@ async function contractFindings(
   return tableFindings(layer, await silverDifferences(places, contract, files), table, REGISTER);
 }
 
-/** Tables of gold are of the version that the manifest names; where there is none yet, as the models say and empty. */
+/**
+ * Tables of gold are of the version that the manifest names; where there is none yet, as the models say and
+ * empty.
+ */
 function goldFindings(
   target: Target,
   state: LakeState,

@@ -19,13 +19,19 @@ export interface PartitionChanges {
   remove: string[][];
 }
 
-/** Partitions of one table in Glue. They have no version: whoever writes last wins, so read them again after writing. */
+/**
+ * Partitions of one table in Glue. They have no version: whoever writes last wins, so read them again after
+ * writing.
+ */
 export interface PartitionCalls {
-  /** All of them, without their columns. @throws `catalog_missing` (78), `catalog_denied` (77), `catalog_unavailable` (69; retry helps) */
+  /**
+   * All of them, without their columns. @throws `catalog_missing` (78), `catalog_denied` (77),
+   * `catalog_unavailable` (69; retry helps)
+   */
   partitions(database: string, table: string): Promise<Partition[]>;
   /**
-   * Creates, changes, and removes last. What somebody else has done meanwhile (made, taken away) is left as it is, and so is what Glue was too
-   * busy for: look again afterwards.
+   * Creates, changes, and removes last. What somebody else has done meanwhile (made, taken away) is left as
+   * it is, and so is what Glue was too busy for: look again afterwards.
    *
    * @param isWanted asked before every request; false ends it, because a newer commit wants something else
    * @throws as `partitions`
@@ -33,7 +39,10 @@ export interface PartitionCalls {
   register(database: string, table: string, changes: PartitionChanges, isWanted: () => Promise<boolean>): Promise<void>;
 }
 
-/** Limits of one request: docs.aws.amazon.com/glue/latest/webapi/API_BatchCreatePartition.html and its neighbours. */
+/**
+ * Limits of one request: docs.aws.amazon.com/glue/latest/webapi/API_BatchCreatePartition.html and its
+ * neighbours.
+ */
 const CREATED_AT_ONCE = 100;
 const UPDATED_AT_ONCE = 100;
 const REMOVED_AT_ONCE = 25;
@@ -117,7 +126,10 @@ function valuesOf({ Values = [] }: Partition | PartitionInput): string {
   return JSON.stringify(Values);
 }
 
-/** Where a partition lies and how it is read. Its columns are those of the files that lie there, so another location says that they differ. */
+/**
+ * Where a partition lies and how it is read. Its columns are those of the files that lie there, so another
+ * location says that they differ.
+ */
 function shapeOf({ StorageDescriptor: storage }: Partition | PartitionInput): string {
   return JSON.stringify([storage?.Location, storage?.InputFormat, storage?.SerdeInfo?.SerializationLibrary]);
 }

@@ -1,5 +1,6 @@
 /**
- * What Athena takes for a query by the bytes that it scans, in US dollars: list price of most regions (us-east-1, eu-west-1, ...), as of
+ * What Athena takes for a query by the bytes that it scans, in US dollars: list price of most regions
+ * (us-east-1, eu-west-1, ...), as of
  * 2026. Source: https://aws.amazon.com/athena/pricing/, "SQL queries". The only place that says it.
  */
 export const USD_PER_TB = 5;

@@ -15,13 +15,15 @@ const REQUESTS_AT_ONCE = 8;
 const PUBLISHES_MAX = 5;
 
 /**
- * Makes Glue show the newest commit: silver, then gold. Whoever comes late must not bring back what was replaced, so the newest commit is looked
- * for before it and after it, and before every write to a partition, which knows no lock.
+ * Makes Glue show the newest commit: silver, then gold. Whoever comes late must not bring back what was
+ * replaced, so the newest commit is looked for before it and after it, and before every write to a partition,
+ * which knows no lock.
  *
  * @param given what to show in a lake without commits
  * @param built targets whose tables this engine has made
- * @throws `publish_conflict` (75; retry helps); what `publishSilver` throws, of which `catalog_altered` and `catalog_denied` only once gold is
- *   published, and the latter only where the newest commit is one of silver: other jobs need not have the right to register partitions
+ * @throws `publish_conflict` (75; retry helps); what `publishSilver` throws, of which `catalog_altered` and
+ *   `catalog_denied` only once gold is published, and the latter only where the newest commit is one of
+ *   silver: other jobs need not have the right to register partitions
  */
 export async function publishNewest(places: Places, given: LakeState, built: ReadonlySet<Target>): Promise<void> {
   const { store } = places;
@@ -49,7 +51,8 @@ export async function publishNewest(places: Places, given: LakeState, built: Rea
 }
 
 /**
- * Points every published table of a target at the version's objects. Tables of the lake that the version does not have become empty.
+ * Points every published table of a target at the version's objects. Tables of the lake that the version does
+ * not have become empty.
  *
  * @param built targets whose tables this engine has made, so that it must have the right to publish them
  * @param isWanted whether the version is of the newest commit still
@@ -100,7 +103,10 @@ async function publishTarget(
   return [...placed, ...emptied].every(Boolean);
 }
 
-/** True where somebody has changed the columns of a published table: the one of its run has them as they were built. */
+/**
+ * True where somebody has changed the columns of a published table: the one of its run has them as they were
+ * built.
+ */
 function isAltered(known: Table, run: Table | undefined): boolean {
   if (run?.StorageDescriptor?.Location !== known.StorageDescriptor?.Location) return false;
   const columnsOf = (table: Table | undefined): string =>
@@ -108,13 +114,17 @@ function isAltered(known: Table, run: Table | undefined): boolean {
   return columnsOf(known) !== columnsOf(run);
 }
 
-/** Tables of runs in Glue, `<database>.<table>`, that were made before `madeBefore` (Unix ms) and belong to no version of the states. */
+/**
+ * Tables of runs in Glue, `<database>.<table>`, that were made before `madeBefore` (Unix ms) and belong to no
+ * version of the states.
+ */
 export async function unusedTables(
   { catalog, databaseOf, lakeUri }: Places,
   states: readonly LakeState[],
   madeBefore: number,
 ): Promise<string[]> {
-  // By name and place: of a table that is taken over from run to run only the names of these runs are asked for.
+  // By name and place: of a table that is taken over from run to run only the names of these runs are asked
+  // for.
   const used = new Set(
     states.flatMap((state) =>
       Object.values(state.gold).flatMap(({ runId, tables }) =>

@@ -35,11 +35,11 @@ export const RUN_MARK = '__';
 const EXTRA_OBJECTS_MAX = 500;
 
 /**
- * A table of bronze or silver as the state has it: its objects are all there, others beside them are left out, and what Glue has of silver is
- * what is committed.
+ * A table of bronze or silver as the state has it: its objects are all there, others beside them are left
+ * out, and what Glue has of silver is what is committed.
  *
- * @throws `object_missing`, `object_damaged`, `object_unknown`, `catalog_altered` (65); `catalog_behind`, `commit_conflict` (75);
- *   `catalog_missing` (78)
+ * @throws `object_missing`, `object_damaged`, `object_unknown`, `catalog_altered` (65); `catalog_behind`,
+ *   `commit_conflict` (75); `catalog_missing` (78)
  */
 export async function sourceRelation(
   places: PublishedPlaces,
@@ -77,10 +77,11 @@ export async function sourceRelation(
 }
 
 /**
- * Objects in the folders of the files that are none of them: whoever reads the folder would read them too. Older versions of silver lie in
- * folders of their own, which no table points at.
+ * Objects in the folders of the files that are none of them: whoever reads the folder would read them too.
+ * Older versions of silver lie in folders of their own, which no table points at.
  *
- * @throws `object_missing`, `object_damaged` (65) for a file that is gone or cut: the engine would answer with fewer rows, without an error
+ * @throws `object_missing`, `object_damaged` (65) for a file that is gone or cut: the engine would answer
+ *   with fewer rows, without an error
  */
 async function objectsBeside(store: LakeStore, prefix: string, files: readonly OutputFile[]): Promise<string[]> {
   const there = new Map((await objectsOf(store, prefix)).map((object) => [object.key, object]));
@@ -95,7 +96,10 @@ async function objectsBeside(store: LakeStore, prefix: string, files: readonly O
   return [...there.keys()].filter((key) => folders.has(objectFolder(key)));
 }
 
-/** What `check` has kept, written into the statement: a few hundred short rows, and no table that somebody would have to publish. */
+/**
+ * What `check` has kept, written into the statement: a few hundred short rows, and no table that somebody
+ * would have to publish.
+ */
 async function checkResultsRelation(store: LakeStore, state: LakeState): Promise<string> {
   const keys = new Set(
     Object.keys(state.checks)
@@ -137,8 +141,8 @@ export async function goldRelation(
 }
 
 /**
- * The objects of a table of gold. @throws `object_missing`, `object_damaged` (65) where they are not the ones that
- * were committed
+ * The objects of a table of gold. @throws `object_missing`, `object_damaged` (65) where they are not the ones
+ * that were committed
  */
 export async function verifyGold({ store }: Pick<Places, 'store'>, file: OutputFile): Promise<ObjectInfo[]> {
   const objects = await objectsOf(store, file.key);
@@ -153,7 +157,10 @@ export function runTable(model: string, runId: string): string {
   return `${model}${RUN_MARK}${runId.toLowerCase().replaceAll(/[^a-z0-9]/g, '_')}`;
 }
 
-/** What was altered by hand would give other rows, or none, without a word. Where a table of silver lies is compared with the commit. */
+/**
+ * What was altered by hand would give other rows, or none, without a word. Where a table of silver lies is
+ * compared with the commit.
+ */
 async function refuseAltered({ catalog, databaseOf, lakeUri }: Places, contract: Contract): Promise<void> {
   const database = databaseOf(contract.layer);
   const actual = await catalog.find(database, contract.table);

@@ -1,4 +1,7 @@
-/** Silver in Glue: each partition is registered with the location of its committed object; a table without partitions points at its one. */
+/**
+ * Silver in Glue: each partition is registered with the location of its committed object; a table without
+ * partitions points at its one.
+ */
 import { randomBytes } from 'node:crypto';
 import type { PartitionInput, Table } from '@aws-sdk/client-glue';
 import { atMost } from '../../base/concurrency.ts';
@@ -14,17 +17,22 @@ import type { Places, PublishedPlaces } from './places.ts';
 const TABLES_AT_ONCE = 8;
 /** Partitions that a message names; the rest are counted. */
 const SHOWN_MAX = 3;
-/** A parameter of a partition that is another one for every publishing that writes it: Glue has no version of partitions. */
+/**
+ * A parameter of a partition that is another one for every publishing that writes it: Glue has no version of
+ * partitions.
+ */
 const WRITTEN_BY = 'listenlake.written_by';
 
 /**
- * Makes Glue's silver the committed one. Only what differs is written: partitions that are new, then those that have another object now, and
- * last those without rows.
+ * Makes Glue's silver the committed one. Only what differs is written: partitions that are new, then those
+ * that have another object now, and last those without rows.
  *
- * @param isWanted whether `state` is the newest commit still: whoever was asleep meanwhile must not bring back what was replaced
- * @returns true where Glue had all of it already; after any change it is to be looked at again, because partitions know no lock
- * @throws `catalog_altered` (65) for a table that would ignore its partitions; `catalog_missing` (78), `catalog_denied` (77),
- *   `catalog_unavailable` (69; retry helps)
+ * @param isWanted whether `state` is the newest commit still: whoever was asleep meanwhile must not bring
+ *   back what was replaced
+ * @returns true where Glue had all of it already; after any change it is to be looked at again, because
+ *   partitions know no lock
+ * @throws `catalog_altered` (65) for a table that would ignore its partitions; `catalog_missing` (78),
+ *   `catalog_denied` (77), `catalog_unavailable` (69; retry helps)
  */
 export async function publishSilver(
   places: Places,
@@ -54,11 +62,13 @@ async function publishTable(
   publishing: Publishing,
 ): Promise<boolean> {
   const files = await readSilverFiles(places.store, state, contract.table);
-  // Objects of a lake of format 1 were replaced in place. The next `transform` rebuilds it, and then there is something to register.
+  // Objects of a lake of format 1 were replaced in place. The next `transform` rebuilds it, and then there is
+  // something to register.
   if (!files.every(({ key }) => isImmutableSilverKey(key))) return true;
   const database = places.databaseOf('silver');
   const wanted = contractTable(contract, places.lakeUri, files);
-  // Glue would take the partitions all the same: with a projection nobody looks at them, with other keys every question fails.
+  // Glue would take the partitions all the same: with a projection nobody looks at them, with other keys
+  // every question fails.
   const faults = structureDifferences(wanted, known).filter((text) => !/ columns? /.test(text));
   if (known === undefined || faults.length > 0) throw altered(database, contract.table, faults);
   if (contract.partition.length > 0) return publishPartitions(places, contract, files, publishing);
@@ -93,7 +103,10 @@ async function publishPartitions(
 interface Registration {
   /** What one of them has and the other has not, each in a few words; nothing where they are the same. */
   differences: string[];
-  /** Another text after any write: to tell later that nobody has written meanwhile, not even something and then the same again. */
+  /**
+   * Another text after any write: to tell later that nobody has written meanwhile, not even something and
+   * then the same again.
+   */
   mark: string;
 }
 
@@ -140,11 +153,12 @@ function worded({ partition }: Contract, { create, update, remove }: PartitionCh
 }
 
 /**
- * Before a table of silver is read: what Glue has of it is what the state has. Where a job was killed between its commit and its publishing,
- * this publishes first.
+ * Before a table of silver is read: what Glue has of it is what the state has. Where a job was killed between
+ * its commit and its publishing, this publishes first.
  *
  * @returns its mark, for `isUnchanged` after the reading
- * @throws `commit_conflict` (75; retry helps) where the table is of a newer commit by now; `catalog_behind` (75) where the role may not register
+ * @throws `commit_conflict` (75; retry helps) where the table is of a newer commit by now; `catalog_behind`
+ *   (75) where the role may not register
  */
 export async function requireRegistered(
   places: PublishedPlaces,
@@ -172,7 +186,10 @@ export async function requireRegistered(
   );
 }
 
-/** Tables of silver that nobody has written to in Glue since they were marked: whoever read them in between has read one state. */
+/**
+ * Tables of silver that nobody has written to in Glue since they were marked: whoever read them in between
+ * has read one state.
+ */
 export async function areUnchanged(
   { catalog, lakeUri, databaseOf }: Places,
   marks: ReadonlyMap<string, string>,

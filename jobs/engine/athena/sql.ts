@@ -1,7 +1,9 @@
 import { JobError } from '../../base/errors.ts';
 import type { SingleRow, SqlValue } from '../index.ts';
 
-/** A piece of SQL text; comments and spaces are pieces too, so that all of them together are the text again. */
+/**
+ * A piece of SQL text; comments and spaces are pieces too, so that all of them together are the text again.
+ */
 export interface Token {
   kind: 'word' | 'quoted' | 'text' | 'space' | 'other';
   text: string;
@@ -39,10 +41,11 @@ export function tokensOf(sql: string): Token[] {
 /**
  * One statement that reads, without its last semicolon.
  *
- * The engine's own grammar has the last word (a writing statement cannot hide behind `with` in it); this refuses what begins as one, and
- * what `explain analyze` would run.
+ * The engine's own grammar has the last word (a writing statement cannot hide behind `with` in it); this
+ * refuses what begins as one, and what `explain analyze` would run.
  *
- * @throws `sql_invalid` (64) for no statement and for one that is too long, `sql_refused` (64) for anything but reading
+ * @throws `sql_invalid` (64) for no statement and for one that is too long, `sql_refused` (64) for anything
+ *   but reading
  */
 export function readingStatement(sql: string): Token[] {
   if (Buffer.byteLength(sql) > STATEMENT_MAX_BYTES) {
@@ -77,7 +80,10 @@ export interface NamedTables {
   layers: Map<string, { layer: string; table: string }>;
   /** Every other name in it: some may be tables. */
   names: Set<string>;
-  /** False where a table must stay a name: `show`, `describe`, and columns of the engine's own such as `"$path"`. */
+  /**
+   * False where a table must stay a name: `show`, `describe`, and columns of the engine's own such as
+   * `"$path"`.
+   */
   isPlain: boolean;
 }
 
@@ -98,7 +104,8 @@ export function namedTables(tokens: readonly Token[]): NamedTables {
 }
 
 /**
- * The statement with `silver.plays` as `"<prefix>silver".plays`: the databases of an account have a prefix, the SQL of this project has none.
+ * The statement with `silver.plays` as `"<prefix>silver".plays`: the databases of an account have a prefix,
+ * the SQL of this project has none.
  *
  * @param isTable whether a layer has a table of this name
  * @param inline texts in place of tables (`silver.plays`), for what the database does not know of them
@@ -152,7 +159,8 @@ function hasAlias(tokens: readonly Token[]): boolean {
 }
 
 /**
- * Values as the literals that Athena binds to `?`, in order; or, where one is too long to be bound, the statement with all of them written in.
+ * Values as the literals that Athena binds to `?`, in order; or, where one is too long to be bound, the
+ * statement with all of them written in.
  *
  * @throws `sql_invalid` (64) for a wrong number of values
  */
@@ -185,7 +193,10 @@ export function literal(value: SqlValue): string {
   return text.replace('e+', 'e').replace('e', 'E');
 }
 
-/** A name as an SQL identifier. @throws Error (a bug) for what is no lower-case identifier: names come from contracts, models and runs only */
+/**
+ * A name as an SQL identifier. @throws Error (a bug) for what is no lower-case identifier: names come from
+ * contracts, models and runs only
+ */
 export function identifier(name: string): string {
   if (!/^[a-z_][a-z0-9_]{0,254}$/.test(name)) throw new Error(`not an identifier: ${JSON.stringify(name)}`);
   return `"${name}"`;

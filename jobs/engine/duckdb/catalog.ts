@@ -30,8 +30,9 @@ export const SCHEMAS = ['bronze', 'silver', 'gold_dev', 'gold_prod'] as const;
 const GOLD_SCHEMA = { dev: 'gold_dev', prod: 'gold_prod' } as const satisfies Record<Target, Schema>;
 
 /**
- * Every table that readers may see in one state of a folder lake. Views name their files one by one, never by a pattern: what lies
- * in a folder is not yet part of a table, and what an interrupted run left there never will be.
+ * Every table that readers may see in one state of a folder lake. Views name their files one by one, never by
+ * a pattern: what lies in a folder is not yet part of a table, and what an interrupted run left there never
+ * will be.
  */
 export async function catalogTables(store: LakeStore, root: string, state: LakeState): Promise<CatalogTable[]> {
   const tables: CatalogTable[] = [];
@@ -73,7 +74,10 @@ export function fingerprintOf(tables: readonly CatalogTable[]): string {
   return hash.digest('hex');
 }
 
-/** In place of a table that cannot be read: every query on it fails with the reason, and no other table is touched. */
+/**
+ * In place of a table that cannot be read: every query on it fails with the reason, and no other table is
+ * touched.
+ */
 function unreadableSelect({ columns }: CatalogTable, reason: string): string {
   const shown = columns.length === 0 ? [{ name: 'unreadable', type: 'varchar' }] : columns;
   return emptySelect(shown, `error(${quoteText(reason)}) is not null`);
@@ -83,7 +87,8 @@ function unreadableSelect({ columns }: CatalogTable, reason: string): string {
  * Makes a catalog: a database of views, and the fingerprint of the state that it shows.
  *
  * @param path absent; a catalog that was begun there and failed is the caller's to remove
- * @throws what the engine says of a disk or a system that refuses; a table whose files are damaged costs only itself
+ * @throws what the engine says of a disk or a system that refuses; a table whose files are damaged costs only
+ *   itself
  */
 export async function writeCatalog(path: string, tables: readonly CatalogTable[], fingerprint: string): Promise<void> {
   const instance = await DuckDBInstance.create(':memory:', {
@@ -100,8 +105,9 @@ export async function writeCatalog(path: string, tables: readonly CatalogTable[]
       try {
         await connection.run(view + table.select);
       } catch (error) {
-        // A view takes its columns from its first file: one that is gone or damaged shows here, and costs only its own table.
-        // What the disk or the system refused is no fault of the table, and no catalog comes of it.
+        // A view takes its columns from its first file: one that is gone or damaged shows here, and costs
+        // only its own table. What the disk or the system refused is no fault of the table, and no catalog
+        // comes of it.
         if (diskErrorInWords(error) !== error) throw error;
         const [text] = messageOf(error).split('\n', 1);
         await connection.run(view + unreadableSelect(table, `${table.schema}.${table.name} cannot be read: ${text}`));
@@ -111,7 +117,8 @@ export async function writeCatalog(path: string, tables: readonly CatalogTable[]
     // With a table missing this is no catalog of the state yet: the next publish tries again.
     const version = unreadable === 0 ? fingerprint : `${fingerprint}, without ${unreadable}`;
     await connection.run(`create table lake.main.catalog_version as select ${quoteText(version)} as fingerprint`);
-    // Its log goes into the file now, where it fails aloud: what cannot be written when it is detached is lost without a word.
+    // Its log goes into the file now, where it fails aloud: what cannot be written when it is detached is
+    // lost without a word.
     await connection.run('checkpoint lake');
     await connection.run('detach lake');
   } finally {
@@ -134,7 +141,10 @@ function selectOf(contract: Contract, root: string, files: readonly OutputFile[]
   return `select ${[...columns, ...partitions].join(', ')} from ${rows}`;
 }
 
-/** A scan of JSON holds memory for each of its files until it ends: 1,200 files of one line need more than 256 MiB. */
+/**
+ * A scan of JSON holds memory for each of its files until it ends: 1,200 files of one line need more than 256
+ * MiB.
+ */
 function batchesOf(files: readonly OutputFile[]): (readonly OutputFile[])[] {
   const batches: (readonly OutputFile[])[] = [];
   for (let start = 0; start < files.length; start += JSON_FILES_AT_ONCE) {

@@ -3,18 +3,25 @@ import { diskErrorInWords } from '../../base/disk.ts';
 import { JobError } from '../../base/errors.ts';
 
 export interface EmbeddedOptions {
-  /** Memory of the engine in MiB; what does not fit is spilled to `tempDir`. Buffers of readers come on top (measured: about 60 MiB). */
+  /**
+   * Memory of the engine in MiB; what does not fit is spilled to `tempDir`. Buffers of readers come on top
+   * (measured: about 60 MiB).
+   */
   memoryMb: number;
   threads: number;
   /** Where it spills; emptied by the engine itself. */
   tempDir: string;
-  /** Folders that statements may read and write; everything else, and every extension and network access, is refused. */
+  /**
+   * Folders that statements may read and write; everything else, and every extension and network access, is
+   * refused.
+   */
   folders: string[];
 }
 
 /**
- * The engine in this process: reads JSON, CSV and Parquet from local files and writes Parquet. `load` and `transform` work with it
- * wherever the lake lies (objects come and go through the store), and the embedded `SqlEngine` is built on it.
+ * The engine in this process: reads JSON, CSV and Parquet from local files and writes Parquet. `load` and
+ * `transform` work with it wherever the lake lies (objects come and go through the store), and the embedded
+ * `SqlEngine` is built on it.
  */
 export interface Embedded {
   /** Runs one or more statements for their effect. */
@@ -44,14 +51,17 @@ export function disconnect(connection: DuckDBConnection): void {
 }
 
 /**
- * Makes every statement that is at work in this process fail. Before `process.exit`, which waits for the threads they run on: a join that
- * takes an hour would keep the process for that hour.
+ * Makes every statement that is at work in this process fail. Before `process.exit`, which waits for the
+ * threads they run on: a join that takes an hour would keep the process for that hour.
  */
 export function interruptStatements(): void {
   for (const connection of connections) connection.interrupt();
 }
 
-/** Opens an in-memory database with the lake's settings: UTC, integer division as in the other engine, nothing loaded from outside. */
+/**
+ * Opens an in-memory database with the lake's settings: UTC, integer division as in the other engine, nothing
+ * loaded from outside.
+ */
 export async function openEmbedded(options: EmbeddedOptions): Promise<Embedded> {
   return translateDiskError(() => openInMemory(options));
 }
@@ -76,7 +86,10 @@ async function openInMemory(options: EmbeddedOptions): Promise<Embedded> {
   return wrap(instance, connection, true);
 }
 
-/** Small JSON files that one `read_json` may name: each costs memory until the statement ends (measured: 1,200 need over 256 MiB, 64 need 10). */
+/**
+ * Small JSON files that one `read_json` may name: each costs memory until the statement ends (measured: 1,200
+ * need over 256 MiB, 64 need 10).
+ */
 export const JSON_FILES_AT_ONCE = 64;
 
 /** A text as an SQL literal. */
@@ -84,7 +97,10 @@ export function quoteText(text: string): string {
   return `'${text.replaceAll("'", "''")}'`;
 }
 
-/** The path as the engine's readers want it: they take `[`, `*` and `?` for patterns, even in the name of the lake's folder. */
+/**
+ * The path as the engine's readers want it: they take `[`, `*` and `?` for patterns, even in the name of the
+ * lake's folder.
+ */
 export function literalPath(path: string): string {
   return path.replace(/[[*?]/g, '[$&]');
 }
@@ -107,7 +123,10 @@ export function parquetRelation(
   return `(select * from ${read('union_by_name = true')} union all by name select ${nulls} where false)`;
 }
 
-/** @throws `lake_path_invalid` (78) for a folder whose files the engine's readers cannot name, before anything is made in it */
+/**
+ * @throws `lake_path_invalid` (78) for a folder whose files the engine's readers cannot name, before anything
+ *   is made in it
+ */
 export function refuseUnusablePath(folder: string): void {
   if (!folder.includes('?')) return;
   throw new JobError('lake_path_invalid', 'config', `a lake cannot lie in ${folder}: its path has a question mark`, {
@@ -140,7 +159,10 @@ function wrap(instance: DuckDBInstance, connection: DuckDBConnection, isOwner: b
   };
 }
 
-/** What the system refused, and memory or a spill that does not fit, is the user's to mend; all else the engine says stays as it is. */
+/**
+ * What the system refused, and memory or a spill that does not fit, is the user's to mend; all else the
+ * engine says stays as it is.
+ */
 export async function translateDiskError<T>(action: () => Promise<T>, place?: string): Promise<T> {
   try {
     return await action();
@@ -165,8 +187,9 @@ export function engineVersion(): string {
 }
 
 /**
- * True for what the engine says of the values it reads: a cast, an overflow, a page that cannot be decoded, a column that a file lacks, its
- * own assertions. False for the machine's faults (disk, rights, a signal) and for mistakes in the text of a statement.
+ * True for what the engine says of the values it reads: a cast, an overflow, a page that cannot be decoded, a
+ * column that a file lacks, its own assertions. False for the machine's faults (disk, rights, a signal) and
+ * for mistakes in the text of a statement.
  */
 export function isDataError(error: unknown): boolean {
   return !(error instanceof JobError) && DATA_ERROR.test(messageOf(error));
@@ -175,7 +198,10 @@ export function isDataError(error: unknown): boolean {
 const DATA_ERROR =
   /^(Conversion|Invalid|Invalid Input|Invalid type|Unknown Type|Out of Range|Decimal|Mismatch Type|Divide by Zero|Object Size|Serialization|Not implemented|Binder|INTERNAL|FATAL) Error: /;
 
-/** What a thrown value says. Errors of native modules may be of another realm, where `instanceof Error` does not hold. */
+/**
+ * What a thrown value says. Errors of native modules may be of another realm, where `instanceof Error` does
+ * not hold.
+ */
 export function messageOf(error: unknown): string {
   return typeof error === 'object' && error !== null && 'message' in error ? String(error.message) : String(error);
 }

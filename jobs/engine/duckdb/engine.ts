@@ -36,7 +36,9 @@ export interface DuckDbOptions {
   /** In MiB, for each of the catalog and a session. */
   memoryMb: number;
   threads: number;
-  /** Aborted: a query that is at work, which changes nothing, ends at once; a session is left to its owner. */
+  /**
+   * Aborted: a query that is at work, which changes nothing, ends at once; a session is left to its owner.
+   */
   signal?: AbortSignal | undefined;
 }
 
@@ -59,7 +61,10 @@ interface Reader {
   isReplaced: boolean;
 }
 
-/** The engine in this process over a lake in a folder. @throws `lake_path_invalid` (78) for a folder whose name DuckDB cannot open */
+/**
+ * The engine in this process over a lake in a folder. @throws `lake_path_invalid` (78) for a folder whose
+ * name DuckDB cannot open
+ */
 export async function openDuckDbEngine(options: DuckDbOptions): Promise<SqlEngine> {
   const { store, root, scratch, signal } = options;
   refuseUnusablePath(root);
@@ -77,7 +82,10 @@ export async function openDuckDbEngine(options: DuckDbOptions): Promise<SqlEngin
     return result;
   }
 
-  /** Whoever was asleep between its commit and this must not show readers less than they have seen: the newest commit counts. */
+  /**
+   * Whoever was asleep between its commit and this must not show readers less than they have seen: the newest
+   * commit counts.
+   */
   async function publish(given: LakeState): Promise<void> {
     for (let attempt = 1; ; attempt += 1) {
       const there = await store.head(CATALOG_KEY);
@@ -103,7 +111,10 @@ export async function openDuckDbEngine(options: DuckDbOptions): Promise<SqlEngin
     }
   }
 
-  /** The catalog as it lies there, opened anew when it has been replaced; undefined where there is none that can be read. */
+  /**
+   * The catalog as it lies there, opened anew when it has been replaced; undefined where there is none that
+   * can be read.
+   */
   async function openReader(): Promise<Reader | undefined> {
     const path = join(root, CATALOG_KEY);
     const version = await versionOf(path);
@@ -118,7 +129,10 @@ export async function openDuckDbEngine(options: DuckDbOptions): Promise<SqlEngin
     return reader;
   }
 
-  /** The catalog of the newest commit: whoever was killed before its publish, published late, or moved the folder, left another one. */
+  /**
+   * The catalog of the newest commit: whoever was killed before its publish, published late, or moved the
+   * folder, left another one.
+   */
   async function currentReader(): Promise<Reader> {
     const manifest = await latestManifest(store);
     const nameOf = (opened: Reader | undefined): string => `${manifest?.sequence ?? 0} ${opened?.version}`;
@@ -309,7 +323,8 @@ async function openCatalog(path: string, version: string, options: DuckDbOptions
     return { instance, version, fingerprint: String(rows[0]?.[0]), queries: 0, isReplaced: false };
   } catch (error) {
     instance?.closeSync();
-    // Not a catalog of ours, cut short, or of another version of the engine: it is derived, so it is made anew.
+    // Not a catalog of ours, cut short, or of another version of the engine: it is derived, so it is made
+    // anew.
     if (/Out of Memory/i.test(messageOf(error)) || diskErrorInWords(error) !== error) throw error;
     return undefined;
   }

@@ -11,7 +11,10 @@ import { JobError } from '../../base/errors.ts';
 import type { BuildRequest, ResultColumn, ResultSet, SqlValue } from '../index.ts';
 import { messageOf, quoteName, translateDiskError } from './database.ts';
 
-/** What a statement that only reads can begin with. The kind that the engine's parser finds is checked as well. */
+/**
+ * What a statement that only reads can begin with. The kind that the engine's parser finds is checked as
+ * well.
+ */
 const READING_WORDS = /^(select|with|from|values|table|explain|describe|desc|show|summarize|\()/i;
 const COMMENTS = /^(?:\s+|--[^\n]*(?:\n|$)|\/\*[\s\S]*?\*\/)+/;
 /** What the engine says of a file that is not what it was when it was written. */
@@ -23,7 +26,8 @@ const MISTAKE =
 /**
  * Runs one statement that reads, row by row up to a limit.
  *
- * @throws `sql_invalid`, `sql_refused`, `result_too_large` (64), `object_damaged` (65); what the disk says (74)
+ * @throws `sql_invalid`, `sql_refused`, `result_too_large` (64), `object_damaged` (65); what the disk says
+ *   (74)
  */
 export async function runSelect(
   connection: DuckDBConnection,
@@ -85,7 +89,8 @@ async function prepareSelect(connection: DuckDBConnection, sql: string): Promise
   const text = sql.replace(COMMENTS, '');
   if (text.replace(/;\s*$/, '') === '') throw new JobError('sql_invalid', 'usage', 'there is no statement');
   if (!READING_WORDS.test(text)) throw refused(/^\S*/.exec(text)?.[0] ?? text);
-  // `explain analyze` runs what it explains, and `explain` takes any statement: what follows must be a select as well.
+  // `explain analyze` runs what it explains, and `explain` takes any statement: what follows must be a select
+  // as well.
   if (/^explain\b/i.test(text)) (await prepareSelect(connection, text.slice('explain'.length))).destroySync();
   const extracted = await translateSqlError(() => connection.extractStatements(sql));
   if (extracted.count !== 1) {
@@ -180,7 +185,10 @@ function toJobError(error: unknown): unknown {
   return new JobError('sql_invalid', 'usage', `${message}${placeOf(text)}`, { cause: error });
 }
 
-/** ` (line 2, column 15)` from the engine's excerpt; a long line is cut in it, and then only the line is known. */
+/**
+ * ` (line 2, column 15)` from the engine's excerpt; a long line is cut in it, and then only the line is
+ * known.
+ */
 function placeOf(text: string): string {
   const excerpt = /\n\nLINE (\d+): (.*)\n( *)\^/.exec(text);
   if (excerpt === null) return '';

@@ -1,4 +1,7 @@
-/** Different key names in one file; real files have under 200. Keeps the memory for duplicate detection bounded. */
+/**
+ * Different key names in one file; real files have under 200. Keeps the memory for duplicate detection
+ * bounded.
+ */
 export const KEYS_MAX = 10_000;
 
 /** Key names as small numbers, so that "seen in this object before?" is one comparison. */
@@ -12,7 +15,10 @@ export class KeyNames {
   /** For each depth: the serial number of the object in which a key was last seen. */
   readonly #seen: Float64Array[] = [];
   readonly #serial: Float64Array;
-  /** For each depth: the key before, and which key came after it last time (by id + 1; 0 is the start of an object). */
+  /**
+   * For each depth: the key before, and which key came after it last time (by id + 1; 0 is the start of an
+   * object).
+   */
   readonly #before: Int32Array;
   readonly #after: Int32Array[];
 
@@ -28,7 +34,10 @@ export class KeyNames {
     this.#before[depth] = 0;
   }
 
-  /** The key that starts at `at` and is closed by its quote, when it is the one that came next last time; else -1. */
+  /**
+   * The key that starts at `at` and is closed by its quote, when it is the one that came next last time; else
+   * -1.
+   */
   guess(depth: number, b: Uint8Array, view: DataView, at: number, end: number): number {
     const after = this.#after[depth] as Int32Array;
     const before = this.#before[depth] as number;

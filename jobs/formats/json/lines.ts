@@ -32,7 +32,10 @@ export async function* wholeOf(path: string): AsyncGenerator<string> {
   yield withoutMark(Buffer.concat(parts));
 }
 
-/** Lines by the line feed only: other line separators may stand inside JSON texts. The scanner has bounded their length. */
+/**
+ * Lines by the line feed only: other line separators may stand inside JSON texts. The scanner has bounded
+ * their length.
+ */
 export async function* linesOf(path: string): AsyncGenerator<string> {
   let rest: Buffer[] = [];
   let isFirst = true;

@@ -5,9 +5,15 @@ import { firstInvalid, hasUtf8Mark, isUtf16, lastWholeCharacter } from '../text-
 import { hashOf, KEYS_MAX, KeyNames, plainKey } from './keys.ts';
 import { hasSpecial, hex4, isEscape, isNumber, isNumberByte } from './tokens.ts';
 
-/** Containers inside containers; a file of Spotify's stays under 10. The engine's own parser dies (signal 11) at 100,000. */
+/**
+ * Containers inside containers; a file of Spotify's stays under 10. The engine's own parser dies (signal 11)
+ * at 100,000.
+ */
 export const JSON_DEPTH_MAX = 64;
-/** One row (element of the array, line, or the whole value). Real rows are under 2 KiB, real API responses under 1 MiB. */
+/**
+ * One row (element of the array, line, or the whole value). Real rows are under 2 KiB, real API responses
+ * under 1 MiB.
+ */
 export const JSON_ROW_BYTES_MAX = 8 * 1024 * 1024;
 /** The engine reads and writes this many rows at once, and holds all of them in memory. */
 export const JSON_BATCH_ROWS = 2_048;
@@ -38,7 +44,10 @@ export interface JsonScan {
   bytes: number;
   /** The largest row. */
   largestRow: JsonSpan;
-  /** The largest run of `JSON_BATCH_ROWS` rows (of all rows where there are fewer), with what lies between them. */
+  /**
+   * The largest run of `JSON_BATCH_ROWS` rows (of all rows where there are fewer), with what lies between
+   * them.
+   */
   largestBatch: JsonSpan;
   /** What its rows take beyond the usual, in all (see long-rows.ts). */
   beyondUsual: number;
@@ -52,8 +61,9 @@ export interface JsonScanner {
 }
 
 /**
- * The contract for JSON: a streaming check of every byte, before any other parser sees the file. Accepts RFC 8259 exactly, as one
- * array, one value, or one value a line (blank lines allowed), and is stricter where parsers disagree:
+ * The contract for JSON: a streaming check of every byte, before any other parser sees the file. Accepts RFC
+ * 8259 exactly, as one array, one value, or one value a line (blank lines allowed), and is stricter where
+ * parsers disagree:
  *
  * | input | verdict |
  * |---|---|
@@ -62,7 +72,8 @@ export interface JsonScanner {
  * | bytes that are not UTF-8 | `encoding_invalid` |
  * | escaped surrogate without its partner | `json_surrogate` |
  * | the same key twice in one object, however it is spelt | `json_duplicate_key` |
- * | `NaN`, `Infinity`, comments, trailing commas, single quotes, control characters in texts | `json_malformed` |
+ * | `NaN`, `Infinity`, comments, trailing commas, single quotes, control characters in texts |
+ * `json_malformed` |
  * | anything after the value | `json_trailing` |
  * | ends too early | `json_truncated` (whole file: no partial rows) |
  * | nothing but white space | `file_empty` |
@@ -72,8 +83,9 @@ export interface JsonScanner {
  * | integers beyond 2^53 | accepted; kept digit by digit, `hasLongNumber` says so |
  * | `[]` | accepted, 0 rows |
  *
- * All are exit 65, with byte (0-based) and row (1-based) of the fault, and the answer does not depend on how the bytes are portioned.
- * Measured on a 2.5 GHz Xeon: 200 MB of export rows a second on one thread (`JSON.parse`: 100), no allocation per row.
+ * All are exit 65, with byte (0-based) and row (1-based) of the fault, and the answer does not depend on how
+ * the bytes are portioned. Measured on a 2.5 GHz Xeon: 200 MB of export rows a second on one thread
+ * (`JSON.parse`: 100), no allocation per row.
  */
 export function createJsonScanner(): JsonScanner {
   return new Scanner();
@@ -197,7 +209,10 @@ class Scanner implements JsonScanner {
     this.#hasBom = hasUtf8Mark(buffer);
   }
 
-  /** Index of the first byte that breaks the encoding, or undefined; a character cut by the end of the buffer is left for later. */
+  /**
+   * Index of the first byte that breaks the encoding, or undefined; a character cut by the end of the buffer
+   * is left for later.
+   */
   #checkEncoding(buffer: Uint8Array, isLast: boolean): number | undefined {
     const from = this.#checked - this.#base;
     const to = isLast ? buffer.length : lastWholeCharacter(buffer, from);
@@ -248,7 +263,8 @@ class Scanner implements JsonScanner {
       }
       if (expect === KEY || (expect === KEY_OR_END && c === 34)) {
         if (c !== 34) throw this.#unexpected(b, i, 'a key in double quotes');
-        // Rows repeat their keys in the same order: try the one that followed last time, four bytes at a time, before searching.
+        // Rows repeat their keys in the same order: try the one that followed last time, four bytes at a
+        // time, before searching.
         let id = names.guess(depth, b, view, i + 1, end);
         let j: number;
         if (id >= 0) j = i + 1 + names.lengthOf(id);
@@ -493,7 +509,10 @@ function widen(span: JsonSpan, row: number, byte: number, end: number): void {
   span.bytes = end - byte;
 }
 
-/** A byte as a person can read it; never more than one character, so that no value of the file reaches a message. */
+/**
+ * A byte as a person can read it; never more than one character, so that no value of the file reaches a
+ * message.
+ */
 function shown(b: Uint8Array, at: number): string {
   const c = b[at] as number;
   return c > 32 && c < 127 ? JSON.stringify(String.fromCharCode(c)) : `byte 0x${c.toString(16).padStart(2, '0')}`;

@@ -1,5 +1,8 @@
 /** Tokens of RFC 8259, over bytes. */
-/** True when one of four bytes is a quote, a backslash or a control character (the classic test for a zero byte, three times). */
+/**
+ * True when one of four bytes is a quote, a backslash or a control character (the classic test for a zero
+ * byte, three times).
+ */
 export function hasSpecial(four: number): boolean {
   const quote = four ^ 0x22222222;
   const slash = four ^ 0x5c5c5c5c;

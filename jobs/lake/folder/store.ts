@@ -14,15 +14,18 @@ const FILE_MODE = 0o600;
 const FOLDER_MODE = 0o700;
 /** Unfinished writes and scratch folders; never listed, never read. */
 export const STAGING_FOLDER = '.staging';
-/** A conditional replace holds its lock for milliseconds; a lock older than this was left by a killed process. */
+/**
+ * A conditional replace holds its lock for milliseconds; a lock older than this was left by a killed process.
+ */
 const LOCK_STALE_MS = 10_000;
 const LOCK_WAIT_MS = 20_000;
 /** Others remove empty folders now and then, not all the time. */
 const FOLDER_TRIES_MAX = 2_000;
 
 /**
- * A lake in a folder. A write goes to a staging file beside the lake's objects, is flushed to the disk, and is then linked or renamed
- * into place, and the folder is flushed too: after a power cut the object is there whole or not at all.
+ * A lake in a folder. A write goes to a staging file beside the lake's objects, is flushed to the disk, and
+ * is then linked or renamed into place, and the folder is flushed too: after a power cut the object is there
+ * whole or not at all.
  *
  * @param path created when absent, with its parents
  * @throws `disk_failed` (74) where the folder cannot be made or written
@@ -133,7 +136,10 @@ async function existing(root: string, key: string): Promise<string> {
   return path;
 }
 
-/** Writes the body to a staging file and flushes it. A file body that lies in the staging folder is used as it is. */
+/**
+ * Writes the body to a staging file and flushes it. A file body that lies in the staging folder is used as it
+ * is.
+ */
 async function stage(root: string, body: ObjectBody): Promise<string> {
   const staging = join(root, STAGING_FOLDER);
   const staged = join(staging, stagingName());
@@ -165,8 +171,9 @@ async function stage(root: string, body: ObjectBody): Promise<string> {
 }
 
 /**
- * Makes the folder for it, once more where another process has just found it empty and removed it, and flushes what new folders are in.
- * That comes last, because it takes long: a folder that holds something is not removed.
+ * Makes the folder for it, once more where another process has just found it empty and removed it, and
+ * flushes what new folders are in. That comes last, because it takes long: a folder that holds something is
+ * not removed.
  */
 async function inFolder(target: string, action: () => Promise<void>): Promise<void> {
   const changed = new Set<string>();
@@ -182,7 +189,10 @@ async function inFolder(target: string, action: () => Promise<void>): Promise<vo
   for (const folder of changed) await flushFolder(folder);
 }
 
-/** Makes a folder with its parents. @returns the folders that have a new entry: unflushed, a power cut would take all below it */
+/**
+ * Makes a folder with its parents. @returns the folders that have a new entry: unflushed, a power cut would
+ * take all below it
+ */
 async function makeFolder(path: string): Promise<string[]> {
   const first = await makeFolders(path, FOLDER_MODE);
   const changed: string[] = [];
@@ -278,7 +288,10 @@ async function removeIfThere(path: string): Promise<void> {
   }
 }
 
-/** Folders that have become empty, but for the first level: those every writer expects. Who writes beside makes them again (`inFolder`). */
+/**
+ * Folders that have become empty, but for the first level: those every writer expects. Who writes beside
+ * makes them again (`inFolder`).
+ */
 async function removeEmptyFolders(root: string, key: string): Promise<void> {
   for (let folder = dirname(key); folder.includes('/'); folder = dirname(folder)) {
     try {
@@ -304,7 +317,8 @@ function translated<T>(path: string, action: () => Promise<T>): Promise<T> {
 }
 
 /**
- * Makes a scratch folder for this process beside the lake's objects (same disk, so that files can be moved into place).
+ * Makes a scratch folder for this process beside the lake's objects (same disk, so that files can be moved
+ * into place).
  * @returns its path; the caller removes it
  */
 export async function makeScratch(path: string): Promise<string> {
@@ -340,7 +354,10 @@ async function bytesBelow(path: string): Promise<number> {
 /** What others left in staging longer ago than this is swept, whoever they were. */
 const STAGING_KEPT_MS = 24 * 3_600_000;
 
-/** Removes what killed commands left in staging: of this host when their process is gone, of others when it is older than a day. */
+/**
+ * Removes what killed commands left in staging: of this host when their process is gone, of others when it is
+ * older than a day.
+ */
 export async function sweepStaging(path: string, now: number): Promise<void> {
   const staging = join(resolve(path), STAGING_FOLDER);
   for (const name of await translated(staging, () => readdir(staging))) {

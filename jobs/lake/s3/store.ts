@@ -43,7 +43,8 @@ const BREAKS_MAX = 7;
  * A lake on S3, or on what speaks its protocol with conditional writes. An object's version is its ETag.
  *
  * @param uri `s3://bucket` or `s3://bucket/prefix`
- * @throws `lake_uri_invalid` (78); `bucket_missing`, `region_wrong` (78); `store_denied` (77); `store_unavailable` (69)
+ * @throws `lake_uri_invalid` (78); `bucket_missing`, `region_wrong` (78); `store_denied` (77);
+ *   `store_unavailable` (69)
  */
 export async function openS3Lake(uri: string, options: S3Options): Promise<LakeStore> {
   const { name, root } = parseUri(uri);
@@ -124,7 +125,10 @@ export function parseUri(uri: string): { name: string; root: string } {
   return { name, root: parts.map((part) => `${part}/`).join('') };
 }
 
-/** The object's bytes. A connection that breaks on the way is made anew from the byte where it broke, if the object is still the same. */
+/**
+ * The object's bytes. A connection that breaks on the way is made anew from the byte where it broke, if the
+ * object is still the same.
+ */
 async function read(bucket: Bucket, key: string, version?: string): Promise<Readable> {
   const first = await openFrom(bucket, key, 0, version);
   async function* bytes(): AsyncGenerator<Buffer> {

@@ -24,13 +24,15 @@ export interface Write {
 const PARTS_AT_ONCE = 3;
 /** A file of more parts than this gets larger parts; S3 takes 10,000. */
 const PARTS_MAX = 10_000;
-/** A write that S3 refuses with 409 (another one is being written at this moment) is begun anew this often. */
+/**
+ * A write that S3 refuses with 409 (another one is being written at this moment) is begun anew this often.
+ */
 const RESTARTS_MAX = 10;
 
 /**
- * Writes an object, from memory in one request, from a large file in parts. A conditional write whose answer is lost is sent again and
- * refused, because it has happened: so every write leaves its token in the object's metadata, and a refusal is believed only when the
- * object does not have our token.
+ * Writes an object, from memory in one request, from a large file in parts. A conditional write whose answer
+ * is lost is sent again and refused, because it has happened: so every write leaves its token in the object's
+ * metadata, and a refusal is believed only when the object does not have our token.
  *
  * @throws `store_busy` (75) while others replace the same object without end; what S3 says (`toJobError`)
  */
@@ -61,12 +63,15 @@ async function putWhole(bucket: Bucket, write: Write, bytes: Uint8Array): Promis
   });
 }
 
-/** S3 copies objects of at most 5 GiB in one request (docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html). */
+/**
+ * S3 copies objects of at most 5 GiB in one request
+ * (docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html).
+ */
 export const COPY_BYTES_MAX = 5 * 1024 ** 3;
 
 /**
- * Copies the object as it was looked at inside the bucket. It is whole or not there, and sent again it does the same
- * again.
+ * Copies the object as it was looked at inside the bucket. It is whole or not there, and sent again it does
+ * the same again.
  */
 export async function copyWithin(bucket: Bucket, from: WrittenObject, to: string): Promise<WrittenObject> {
   const source = place(bucket, from.key);
@@ -86,7 +91,10 @@ export async function copyWithin(bucket: Bucket, from: WrittenObject, to: string
   return { key: to, bytes: from.bytes, version: etagOf(answer) };
 }
 
-/** Uploads a file in parts, a few in memory at a time. What fails is taken back, so that no parts are left to pay for. */
+/**
+ * Uploads a file in parts, a few in memory at a time. What fails is taken back, so that no parts are left to
+ * pay for.
+ */
 async function putParts(bucket: Bucket, write: Write, file: string, size: number): Promise<PutResult> {
   return decided(bucket, write, async () => {
     const target = place(bucket, write.key);
@@ -167,7 +175,10 @@ async function readPart(handle: FileHandle, file: string, from: number, bytes: n
   return buffer;
 }
 
-/** An upload that cannot be taken back now is removed by the bucket's lifecycle rule; the reason why it failed is what counts. */
+/**
+ * An upload that cannot be taken back now is removed by the bucket's lifecycle rule; the reason why it failed
+ * is what counts.
+ */
 async function takeBack(
   bucket: Bucket,
   upload: { Bucket: string; Key: string; UploadId: string | undefined },
@@ -176,8 +187,8 @@ async function takeBack(
 }
 
 /**
- * Runs a write to its true outcome. A refusal, and an outcome that nobody answered, are looked up: our token in the object means that the
- * write has happened. A 409, or an upload that S3 has lost, begins it anew.
+ * Runs a write to its true outcome. A refusal, and an outcome that nobody answered, are looked up: our token
+ * in the object means that the write has happened. A 409, or an upload that S3 has lost, begins it anew.
  */
 async function decided(bucket: Bucket, write: Write, attempt: () => Promise<WrittenObject>): Promise<PutResult> {
   for (let restart = 1; ; restart += 1) {

@@ -4,7 +4,10 @@ import { monthOf, monthStart } from '../months.ts';
 import { isOldLayout, openBuild, planTimeTables, readCommitted } from '../open.ts';
 import { isOfData } from '../search.ts';
 
-/** Half-open UTC interval of whole months, dates as `YYYY-MM-DD`, and about how many rows of bronze are in what is to be built of it. */
+/**
+ * Half-open UTC interval of whole months, dates as `YYYY-MM-DD`, and about how many rows of bronze are in
+ * what is to be built of it.
+ */
 export interface PlannedInterval {
   from: string;
   to: string;
@@ -19,10 +22,16 @@ export interface Plan {
 
 export const TASKS_MAX = 16;
 
-/** A task must have this many rows to be worth its start: they take 5 s of processor time, a task 1 s before its first row, and a container starts. */
+/**
+ * A task must have this many rows to be worth its start: they take 5 s of processor time, a task 1 s before
+ * its first row, and a container starts.
+ */
 export const TASK_ROWS_MIN = 250_000;
 
-/** How `transform` may be fanned out: one `stageTransform` for each interval, then `transform`. Reads, and changes nothing. */
+/**
+ * How `transform` may be fanned out: one `stageTransform` for each interval, then `transform`. Reads, and
+ * changes nothing.
+ */
 export async function planTransform(
   { tasksMax, taskRowsMin = TASK_ROWS_MIN }: { tasksMax: number; taskRowsMin?: number },
   effects: Effects,
@@ -45,7 +54,8 @@ export async function planTransform(
 }
 
 /**
- * Divides parts into at most `tasksMax` intervals of whole months, the largest of them as small as can be. No part is cut.
+ * Divides parts into at most `tasksMax` intervals of whole months, the largest of them as small as can be. No
+ * part is cut.
  *
  * @returns none where there would be a single one, or less than `taskRowsMin` rows for each of two
  */
@@ -75,7 +85,10 @@ interface Span {
   rows: number;
 }
 
-/** Months that some part needs together, ascending: all days and months of a year where the table of plays has that year. */
+/**
+ * Months that some part needs together, ascending: all days and months of a year where the table of plays has
+ * that year.
+ */
 function spansOf(parts: readonly TimePart[]): Span[] {
   const spans: Span[] = [];
   for (const { fromMs, toMs, rows } of parts.toSorted((a, b) => a.fromMs - b.fromMs)) {

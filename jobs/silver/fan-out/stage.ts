@@ -15,11 +15,13 @@ export interface StageResult {
 }
 
 /**
- * Builds the partitions by time of `[fromMs, toMs)` that new bronze touches, as `transform` would, and stages them: a transform over the
- * same bronze takes them. It commits nothing and needs no lease, so several may run at once, also on the same interval; killed, it is
- * run again. Tables that are not partitioned by time are left to the transform.
+ * Builds the partitions by time of `[fromMs, toMs)` that new bronze touches, as `transform` would, and stages
+ * them: a transform over the same bronze takes them. It commits nothing and needs no lease, so several may
+ * run at once, also on the same interval; killed, it is run again. Tables that are not partitioned by time
+ * are left to the transform.
  *
- * Where a statement fails on data, what is staged by then stays, and the rest is left to the transform, which finds the file.
+ * Where a statement fails on data, what is staged by then stays, and the rest is left to the transform, which
+ * finds the file.
  *
  * @param fromMs inclusive, `toMs` exclusive, UTC, Unix ms; partitions that lie in it in part are left out
  * @param limits how much is held at once; another value gives the same partitions

@@ -29,7 +29,10 @@ const descriptorSchema = z.strictObject({
   table: z.string(),
   fingerprint: z.string(),
   partition: z.record(z.string(), z.union([z.string(), z.number()])),
-  /** The partition as it is now; `empty` where it has no rows any more, `same` where it is as it was committed. */
+  /**
+   * The partition as it is now; `empty` where it has no rows any more, `same` where it is as it was
+   * committed.
+   */
   content: z.union([objectSchema, z.literal('empty'), z.literal('same')]),
   placed: z.array(z.strictObject({ sourceKey: z.string(), newRows: whole, duplicateRows: whole })),
   /** Refused rows of the inputs, among those of other files; null where there are none. */
@@ -48,9 +51,15 @@ export interface TakenPart {
   affects: readonly number[];
 }
 
-/** Partitions of silver that were built ahead, in the lake. What is there is a claim until its bytes are verified. */
+/**
+ * Partitions of silver that were built ahead, in the lake. What is there is a claim until its bytes are
+ * verified.
+ */
 export interface Staging {
-  /** Of these parts those that are staged whole, from exactly their inputs by this code. Rows they refused are in `refused_rows` then. */
+  /**
+   * Of these parts those that are staged whole, from exactly their inputs by this code. Rows they refused are
+   * in `refused_rows` then.
+   */
   take(parts: readonly TimePart[]): Promise<TakenPart[]>;
   /** Of these parts those that need not be staged again. */
   staged(parts: readonly TimePart[]): Promise<Set<number>>;
@@ -77,7 +86,10 @@ export async function openStaging(build: Build): Promise<Staging> {
     return started;
   };
 
-  /** A part's descriptor and its objects as files in scratch; undefined, and a line in the log, where anything is not as it was put. */
+  /**
+   * A part's descriptor and its objects as files in scratch; undefined, and a line in the log, where anything
+   * is not as it was put.
+   */
   async function fetchPart(part: TimePart): Promise<Fetched | undefined> {
     const key = keyOf(part);
     try {
@@ -145,8 +157,9 @@ interface Fetched {
 class NotWhole extends Error {}
 
 /**
- * What a part depends on, as a hash: its inputs as the index has them, which of them are new, and all code that reads or writes rows.
- * Neither the commit nor the clock is in it: another load or a failed run leaves parts that it does not touch good.
+ * What a part depends on, as a hash: its inputs as the index has them, which of them are new, and all code
+ * that reads or writes rows. Neither the commit nor the clock is in it: another load or a failed run leaves
+ * parts that it does not touch good.
  */
 function fingerprints(build: Build, code: string): (part: TimePart) => string {
   const files = new Map<BronzeFile, string>();
@@ -191,8 +204,8 @@ function fingerprints(build: Build, code: string): (part: TimePart) => string {
 }
 
 /**
- * Of everything that rows go through on the way to a partition's bytes: selects, contracts, the code of `transform`,
- * the engine.
+ * Of everything that rows go through on the way to a partition's bytes: selects, contracts, the code of
+ * `transform`, the engine.
  */
 export function codeHash(): string {
   known ??= hashCode();
@@ -292,7 +305,10 @@ function takenOf({ part, descriptor, path }: Fetched): TakenPart {
   };
 }
 
-/** Adds the refused rows of taken parts to `refused_rows`: those of their own inputs, whatever else the task has read. */
+/**
+ * Adds the refused rows of taken parts to `refused_rows`: those of their own inputs, whatever else the task
+ * has read.
+ */
 async function addRefused(build: Build, fetched: readonly Fetched[]): Promise<void> {
   const sources = new Map<string, Set<string>>();
   for (const { part, refusedPath } of fetched) {

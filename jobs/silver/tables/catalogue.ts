@@ -20,9 +20,10 @@ const WHOLE_TABLES = ['tracks', 'artists', 'albums', 'track_artists', 'track_gen
 const SNAPSHOT_TABLES = ['playlist_items', 'saved_tracks', 'top_items'];
 
 /**
- * Builds what Web API responses and tracks files describe: tracks, artists, albums and what joins them, playlists, dated snapshots and
- * the ledger of polls. All of it from all such bronze whenever any of it is new (or in a rebuild of everything): a new response can
- * change what is newest anywhere. What comes out as before is not written again.
+ * Builds what Web API responses and tracks files describe: tracks, artists, albums and what joins them,
+ * playlists, dated snapshots and the ledger of polls. All of it from all such bronze whenever any of it is
+ * new (or in a rebuild of everything): a new response can change what is newest anywhere. What comes out as
+ * before is not written again.
  */
 export async function buildCatalogue(build: Build): Promise<Built> {
   const { db, effects } = build;
@@ -81,7 +82,10 @@ async function read({ db, effects }: Build, sorted: readonly BronzeFile[]): Prom
   return local.map(({ file, path }) => (file.table === 'api_answers' ? path : undefined));
 }
 
-/** Makes `api_things`, batch by batch: memory grows with what is described, not with how often it was captured. */
+/**
+ * Makes `api_things`, batch by batch: memory grows with what is described, not with how often it was
+ * captured.
+ */
 async function createThings(db: Embedded, paths: readonly (string | undefined)[]): Promise<void> {
   await createResult(db, 'api_contents');
   await db.run('create or replace table batch_contents as select * from api_contents where false');
@@ -111,7 +115,10 @@ async function createThings(db: Embedded, paths: readonly (string | undefined)[]
   for (const name of ['batch_contents', 'api_contents']) await db.run(`drop table ${name}`);
 }
 
-/** New and known rows by the key of the table that they feed; a track (album, artist) is known, too, where an old play mentions it. */
+/**
+ * New and known rows by the key of the table that they feed; a track (album, artist) is known, too, where an
+ * old play mentions it.
+ */
 async function account({ db }: Build): Promise<PlacedRows[]> {
   await db.run(
     `create or replace table placed_rows as

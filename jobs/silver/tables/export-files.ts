@@ -20,8 +20,9 @@ const STAGES = { export_extended: 'stg_plays_extended', export_account: 'stg_pla
 const BRONZE = Object.keys(STAGES);
 
 /**
- * Builds silver.export_files. A row is a function of one bronze file, which never changes: rows that are there stay, and only files without
- * one are read (files without a play have none, and are read again: they are few and small). A rebuild, of whatever interval, reads all.
+ * Builds silver.export_files. A row is a function of one bronze file, which never changes: rows that are
+ * there stay, and only files without one are read (files without a play have none, and are read again: they
+ * are few and small). A rebuild, of whatever interval, reads all.
  */
 export async function buildExportFiles(build: Build): Promise<Built> {
   const { db, effects } = build;
@@ -44,7 +45,10 @@ export async function buildExportFiles(build: Build): Promise<Built> {
   return { staged, placed: [] };
 }
 
-/** Makes `known_export_files`, the committed rows of files that are still loaded. @returns the files that have none */
+/**
+ * Makes `known_export_files`, the committed rows of files that are still loaded. @returns the files that have
+ * none
+ */
 async function withoutRow(
   { db, effects, committed, rebuild }: Build,
   files: readonly BronzeFile[],

@@ -19,8 +19,8 @@ export interface Work {
 }
 
 /**
- * Builds every table aside, but for what can be taken from `staging`. Accounts that do not add up because of what was taken are no
- * reason to fail: then everything is built here.
+ * Builds every table aside, but for what can be taken from `staging`. Accounts that do not add up because of
+ * what was taken are no reason to fail: then everything is built here.
  */
 export async function buildSilver(
   build: Build,

@@ -38,8 +38,9 @@ interface Share {
 /**
  * The dates of silver.listening_events that new bronze (or the rebuild interval) touches.
  *
- * An event counts once in the whole lake, also where a copy of it has another date: so the ids of what is built are looked up in all
- * bronze (one column of it), and a date that has lost or won an event by it is built, too.
+ * An event counts once in the whole lake, also where a copy of it has another date: so the ids of what is
+ * built are looked up in all bronze (one column of it), and a date that has lost or won an event by it is
+ * built, too.
  */
 export async function planListeningEvents(build: Build): Promise<TimeTable> {
   const files = build.index.filter((file) => file.table === TABLE);
@@ -68,7 +69,8 @@ async function buildDates(
   takenAhead: ReadonlySet<number> | undefined,
 ): Promise<Built> {
   const { db, effects } = build;
-  // A file whose index names no date has none that can be read, or refused rows only: it must be looked at once.
+  // A file whose index names no date has none that can be read, or refused rows only: it must be looked at
+  // once.
   const isUnplaced = (file: BronzeFile): boolean =>
     (build.isNew(file) || isWholeRebuild(build)) && file.periods.length === 0 && file.rows > 0;
   if (wanted.length === 0 && (takenAhead === undefined || !files.some(isUnplaced))) return NOTHING_BUILT;
@@ -133,7 +135,10 @@ async function readEverything(build: Build): Promise<Touched> {
   return { dates: [...dates].sort(ascending), affects: new Map() };
 }
 
-/** Makes `event_rows` of the dates that new files touch: all rows of those dates, and their copies wherever they are. */
+/**
+ * Makes `event_rows` of the dates that new files touch: all rows of those dates, and their copies wherever
+ * they are.
+ */
 async function readWhatIsTouched(build: Build, { local, wanted, takenAhead }: Share): Promise<Touched> {
   const { db } = build;
   const isOf = (file: BronzeFile, dates: ReadonlySet<number>): boolean =>

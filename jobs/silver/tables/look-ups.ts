@@ -28,10 +28,12 @@ export function isLookUpChange(lists: readonly TableLists[]): boolean {
 }
 
 /**
- * What the Web API could still describe, as silver is after the run. `extract metadata` works it off: it may not read silver itself.
+ * What the Web API could still describe, as silver is after the run. `extract metadata` works it off: it may
+ * not read silver itself.
  *
  * @param localPath of a silver file: staged in this run or committed
- * @returns undefined where an object of silver is gone or damaged: whoever asks for the tables is told, and nothing depends on the queue
+ * @returns undefined where an object of silver is gone or damaged: whoever asks for the tables is told, and
+ *   nothing depends on the queue
  */
 export async function buildLookUps(
   db: Embedded,

@@ -28,9 +28,15 @@ import { type PlayPair, pairOff } from './play-pairs.ts';
 import { stageByTime } from './time-partitions.ts';
 
 const TABLE = 'plays';
-/** An offline play can be reported this long after it ended (`is_offline_start` in macros.sql, and a day for its length). */
+/**
+ * An offline play can be reported this long after it ended (`is_offline_start` in macros.sql, and a day for
+ * its length).
+ */
 const OFFLINE_REACH_MS = 46 * DAY_MS;
-/** Plays this near to a year can decide about rows of it: a play under a day, a minute at its ends, and a song on repeat overnight. */
+/**
+ * Plays this near to a year can decide about rows of it: a play under a day, a minute at its ends, and a song
+ * on repeat overnight.
+ */
 const MARGIN_MS = 2 * DAY_MS;
 /** Bronze table to the stage that types its plays. */
 const STAGES: Readonly<Record<string, string>> = Object.fromEntries(
@@ -45,10 +51,12 @@ function feedsPlays(file: BronzeFile): boolean {
 }
 
 /**
- * The years of silver.plays that new bronze (or the rebuild interval) touches, each from all bronze that may reach into it.
+ * The years of silver.plays that new bronze (or the rebuild interval) touches, each from all bronze that may
+ * reach into it.
  *
- * A year is a function of the rows that ended in it or within two days of it, and of those that were reported with them (which is up
- * to 46 days later), and of nothing else: so it does not matter which run builds it, or what else that run builds.
+ * A year is a function of the rows that ended in it or within two days of it, and of those that were reported
+ * with them (which is up to 46 days later), and of nothing else: so it does not matter which run builds it,
+ * or what else that run builds.
  */
 export async function planPlays(build: Build): Promise<TimeTable> {
   const files = build.index.filter(feedsPlays);
@@ -84,7 +92,10 @@ export async function planPlays(build: Build): Promise<TimeTable> {
   };
 }
 
-/** Files with plays that were reported so near to the interval that they may say something about plays that ended in it. */
+/**
+ * Files with plays that were reported so near to the interval that they may say something about plays that
+ * ended in it.
+ */
 function reaching(
   files: readonly BronzeFile[],
   known: ReadonlyMap<BronzeFile, readonly [number, number][]>,
@@ -138,7 +149,10 @@ function addYears(years: Set<number>, fromMs: number, toMs: number): void {
   for (let year = yearOf(fromMs); yearStart(year) < toMs; year += 1) years.add(year);
 }
 
-/** Groups of neighbouring years with at most about `rowsMax` rows; a year in between ends a group, so that nobody reads what lies in it. */
+/**
+ * Groups of neighbouring years with at most about `rowsMax` rows; a year in between ends a group, so that
+ * nobody reads what lies in it.
+ */
 function chunks(years: readonly number[], rowsOf: ReadonlyMap<number, number>, rowsMax: number): number[][] {
   const groups: number[][] = [];
   let rows = 0;
@@ -171,7 +185,8 @@ async function buildChunk(
   const local = await readableBronze(db, effects, near);
   const sorted = await readFiles(build, near, local, db);
   const hasOthers = sorted.some((file) => file.table !== 'export_extended');
-  // A play of account data finds the play of the extended export by the time of the report: all that were reported with it must be seen.
+  // A play of account data finds the play of the extended export by the time of the report: all that were
+  // reported with it must be seen.
   const reportedToMs =
     toMs + MARGIN_MS + (sorted.some((file) => file.table === 'export_account') ? OFFLINE_REACH_MS : 0);
   await createPlayRows(
@@ -235,7 +250,10 @@ async function createPlayRows({ db, effects }: Build, local: readonly LocalBronz
   );
 }
 
-/** Makes `source_files`, the bronze relations and the stages on a connection; the files come back in `file_no` order. */
+/**
+ * Makes `source_files`, the bronze relations and the stages on a connection; the files come back in `file_no`
+ * order.
+ */
 async function readFiles(
   build: Build,
   files: readonly BronzeFile[],
@@ -281,8 +299,8 @@ async function touchedYears({ db, ...build }: Build, years: readonly number[]): 
 }
 
 /**
- * Tables `play_repeats`, `play_names` and `play_copies`. Names are read only where something is compared by name: where there is more
- * than one source, or where rows of one moment and length hold different content.
+ * Tables `play_repeats`, `play_names` and `play_copies`. Names are read only where something is compared by
+ * name: where there is more than one source, or where rows of one moment and length hold different content.
  */
 async function resolveCopies(db: Embedded, hasOthers: boolean): Promise<void> {
   await createResult(db, 'play_repeats');

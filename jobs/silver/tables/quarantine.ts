@@ -20,8 +20,9 @@ export async function createRefusedRows({ db }: Pick<Build, 'db'>): Promise<void
 }
 
 /**
- * Builds the dates of silver.quarantine that this run adds to; call it after all other builders. A rebuild of everything does without
- * a partition that cannot be read: its rows are found again, under the date of this run.
+ * Builds the dates of silver.quarantine that this run adds to; call it after all other builders. A rebuild of
+ * everything does without a partition that cannot be read: its rows are found again, under the date of this
+ * run.
  *
  * @param loadedOn `YYYY-MM-DD`, the partition of rows that nobody refused before
  * @param knownPaths local files of the committed partitions

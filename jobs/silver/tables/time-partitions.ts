@@ -8,7 +8,9 @@ import { sqlTimestamp } from '../months.ts';
 import { type StagedPartition, stagePartitions } from '../partition.ts';
 import { type BronzeSlice, createBronze, createBronzeSlices, createStage, silverSelect } from '../relations.ts';
 
-/** When groups would read more than this many times the rows they hold, the rows are sorted by group first. */
+/**
+ * When groups would read more than this many times the rows they hold, the rows are sorted by group first.
+ */
 const REREAD_MAX = 4;
 
 /** Partitions by time of a table whose rows come one by one from bronze. */
@@ -17,7 +19,10 @@ export interface TimePartitions {
   table: string;
   /** Bronze table to the stage that types it. */
   stages: Readonly<Record<string, string>>;
-  /** Table with `file_no`, `source_row` and `problem`, and the number of a row's partition as an SQL expression over it. */
+  /**
+   * Table with `file_no`, `source_row` and `problem`, and the number of a row's partition as an SQL
+   * expression over it.
+   */
   rows: { table: string; part: string };
   /** By number, ascending: half-open UTC intervals (Unix ms). */
   parts: readonly { number: number; values: PartitionValues; fromMs: number; toMs: number }[];
@@ -27,8 +32,9 @@ export interface TimePartitions {
 }
 
 /**
- * Writes partitions aside, a few neighbours at a time, straight from the bronze rows that fall into them: nothing is held but the
- * groups at work. Measured on 500,000 plays of 30 files: a table in between would double the time.
+ * Writes partitions aside, a few neighbours at a time, straight from the bronze rows that fall into them:
+ * nothing is held but the groups at work. Measured on 500,000 plays of 30 files: a table in between would
+ * double the time.
  */
 export async function stageByTime(build: Build, partitions: TimePartitions): Promise<StagedPartition[]> {
   const { db, effects } = build;
@@ -68,9 +74,13 @@ export async function stageByTime(build: Build, partitions: TimePartitions): Pro
   return staged.flat();
 }
 
-/** Makes `interval_start()` and `interval_end()`, the half-open interval that the selects of one statement ask for. */
+/**
+ * Makes `interval_start()` and `interval_end()`, the half-open interval that the selects of one statement ask
+ * for.
+ */
 async function createInterval(db: Embedded, fromMs: number, toMs: number): Promise<void> {
-  // Macros and not a relation: as constants they are compared while reading, a join on inequality would sort all rows.
+  // Macros and not a relation: as constants they are compared while reading, a join on inequality would sort
+  // all rows.
   await db.run(
     `create or replace temp macro interval_start() as ${sqlTimestamp(fromMs)};
      create or replace temp macro interval_end() as ${sqlTimestamp(toMs)}`,
@@ -137,7 +147,10 @@ function isReread(groups: readonly Group[]): boolean {
   return sum('scanned') > sum('held') * REREAD_MAX;
 }
 
-/** Writes the bronze rows aside in the order of their groups, by bronze table: the answer to one file with ten years in any order. */
+/**
+ * Writes the bronze rows aside in the order of their groups, by bronze table: the answer to one file with ten
+ * years in any order.
+ */
 async function presort(
   { db, effects }: Build,
   { stages, rows, table }: TimePartitions,

@@ -1,7 +1,9 @@
 import { instantSql } from '../../bronze/periods.ts';
 import type { RowSource } from '../../bronze/source.ts';
 
-/** Scrobbles, whatever file they come from: as pages and the CSV of exporters have them, one flat row each. */
+/**
+ * Scrobbles, whatever file they come from: as pages and the CSV of exporters have them, one flat row each.
+ */
 export const SCROBBLES: RowSource = {
   table: 'lastfm_scrobbles',
   kind: 'lastfm',

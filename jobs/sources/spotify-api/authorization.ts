@@ -25,7 +25,10 @@ const ACCOUNTS_ORIGIN = 'https://accounts.spotify.com';
 /** Attempts, and with the waits between them under three minutes: other jobs wait for a refresh meanwhile. */
 const ATTEMPTS_MAX = 4;
 
-/** Proof that who exchanges a code is who has asked for it (PKCE): the challenge goes with the question, the verifier with the code. */
+/**
+ * Proof that who exchanges a code is who has asked for it (PKCE): the challenge goes with the question, the
+ * verifier with the code.
+ */
 export interface CodeProof {
   verifier: string;
   challenge: string;
@@ -38,8 +41,8 @@ export function makeCodeProof(): CodeProof {
 }
 
 /**
- * The page of Spotify on which a person agrees (authorization code flow; `spotify-web-api-node` writes the address, and knows no PKCE: the challenge is
- * appended to it).
+ * The page of Spotify on which a person agrees (authorization code flow; `spotify-web-api-node` writes the
+ * address, and knows no PKCE: the challenge is appended to it).
  *
  * @param scopes least first; nothing that is not needed
  * @param state random, checked when the browser comes back
@@ -53,10 +56,13 @@ export function authorizeUrl(app: App, scopes: readonly string[], state: string,
 }
 
 /**
- * Exchanges the code of a consent for tokens. A code works once, and only with the verifier of the challenge that it was asked for with.
+ * Exchanges the code of a consent for tokens. A code works once, and only with the verifier of the challenge
+ * that it was asked for with.
  *
- * @throws `client_refused` (78), `login_refused` (77), `source_unavailable` (69), `rate_limited` (75), `redirect_refused` (65)
- * @see https://developer.spotify.com/documentation/web-api/tutorials/code-flow, and code-pkce-flow for `code_verifier`
+ * @throws `client_refused` (78), `login_refused` (77), `source_unavailable` (69), `rate_limited` (75),
+ *   `redirect_refused` (65)
+ * @see https://developer.spotify.com/documentation/web-api/tutorials/code-flow, and code-pkce-flow for
+ *   `code_verifier`
  */
 export async function exchangeCode(app: App, code: string, { verifier }: CodeProof, web: Web): Promise<Grant> {
   const form = {
@@ -85,10 +91,11 @@ export async function exchangeCode(app: App, code: string, { verifier }: CodePro
 }
 
 /**
- * A new access token for a refresh token. Where the answer holds a new refresh token, store it before anything else.
+ * A new access token for a refresh token. Where the answer holds a new refresh token, store it before
+ * anything else.
  *
- * @throws `login_ended` (77) when the refresh token is no longer valid: do not try again; `client_refused` (78), `source_unavailable` (69),
- * `rate_limited` (75), `redirect_refused` (65)
+ * @throws `login_ended` (77) when the refresh token is no longer valid: do not try again; `client_refused`
+ *   (78), `source_unavailable` (69), `rate_limited` (75), `redirect_refused` (65)
  */
 export async function refreshGrant(app: App, refreshToken: string, web: Web): Promise<Grant> {
   const api = library(app);
@@ -126,8 +133,9 @@ function library(app: App): SpotifyWebApi {
 }
 
 /**
- * What the library would send. Its own transport follows redirects with the secret in the body and waits without an end, so the request is
- * taken from it at the point where it would go out (synchronously), and sent by ours.
+ * What the library would send. Its own transport follows redirects with the secret in the body and waits
+ * without an end, so the request is taken from it at the point where it would go out (synchronously), and
+ * sent by ours.
  */
 function requestOf(call: (done: (error: unknown) => void) => void): TokenRequest {
   type Options = { headers?: Record<string, string>; data?: Record<string, string> };

@@ -16,7 +16,10 @@ interface EndpointFacts {
   instead: string;
 }
 
-/** What listenlake calls, and two things it does not call because new apps may not (they are probed so that people know). */
+/**
+ * What listenlake calls, and two things it does not call because new apps may not (they are probed so that
+ * people know).
+ */
 export const ENDPOINTS = {
   recently_played: {
     ...{ probe: '/v1/me/player/recently-played?limit=1', scope: 'user-read-recently-played' },

@@ -17,8 +17,9 @@ export interface Capture {
   /** Change it when a unit is whole; it is committed at the end, whatever happens. */
   readonly ledger: Ledger;
   /**
-   * Puts answers into landing, one line each, durable when it resolves. `name` says what they are. They are stamped with the time at hand, or
-   * with `fromMs` where they belong to something that began earlier: a snapshot that is read over midnight is one of the day before.
+   * Puts answers into landing, one line each, durable when it resolves. `name` says what they are. They are
+   * stamped with the time at hand, or with `fromMs` where they belong to something that began earlier: a
+   * snapshot that is read over midnight is one of the day before.
    */
   keep(name: string, pages: readonly Page[], fromMs?: number): Promise<void>;
   /** Commits the ledger now: for runs that are long. */
@@ -45,10 +46,12 @@ export interface CaptureOptions {
 const RETRY_AT_MAX_MS = 3 * DAY_MS;
 
 /**
- * Opens login and ledger, runs `action`, and commits the ledger where anything was received, also when `action` fails: what was kept stays kept,
- * and a pause that Spotify asked for is remembered. Before the end of such a pause nothing is called, not even for a token.
+ * Opens login and ledger, runs `action`, and commits the ledger where anything was received, also when
+ * `action` fails: what was kept stays kept, and a pause that Spotify asked for is remembered. Before the end
+ * of such a pause nothing is called, not even for a token.
  *
- * @throws `rate_limited`, `quota_exceeded` (75) during a pause; what `openSession`, the client and `action` throw
+ * @throws `rate_limited`, `quota_exceeded` (75) during a pause; what `openSession`, the client and `action`
+ *   throw
  */
 export async function withCapture<T>(
   options: CaptureOptions,
@@ -113,7 +116,8 @@ async function captureWith<T>(
     async keep(name, pages, fromMs = web.now()) {
       const lines = pages.map((page) => {
         stampMs = Math.max(fromMs, stampMs + 1);
-        // Line breaks of JSON stand between its parts only (inside a text they are escaped): a blank in their place changes no value.
+        // Line breaks of JSON stand between its parts only (inside a text they are escaped): a blank in their
+        // place changes no value.
         const body = pages.length === 1 ? page.text.trim() : page.text.trim().replaceAll(/[\r\n]+/g, ' ');
         return `{"polled_at":"${new Date(stampMs).toISOString()}","endpoint":${JSON.stringify(page.endpoint)},"body":${body}}\n`;
       });

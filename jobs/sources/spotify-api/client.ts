@@ -21,7 +21,8 @@ export interface Client {
    */
   get(address: string): Promise<Page>;
   /**
-   * A list, page by page, along `next`. `pageOf` finds the page in the answer (`next`, `items`); lists end at `next: null` or at an empty page.
+   * A list, page by page, along `next`. `pageOf` finds the page in the answer (`next`, `items`); lists end at
+   * `next: null` or at an empty page.
    *
    * @throws `paging_loop` (65) when `next` comes back to where it was, or goes on beyond `total`
    */
@@ -45,13 +46,14 @@ const PAGES_MAX = 2_000;
 /**
  * A thin client of the Web API: GET only, one call at a time.
  *
- * 5xx, resets, timeouts and answers that are not whole JSON objects are tried up to five times; a 429 waits as long as `Retry-After` says, up to
- * a minute; a 401 refreshes the login once and goes on at the same page. The token goes to https://api.spotify.com and nowhere else: neither
- * `next` nor a redirect leads it to another host.
+ * 5xx, resets, timeouts and answers that are not whole JSON objects are tried up to five times; a 429 waits
+ * as long as `Retry-After` says, up to a minute; a 401 refreshes the login once and goes on at the same page.
+ * The token goes to https://api.spotify.com and nowhere else: neither `next` nor a redirect leads it to
+ * another host.
  *
- * @throws `rate_limited`, `quota_exceeded` (75, with `retryAt`); `source_unavailable` (69); `answer_invalid` (65) where what comes is still
- *   not JSON; `source_forbidden` (403), `source_missing` (404), `source_gone` (410), `request_refused` (other 4xx), `host_refused` (all 65);
- *   `login_refused`, `login_ended` (77)
+ * @throws `rate_limited`, `quota_exceeded` (75, with `retryAt`); `source_unavailable` (69); `answer_invalid`
+ *   (65) where what comes is still not JSON; `source_forbidden` (403), `source_missing` (404), `source_gone`
+ *   (410), `request_refused` (other 4xx), `host_refused` (all 65); `login_refused`, `login_ended` (77)
  */
 export function createClient(session: Session, web: Web, log: Log): Client {
   let calls = 0;

@@ -86,7 +86,8 @@ export async function readLedger(store: LakeStore): Promise<Ledger> {
 /**
  * Commits the ledger beside whatever else is true in the lake. Tables do not change by it.
  *
- * @throws `commit_conflict` (75) when others keep committing; `lease_lost` (75): what it knows may be what another run has removed
+ * @throws `commit_conflict` (75) when others keep committing; `lease_lost` (75): what it knows may be what
+ *   another run has removed
  */
 export async function commitLedger(
   { store, lease, now }: Pick<Effects, 'store' | 'lease' | 'now'>,

@@ -38,9 +38,9 @@ const LISTS: readonly List[] = [
 ];
 
 /**
- * A snapshot of the day of the library: saved tracks, top tracks and artists over three ranges of time, followed artists; page by page into
- * landing. A list that was read whole on this day is passed over. A list that is closed to this app (403, 404, 410) costs no other; it is
- * remembered and told.
+ * A snapshot of the day of the library: saved tracks, top tracks and artists over three ranges of time,
+ * followed artists; page by page into landing. A list that was read whole on this day is passed over. A list
+ * that is closed to this app (403, 404, 410) costs no other; it is remembered and told.
  *
  * @throws as `withCapture`
  */

@@ -34,7 +34,10 @@ interface Wanted {
 }
 
 const COLLECTIONS: readonly Collection[] = ['tracks', 'albums', 'artists'];
-/** Answers are put into landing, and the ledger committed, after so many: what a kill may cost is this many calls, never a play. */
+/**
+ * Answers are put into landing, and the ledger committed, after so many: what a kill may cost is this many
+ * calls, never a play.
+ */
 const BATCH_CALLS = 50;
 const MISSING_FOR_MS = 30 * DAY_MS;
 /** So many in a row that are not found, and none found: then it is not the ids, the endpoint is gone. */
@@ -44,8 +47,9 @@ const SPOTIFY_ID = /^[0-9A-Za-z]{22}$/;
 const NOTHING: LookUps = { plays: 0, wanted: { tracks: [], albums: [], artists: [] } };
 
 /**
- * Looks up what the lake has heard of and no answer of the Web API has described, as the last `transform` left it: tracks, then albums and artists, most played first, one call
- * each, up to a budget. Resumable: what was looked up is remembered with every batch. What is not found is asked for again after a month.
+ * Looks up what the lake has heard of and no answer of the Web API has described, as the last `transform`
+ * left it: tracks, then albums and artists, most played first, one call each, up to a budget. Resumable: what
+ * was looked up is remembered with every batch. What is not found is asked for again after a month.
  *
  * @throws as `withCapture`
  */

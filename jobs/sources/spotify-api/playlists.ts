@@ -25,9 +25,10 @@ const LIST = '/v1/me/playlists?limit=50';
 const ITEMS_LIMIT = 50;
 
 /**
- * A snapshot of the day of each own or collaborative playlist and of those in LISTENLAKE_SPOTIFY_PLAYLISTS, page by page into landing. What was
- * read whole on this day in the same version is passed over, so that an interrupted run goes on where it stopped. Both generations of the API
- * are read (`tracks`/`track` and `items`/`item`). One playlist that cannot be read (403, 404) costs no other.
+ * A snapshot of the day of each own or collaborative playlist and of those in LISTENLAKE_SPOTIFY_PLAYLISTS,
+ * page by page into landing. What was read whole on this day in the same version is passed over, so that an
+ * interrupted run goes on where it stopped. Both generations of the API are read (`tracks`/`track` and
+ * `items`/`item`). One playlist that cannot be read (403, 404) costs no other.
  *
  * @throws as `withCapture`; 403 and 404 of single playlists are in the result
  */

@@ -16,10 +16,12 @@ order by count(plays.play_id) desc, tracks.track_id
 limit 1`;
 
 /**
- * Calls everything of the Web API that listenlake may use once, says what is open to this app and which tables stay empty where it is not, and
- * remembers it: `extract` reads it and does not try what is closed. Nothing of the answers is kept.
+ * Calls everything of the Web API that listenlake may use once, says what is open to this app and which
+ * tables stay empty where it is not, and remembers it: `extract` reads it and does not try what is closed.
+ * Nothing of the answers is kept.
  *
- * @returns one finding a line; what stands in the way of all calls (no app, no login, a pause, no network) is one finding that fails
+ * @returns one finding a line; what stands in the way of all calls (no app, no login, a pause, no network) is
+ *   one finding that fails
  */
 export async function doctorSpotify(
   input: { runId: string },

@@ -28,14 +28,18 @@ const LOOK_BACK_MS = 2 * 3_600_000;
 /** Some arrive hours late: this often a poll asks for everything that the endpoint still has. */
 const DEEP_EVERY_MS = 6 * 3_600_000;
 const PAGES_MAX = 10;
-/** A `played_at` further in the future is a mistake, and must not hide the plays before it from the next poll. */
+/**
+ * A `played_at` further in the future is a mistake, and must not hide the plays before it from the next poll.
+ */
 const FUTURE_MAX_MS = DAY_MS;
 
 /**
- * One poll of recently played: the answer as received into landing, then the mark that the next poll starts from. Polls overlap, and what is
- * delivered twice is one play in silver. A full page whose oldest play is newer than the newest one known is an overflow: plays were lost.
+ * One poll of recently played: the answer as received into landing, then the mark that the next poll starts
+ * from. Polls overlap, and what is delivered twice is one play in silver. A full page whose oldest play is
+ * newer than the newest one known is an overflow: plays were lost.
  *
- * Killed anywhere, nothing is lost: the mark moves after the answer is in landing, and without it the next poll asks for the same again.
+ * Killed anywhere, nothing is lost: the mark moves after the answer is in landing, and without it the next
+ * poll asks for the same again.
  *
  * @throws as `withCapture`; `answer_invalid` (65)
  */

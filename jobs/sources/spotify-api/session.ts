@@ -13,7 +13,8 @@ export interface Session {
   /**
    * A token other than the one Spotify has refused; refreshed once, by whichever job comes first.
    *
-   * @throws `login_ended` (77), `client_refused` (78), `token_busy` (75), `source_unavailable` (69), `disk_failed` (74)
+   * @throws `login_ended` (77), `client_refused` (78), `token_busy` (75), `source_unavailable` (69),
+   *   `disk_failed` (74)
    */
   renew(refused: string): Promise<string>;
   allows(scope: Scope): boolean;
@@ -26,7 +27,10 @@ export interface Session {
   close(): void;
 }
 
-/** What a person may allow, by the word of `login --allow`. Recently played is always asked for; the rest only when wanted. */
+/**
+ * What a person may allow, by the word of `login --allow`. Recently played is always asked for; the rest only
+ * when wanted.
+ */
 export const SCOPES = {
   'recently-played': ['user-read-recently-played'],
   playlists: ['playlist-read-private', 'playlist-read-collaborative'],
@@ -62,8 +66,9 @@ export function consentEnd(consentedAt: number): number {
 /**
  * Opens the login of the configured user. Close it.
  *
- * @throws `app_missing` (78), `not_logged_in`, `token_invalid`, `login_ended` (77), `token_file_open`, `token_of_another` (78); of a login in
- * Secrets Manager `secret_missing` (78), `secret_denied` (77), `secret_unavailable` (69)
+ * @throws `app_missing` (78), `not_logged_in`, `token_invalid`, `login_ended` (77), `token_file_open`,
+ *   `token_of_another` (78); of a login in Secrets Manager `secret_missing` (78), `secret_denied` (77),
+ *   `secret_unavailable` (69)
  */
 export async function openSession(config: Config, web: Web): Promise<Session> {
   const app = appOf(config);

@@ -31,8 +31,8 @@ export function fileTokenStore(path: string, web: Pick<Web, 'sleep' | 'random' |
 }
 
 /**
- * @throws `not_logged_in` (77) where there is no file; `token_file_open` (78) where others may read it; `token_invalid` (77) where it is
- * not a login; `disk_failed` (74)
+ * @throws `not_logged_in` (77) where there is no file; `token_file_open` (78) where others may read it;
+ *   `token_invalid` (77) where it is not a login; `disk_failed` (74)
  */
 async function readToken(path: string): Promise<Token> {
   const place = { file: path };
@@ -67,7 +67,10 @@ async function readToken(path: string): Promise<Token> {
   return token;
 }
 
-/** Replaces the login as a whole, durably, readable by its owner alone. Call it inside `withTokenLock`. @throws `disk_failed` (74) */
+/**
+ * Replaces the login as a whole, durably, readable by its owner alone. Call it inside `withTokenLock`.
+ * @throws `disk_failed` (74)
+ */
 async function writeToken(path: string, token: Token): Promise<void> {
   const aside = `${path}.new`;
   try {
@@ -97,9 +100,10 @@ async function writeToken(path: string, token: Token): Promise<void> {
 }
 
 /**
- * Lets one process at a time change the login, so that two jobs never send the same refresh token. Whoever wants to lays a file of its own beside
- * it and goes on when it sees no other: of two at once never both do. Where several wait, the first by name stays and the others step back.
- * Files of processes that are gone are removed.
+ * Lets one process at a time change the login, so that two jobs never send the same refresh token. Whoever
+ * wants to lays a file of its own beside it and goes on when it sees no other: of two at once never both do.
+ * Where several wait, the first by name stays and the others step back. Files of processes that are gone are
+ * removed.
  *
  * @throws `token_busy` (75) when others hold it for a minute
  */

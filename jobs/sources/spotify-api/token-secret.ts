@@ -14,19 +14,24 @@ interface Version {
 /** Holds the newest claim, so that it is not the value that others read. */
 const CLAIM_STAGE = 'listenlake-claim';
 const POLL_MS = 500;
-/** Refreshes of one version that failed, or whose process is gone. A Spotify that is down for a week of half hours leaves 336. */
+/**
+ * Refreshes of one version that failed, or whose process is gone. A Spotify that is down for a week of half
+ * hours leaves 336.
+ */
 const CLAIMS_MAX = 1_000;
 
 /**
  * A login in AWS Secrets Manager: one JSON object, the same as in the token file.
  *
- * One job at a time by what the service guarantees: a version's id can be given only once. Who wants to refresh the login of version V
- * first puts a claim whose id follows from V, and of two jobs the second is refused; the login that follows V has an id that follows from V,
- * too, so that a job that was away for long cannot put a second one. A claim that was given back, or is older than `LOCK_STALE_MS`, is passed
- * by with the next claim of V. No right is needed but to read and put values.
+ * One job at a time by what the service guarantees: a version's id can be given only once. Who wants to
+ * refresh the login of version V first puts a claim whose id follows from V, and of two jobs the second is
+ * refused; the login that follows V has an id that follows from V, too, so that a job that was away for long
+ * cannot put a second one. A claim that was given back, or is older than `LOCK_STALE_MS`, is passed by with
+ * the next claim of V. No right is needed but to read and put values.
  *
  * @param name name or ARN of the secret
- * @see https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_PutSecretValue.html (ClientRequestToken, VersionStages)
+ * @see https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_PutSecretValue.html
+ *   (ClientRequestToken, VersionStages)
  */
 export function secretTokenStore(
   name: string,
@@ -38,7 +43,9 @@ export function secretTokenStore(
   const caller = awsCaller(() => new SecretsManagerClient(clientSettings(options)));
   const place = { file: `secret ${name}` };
 
-  /** The text of a version, by its id or of the current one; undefined where the secret has no such version. */
+  /**
+   * The text of a version, by its id or of the current one; undefined where the secret has no such version.
+   */
   async function get(id?: string): Promise<{ id: string; text: string } | undefined> {
     const which = id === undefined ? {} : { VersionId: id };
     try {
@@ -52,7 +59,10 @@ export function secretTokenStore(
     }
   }
 
-  /** Puts a version; false where one of that id is there with another text. Sent again, it is the same version. */
+  /**
+   * Puts a version; false where one of that id is there with another text. Sent again, it is the same
+   * version.
+   */
   async function put(id: string, text: string, stage: string): Promise<boolean> {
     const input = { SecretId: name, ClientRequestToken: id, SecretString: text, VersionStages: [stage] };
     try {
@@ -168,8 +178,8 @@ export function secretTokenStore(
           const { token, failure } = await next(before);
           const text = JSON.stringify(token);
           const isFirst = await put(idFrom('next', id), text, 'AWSCURRENT');
-          // Another job has put what follows: a new login, or a refresh while this one was away. Where the version is the current one all
-          // the same, somebody has set it back by hand.
+          // Another job has put what follows: a new login, or a refresh while this one was away. Where the
+          // version is the current one all the same, somebody has set it back by hand.
           if (!isFirst) {
             const newest = await current();
             if (newest.id !== id) return newest.token;
@@ -210,7 +220,10 @@ function claimedAt(text: string): number {
   }
 }
 
-/** The service answers alike for a secret that is not there and for one without the version; only its words differ. */
+/**
+ * The service answers alike for a secret that is not there and for one without the version; only its words
+ * differ.
+ */
 function isOfVersion(error: unknown): boolean {
   return /secret value|version/i.test((error as Error).message);
 }

@@ -27,11 +27,15 @@ export interface TokenStore {
   /** @throws `not_logged_in`, `token_invalid` (77), and what else stands in the way of reading it there */
   read(): Promise<Token>;
   /**
-   * Lets one job at a time replace the login by one that follows from it, so that two jobs never send the same refresh token.
+   * Lets one job at a time replace the login by one that follows from it, so that two jobs never send the
+   * same refresh token.
    *
-   * @param isWanted asked of the login as it is now; where it says no, that login is the result, and nothing is changed
-   * @param next told the login as it is now. What it gives is stored, durably, before this resolves, and before `failure` is thrown
-   * @throws `token_busy` (75) when others hold it for a minute; what `read` and `next` throw, and what stands in the way of storing it
+   * @param isWanted asked of the login as it is now; where it says no, that login is the result, and nothing
+   *   is changed
+   * @param next told the login as it is now. What it gives is stored, durably, before this resolves, and
+   *   before `failure` is thrown
+   * @throws `token_busy` (75) when others hold it for a minute; what `read` and `next` throw, and what stands
+   *   in the way of storing it
    */
   change(isWanted: (token: Token) => boolean, next: (token: Token) => Promise<NextToken>): Promise<Token>;
   /** Stores a new login, whatever was there. @throws as `change` */
@@ -45,7 +49,10 @@ export interface NextToken {
   failure?: unknown;
 }
 
-/** Waits for others that refresh the same login, at most; a refresh takes seconds, under three minutes where Spotify is slow. */
+/**
+ * Waits for others that refresh the same login, at most; a refresh takes seconds, under three minutes where
+ * Spotify is slow.
+ */
 export const LOCK_WAIT_MAX_MS = 60_000;
 /** A refresh takes under three minutes, so an older claim was left by a process that is gone. */
 export const LOCK_STALE_MS = 5 * 60_000;

@@ -2,7 +2,10 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { JobError } from '../../base/errors.ts';
 import type { Effects } from '../../effects/index.ts';
 
-/** How the outside world is reached. Tests give their own clock, sleep and chance; the hosts are not a setting. */
+/**
+ * How the outside world is reached. Tests give their own clock, sleep and chance; the hosts are not a
+ * setting.
+ */
 export interface Web {
   readonly fetch: typeof fetch;
   /** Waits; throws `stopped` (75) when the command is asked to end. */
@@ -56,7 +59,8 @@ export function openWeb({ now, signal }: Pick<Effects, 'now' | 'signal'>): Web {
 /**
  * One attempt: sends a request and reads the answer to its end. Redirects are not followed.
  *
- * @throws `source_unavailable` (69; retry helps) when no whole answer comes in time; `answer_too_large` (65); `stopped` (75)
+ * @throws `source_unavailable` (69; retry helps) when no whole answer comes in time; `answer_too_large` (65);
+ *   `stopped` (75)
  */
 export async function attempt(url: string, init: RequestInit, web: Web): Promise<Answer> {
   const timeout = web.timeLimit();
@@ -79,8 +83,8 @@ export async function attempt(url: string, init: RequestInit, web: Web): Promise
 }
 
 /**
- * `Retry-After` in ms from now (RFC 9110, 10.2.3: seconds or an HTTP date); undefined where it is absent, negative or neither.
- * Values beyond two days are cut to two days.
+ * `Retry-After` in ms from now (RFC 9110, 10.2.3: seconds or an HTTP date); undefined where it is absent,
+ * negative or neither. Values beyond two days are cut to two days.
  */
 export function retryAfterMs(headers: Headers, now: number): number | undefined {
   const text = headers.get('retry-after')?.trim() ?? '';
@@ -90,7 +94,10 @@ export function retryAfterMs(headers: Headers, now: number): number | undefined 
   return Number.isNaN(date) ? undefined : Math.min(Math.max(0, date - now), RETRY_AFTER_MAX_MS);
 }
 
-/** Wait before attempt `attempts + 1`: exponential from 1 s to 30 s, the upper half of it by chance, so that clients do not come in step. */
+/**
+ * Wait before attempt `attempts + 1`: exponential from 1 s to 30 s, the upper half of it by chance, so that
+ * clients do not come in step.
+ */
 export function backoffMs(attempts: number, random: () => number): number {
   const full = Math.min(BACKOFF_MAX_MS, WAIT_MIN_MS * 2 ** (attempts - 1));
   return Math.round(Math.max(WAIT_MIN_MS, full / 2 + (full / 2) * random()));

@@ -36,12 +36,15 @@ export interface ExportCounts {
 }
 
 /**
- * Writes the account export of one person: the extended history of `exportYears` and the account data of the last year, which
- * tells the same plays by the minute and without ids.
+ * Writes the account export of one person: the extended history of `exportYears` and the account data of the
+ * last year, which tells the same plays by the minute and without ids.
  *
- * - `Streaming_History_Audio_YYYY-YYYY_N.json` and `Streaming_History_Video_YYYY-YYYY.json`: a JSON array, one compact row a line, 23 keys.
- * - With `faults` the oldest tenth is `endsong_0.json`, as exports before 2023 had it: 21 keys, with user name and user agent.
- * - `StreamingHistory_music|podcast|audiobook_N.json`: names, `endTime` to the minute (UTC), `msPlayed`. Every play once.
+ * - `Streaming_History_Audio_YYYY-YYYY_N.json` and `Streaming_History_Video_YYYY-YYYY.json`: a JSON array,
+ *   one compact row a line, 23 keys.
+ * - With `faults` the oldest tenth is `endsong_0.json`, as exports before 2023 had it: 21 keys, with user
+ *   name and user agent.
+ * - `StreamingHistory_music|podcast|audiobook_N.json`: names, `endTime` to the minute (UTC), `msPlayed`.
+ *   Every play once.
  *
  * Memory: one audio file (about 16,000 rows) and one day of plays.
  *
@@ -149,7 +152,8 @@ function createRowWriter(
     if (isOldest) return null;
     if (!options.faults) return play.isSkipped;
     if (play.statedMs < SKIPPED_SAYS_NOTHING_UNTIL_MS) return false;
-    // About one finished play in a hundred is marked as skipped; which ones hangs on the play, so that repeats agree.
+    // About one finished play in a hundred is marked as skipped; which ones hangs on the play, so that
+    // repeats agree.
     if (play.reasonEnd === 'trackdone' && play.startMs % 97 === 0) {
       tally(planted, 'skipped_though_done');
       return true;
@@ -183,7 +187,8 @@ interface AudioFiles {
 
 /** @param oldestRows size of the first file if that is to be an `endsong_0.json`, else 0 */
 function createAudioFiles(files: FileSet, rows: RowWriter, random: Random, oldestRows: number): AudioFiles {
-  // Rows are joined in batches while they are young: 16,000 unjoined ones cost the garbage collector half of the time.
+  // Rows are joined in batches while they are young: 16,000 unjoined ones cost the garbage collector half of
+  // the time.
   let batches: string[] = [];
   let batch: string[] = [];
   let gathered = 0;

@@ -9,7 +9,8 @@ export const NONE = 0xffff_ffff;
 export const ARTIST_PLACES = 3;
 
 const GENRE_TABLE: readonly (readonly [string, ...number[]])[] = [
-  // name, share, danceability, energy, speechiness, acousticness, instrumentalness, valence, tempo (BPM), loudness (dB)
+  // name, share, danceability, energy, speechiness, acousticness, instrumentalness, valence, tempo (BPM),
+  // loudness (dB)
   ['acoustic', 5, 0.55, 0.42, 0.04, 0.62, 0.05, 0.43, 117, -9.5],
   ['afrobeat', 4, 0.69, 0.7, 0.09, 0.27, 0.2, 0.68, 115, -7.5],
   ['alt-rock', 7, 0.53, 0.77, 0.05, 0.13, 0.04, 0.52, 124, -6],

@@ -10,11 +10,13 @@ const TRACK_COLUMNS =
   'speechiness,acousticness,instrumentalness,liveness,valence,tempo,time_signature,track_genre';
 
 /**
- * Writes `tracks.csv` in the shape of Kaggle's "Spotify Tracks Dataset": 21 columns, the first without a name, ordered by genre.
+ * Writes `tracks.csv` in the shape of Kaggle's "Spotify Tracks Dataset": 21 columns, the first without a
+ * name, ordered by genre.
  *
- * Without `faults` one row a track. With them as that file is: an id again under another genre (about 20 % of the tracks, the
- * popularity sometimes different), exact copies but for the index, the same recording under its other id, popularity 0 on 14 %,
- * tempo and time signature 0 on 0.14 % (at least one), loudness above 0, and one row without names.
+ * Without `faults` one row a track. With them as that file is: an id again under another genre (about 20 % of
+ * the tracks, the popularity sometimes different), exact copies but for the index, the same recording under
+ * its other id, popularity 0 on 14 %, tempo and time signature 0 on 0.14 % (at least one), loudness above 0,
+ * and one row without names.
  *
  * @returns rows written, and how many of each fault
  */
@@ -92,8 +94,9 @@ interface TrackDamage {
 }
 
 /**
- * Writes two weekly charts (`regional-global-weekly-YYYY-MM-DD.csv`, the date being the Thursday that ends the week: BOM, CRLF) and
- * a daily one (`regional-global-daily-YYYY-MM-DD.csv`: a note line before the header, LF) under `charts/`, 200 ranks or one for each track.
+ * Writes two weekly charts (`regional-global-weekly-YYYY-MM-DD.csv`, the date being the Thursday that ends
+ * the week: BOM, CRLF) and a daily one (`regional-global-daily-YYYY-MM-DD.csv`: a note line before the
+ * header, LF) under `charts/`, 200 ranks or one for each track.
  *
  * @param endMs exclusive end of the data set: every chart lies before it
  */

@@ -27,15 +27,19 @@ export interface EventCounts {
 }
 
 /**
- * Writes `events/events-YYYY-MM-DD.json` for each UTC day on which anything happened: one JSON object a line, one line an event,
- * each in the file of its `occurred_at`. A user's lines are in the order of time; users follow one another.
+ * Writes `events/events-YYYY-MM-DD.json` for each UTC day on which anything happened: one JSON object a line,
+ * one line an event, each in the file of its `occurred_at`. A user's lines are in the order of time; users
+ * follow one another.
  *
- * - `play`: `occurred_at` is when the play ended, `played_ms` how long it was heard (null where unknown), `is_skipped` null.
+ * - `play`: `occurred_at` is when the play ended, `played_ms` how long it was heard (null where unknown),
+ *   `is_skipped` null.
  * - `skip`: 0 to 9 ms after the `play` that it ended, same session and track, `is_skipped` true.
- * - `pause`: while the track is on, so before its `play`. `add_to_playlist`: at the end of a play that was not skipped.
+ * - `pause`: while the track is on, so before its `play`. `add_to_playlist`: at the end of a play that was
+ *   not skipped.
  *
- * In a session, less than 30 minutes lie between the end of a play and the start of the next; between two sessions of a user at
- * least 30. All of `occurred_at` is in [end - days, end). Memory: O(users + tracks), no more on a longer data set.
+ * In a session, less than 30 minutes lie between the end of a play and the start of the next; between two
+ * sessions of a user at least 30. All of `occurred_at` is in [end - days, end). Memory: O(users + tracks), no
+ * more on a longer data set.
  *
  * @param endMs exclusive, Unix milliseconds
  * @param onDay called after each day

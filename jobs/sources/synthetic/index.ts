@@ -45,14 +45,16 @@ export interface ExportSummary {
 }
 
 /**
- * Writes a whole synthetic data set: `tracks.csv`, `truth.json`, `events/`, `export/`, `api/` and `charts/`, all of one catalogue of
- * tracks, all before `options.end`. A pure function of the options: no clock, no other randomness. Nothing in it is real: names
- * are made-up words, addresses are those for documentation.
+ * Writes a whole synthetic data set: `tracks.csv`, `truth.json`, `events/`, `export/`, `api/` and `charts/`,
+ * all of one catalogue of tracks, all before `options.end`. A pure function of the options: no clock, no
+ * other randomness. Nothing in it is real: names are made-up words, addresses are those for documentation.
  *
  * Memory grows with users and tracks, not with days or plays.
  *
- * @param onProgress called with the steps done and their number (days of events, days of the export, and three more)
- * @throws JobError `options_invalid` (usage; a retry does not help); and whatever the sink throws, after closing its files
+ * @param onProgress called with the steps done and their number (days of events, days of the export, and
+ *   three more)
+ * @throws JobError `options_invalid` (usage; a retry does not help); and whatever the sink throws, after
+ *   closing its files
  */
 export async function generateDataset(
   options: SyntheticOptions,
@@ -101,11 +103,12 @@ export async function generateDataset(
 }
 
 /**
- * Writes the person's account export alone (`export/`), the same bytes as in the whole data set of these options. For
- * measurements: 500,000 plays with faults are about 350 MB.
+ * Writes the person's account export alone (`export/`), the same bytes as in the whole data set of these
+ * options. For measurements: 500,000 plays with faults are about 350 MB.
  *
  * @param onProgress called with the days done and their number
- * @throws JobError `options_invalid` (usage; a retry does not help); and whatever the sink throws, after closing its files
+ * @throws JobError `options_invalid` (usage; a retry does not help); and whatever the sink throws, after
+ *   closing its files
  */
 export async function generateExport(
   options: ExportOptions,
@@ -129,11 +132,13 @@ export async function generateExport(
 }
 
 /**
- * Writes recorded polls alone (`api/recently-played-YYYY-MM.ndjson`), one every ten minutes, of somebody who hears about 70 tracks a day. For
- * measurements: 31,610 polls are about 3 GB with 325,000 deliveries of 15,000 plays.
+ * Writes recorded polls alone (`api/recently-played-YYYY-MM.ndjson`), one every ten minutes, of somebody who
+ * hears about 70 tracks a day. For measurements: 31,610 polls are about 3 GB with 325,000 deliveries of
+ * 15,000 plays.
  *
  * @param onProgress called with the days done and their number
- * @throws JobError `options_invalid` (usage; a retry does not help); and whatever the sink throws, after closing its files
+ * @throws JobError `options_invalid` (usage; a retry does not help); and whatever the sink throws, after
+ *   closing its files
  */
 export async function generatePolls(
   options: PollOptions,

@@ -1,6 +1,8 @@
 import { pick, type Random } from './random.ts';
 
-/** Made-up words: no artist, person or title is meant, and a reader sees at once that the data is synthetic. */
+/**
+ * Made-up words: no artist, person or title is meant, and a reader sees at once that the data is synthetic.
+ */
 const QUALITIES = (
   'Quorvish Velmic Ostrine Pallowy Murnful Zephrid Tarnling Glimmish Brindlow Corvane Dulcite Emberic Frostine ' +
   'Gavelling Hollowyn Irridal Jasperic Kelpish Lanterly Mistrel Noctine Opalith Prismal Quillow Rustle-bound Saffrid ' +
@@ -18,7 +20,10 @@ const DEEDS = (
   'Crossing Sorting Naming Lifting'
 ).split(' ');
 
-/** Names that break careless code: markup, formulas, quotes, separators, scripts of other directions, joined emoji. */
+/**
+ * Names that break careless code: markup, formulas, quotes, separators, scripts of other directions, joined
+ * emoji.
+ */
 export const ODD_TRACK_NAMES: readonly string[] = [
   'Glimmish 🌊 Drift 🚀',
   'שיר סינתטי',

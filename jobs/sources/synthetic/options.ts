@@ -17,7 +17,10 @@ export interface SyntheticOptions {
   exportPlays: number;
   /** Years of the export before `end`; a fraction is fine. */
   exportYears: number;
-  /** Recorded polls of recently played before `end`, one every ten minutes, in full; 0 = two weeks of short ones. */
+  /**
+   * Recorded polls of recently played before `end`, one every ten minutes, in full; 0 = two weeks of short
+   * ones.
+   */
   polls?: number;
   /** Plant what is known to be wrong with real files. */
   faults: boolean;
@@ -36,7 +39,8 @@ const FIRST_DAY = '2008-10-07';
 /**
  * Checks the options and gives the exclusive end in Unix milliseconds.
  *
- * @throws JobError `options_invalid` (usage; a retry does not help): a value out of range, a date that does not exist
+ * @throws JobError `options_invalid` (usage; a retry does not help): a value out of range, a date that does
+ *   not exist
  */
 export function endOfDataset(options: ExportOptions & Partial<SyntheticOptions>): number {
   whole('seed', options.seed, 0, Number.MAX_SAFE_INTEGER);

@@ -66,10 +66,12 @@ const SESSION_GAP_MS = 31 * MINUTE_MS;
 /** Days end in the night's lull, 03:00 UTC, and not in the middle of an evening. */
 const LULL_MS = 3 * HOUR_MS;
 /**
- * One person's plays, a window of about a day at a time, ordered by what the export states as their end. Exactly `exportPlays`
- * plays in all, no two alike in content, stated second and length, all of them ended before `endMs`.
+ * One person's plays, a window of about a day at a time, ordered by what the export states as their end.
+ * Exactly `exportPlays` plays in all, no two alike in content, stated second and length, all of them ended
+ * before `endMs`.
  *
- * Without `faults` no two plays overlap. A day that is asked to hold more than fits gets shorter plays instead.
+ * Without `faults` no two plays overlap. A day that is asked to hold more than fits gets shorter plays
+ * instead.
  *
  * @param endMs exclusive, Unix milliseconds
  * @param planted counts are added to it
@@ -151,7 +153,10 @@ function planWindow(person: Person, random: Random, fromMs: number, toMs: number
   return sessions;
 }
 
-/** Moves sessions apart, so that each ends before the next begins and all lie in the window; shortens them if they cannot. */
+/**
+ * Moves sessions apart, so that each ends before the next begins and all lie in the window; shortens them if
+ * they cannot.
+ */
 function placeSessions(sessions: DraftSession[], fromMs: number, toMs: number): void {
   // One second stays free at the end, for plays that are made a millisecond longer to be unlike another.
   const roomMs = toMs - fromMs - SECOND_MS;
@@ -276,7 +281,8 @@ function draftPlay(person: Person, random: Random, session: OwnSession, slot: Sl
 
 function finishSession(person: Person, random: Random, draft: DraftSession, endMs: number): OwnPlay[] {
   const { options, planted } = person;
-  // The device meets the network again half an hour to two and a half days later, and all its plays get that moment.
+  // The device meets the network again half an hour to two and a half days later, and all its plays get that
+  // moment.
   const syncMs = draft.startMs + draft.lengthMs + 30 * MINUTE_MS + random.int(60 * HOUR_MS);
   const isOffline = draft.shared.isOffline && syncMs < endMs;
   const session = { ...draft.shared, isOffline };
@@ -300,7 +306,8 @@ function finishSession(person: Person, random: Random, draft: DraftSession, endM
       tally(planted, 'offline');
       finished.offlineTimestamp = offlineTimestamp(random, startMs, syncMs, planted);
     } else if (options.faults) {
-      // Rows that were online hold 0 in the early years, later now and then a start in seconds: both mean nothing.
+      // Rows that were online hold 0 in the early years, later now and then a start in seconds: both mean
+      // nothing.
       finished.offlineTimestamp = startMs < Date.UTC(2021, 6, 1) ? 0 : random.chance(0.3) ? seconds(startMs) : null;
     }
     return finished;

@@ -45,7 +45,10 @@ const PLATFORMS_SINCE: Record<Device, readonly string[]> = {
   car: ['android'],
 };
 
-/** Draws what a session's plays share. Private and offline sessions, country `ZZ` and free-text platforms are planted with `faults` alone. */
+/**
+ * Draws what a session's plays share. Private and offline sessions, country `ZZ` and free-text platforms are
+ * planted with `faults` alone.
+ */
 export function createOwnSession(
   random: Random,
   plan: { device: Device; country: string; isMusic: boolean; faults: boolean; startMs: number },

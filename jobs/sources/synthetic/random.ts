@@ -16,8 +16,9 @@ export interface WeightedIndex {
 }
 
 /**
- * A generator of its own for each path below the seed, so that one part of the data set does not move when another draws more.
- * Algorithm: xoshiro128** (Blackman and Vigna), its state filled by a hash of seed and path.
+ * A generator of its own for each path below the seed, so that one part of the data set does not move when
+ * another draws more. Algorithm: xoshiro128** (Blackman and Vigna), its state filled by a hash of seed and
+ * path.
  *
  * @param seed whole number, 0 to 2^53 - 1
  * @param path names what the stream is for, e.g. `'events', 17`

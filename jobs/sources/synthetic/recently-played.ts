@@ -35,7 +35,10 @@ export interface Polling {
   everyMs: number;
   /** A poll asks for what came after the poll before it, and this much earlier: rows may come late. */
   lookBackMs: number;
-  /** Tracks with their markets and pictures, answers indented, as the API sends them: about 10 KB a play. A file a month. */
+  /**
+   * Tracks with their markets and pictures, answers indented, as the API sends them: about 10 KB a play. A
+   * file a month.
+   */
   isFull: boolean;
 }
 
@@ -44,19 +47,23 @@ export function usualPolling(endMs: number): Polling {
   return { fromMs: endMs - 14 * DAY_MS, everyMs: 30 * MINUTE_MS, lookBackMs: 120 * MINUTE_MS, isFull: false };
 }
 
-/** So many polls before the end, one every ten minutes, each of which asks for what was asked for before: a play comes some 20 times. */
+/**
+ * So many polls before the end, one every ten minutes, each of which asks for what was asked for before: a
+ * play comes some 20 times.
+ */
 export function densePolling(polls: number, endMs: number): Polling {
   const everyMs = 10 * MINUTE_MS;
   return { fromMs: endMs - polls * everyMs, everyMs, lookBackMs: 220 * MINUTE_MS, isFull: true };
 }
 
 /**
- * Writes `api/recently-played.ndjson` (`api/recently-played-YYYY-MM.ndjson` with full answers): one line `{polled_at, body}` for each
- * poll of `GET /me/player/recently-played`, body as the API answers. Polls overlap; once, if there are plays enough, nobody
- * polls for so long that a full page does not reach back to what was known. Without plays there is no file.
+ * Writes `api/recently-played.ndjson` (`api/recently-played-YYYY-MM.ndjson` with full answers): one line
+ * `{polled_at, body}` for each poll of `GET /me/player/recently-played`, body as the API answers. Polls
+ * overlap; once, if there are plays enough, nobody polls for so long that a full page does not reach back to
+ * what was known. Without plays there is no file.
  *
- * `played_at` is within two seconds of the play's end for nine in ten and of its start for the others; one in twenty has no
- * milliseconds.
+ * `played_at` is within two seconds of the play's end for nine in ten and of its start for the others; one in
+ * twenty has no milliseconds.
  *
  * @param plays told plays of the time, in the order of their end
  * @param endMs exclusive
@@ -156,7 +163,9 @@ function createDelivery(catalogue: Catalogue, random: Random, play: OwnPlay): De
   };
 }
 
-/** The time between two plays with more than a page of others between them; none if there are too few plays. */
+/**
+ * The time between two plays with more than a page of others between them; none if there are too few plays.
+ */
 function outageOf(deliveries: Delivery[]): { fromMs: number; toMs: number } {
   if (deliveries.length < 2 * OUTAGE_PLAYS) return { fromMs: 0, toMs: 0 };
   const first = Math.floor((deliveries.length - OUTAGE_PLAYS) / 2);

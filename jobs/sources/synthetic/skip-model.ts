@@ -26,7 +26,9 @@ export const SKIP_COEFFICIENTS = {
   device_car: 0.2,
 } as const;
 
-/** Some people skip more than others: a normal effect of the user, with this standard deviation in log odds. */
+/**
+ * Some people skip more than others: a normal effect of the user, with this standard deviation in log odds.
+ */
 export const USER_EFFECT_SD = 0.3;
 
 /** Given a skip: does it come within the first 30 seconds? */

@@ -1,6 +1,8 @@
 import type { Source } from '../../bronze/source.ts';
 
-/** Files that the generator writes are those of other sources, but for the document of its true coefficients. */
+/**
+ * Files that the generator writes are those of other sources, but for the document of its true coefficients.
+ */
 export const SYNTHETIC: Source = {
   name: 'synthetic',
   tables: [],

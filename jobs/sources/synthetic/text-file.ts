@@ -1,4 +1,6 @@
-/** Where the generator puts its files. `name` may hold folders, separated by `/`; every name is opened once. */
+/**
+ * Where the generator puts its files. `name` may hold folders, separated by `/`; every name is opened once.
+ */
 export interface FileSink {
   open(name: string): Promise<SinkFile>;
 }
@@ -8,7 +10,10 @@ export interface SinkFile {
   close(): Promise<void>;
 }
 
-/** A text that is written bit by bit. The sink's file is opened with the first flush, so what stays empty is never a file. */
+/**
+ * A text that is written bit by bit. The sink's file is opened with the first flush, so what stays empty is
+ * never a file.
+ */
 export interface TextFile {
   /** Adds text; true when enough has gathered for a `flush`. */
   add(text: string): boolean;

@@ -9,7 +9,10 @@ const OWNER = 'synthetic-listener';
 /** Entries of one page of the API. */
 const PAGE = 50;
 
-/** Writes playlists (one with the field names of before 2026, one with the new), saved and top tracks, artists and albums. */
+/**
+ * Writes playlists (one with the field names of before 2026, one with the new), saved and top tracks, artists
+ * and albums.
+ */
 export async function writeLibrary(seed: number, catalogue: Catalogue, endMs: number, files: FileSet): Promise<void> {
   const random = createRandom(seed, 'library');
   const spoken = createSpokenContent(seed);
