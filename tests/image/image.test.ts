@@ -1,12 +1,12 @@
 /** The image: what it is, what it holds, and that jobs run in it with nothing but their lake. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { generateIntoFolder } from '../../jobs/sources/synthetic/landing.ts';
-import { finished, listenlake, PSEUDONYM_KEY } from '../fixtures/command-line.ts';
+import { finished, listenlake, PSEUDONYM_KEY, ROOT } from '../fixtures/command-line.ts';
 import { buildImage, docker, HARDENED, IMAGE } from '../fixtures/image.ts';
 import { fingerprint } from '../fixtures/lake-tables.ts';
 
@@ -40,14 +40,15 @@ const inContainer = (lake: string, ...more: string[]): string[] => [
 ];
 
 describeImage('image', () => {
-  it('is the CLI, run by a nobody, and says where it comes from', () => {
+  it('is the CLI, run by a nobody, and says where it comes from', async () => {
+    const { version } = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8'));
     const [image] = JSON.parse(docker(['image', 'inspect', IMAGE]).stdout);
     expect(image.Config).toMatchObject({
       User: '65532:65532',
       Entrypoint: ['/usr/local/bin/node', '--disable-warning=ExperimentalWarning', '/app/jobs/cli.ts'],
       StopSignal: 'SIGTERM',
       Labels: {
-        'org.opencontainers.image.version': '0.1.0',
+        'org.opencontainers.image.version': version,
         'org.opencontainers.image.revision': expect.stringMatching(/^[0-9a-f]{40}$/),
         'org.opencontainers.image.source': expect.any(String),
       },
