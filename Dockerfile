@@ -34,7 +34,7 @@ USER 65532:65532
 RUN node=/usr/local/bin/node && listenlake="$node --disable-warning=ExperimentalWarning jobs/cli.ts" \
  && $listenlake extract events --users 2 --days 2 --tracks 50 --export-plays 200 --export-years 1 --no-faults --out /tmp/source \
  && $listenlake run /tmp/source --lake /tmp/lake \
- && $node --input-type=module -e "for (const part of ['lake/s3.ts', 'engine/athena.ts']) await import('/app/jobs/' + part)" \
+ && $node --input-type=module -e "for (const part of ['lake/s3/store.ts', 'engine/athena/engine.ts']) await import('/app/jobs/' + part)" \
  && rm -rf /tmp/*
 
 ARG VERSION=0.0.0-dev

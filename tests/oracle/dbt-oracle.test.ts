@@ -8,7 +8,7 @@ import { contractOf } from '../../jobs/lake/contracts.ts';
 import { listenlake } from '../fixtures/command-line.ts';
 import { type LakeFixture, openLakeFixture, type Row } from '../fixtures/effects.ts';
 import { layerSkipped, PYTHON } from '../fixtures/layers.ts';
-import { openDbt, runDbt } from './dbt.ts';
+import { openDbt, runDbt } from './python-tools.ts';
 
 const AS_OF = '2026-03-01T00:00:00.000Z';
 const TIMEOUT_MS = 900_000;

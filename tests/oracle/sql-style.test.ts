@@ -1,14 +1,13 @@
 import { spawnSync } from 'node:child_process';
-import { dirname, join } from 'node:path';
 import { WAREHOUSE_DIR } from '../../jobs/lake/contracts.ts';
 import { layerSkipped, PYTHON } from '../fixtures/layers.ts';
-import { openDbt } from './dbt.ts';
+import { openSqlfluff } from './python-tools.ts';
 
-const dbt = openDbt();
+const sqlfluff = openSqlfluff();
 
 /** What sqlfluff says of SQL: `rule: text` for each fault. */
 function faultsOf(program: string, args: readonly string[], input?: string): string[] {
-  const done = spawnSync(join(dirname(program), 'sqlfluff'), ['lint', '--format', 'json', ...args], {
+  const done = spawnSync(program, ['lint', '--format', 'json', ...args], {
     cwd: WAREHOUSE_DIR,
     encoding: 'utf8',
     input,
@@ -21,11 +20,11 @@ function faultsOf(program: string, args: readonly string[], input?: string): str
   );
 }
 
-if ('missing' in dbt) {
+if ('missing' in sqlfluff) {
   it('the style of SQL is left out here, which is no answer under CI', () =>
-    layerSkipped('sqlfluff', dbt.missing, PYTHON));
+    layerSkipped('sqlfluff', sqlfluff.missing, PYTHON));
 } else {
-  const { program } = dbt;
+  const { program } = sqlfluff;
 
   it('models and questions are in the style that warehouse/.sqlfluff says', () => {
     expect(faultsOf(program, ['models', 'queries'])).toEqual([]);

@@ -5,25 +5,39 @@ import { join } from 'node:path';
 import { WAREHOUSE_DIR } from '../../jobs/lake/contracts.ts';
 
 /** One version of the engine on both sides, so that only the runners differ. */
-const PINS = ['dbt-core==1.10.23', 'dbt-duckdb==1.11.1', 'duckdb==1.5.6', 'sqlfluff==4.5.0'];
+const DBT = ['dbt-core==1.10.23', 'dbt-duckdb==1.11.1', 'duckdb==1.5.6'];
+const SQLFLUFF = ['sqlfluff==4.5.0'];
 const INSTALL_TIMEOUT_MS = 600_000;
 const BUILD_TIMEOUT_MS = 600_000;
 
-export type Dbt = { program: string } | { missing: string };
+export type Tool = { program: string } | { missing: string };
 
-/** dbt in a virtual environment in the user's cache, made at the first call; or why it cannot be had here. */
-export function openDbt(): Dbt {
-  const folder = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'listenlake', 'dbt');
+/** dbt, or why it cannot be had here. */
+export function openDbt(): Tool {
+  return openTool('dbt', DBT);
+}
+
+/** sqlfluff, or why it cannot be had here. */
+export function openSqlfluff(): Tool {
+  return openTool('sqlfluff', SQLFLUFF);
+}
+
+/**
+ * A program in a virtual environment of its own in the user's cache, made at the first call. Not one for both,
+ * because test files run side by side.
+ */
+function openTool(name: string, packages: readonly string[]): Tool {
+  const folder = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'listenlake', name);
   const marker = join(folder, 'installed.txt');
-  const program = join(folder, 'bin', 'dbt');
-  const pins = `${PINS.join('\n')}\n`;
+  const program = join(folder, 'bin', name);
+  const pins = `${packages.join('\n')}\n`;
   if (existsSync(program) && existsSync(marker) && readFileSync(marker, 'utf8') === pins) return { program };
   const python = findPython();
   if (python === undefined) return { missing: 'no Python 3.10 to 3.13 on PATH or under pyenv' };
   mkdirSync(folder, { recursive: true });
   const steps: [string, string[]][] = [
     [python, ['-m', 'venv', folder]],
-    [join(folder, 'bin', 'python'), ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', ...PINS]],
+    [join(folder, 'bin', 'python'), ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', ...packages]],
   ];
   for (const [command, args] of steps) {
     const done = spawnSync(command, args, { encoding: 'utf8', timeout: INSTALL_TIMEOUT_MS });
