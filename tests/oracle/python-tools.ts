@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { WAREHOUSE_DIR } from '../../jobs/lake/contracts.ts';
@@ -34,6 +34,8 @@ function openTool(name: string, packages: readonly string[]): Tool {
   if (existsSync(program) && existsSync(marker) && readFileSync(marker, 'utf8') === pins) return { program };
   const python = findPython();
   if (python === undefined) return { missing: 'no Python 3.10 to 3.13 on PATH or under pyenv' };
+  // What another version of the list, or a run that was killed, has left may be of another Python.
+  rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
   const steps: [string, string[]][] = [
     [python, ['-m', 'venv', folder]],
