@@ -9,9 +9,19 @@ plays as (select * from {{ source('silver', 'plays') }}),
 events as (select * from {{ source('silver', 'listening_events') }}),
 
 -- Read once more, because DuckDB keeps all columns of what two of its parts read.
-play_days as (select country, ended_at from {{ source('silver', 'plays') }}),
+play_days as (
+    select
+        country,
+        ended_at
+    from {{ source('silver', 'plays') }}
+),
 
-event_days as (select country, occurred_at from {{ source('silver', 'listening_events') }}),
+event_days as (
+    select
+        country,
+        occurred_at
+    from {{ source('silver', 'listening_events') }}
+),
 
 identity as (select * from {{ ref('int_track_identity') }}),
 
