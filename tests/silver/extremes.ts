@@ -322,9 +322,23 @@ export function extremeFiles(): TestFile[] {
     ...{ source: 'kafka', topic: 'plays', partition_number: '0', record_offset: '7' },
   };
   const events = rowsOf(event).map((row, n) => ({ ...row, ...(row.event_id === 'e' && { event_id: `e${n}` }) }));
+  const scrobble = {
+    ...{ uts: '1714557600', played_at: '01 May 2024, 10:00', artist: 'A', artist_mbid: '', album: 'L', album_mbid: '' },
+    ...{ track: 'T', track_mbid: '0a1b2c3d-0000-4000-8000-00000000000f', now_playing: null },
+  };
+  const listen = {
+    ...{ listened_at: '1714557600', inserted_at: '1714557700', artist_name: 'A, B', first_artist_name: 'A' },
+    ...{ track_name: 'T', release_name: 'L', recording_mbid: '0a1b2c3d-0000-4000-8000-00000000000f' },
+    ...{ release_mbid: null, artist_mbids: null, isrc: null, spotify_id: null, duration_ms: '180000', duration: null },
+    ...{ music_service: 'spotify.com', submission_client: 'x' },
+  };
+  // Without any time a track was still playing, and is not counted.
+  const timed = rowsOf({ ...scrobble, uts: '' }).filter((row) => `${row.uts}${row.played_at}`.trim() !== '');
   const files = [
     extended(...rowsOf(play)),
     account(...rowsOf(old)),
+    { table: 'lastfm_scrobbles', rows: [...rowsOf(scrobble), ...timed] },
+    { table: 'listenbrainz_listens', rows: [...rowsOf(listen), ...rowsOf({ ...listen, duration_ms: null })] },
     { table: 'listening_events', rows: events },
     ...charts(),
     ...tracks(),

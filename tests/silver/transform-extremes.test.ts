@@ -29,7 +29,7 @@ const OWN_VALUES: readonly [cast: RegExp, why: string][] = [
   [/^(has_uri|has_name) as (boolean|integer)$/, 'whether a text is there'],
   [/^facts \+ 9 \* \(.*\) as tinyint$/, 'a count up to 26'],
   [
-    /^floor\(\(?epoch\((\w+\.)?(ended_at|started_at|reported_at|opens_at|closes_at)\)( [+-] [\d *]+\))? \/ (60|3600)\) as bigint$/,
+    /^floor\(\(?epoch\((\w+\.)?(ended_at|started_at|reported_at|(scrobble_)?opens_at|closes_at)\)( [+-] [\d *]+\))? \/ (60|3600)\) as bigint$/,
     'minutes or hours of an instant that is possible',
   ],
   [/^reported_at as date$/, 'the day of an instant that is possible'],

@@ -32,7 +32,7 @@ item_hours as (
         user_hash,
         unnest(range(
             cast(floor((epoch(ended_at) - 2) / 3600) as bigint),
-            cast(floor((epoch(ended_at) + 60 + 6 * 3600) / 3600) as bigint) + 1
+            cast(floor((epoch(ended_at) + 361 * 60) / 3600) as bigint) + 1
         )) as hour
 
     from play_rows
