@@ -536,14 +536,16 @@ ${['a', 'b', 'c'].map((name) => `  - name: one_${name}\n    columns: [{name: n, 
         const ended = finished(child);
         const held = (): Execution[] =>
           athena.executions.slice(from).filter(({ sql }) => athena.switches.hold!.test(sql));
-        await until(() => held().filter(isAtWork).length === 8 || child.exitCode !== null);
+        await until(() => held().filter(isAtWork).length > 1 || child.exitCode !== null);
         child.kill('SIGTERM');
         expect(await ended).toMatchObject({
           code: 75,
           stdout: '',
           stderr: expect.stringMatching(/^[^\n]*stopped[^\n]*\n$/),
         });
-        expect(held().map(({ state }) => state)).toEqual(Array(8).fill('CANCELLED'));
+        expect(held().length).toBeGreaterThan(1);
+        expect(held().length).toBeLessThanOrEqual(8);
+        expect(new Set(held().map(({ state }) => state))).toEqual(new Set(['CANCELLED']));
         expect(athena.executions.filter(isAtWork)).toEqual([]);
         expect(await lake.state()).toEqual(before);
       },
