@@ -488,10 +488,11 @@ ${['a', 'b', 'c'].map((name) => `  - name: one_${name}\n    columns: [{name: n, 
         const checkedFrom = athena.executions.length;
         athena.switches.hold = /count_if/;
         const checked = check({ scope: 'gold', target: 'dev', runId: `check-${runs++}`, project: four }, two);
-        await until(() => athena.executions.slice(checkedFrom).filter(isAtWork).length === 2);
+        // Tables are tested together, so there may be fewer statements than the engine takes.
+        await until(() => athena.executions.slice(checkedFrom).some(isAtWork));
         athena.switches.hold = undefined;
         expect(await checked).toMatchObject({ verdict: 'passed', passed: 4 });
-        expect(mostAtOnce(athena.executions.slice(checkedFrom))).toBe(2);
+        expect(mostAtOnce(athena.executions.slice(checkedFrom))).toBeLessThanOrEqual(2);
       },
       LONG_MS,
     );
