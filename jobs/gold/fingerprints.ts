@@ -2,7 +2,7 @@
  * Fingerprints of models: two runs in which a model has the same one build the same table of it, so the
  * second run takes over the table of the first.
  */
-import { createHash } from 'node:crypto';
+import { hashText } from '../base/hash.ts';
 import { contractOf } from '../lake/contracts.ts';
 import type { LakeState } from '../lake/manifest.ts';
 import type { Model } from './project.ts';
@@ -42,5 +42,5 @@ export function sourceFingerprint(state: Pick<LakeState, 'bronze' | 'silver'>, s
 }
 
 function hashed(value: unknown): string {
-  return createHash('sha256').update(JSON.stringify(value)).digest('hex');
+  return hashText(JSON.stringify(value));
 }
