@@ -32,6 +32,8 @@ const EXTRA_NAME_CHARS_MAX = 64;
  * read, so that no file has it.
  */
 const IS_PERSONAL = quoteName('is personal?'.padEnd(EXTRA_NAME_CHARS_MAX + 1, '?'));
+/** The columns of a row that has something to replace, in their order; null for every other row. */
+const CLEANED = quoteName('cleaned'.padEnd(EXTRA_NAME_CHARS_MAX + 1, '?'));
 /** Accounts of one file that are told apart in the index: an export is of one. */
 const ACCOUNTS_MAX = 10;
 /** Where the first text of a key is looked for: some 90 rows of an export. */
@@ -150,7 +152,7 @@ export async function writeRows(
   const values = columns.map((name) => {
     if (name === 'source_key') return `${quoteText(sha256)} as source_key`;
     if (name === 'extra') return `${extraSql(unknown)} as extra`;
-    return `${valueSql(name, source, pseudonyms)} as ${quoteName(name)}`;
+    return `${valueSql(name, source, pseudonyms, cleaned)} as ${quoteName(name)}`;
   });
   if (source.account !== undefined && pseudonyms !== undefined) {
     const usual = await firstText(path, source.account.key);
@@ -160,9 +162,12 @@ export async function writeRows(
     copy (
         select ${values.join(', ')}
         from (
-            select *, ${isPersonalSql(cleaned)} as ${IS_PERSONAL}
-            from read_json(${quoteText(literalPath(path))}, format = '${formatOf(scan)}',
-              columns = {${reads.join(', ')}}, compression = 'uncompressed')
+            select *, ${cleanedSql(cleaned)} as ${CLEANED}
+            from (
+                select *, ${isPersonalSql(cleaned)} as ${IS_PERSONAL}
+                from read_json(${quoteText(literalPath(path))}, format = '${formatOf(scan)}',
+                  columns = {${reads.join(', ')}}, compression = 'uncompressed')
+            )
         )
     ) to ${quoteText(output)} (format parquet, compression zstd, row_group_size ${rowGroupRows(scan)})`);
   return Number(written?.Count);
@@ -174,14 +179,24 @@ function formatOf({ form, hasBom }: JsonScan): string {
   return form === 'lines' && !hasBom ? 'newline_delimited' : 'unstructured';
 }
 
-/** A column of the contract that is a key of the file, or is made of keys. */
-function valueSql(name: string, source: RowSource, pseudonyms: PseudonymSql | undefined): string {
+/**
+ * A column of the contract that is a key of the file, or is made of keys.
+ *
+ * @param cleaned the columns of which the list in `CLEANED` is made
+ */
+function valueSql(
+  name: string,
+  source: RowSource,
+  pseudonyms: PseudonymSql | undefined,
+  cleaned: readonly string[],
+): string {
   if (name === 'row_number') return 'row_number() over ()';
   const derived = source.derived?.[name];
   if (derived !== undefined) return derived(pseudonyms!);
   const value = quoteName(source.keyOf(name));
   if (name === source.account?.column) return pseudonyms?.userName(value) ?? 'cast(null as varchar)';
-  return cleanSql(value, source.people?.includes(name) === true ? pseudonyms : undefined);
+  if (source.people?.includes(name) === true) return withoutNestedSql(value, pseudonyms!.id(value));
+  return `case when ${CLEANED} is null then ${value} else ${CLEANED}[${cleaned.indexOf(value) + 1}] end`;
 }
 
 /**
@@ -282,14 +297,21 @@ function unknownKeys(scan: JsonScan, known: Map<string, string>): string[] {
 }
 
 /**
- * A column of the contract without what is personal in it. An object where a scalar should be hides its names
- * from the rule for names.
+ * The columns without what is personal in them, as one list, for a row that has something to replace. The rule
+ * stands in the statement once and not once for each column, because the engine compiles each expression of it
+ * anew: on 500,000 plays in 33 files that took half of the time that it writes (4.6 s of processor, now 2.6).
  */
-function cleanSql(value: string, pseudonyms: PseudonymSql | undefined): string {
+function cleanedSql(columns: readonly string[]): string {
+  const isOpened = columns.map((column) => `starts_with(${column}, '{') or starts_with(${column}, '[')`).join(' or ');
+  const clean = `case when ${IS_PERSONAL} then ${withoutPersonalSql('value')} else value end`;
+  return `case when ${IS_PERSONAL} or ${isOpened}
+    then list_transform([${columns.join(', ')}], lambda value: ${withoutNestedSql('value', clean)}) end`;
+}
+
+/** A scalar as `clean`; an object or a list in its place hides its names from the rule for names, and goes. */
+function withoutNestedSql(value: string, clean: string): string {
   const isNested = `(starts_with(${value}, '{') or starts_with(${value}, '[')) and regexp_matches(${value}, '"\\s*:') and json_valid(${value})`;
-  const cleaned =
-    pseudonyms?.id(value) ?? `case when ${IS_PERSONAL} then ${withoutPersonalSql(value)} else ${value} end`;
-  return `case when ${isNested} then '[nested]' else ${cleaned} end`;
+  return `case when ${isNested} then '[nested]' else ${clean} end`;
 }
 
 /**

@@ -149,6 +149,16 @@ export function isWholeRebuild(build: Build): boolean {
 }
 
 /**
+ * Items dealt out to so many connections, in turn; no empty part. One statement over many files costs far less
+ * than a statement for each of them: the engine plans a stage in 16 to 50 ms.
+ */
+export function dealt<T>(items: readonly T[], connections: number): T[][] {
+  const parts = Array.from({ length: Math.min(connections, items.length) }, () => [] as T[]);
+  for (const [index, item] of items.entries()) parts[index % parts.length]!.push(item);
+  return parts;
+}
+
+/**
  * Runs `action` for every item on a few connections at once; the first failure stops the rest. Results in the
  * order of the items.
  */

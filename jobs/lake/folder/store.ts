@@ -20,7 +20,9 @@ export const STAGING_FOLDER = '.staging';
 const LOCK_STALE_MS = 10_000;
 const LOCK_WAIT_MS = 20_000;
 /** Others remove empty folders now and then, not all the time. */
-const FOLDER_TRIES_MAX = 2_000;
+const FOLDER_TRIES_MAX = 500;
+/** A pause of random length, because two processes that turn by turn make and remove may keep step for ever. */
+const FOLDER_PAUSE_MAX_MS = 5;
 
 /**
  * A lake in a folder. A write goes to a staging file beside the lake's objects, is flushed to the disk, and
@@ -184,6 +186,7 @@ async function inFolder(target: string, action: () => Promise<void>): Promise<vo
       break;
     } catch (error) {
       if (!isErrno(error, 'ENOENT') || tries >= FOLDER_TRIES_MAX) throw error;
+      await sleep(Math.random() * FOLDER_PAUSE_MAX_MS);
     }
   }
   for (const folder of changed) await flushFolder(folder);

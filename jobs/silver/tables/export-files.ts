@@ -1,7 +1,7 @@
 import { type Embedded, quoteText } from '../../engine/duckdb/database.ts';
 import { contractOf } from '../../lake/contracts.ts';
 import type { BronzeFile } from '../../lake/manifest.ts';
-import { type Build, type Built, inParallel, NOTHING_BUILT } from '../build.ts';
+import { type Build, type Built, dealt, inParallel, NOTHING_BUILT } from '../build.ts';
 import { sqlType } from '../columns.ts';
 import { stagePartitions } from '../partition.ts';
 import {
@@ -88,10 +88,10 @@ async function createRows({ db, effects }: Build, files: readonly BronzeFile[]):
   await inParallel(
     db,
     effects.config.threads,
-    local,
+    dealt(local, effects.config.threads),
     async () => {},
-    async (connection, file) => {
-      await read(connection, [file]);
+    async (connection, part) => {
+      await read(connection, part);
       await connection.run(`insert into export_file_rows select * from (${silverSelect('export_file_rows')}\n)`);
     },
   );

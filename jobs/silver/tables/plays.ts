@@ -6,6 +6,7 @@ import { bronzeTable, SOURCES } from '../../sources/index.ts';
 import {
   type Build,
   type Built,
+  dealt,
   estimateRows,
   inParallel,
   isInRebuild,
@@ -235,13 +236,11 @@ async function buildChunk(
 
 /** Makes `play_rows`, a part of the files on each connection. */
 async function createPlayRows({ db, effects }: Build, local: readonly LocalBronze[], where: string): Promise<void> {
-  const parts = Array.from({ length: effects.config.threads }, () => [] as LocalBronze[]);
-  for (const [index, file] of local.entries()) parts[index % parts.length]?.push(file);
   await createResult(db, 'play_rows', 'limit 0');
   await inParallel(
     db,
     effects.config.threads,
-    parts.filter((part) => part.length > 0),
+    dealt(local, effects.config.threads),
     async () => {},
     async (connection, part) => {
       await readBronze(connection, part);
