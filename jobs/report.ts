@@ -74,7 +74,7 @@ export async function report(
     images.set(`${figure.name}.png`, renderPng(await renderSvg(titled(figure))));
     progress.update(images.size, figure.name);
   }
-  const page = renderPage(content, drawings);
+  const page = await renderPage(content, drawings);
   stopIfAsked(signal);
   await refuseReplaced(effects, target, builtBy);
   const output = await (input.outDir === undefined

@@ -1,3 +1,4 @@
+import stringWidth from 'string-width';
 import { visible, visibleField } from './base/visible.ts';
 import type { Effects } from './effects/index.ts';
 import type { ResultSet, SqlValue } from './engine/index.ts';
@@ -99,12 +100,12 @@ function formatTable(result: ResultSet): string {
   const header = columns.map(({ name }) => shown(name));
   const body = rows.map((row) => row.map((value) => (value === null ? '' : shown(String(value)))));
   const widths = header.map((name, index) =>
-    body.reduce((width, row) => Math.max(width, widthOf(row[index]!)), widthOf(name)),
+    body.reduce((width, row) => Math.max(width, stringWidth(row[index]!)), stringWidth(name)),
   );
   const line = (cells: readonly string[]): string =>
     cells
       .map((cell, index) => {
-        const padding = ' '.repeat(widths[index]! - widthOf(cell));
+        const padding = ' '.repeat(widths[index]! - stringWidth(cell));
         return isNumber[index] ? padding + cell : cell + padding;
       })
       .join('  ')
@@ -124,19 +125,4 @@ function shown(text: string): string {
   const inert = visible(text);
   const characters = [...inert];
   return characters.length <= CELL_MAX_CHARS ? inert : `${characters.slice(0, CELL_MAX_CHARS - 1).join('')}…`;
-}
-
-/** Columns of a terminal: East Asian wide characters and emoji take two, combining marks none. */
-function widthOf(text: string): number {
-  let width = 0;
-  for (const character of text) {
-    if (/\p{Mn}|\p{Me}|\u200b|\u200c|\u200d|\ufe0f/u.test(character)) continue;
-    width +=
-      /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]|\p{Emoji_Presentation}/u.test(
-        character,
-      )
-        ? 2
-        : 1;
-  }
-  return width;
 }

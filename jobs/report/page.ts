@@ -1,8 +1,8 @@
 import type { Cell, Column, DataTable, Figure, Headline, Section } from './figure.ts';
-import { type FontWeight, fontFace } from './font.ts';
+import { fontFace } from './font.ts';
 import { cleanText, escapeHtml } from './format.ts';
 import { stylesheet } from './style.ts';
-import { DIGIT_FONT, FONT } from './theme.ts';
+import { FONT } from './theme.ts';
 
 /** What the page says besides its figures. All of it is plain text. */
 export interface PageContent {
@@ -29,7 +29,7 @@ export interface Drawing {
  * Text from data is cleaned, escaped and isolated, so that it can neither become markup nor reorder the text
  * around it.
  */
-export function renderPage(content: PageContent, drawings: ReadonlyMap<string, Drawing>): string {
+export async function renderPage(content: PageContent, drawings: ReadonlyMap<string, Drawing>): Promise<string> {
   const body = [
     renderHeader(content),
     ...content.sections.map((section) => renderSection(section, drawings)),
@@ -46,7 +46,7 @@ export function renderPage(content: PageContent, drawings: ReadonlyMap<string, D
     '<meta name="color-scheme" content="light dark">',
     `<title>${escapeHtml(content.title)}</title>`,
     '<link rel="icon" href="data:,">',
-    `<style>${fontRules(body)}${stylesheet()}</style>`,
+    `<style>${await fontRules(body)}${stylesheet()}</style>`,
     '</head>',
     '<body>',
     '<div class="page">',
@@ -142,19 +142,12 @@ function isolated(text: string): string {
   return `<bdi>${escapeHtml(cleanText(text))}</bdi>`;
 }
 
-/**
- * `@font-face` rules that hold the characters which the page shows and no others; a family of its own has the
- * digits for columns.
- */
-function fontRules(body: string): string {
-  const used = new Set<number>();
-  for (const character of body) used.add(character.codePointAt(0)!);
-  const rule = (family: string, weight: FontWeight, woff: Uint8Array): string =>
-    `@font-face{font-family:'${family}';font-weight:${weight};src:url(data:font/woff;base64,${Buffer.from(woff).toString('base64')}) format('woff')}`;
-  const digits = [...'0123456789'].map((digit) => digit.charCodeAt(0));
-  return [
-    rule(FONT, 400, fontFace(400).subset(used, 'proportional')),
-    rule(FONT, 600, fontFace(600).subset(used, 'proportional')),
-    rule(DIGIT_FONT, 400, fontFace(400).subset(digits, 'tabular')),
-  ].join('\n');
+/** `@font-face` rules that hold the characters which the page shows and no others. */
+async function fontRules(body: string): Promise<string> {
+  const used = [...new Set(body)].sort().join('');
+  const rules = ([400, 600] as const).map(async (weight) => {
+    const woff = Buffer.from(await fontFace(weight).subset(used)).toString('base64');
+    return `@font-face{font-family:'${FONT}';font-weight:${weight};src:url(data:font/woff;base64,${woff}) format('woff')}`;
+  });
+  return (await Promise.all(rules)).join('\n');
 }

@@ -1,4 +1,4 @@
-import { CATEGORIES, DIGIT_FONT, FONT_STACK, NARROW, SEQUENCE, TOKENS } from './theme.ts';
+import { CATEGORIES, FONT_STACK, NARROW, SEQUENCE, TOKENS } from './theme.ts';
 
 /**
  * The page's style sheet: tokens as custom properties, charts mapped to them by the colours they were drawn
@@ -68,7 +68,7 @@ th,td{text-align:left;padding:7px 14px;vertical-align:top;border-bottom:1px soli
 tbody tr:last-child td{border-bottom:0}
 th{position:sticky;top:0;background:var(--panel);color:var(--muted);font-weight:600;white-space:nowrap}
 .n{text-align:right;white-space:nowrap;min-width:0}
-.n data{font-family:'${DIGIT_FONT}',${FONT_STACK}}
+.n data{font-variant-numeric:tabular-nums}
 .none{color:var(--muted)}
 .hidden{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%);white-space:nowrap}
 footer{margin-top:80px;padding-top:20px;border-top:1px solid var(--line);font-size:13.5px;color:var(--muted)}

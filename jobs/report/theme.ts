@@ -53,8 +53,6 @@ export const CATEGORIES: readonly (readonly [light: string, dark: string])[] = [
 
 /** The bundled typeface, then what the reader's system has. */
 export const FONT = 'Inter';
-/** The same typeface with digits of equal width. */
-export const DIGIT_FONT = 'Inter Digits';
 export const FONT_STACK = `${FONT}, system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif`;
 
 /**

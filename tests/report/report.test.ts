@@ -39,9 +39,28 @@ const LOOK = `(async () => {
     wide: document.documentElement.scrollWidth - innerWidth,
     brokenFonts: [...document.fonts].filter((font) => font.status === 'error').length,
     isFontShown: document.fonts.check('600 20px Inter', 'Listening'),
+    // In a column of numbers every digit is as wide as every other one; in a sentence 1 is narrower than 0.
+    digitWidths: ['.n data', 'p'].map((place) => new Set([...'0123456789'].map((digit) => {
+      const parent = document.querySelector(place);
+      for (let details = parent.closest('details'); details !== null; details = null) details.open = true;
+      const probe = parent.appendChild(document.createElement('span'));
+      probe.textContent = digit.repeat(50);
+      const { width } = probe.getBoundingClientRect();
+      probe.remove();
+      return Math.round(width);
+    })).size > 1),
   };
 })()`;
-const FINE = { hit: null, scripts: 0, charts: 14, outside: [], wide: 0, brokenFonts: 0, isFontShown: true };
+const FINE = {
+  hit: null,
+  scripts: 0,
+  charts: 14,
+  outside: [],
+  wide: 0,
+  brokenFonts: 0,
+  isFontShown: true,
+  digitWidths: [false, true],
+};
 
 interface Made {
   lake: LakeFixture;
