@@ -72,16 +72,9 @@ export async function exchangeCode(app: App, code: string, { verifier }: CodePro
     client_id: app.clientId,
     code_verifier: verifier,
   };
-  const request = {
-    url: `${ACCOUNTS_ORIGIN}/api/token`,
-    headers: {
-      authorization: `Basic ${Buffer.from(`${app.clientId}:${app.clientSecret}`).toString('base64')}`,
-      'content-type': 'application/x-www-form-urlencoded',
-    },
-    body: new URLSearchParams(form).toString(),
-  };
-  return sendTokenRequest(
-    request,
+  return askForTokens(
+    app,
+    form,
     web,
     () =>
       new JobError('login_refused', 'auth', 'Spotify did not accept the code of this login', {
@@ -94,17 +87,12 @@ export async function exchangeCode(app: App, code: string, { verifier }: CodePro
  * A new access token for a refresh token. Where the answer holds a new refresh token, store it before
  * anything else.
  *
+ * @see https://developer.spotify.com/documentation/web-api/tutorials/refreshing-tokens
  * @throws `login_ended` (77) when the refresh token is no longer valid: do not try again; `client_refused`
  *   (78), `source_unavailable` (69), `rate_limited` (75), `redirect_refused` (65)
  */
 export async function refreshGrant(app: App, refreshToken: string, web: Web): Promise<Grant> {
-  const api = library(app);
-  api.setRefreshToken(refreshToken);
-  return sendTokenRequest(
-    requestOf((done) => api.refreshAccessToken(done)),
-    web,
-    loginEnded,
-  );
+  return askForTokens(app, { grant_type: 'refresh_token', refresh_token: refreshToken }, web, loginEnded);
 }
 
 /** The login is over: six months after consent, or because its owner took it back. */
@@ -119,12 +107,6 @@ export function loginEnded(): JobError {
   );
 }
 
-interface TokenRequest {
-  url: string;
-  headers: Record<string, string>;
-  body: string;
-}
-
 const require = createRequire(import.meta.url);
 
 function library(app: App): SpotifyWebApi {
@@ -133,36 +115,28 @@ function library(app: App): SpotifyWebApi {
 }
 
 /**
- * What the library would send. Its own transport follows redirects with the secret in the body and waits
- * without an end, so the request is taken from it at the point where it would go out (synchronously), and
- * sent by ours.
+ * Sent by our own transport and not by the library's, which follows redirects with the secret in the body and
+ * waits without an end.
  */
-function requestOf(call: (done: (error: unknown) => void) => void): TokenRequest {
-  type Options = { headers?: Record<string, string>; data?: Record<string, string> };
-  const http = require('spotify-web-api-node/src/http-manager.js') as {
-    _makeRequest: (method: unknown, options: Options, uri: string) => void;
+async function askForTokens(
+  { clientId, clientSecret }: App,
+  form: Record<string, string>,
+  web: Web,
+  refusal: () => JobError,
+): Promise<Grant> {
+  const request = {
+    method: 'POST',
+    headers: {
+      authorization: `Basic ${Buffer.from(`${clientId}:${clientSecret}`).toString('base64')}`,
+      'content-type': 'application/x-www-form-urlencoded',
+    },
+    body: new URLSearchParams(form).toString(),
   };
-  const original = http._makeRequest;
-  let request: TokenRequest | undefined;
-  http._makeRequest = (_method, options, uri) => {
-    request = { url: uri, headers: { ...options.headers }, body: new URLSearchParams(options.data).toString() };
-  };
-  try {
-    call(() => {});
-  } finally {
-    http._makeRequest = original;
-  }
-  if (request === undefined || new URL(request.url).origin !== ACCOUNTS_ORIGIN)
-    throw new Error('the authorization library made no request to Spotify');
-  return request;
-}
-
-async function sendTokenRequest(request: TokenRequest, web: Web, refusal: () => JobError): Promise<Grant> {
   for (let attempts = 1; ; attempts += 1) {
     const isLast = attempts >= ATTEMPTS_MAX;
     let answer: Answer;
     try {
-      answer = await attempt(request.url, { method: 'POST', headers: request.headers, body: request.body }, web);
+      answer = await attempt(`${ACCOUNTS_ORIGIN}/api/token`, request, web);
     } catch (error) {
       if (!(error instanceof JobError && error.code === 'source_unavailable') || isLast) throw error;
       await web.sleep(backoffMs(attempts, web.random));
