@@ -42,8 +42,8 @@ async function makeBase(): Promise<TestLake> {
     ...world().slice(5, 7),
     ...world().slice(8),
     extended({ ts: '2024-06-10T00:00:00Z' }, { ts: 'never' }),
-    // Years of plays that nothing else touches.
-    ...[2015, 2017, 2019, 2021].map((year) => extended({ ts: `${year}-06-10T00:00:00Z` })),
+    // Years of plays that nothing else touches, one after the other: they are built in one pass.
+    ...[2018, 2019, 2020, 2021].map((year) => extended({ ts: `${year}-06-10T00:00:00Z` })),
   );
   await lake.add(
     // A copy of an event that silver has, at a date that the index of the new file does not name; it is
