@@ -1,17 +1,16 @@
-import { randomBytes } from 'node:crypto';
-import { open, readdir, readFile, rename, rm } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
+import { readdir, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { diskError, makeFolders } from './base/disk.ts';
+import { makeFolders, onDisk } from './base/disk.ts';
 import { isErrno, JobError } from './base/errors.ts';
 import { refuseLostLease } from './effects/commit.ts';
 import { type Effects, stopIfAsked } from './effects/index.ts';
-import { flushFolder } from './lake/folder/store.ts';
 import { REPORT_KEY, reportChartKey, type Target } from './lake/keys.ts';
 import { latestManifest } from './lake/manifest.ts';
 import type { LakeStore } from './lake/store.ts';
 import { builtByText, composeReport } from './report/compose.ts';
 import type { Figure } from './report/figure.ts';
+import { replaceFiles } from './report/files.ts';
 import { type Drawing, renderPage } from './report/page.ts';
 import { renderPng, renderSvg } from './report/render.ts';
 import { NARROW, WIDE } from './report/theme.ts';
@@ -34,11 +33,6 @@ export interface ReportOutput {
   /** Those of the PNGs, in the order of the page. */
   charts: string[];
 }
-
-/**
- * Files that are not finished yet end in this; what a killed report left behind is removed by the next one.
- */
-const UNFINISHED = '.unfinished';
 
 /**
  * Writes the report of the published gold tables: one HTML file that needs nothing else, and each chart as
@@ -79,7 +73,7 @@ export async function report(
   await refuseReplaced(effects, target, builtBy);
   const output = await (input.outDir === undefined
     ? putIntoLake(effects.store, page, images)
-    : replaceFiles(input.outDir, page, images));
+    : replaceReport(input.outDir, page, images));
   progress.end(`${images.size} charts, ${output.html}`);
   return output;
 }
@@ -145,52 +139,19 @@ function addressOf(uri: string, key: string): string {
   return `${uri.replace(/\/+$/, '')}/${key}`;
 }
 
-async function replaceFiles(
+/** Charts that the new page no longer has go after it is there. */
+async function replaceReport(
   outDir: string,
   page: string,
   images: ReadonlyMap<string, Uint8Array>,
 ): Promise<ReportOutput> {
-  const chartDir = join(outDir, 'charts');
-  const targets = [
-    ...[...images].map(([name, bytes]) => ({ path: join(chartDir, name), bytes })),
-    { path: join(outDir, 'report.html'), bytes: page },
-  ];
-  const suffix = `.${randomBytes(6).toString('hex')}${UNFINISHED}`;
-  const staged: string[] = [];
-  try {
-    await makeFolders(chartDir);
-    await removeLeftOvers(outDir, chartDir);
-    for (const { path, bytes } of targets) {
-      staged.push(path + suffix);
-      await writeDurably(path + suffix, bytes);
-    }
-    for (const { path } of targets) await rename(path + suffix, path);
-    for (const folder of [chartDir, outDir, dirname(resolve(outDir))]) await flushFolder(folder);
-    for (const name of await readdir(chartDir))
-      if (name.endsWith('.png') && !images.has(name)) await rm(join(chartDir, name));
-  } catch (error) {
-    await Promise.all(staged.map((path) => rm(path, { force: true })));
-    throw diskError(error, outDir, {
-      full: 'make room and run it again; the old report is whole',
-      failed: 'give a folder that you may write, with --out',
-    });
-  }
-  return { html: join(outDir, 'report.html'), charts: [...images.keys()].map((name) => join(chartDir, name)) };
-}
-
-async function removeLeftOvers(...folders: string[]): Promise<void> {
-  for (const folder of folders) {
+  const charts = [...images].map(([name, bytes]) => ({ path: join('charts', name), bytes }));
+  const paths = await replaceFiles(outDir, [...charts, { path: 'report.html', bytes: page }]);
+  const folder = join(outDir, 'charts');
+  await onDisk(folder, async () => {
+    await makeFolders(folder);
     for (const name of await readdir(folder))
-      if (name.endsWith(UNFINISHED)) await rm(join(folder, name), { force: true });
-  }
-}
-
-async function writeDurably(path: string, bytes: string | Uint8Array): Promise<void> {
-  const file = await open(path, 'wx', 0o600);
-  try {
-    await file.writeFile(bytes);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
+      if (name.endsWith('.png') && !images.has(name)) await rm(join(folder, name));
+  });
+  return { html: paths.at(-1)!, charts: paths.slice(0, -1) };
 }

@@ -81,7 +81,7 @@ const LAYERS: Layer[] = [
   {
     name: 'jobs',
     about: 'each job on real folders and the real engine',
-    folders: ['bronze', 'silver', 'engine', 'gold', 'report', 'removal', 'commands'],
+    folders: ['bronze', 'silver', 'engine', 'gold', 'report', 'profile', 'removal', 'commands'],
   },
   {
     name: 'models',

@@ -82,7 +82,7 @@ export const DRY_RUN = {
 } as const;
 
 export const OUT_OPTION = {
-  out: { type: 'string', requiresArg: true, describe: 'Folder of the report (default: report/ in the lake)' },
+  out: { type: 'string', requiresArg: true, describe: 'Folder of the page (default: report/ in the lake)' },
 } as const;
 
 /** Refused input is told by the exit code once all else is done, unless the caller asked otherwise. */

@@ -8,6 +8,7 @@ import { FORGET } from './forget.ts';
 import { GC } from './gc.ts';
 import { LOAD } from './load.ts';
 import { LOGIN } from './login.ts';
+import { PROFILE } from './profile.ts';
 import { PROMOTE } from './promote.ts';
 import { REPORT } from './report.ts';
 import { RETENTION } from './retention.ts';
@@ -30,6 +31,7 @@ export const COMMANDS: readonly Command[] = [
   PROMOTE,
   REPORT,
   COVERAGE,
+  PROFILE,
   SQL,
   GC,
   FORGET,

@@ -22,6 +22,7 @@
  *     staging/transform/objects/<sha256>.parquet         its rows; of no worth once the transform has committed
  *     leases/<name>.json, leases/clock                   who writes now; what time it is for the store
  *     report/report.html, report/charts/<name>.png       the newest report
+ *     report/profile.html, report/profile.json           the newest profile of silver
  *     athena-results/<workgroup>/                        (S3 only) what queries answered; gone after some
  *     days
  *     lake.duckdb                                        (folder only) the catalog for readers, derived from the last manifest
@@ -224,6 +225,11 @@ export const REPORT_KEY = `${PREFIX.report}report.html`;
 /** `report/charts/<name>`: one chart of the newest report; `name` ends in `.png`. */
 export function reportChartKey(name: string): string {
   return `${PREFIX.report}charts/${checked(name, /^[a-z][a-z0-9_-]{0,62}\.png$/)}`;
+}
+
+/** `report/profile.html`, `report/profile.json`: the newest profile of silver. */
+export function profileKey(name: 'profile.html' | 'profile.json'): string {
+  return `${PREFIX.report}${name}`;
 }
 
 /** Where `transform` keeps partitions that were built ahead of it. */

@@ -11,7 +11,7 @@ import { enrich } from '../enrich.ts';
 import { deleter, ownObjects } from '../gc.ts';
 import { readProject } from '../gold/project.ts';
 import { isSameVersion } from '../gold/versions.ts';
-import { bronzeKey, LAYERS, type Layer, manifestKey, PREFIX } from '../lake/keys.ts';
+import { bronzeKey, LAYERS, type Layer, manifestKey, PREFIX, REPORT_KEY } from '../lake/keys.ts';
 import { type BronzeFile, EMPTY_STATE, latestManifest, putState, readBronzeIndex } from '../lake/manifest.ts';
 import { namedObjects } from '../lake/named.ts';
 import { publishDev } from '../promote.ts';
@@ -168,7 +168,7 @@ export async function purge(work: { job: string; runId: string }, effects: Effec
   }
   let hasReport = false;
   for await (const { key } of store.list(PREFIX.report)) {
-    hasReport = true;
+    hasReport ||= key === REPORT_KEY;
     await remove(key);
   }
   if (hasReport && newest?.state.gold.prod !== undefined) {

@@ -12,6 +12,7 @@ const ROOMS = [
   'silver',
   'gold',
   'report',
+  'profile',
   'removal',
 ];
 /** Jobs (one file per command), what reads the command line, and the entry. */

@@ -1,190 +1,47 @@
 -- Bronze and silver as of the last run that changed them, gold as of this run.
+--
+-- Each table of gold, and what says how new it is.
+{%- set tables = [
+    ('dim_albums', 'null'),
+    ('dim_artists', 'null'),
+    ('dim_countries', 'null'),
+    ('dim_dates', 'max(date_day)'),
+    ('dim_songs', 'null'),
+    ('dim_tracks', 'null'),
+    ('dim_users', 'max(last_play_at)'),
+    ('bridge_track_artists', 'null'),
+    ('bridge_track_genres', 'null'),
+    ('fct_plays', 'max(ended_at)'),
+    ('fct_sessions', 'max(ended_at)'),
+    ('daily_aggregates', 'max(played_date)'),
+    ('daily_track_metrics', 'max(played_date)'),
+    ('daily_artist_metrics', 'max(played_date)'),
+    ('top_tracks', 'null'),
+    ('skip_rate_by_track', 'null'),
+    ('skip_rate_by_artist', 'null'),
+    ('skip_rate_by_genre', 'null'),
+    ('genre_distribution', 'max(month_start)'),
+    ('songs', 'max(added_date)'),
+    ('artists', 'null'),
+    ('albums', 'null'),
+    ('listening_coverage', 'max(coverage_date)'),
+] %}
 with
 
 table_stats as (select * from {{ source('silver', 'table_stats') }}),
 
 gold_tables as (
+{%- for table, newest in tables %}
     select
-        'dim_albums' as table_name,
+        '{{ table }}' as table_name,
         count(*) as row_count,
-        cast(null as timestamp(3)) as newest_at
-    from {{ ref('dim_albums') }}
+        cast({{ newest }} as timestamp(3)) as newest_at
+    from {{ ref(table) }}
+{%- if not loop.last %}
 
     union all
-
-    select
-        'dim_artists' as table_name,
-        count(*) as row_count,
-        cast(null as timestamp(3)) as newest_at
-    from {{ ref('dim_artists') }}
-
-    union all
-
-    select
-        'dim_countries' as table_name,
-        count(*) as row_count,
-        cast(null as timestamp(3)) as newest_at
-    from {{ ref('dim_countries') }}
-
-    union all
-
-    select
-        'dim_dates' as table_name,
-        count(*) as row_count,
-        cast(max(date_day) as timestamp(3)) as newest_at
-    from {{ ref('dim_dates') }}
-
-    union all
-
-    select
-        'dim_songs' as table_name,
-        count(*) as row_count,
-        cast(null as timestamp(3)) as newest_at
-    from {{ ref('dim_songs') }}
-
-    union all
-
-    select
-        'dim_tracks' as table_name,
-        count(*) as row_count,
-        cast(null as timestamp(3)) as newest_at
-    from {{ ref('dim_tracks') }}
-
-    union all
-
-    select
-        'dim_users' as table_name,
-        count(*) as row_count,
-        cast(max(last_play_at) as timestamp(3)) as newest_at
-    from {{ ref('dim_users') }}
-
-    union all
-
-    select
-        'bridge_track_artists' as table_name,
-        count(*) as row_count,
-        cast(null as timestamp(3)) as newest_at
-    from {{ ref('bridge_track_artists') }}
-
-    union all
-
-    select
-        'bridge_track_genres' as table_name,
-        count(*) as row_count,
-        cast(null as timestamp(3)) as newest_at
-    from {{ ref('bridge_track_genres') }}
-
-    union all
-
-    select
-        'fct_plays' as table_name,
-        count(*) as row_count,
-        cast(max(ended_at) as timestamp(3)) as newest_at
-    from {{ ref('fct_plays') }}
-
-    union all
-
-    select
-        'fct_sessions' as table_name,
-        count(*) as row_count,
-        cast(max(ended_at) as timestamp(3)) as newest_at
-    from {{ ref('fct_sessions') }}
-
-    union all
-
-    select
-        'daily_aggregates' as table_name,
-        count(*) as row_count,
-        cast(max(played_date) as timestamp(3)) as newest_at
-    from {{ ref('daily_aggregates') }}
-
-    union all
-
-    select
-        'daily_track_metrics' as table_name,
-        count(*) as row_count,
-        cast(max(played_date) as timestamp(3)) as newest_at
-    from {{ ref('daily_track_metrics') }}
-
-    union all
-
-    select
-        'daily_artist_metrics' as table_name,
-        count(*) as row_count,
-        cast(max(played_date) as timestamp(3)) as newest_at
-    from {{ ref('daily_artist_metrics') }}
-
-    union all
-
-    select
-        'top_tracks' as table_name,
-        count(*) as row_count,
-        cast(null as timestamp(3)) as newest_at
-    from {{ ref('top_tracks') }}
-
-    union all
-
-    select
-        'skip_rate_by_track' as table_name,
-        count(*) as row_count,
-        cast(null as timestamp(3)) as newest_at
-    from {{ ref('skip_rate_by_track') }}
-
-    union all
-
-    select
-        'skip_rate_by_artist' as table_name,
-        count(*) as row_count,
-        cast(null as timestamp(3)) as newest_at
-    from {{ ref('skip_rate_by_artist') }}
-
-    union all
-
-    select
-        'skip_rate_by_genre' as table_name,
-        count(*) as row_count,
-        cast(null as timestamp(3)) as newest_at
-    from {{ ref('skip_rate_by_genre') }}
-
-    union all
-
-    select
-        'genre_distribution' as table_name,
-        count(*) as row_count,
-        cast(max(month_start) as timestamp(3)) as newest_at
-    from {{ ref('genre_distribution') }}
-
-    union all
-
-    select
-        'songs' as table_name,
-        count(*) as row_count,
-        cast(max(added_date) as timestamp(3)) as newest_at
-    from {{ ref('songs') }}
-
-    union all
-
-    select
-        'artists' as table_name,
-        count(*) as row_count,
-        cast(null as timestamp(3)) as newest_at
-    from {{ ref('artists') }}
-
-    union all
-
-    select
-        'albums' as table_name,
-        count(*) as row_count,
-        cast(null as timestamp(3)) as newest_at
-    from {{ ref('albums') }}
-
-    union all
-
-    select
-        'listening_coverage' as table_name,
-        count(*) as row_count,
-        cast(max(coverage_date) as timestamp(3)) as newest_at
-    from {{ ref('listening_coverage') }}
+{% endif %}
+{%- endfor %}
 ),
 
 all_tables as (

@@ -1,0 +1,119 @@
+import type { TopLevelSpec } from 'vega-lite';
+import { count } from '../base/words.ts';
+import { timeBars } from '../report/charts.ts';
+import type { DataTable, Figure, Section } from '../report/figure.ts';
+import { cleanText, formatCount, formatShare } from '../report/format.ts';
+import type { Layout } from '../report/theme.ts';
+import type { Finding } from './findings.ts';
+import type { ColumnProfile, TableProfile } from './measure.ts';
+
+/** Characters of a value in a table of many values. */
+const VALUE_CHARS = 40;
+
+/** What stands out in all tables, one row each. */
+export function findingsSection(findings: readonly Finding[], tables: number): Section {
+  const table: DataTable = {
+    columns: ['table', 'column', 'what was seen', 'what the pipeline does'].map((label) => ({ label, kind: 'text' })),
+    rows: findings.map(({ table, column, seen, done }) => [table, column ?? 'rows', seen, done]),
+  };
+  const figure: Figure = {
+    name: 'findings',
+    title: 'What stands out',
+    takeaway: `${count(findings.length, 'finding')} in ${count(tables, 'table')} that have rows.`,
+    ...(findings.length > 0 ? { table } : { missing: 'Nothing stands out: no check fails, and no column is empty.' }),
+    notes: [
+      'A number is far out where it lies more than three times the width of the middle half beyond it.',
+      'Checks are those of the contracts in warehouse/contracts; `listenlake check` runs them in every run.',
+    ],
+  };
+  return { id: 'findings', title: 'Findings', figures: [figure] };
+}
+
+/** A table of silver: its columns in numbers, then a chart for each number and time in it. */
+export function tableSection(profile: TableProfile): Section {
+  const { table, description, grain, rows, duplicates, columns, correlations } = profile;
+  const whole: Figure = {
+    name: `${table}-columns`,
+    title: `${table}: columns`,
+    takeaway: `${count(rows, 'row')}, ${grain}; ${duplicates === 0 ? 'no key stands twice' : count(duplicates, 'duplicate')}.`,
+    missing: description,
+    table: columnsTable(columns, rows),
+    notes: [
+      'Quantiles are exact: the least value that at least this share of the rows with a value does not exceed.',
+      ...correlations.map(({ a, b, r }) => `${a} and ${b} go together with a correlation of ${r.toFixed(2)}.`),
+    ],
+  };
+  const charts = columns.filter(({ histogram }) => histogram.some((bar) => bar.rows > 0));
+  return { id: table, title: table, figures: [whole, ...charts.map((column) => histogramOf(table, column))] };
+}
+
+function columnsTable(columns: readonly ColumnProfile[], rows: number): DataTable {
+  const text = (label: string) => ({ label, kind: 'text' as const });
+  const number = (label: string) => ({ label, kind: 'number' as const, format: (value: number) => formatCount(value) });
+  const share = { label: 'filled', kind: 'number' as const, format: (value: number) => formatShare(value) };
+  return {
+    columns: [
+      ...[text('column'), text('type'), share, number('distinct')],
+      ...['least', '5 %', 'median', '95 %', 'greatest', 'most frequent'].map(text),
+    ],
+    rows: columns.map((column) => [
+      column.name,
+      column.unit === undefined ? column.type : `${column.type}, ${column.unit}`,
+      rows === 0 ? null : column.filled / rows,
+      column.distinct,
+      short(column.least),
+      short(column.quantiles?.p05 ?? null),
+      short(column.quantiles?.p50 ?? null),
+      short(column.quantiles?.p95 ?? null),
+      short(column.greatest),
+      column.top.length === 0
+        ? null
+        : column.top.map((top) => `${short(top.value)} (${formatCount(top.rows)})`).join(', '),
+    ]),
+  };
+}
+
+function short(value: string | null): string | null {
+  return value === null ? null : cleanText(value, VALUE_CHARS);
+}
+
+function histogramOf(table: string, column: ColumnProfile): Figure {
+  const { name, type, unit, description, histogram, outsideBars } = column;
+  const isTime = type === 'date' || type === 'timestamp';
+  const axis = unit === undefined ? name : `${name} (${unit})`;
+  return {
+    name: `${table}-${name.replaceAll('_', '-')}`,
+    title: `${table}.${name}`,
+    takeaway: description,
+    chart: (layout) =>
+      isTime
+        ? timeBars(
+            histogram.map(({ from, rows }) => ({ date: from, value: rows })),
+            'rows',
+            'month',
+            layout,
+          )
+        : numberBars(histogram, axis, layout),
+    notes: [
+      isTime
+        ? 'A bar for each month.'
+        : `Bars of equal width from the 1st to the 99th percentile${outsideBars > 0 ? `; ${count(outsideBars, 'row')} outside of them` : ''}.`,
+    ],
+  };
+}
+
+/** How many rows have a number of each class. */
+function numberBars(bars: ColumnProfile['histogram'], axis: string, layout: Layout): TopLevelSpec {
+  return {
+    width: layout.width,
+    height: layout.kind === 'wide' ? 160 : 140,
+    autosize: { type: 'fit', contains: 'padding' },
+    data: { values: bars.map(({ from, to, rows }) => ({ from: Number(from), to: Number(to), rows })) },
+    mark: { type: 'bar', binSpacing: 1 },
+    encoding: {
+      x: { field: 'from', type: 'quantitative', bin: { binned: true }, title: axis, axis: { format: '~s' } },
+      x2: { field: 'to' },
+      y: { field: 'rows', type: 'quantitative', title: 'rows', axis: { format: ',~r' } },
+    },
+  };
+}

@@ -1,0 +1,65 @@
+import { randomBytes } from 'node:crypto';
+import { open, readdir, rename, rm } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import { diskError, makeFolders } from '../base/disk.ts';
+import { flushFolder } from '../lake/folder/store.ts';
+
+/** A file of a page, by its path below the page's folder. */
+export interface PageFile {
+  path: string;
+  bytes: string | Uint8Array;
+}
+
+/**
+ * Files that are not finished yet end in this; what a killed command left behind is removed by the next one.
+ */
+const UNFINISHED = '.unfinished';
+
+/**
+ * Replaces the files of a page in a folder, which is made where it is absent. Each is written aside, flushed
+ * and renamed, in their order: the page itself comes last, so that who is killed or runs out of disk leaves
+ * the old page whole.
+ *
+ * @returns their paths, in the same order
+ * @throws `disk_full`, `disk_failed` (74) where the folder cannot be written
+ */
+export async function replaceFiles(outDir: string, files: readonly PageFile[]): Promise<string[]> {
+  const targets = files.map(({ path, bytes }) => ({ path: join(outDir, path), bytes }));
+  const folders = [...new Set([...targets.map(({ path }) => dirname(path)), outDir])];
+  const suffix = `.${randomBytes(6).toString('hex')}${UNFINISHED}`;
+  const staged: string[] = [];
+  try {
+    for (const folder of folders) await makeFolders(folder);
+    await removeLeftOvers(folders);
+    for (const { path, bytes } of targets) {
+      staged.push(path + suffix);
+      await writeDurably(path + suffix, bytes);
+    }
+    for (const { path } of targets) await rename(path + suffix, path);
+    for (const folder of [...folders, dirname(resolve(outDir))]) await flushFolder(folder);
+  } catch (error) {
+    await Promise.all(staged.map((path) => rm(path, { force: true })));
+    throw diskError(error, outDir, {
+      full: 'make room and run it again; the old report is whole',
+      failed: 'give a folder that you may write, with --out',
+    });
+  }
+  return targets.map(({ path }) => path);
+}
+
+async function removeLeftOvers(folders: readonly string[]): Promise<void> {
+  for (const folder of folders) {
+    for (const name of await readdir(folder))
+      if (name.endsWith(UNFINISHED)) await rm(join(folder, name), { force: true });
+  }
+}
+
+async function writeDurably(path: string, bytes: string | Uint8Array): Promise<void> {
+  const file = await open(path, 'wx', 0o600);
+  try {
+    await file.writeFile(bytes);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
