@@ -2,13 +2,16 @@ import type { TopLevelSpec } from 'vega-lite';
 import { count } from '../base/words.ts';
 import { timeBars } from '../report/charts.ts';
 import type { DataTable, Figure, Section } from '../report/figure.ts';
-import { cleanText, formatCount, formatShare } from '../report/format.ts';
+import { cleanText, formatCount, formatShare, monthsBetween } from '../report/format.ts';
 import type { Layout } from '../report/theme.ts';
 import type { Finding } from './findings.ts';
 import type { ColumnProfile, TableProfile } from './measure.ts';
 
-/** Characters of a value in a table of many values. */
-const VALUE_CHARS = 40;
+/** Characters of a value in a table of many values, and how many of the most frequent ones are shown. */
+const VALUE_CHARS = 24;
+const TOP_SHOWN = 3;
+/** Months that fit side by side: 20 years. */
+const MONTHS_MAX = 240;
 
 /** What stands out in all tables, one row each. */
 export function findingsSection(findings: readonly Finding[], tables: number): Section {
@@ -54,7 +57,7 @@ function columnsTable(columns: readonly ColumnProfile[], rows: number): DataTabl
   return {
     columns: [
       ...[text('column'), text('type'), share, number('distinct')],
-      ...['least', '5 %', 'median', '95 %', 'greatest', 'most frequent'].map(text),
+      ...['least', 'median', 'greatest', 'most frequent'].map(text),
     ],
     rows: columns.map((column) => [
       column.name,
@@ -62,23 +65,31 @@ function columnsTable(columns: readonly ColumnProfile[], rows: number): DataTabl
       rows === 0 ? null : column.filled / rows,
       column.distinct,
       short(column.least),
-      short(column.quantiles?.p05 ?? null),
       short(column.quantiles?.p50 ?? null),
-      short(column.quantiles?.p95 ?? null),
       short(column.greatest),
-      column.top.length === 0
-        ? null
-        : column.top.map((top) => `${short(top.value)} (${formatCount(top.rows)})`).join(', '),
+      column.top
+        .slice(0, TOP_SHOWN)
+        .map((top) => `${short(top.value)} (${formatCount(top.rows)})`)
+        .join(', '),
     ]),
   };
 }
 
-function short(value: string | null): string | null {
-  return value === null ? null : cleanText(value, VALUE_CHARS);
+/** Nothing where every value stands once. */
+function mostFrequent({ top }: ColumnProfile): string {
+  return top
+    .slice(0, TOP_SHOWN)
+    .filter(({ rows }) => rows > 1)
+    .map(({ value, rows }) => `${short(value)} (${formatCount(rows)})`)
+    .join(', ');
+}
+
+function short(value: string | null): string {
+  return value === null ? '' : cleanText(value, VALUE_CHARS);
 }
 
 function histogramOf(table: string, column: ColumnProfile): Figure {
-  const { name, type, unit, description, histogram, outsideBars } = column;
+  const { name, type, unit, description, histogram, outsideBars, quantiles } = column;
   const isTime = type === 'date' || type === 'timestamp';
   const axis = unit === undefined ? name : `${name} (${unit})`;
   return {
@@ -86,20 +97,21 @@ function histogramOf(table: string, column: ColumnProfile): Figure {
     title: `${table}.${name}`,
     takeaway: description,
     chart: (layout) =>
-      isTime
-        ? timeBars(
-            histogram.map(({ from, rows }) => ({ date: from, value: rows })),
-            'rows',
-            'month',
-            layout,
-          )
-        : numberBars(histogram, axis, layout),
+      isTime ? timeBars(monthsOf(histogram), 'rows', 'month', layout) : numberBars(histogram, axis, layout),
     notes: [
       isTime
-        ? 'A bar for each month.'
-        : `Bars of equal width from the 1st to the 99th percentile${outsideBars > 0 ? `; ${count(outsideBars, 'row')} outside of them` : ''}.`,
+        ? `A bar for each month${histogram[0]!.from < monthsOf(histogram)[0]!.date ? ' of the last 20 years' : ''}.`
+        : `90 % of the rows lie from ${short(quantiles!.p05)} to ${short(quantiles!.p95)}. Bars of equal width from the 1st to the 99th percentile${outsideBars > 0 ? `; ${count(outsideBars, 'row')} outside of them` : ''}.`,
     ],
   };
+}
+
+/** Every month up to the last one, also those without a row: at most `MONTHS_MAX` of them. */
+function monthsOf(histogram: ColumnProfile['histogram']): { date: string; value: number }[] {
+  const rows = new Map(histogram.map((bar) => [bar.from, bar.rows]));
+  return monthsBetween(histogram[0]!.from, histogram.at(-1)!.from)
+    .slice(-MONTHS_MAX)
+    .map((date) => ({ date, value: rows.get(date) ?? 0 }));
 }
 
 /** How many rows have a number of each class. */

@@ -24,7 +24,15 @@ async function lakeOf(silver: Record<string, readonly Row[]>): Promise<LakeFixtu
 }
 
 /** Lengths with a tie, a null and one that is far out; the row count is not a multiple of anything. */
-const LENGTHS = [...Array.from({ length: 97 }, (_, n) => ((n * 7919) % 240) * 1000), null, null, 86_400_000 * 3, 5_000, 5_000, 5_000];
+const LENGTHS = [
+  ...Array.from({ length: 97 }, (_, n) => ((n * 7919) % 240) * 1000),
+  null,
+  null,
+  86_400_000 * 3,
+  5_000,
+  5_000,
+  5_000,
+];
 
 function plays(): Row[] {
   return LENGTHS.map((played_ms, n) => {
@@ -100,8 +108,10 @@ describe('of plays', () => {
     expect(found).toContainEqual(
       expect.objectContaining({ column: 'played_ms', seen: expect.stringContaining('up to 259,200,000 ms') }),
     );
-    expect(found).toContainEqual(expect.objectContaining({ column: 'context_uri', seen: 'no row has a value' }));
-    expect(found).toContainEqual(expect.objectContaining({ column: 'source', seen: 'every value is the same' }));
+    const columnsOf = (seen: string) => found.find((finding) => finding.seen === seen)?.column?.split(', ');
+    expect(columnsOf('no row has a value')).toContain('context_uri');
+    expect(columnsOf('every value is the same')).toContain('source');
+    expect(columnsOf('every value is the same')).not.toContain('play_id');
   });
 
   it('S8: shows no name of a person, runs nothing, loads nothing, and says the same as JSON', () => {
