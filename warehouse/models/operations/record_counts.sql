@@ -37,6 +37,22 @@ gold_tables as (
     union all
 
     select
+        'dim_episodes' as table_name,
+        count(*) as row_count,
+        cast(max(last_heard_at) as timestamp(3)) as newest_at
+    from {{ ref('dim_episodes') }}
+
+    union all
+
+    select
+        'dim_shows' as table_name,
+        count(*) as row_count,
+        cast(max(last_heard_at) as timestamp(3)) as newest_at
+    from {{ ref('dim_shows') }}
+
+    union all
+
+    select
         'dim_songs' as table_name,
         count(*) as row_count,
         cast(null as timestamp(3)) as newest_at
@@ -153,6 +169,62 @@ gold_tables as (
         count(*) as row_count,
         cast(max(month_start) as timestamp(3)) as newest_at
     from {{ ref('genre_distribution') }}
+
+    union all
+
+    select
+        'fct_user_activity' as table_name,
+        count(*) as row_count,
+        cast(max(local_date) as timestamp(3)) as newest_at
+    from {{ ref('fct_user_activity') }}
+
+    union all
+
+    select
+        'artist_rankings' as table_name,
+        count(*) as row_count,
+        cast(null as timestamp(3)) as newest_at
+    from {{ ref('artist_rankings') }}
+
+    union all
+
+    select
+        'activity_by_country' as table_name,
+        count(*) as row_count,
+        cast(max(played_date) as timestamp(3)) as newest_at
+    from {{ ref('activity_by_country') }}
+
+    union all
+
+    select
+        'peak_hours_by_timezone' as table_name,
+        count(*) as row_count,
+        cast(null as timestamp(3)) as newest_at
+    from {{ ref('peak_hours_by_timezone') }}
+
+    union all
+
+    select
+        'device_by_region' as table_name,
+        count(*) as row_count,
+        cast(null as timestamp(3)) as newest_at
+    from {{ ref('device_by_region') }}
+
+    union all
+
+    select
+        'listening_cube' as table_name,
+        count(*) as row_count,
+        cast(max(local_date) as timestamp(3)) as newest_at
+    from {{ ref('listening_cube') }}
+
+    union all
+
+    select
+        'unusual_activity' as table_name,
+        count(*) as row_count,
+        cast(max(local_date) as timestamp(3)) as newest_at
+    from {{ ref('unusual_activity') }}
 
     union all
 
