@@ -68,12 +68,12 @@ end
     ) / (1e0 + {{ z }} * {{ z }} / {{ n }})
 {%- endmacro %}
 
-{#- A number that is not negative in words, to one decimal, which is left out where it is 0: engines write doubles in different ways. -#}
+{#- A number from 0 on, as text with at most one decimal: the engines write doubles in different ways. -#}
 {% macro one_decimal(number) -%}
 replace(
-            cast(cast(floor(round(10e0 * {{ number }}) / 10e0) as bigint) as varchar)
-            || '.' || cast(mod(cast(round(10e0 * {{ number }}) as bigint), 10) as varchar),
-            '.0',
-            ''
-        )
+                        cast(cast(floor(round(10e0 * {{ number }}) / 10e0) as bigint) as varchar)
+                        || '.' || cast(mod(cast(round(10e0 * {{ number }}) as bigint), 10) as varchar),
+                        '.0',
+                        ''
+                    )
 {%- endmacro %}

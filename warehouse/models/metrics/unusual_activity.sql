@@ -117,25 +117,28 @@ medians as (
 
 deviations as (
     select
-        compared.user_id,
-        compared.measure,
-        compared.day_number,
-        compared.value,
-        compared.values_before,
+        compared.*,
         medians.median,
-        {{ greater('compared.earlier_value - medians.median', 'medians.median - compared.earlier_value') }} as deviation,
-        row_number() over (
-            partition by compared.user_id, compared.measure, compared.day_number
-            order by
-                {{ greater('compared.earlier_value - medians.median', 'medians.median - compared.earlier_value') }},
-                compared.place
-        ) as place
+        case
+            when compared.earlier_value < medians.median then medians.median - compared.earlier_value
+            else compared.earlier_value - medians.median
+        end as deviation
     from compared
     inner join medians
         on
             compared.user_id = medians.user_id
             and compared.measure = medians.measure
             and compared.day_number = medians.day_number
+),
+
+deviations_ranked as (
+    select
+        *,
+        row_number() over (
+            partition by user_id, measure, day_number
+            order by deviation, place
+        ) as deviation_place
+    from deviations
 ),
 
 scored as (
@@ -145,12 +148,12 @@ scored as (
         day_number,
         median,
         0.6745e0 * (value - median) / nullif(avg(deviation), 0e0) as z
-    from deviations
-    where 2 * place between values_before and values_before + 2
+    from deviations_ranked
+    where 2 * deviation_place between values_before and values_before + 2
     group by user_id, measure, day_number, value, median
 ),
 
-by_user_and_day as (
+usual as (
     select
         user_id,
         day_number,
@@ -168,8 +171,8 @@ told as (
     select
         days.*,
         {% for measure in ['plays', 'minutes', 'skip_rate', 'devices', 'countries'] %}
-        by_user_and_day.{{ measure }}_median,
-        by_user_and_day.{{ measure }}_z,
+        usual.{{ measure }}_median,
+        usual.{{ measure }}_z,
         {% endfor %}
         {% for measure, name, factor, unit in [
             ['plays', 'plays', 1, ''], ['minutes', 'minutes', 1, ''], ['skip_rate', 'skipped', 100, ' %'],
@@ -177,21 +180,24 @@ told as (
         ] %}
         case
             when
-                by_user_and_day.{{ measure }}_z >= {{ var('unusual_z') }}
-                or by_user_and_day.{{ measure }}_z <= -{{ var('unusual_z') }}
+                usual.{{ measure }}_z >= {{ var('unusual_z') }}
+                or usual.{{ measure }}_z <= -{{ var('unusual_z') }}
                 then
-                    '{{ name }} ' || {{ one_decimal('(' ~ factor ~ ' * days.' ~ measure ~ ')') }} || '{{ unit }}, usually '
-                    || {{ one_decimal('(' ~ factor ~ ' * by_user_and_day.' ~ measure ~ '_median)') }} || '{{ unit }}; '
+                    '{{ name }} '
+                    || {{ one_decimal('(' ~ factor ~ ' * days.' ~ measure ~ ')') }}
+                    || '{{ unit }}, usually '
+                    || {{ one_decimal('(' ~ factor ~ ' * usual.' ~ measure ~ '_median)') }}
+                    || '{{ unit }}; '
             else ''
         end
         {% if not loop.last %}||{% endif %}
         {% endfor %}
         as words
     from days
-    left join by_user_and_day
+    left join usual
         on
-            days.user_id = by_user_and_day.user_id
-            and days.day_number = by_user_and_day.day_number
+            days.user_id = usual.user_id
+            and days.day_number = usual.day_number
 ),
 
 final as (
