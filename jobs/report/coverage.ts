@@ -102,7 +102,7 @@ async function completeness(reading: Reading): Promise<Figure> {
   const counts = row!;
   const parts = (
     [
-      ['what it is of', 'with_name'],
+      ['a name', 'with_name'],
       ['a length', 'with_length'],
       ['a verdict (skipped or finished)', 'with_verdict'],
       ['a genre', 'with_genre'],
@@ -115,16 +115,14 @@ async function completeness(reading: Reading): Promise<Figure> {
     reading.totals.plays_without_length > 0
       ? `${formatPlural(reading.totals.plays_without_length, 'play')} without a length`
       : '',
-    reading.totals.nameless_plays > 0
-      ? `${formatPlural(reading.totals.nameless_plays, 'play')} that ${reading.totals.nameless_plays === 1 ? 'names' : 'name'} nothing`
-      : '',
+    reading.totals.nameless_plays > 0 ? `${formatPlural(reading.totals.nameless_plays, 'play')} without a name` : '',
   ].filter((gap) => gap !== '');
   return {
     name: 'completeness',
     title: 'What is known of a play',
     takeaway:
       gaps.length === 0
-        ? `Each of ${formatPlural(counts.plays!, 'play')} has a length and says what it is of.`
+        ? `Each of ${formatPlural(counts.plays!, 'play')} has a length and a name.`
         : `${gaps.join(' and ')}, of ${formatCount(counts.plays!)}.`,
     chart: (layout) =>
       rankedLists(
@@ -153,23 +151,21 @@ async function completeness(reading: Reading): Promise<Figure> {
       remark: `Shares are of ${formatPlural(counts.plays!, 'play')}.`,
     },
     notes: [
-      `A play of unknown length is counted as a play and adds no time: nothing is guessed.${spoken(reading)}${unattributed(reading)}`,
+      `A play of unknown length is counted as a play and adds no time: nothing is guessed.${otherThanSongs(reading)}${unattributed(reading)}`,
     ],
   };
 }
 
-/** What is played and is no song, as a sentence; empty where there is nothing of the kind. */
-function spoken({ totals }: Reading): string {
+/** How many plays are of something else than a song, as a sentence; empty where there are none. */
+function otherThanSongs({ totals }: Reading): string {
   const kinds = [
-    [totals.episode_plays, 'podcast episode'],
-    [totals.chapter_plays, 'audiobook chapter'],
-    [totals.video_plays, 'video'],
+    ['podcast episodes', totals.episode_plays],
+    ['audiobook chapters', totals.chapter_plays],
+    ['videos', totals.video_plays],
   ] as const;
-  const said = kinds
-    .filter(([count]) => count > 0)
-    .map(([count, noun]) => `${formatPlural(count, 'play')} of ${noun}s`);
+  const said = kinds.filter(([, plays]) => plays > 0).map(([noun, plays]) => `${noun} (${formatCount(plays)})`);
   if (said.length === 0) return '';
-  return ` Besides songs there are ${said.join(', ')}: they count in time and sessions, and in no ranking of songs and artists.`;
+  return ` Plays of ${said.join(' and ')} are no plays of songs: they count in time and sessions, and in no ranking of songs and artists.`;
 }
 
 /**

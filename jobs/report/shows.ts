@@ -88,11 +88,13 @@ export async function topShows(reading: Reading): Promise<Figure | undefined> {
   return {
     name: 'top-shows',
     title: `Top ${what}`,
-    takeaway: `${formatShareOfTime(first.all_ms, heardMs)} is of ${what}. Heard longest: “${nameInText(first.show_name ?? 'a show without a name', 80)}”, ${formatMinutes(first.played_ms / 60_000)}.`,
+    takeaway: `${formatShareOfTime(first.all_ms, heardMs)} went to ${what}. Heard longest: “${nameInText(first.show_name ?? 'a show without a name', 80)}”, ${formatMinutes(first.played_ms / 60_000)}.`,
     chart: (layout) =>
       rankedLists(
         kinds.map(({ type, title, part }) => ({
           title,
+          // Hours are hours in both lists.
+          most: Math.max(first.played_ms, 1),
           rows: rows
             .filter((row) => row.show_type === type)
             .map((row) => ({
@@ -130,7 +132,7 @@ export async function topShows(reading: Reading): Promise<Figure | undefined> {
       remark: `Shares are of ${formatMinutes(heardMs / 60_000)} of listening.${leftOut(rows)}`,
     },
     notes: [
-      'Of all time, ranked by the time heard. A podcast is known by its name alone, an audiobook by its URI where an export says it. What an export calls a video and gives to a podcast is an episode of it.',
+      'Of all time, ranked by the time heard. A podcast is known by its name alone, an audiobook by its URI where an export says it. Episodes that were watched as videos are among them.',
     ],
   };
 }

@@ -327,7 +327,7 @@ describe('the report of a person and some users', () => {
     const plays = (type: string): Promise<unknown[][]> =>
       made.ask(`select count(*) from fct_plays where not is_incognito and content_type = '${type}'`);
     const [episodes, chapters] = [await plays('episode'), await plays('chapter')].flat(2);
-    expect(made.html).toContain(`${episodes} plays of podcast episodes, ${chapters} plays of audiobook chapters`);
+    expect(made.html).toContain(`Plays of podcast episodes (${episodes}) and audiobook chapters (${chapters})`);
   });
 
   it('says which days are covered, what is missing, why, and what to do', () => {
