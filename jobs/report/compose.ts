@@ -38,7 +38,10 @@ counted as (
         count(*) as plays,
         cast(coalesce(sum(played_ms), 0) as bigint) as played_ms,
         count(case when played_ms is null then 1 end) as plays_without_length,
-        count(case when track_id is null then 1 end) as plays_without_track,
+        count(case when track_id is null and content_type = 'episode' then 1 end) as episode_plays,
+        count(case when track_id is null and content_type = 'chapter' then 1 end) as chapter_plays,
+        count(case when track_id is null and content_type = 'video' then 1 end) as video_plays,
+        count(case when track_id is null and content_type in ('track', 'unknown') then 1 end) as nameless_plays,
         count(case when track_id is null and content_type = 'unknown' then 1 end) as unattributed_plays,
         count(distinct user_id) as users,
         count(distinct song_key) as songs,
@@ -88,6 +91,7 @@ export async function composeReport(
   const definitions = readDefinitions();
   const rows = reader(engine, request.target, definitions);
   const published = await rows<{ table_name: string }>(PUBLISHED_TABLES, [`gold_${request.target}`]);
+  const tables = new Set(published.map((table) => table.table_name));
   const footer = [
     `Made by listenlake from gold_${request.target}${request.builtBy === undefined ? '' : ` ${builtByText(request.builtBy)}`}, run ${request.runId}. Everything is in this file: it loads nothing and runs no script.`,
   ];
@@ -95,7 +99,7 @@ export async function composeReport(
   const notices =
     request.target === 'dev' ? ['A draft: made from gold_dev, which has not been checked and promoted.'] : [];
   const empty = { title, facts: [], headlines: [], sections: [], footer };
-  if (!published.some((table) => table.table_name === 'fct_plays')) {
+  if (!tables.has('fct_plays')) {
     return {
       ...empty,
       notices: [
@@ -118,12 +122,10 @@ export async function composeReport(
       ],
     };
   }
-  const reading: Reading = { rows, definitions, totals: totals!, isTimed: totals!.played_ms > 0 };
+  const reading: Reading = { rows, definitions, totals: totals!, tables, isTimed: totals!.played_ms > 0 };
   const [{ as_of: known }] = (await rows<{ as_of: string | null }>(AS_OF)) as [{ as_of: string | null }];
   const asOf = known ?? nextDay(totals!.last_date!);
-  const coverage = published.some((table) => table.table_name === 'listening_coverage')
-    ? await readCoverage(engine, request.target)
-    : undefined;
+  const coverage = tables.has('listening_coverage') ? await readCoverage(engine, request.target) : undefined;
   return {
     title,
     facts: [

@@ -18,7 +18,11 @@ final as (
     select
         count(*) as plays,
         count(plays.played_ms) as with_length,
-        count(plays.track_id) as with_track,
+        count(
+            case
+                when plays.track_id is not null or plays.content_type in ('episode', 'chapter', 'video') then 1
+            end
+        ) as with_name,
         count(with_genre.track_id) as with_genre,
         count(tracks.duration_ms) as with_duration,
         count(plays.country) as with_country,
@@ -98,7 +102,7 @@ async function completeness(reading: Reading): Promise<Figure> {
   const counts = row!;
   const parts = (
     [
-      ['a track', 'with_track'],
+      ['a name', 'with_name'],
       ['a length', 'with_length'],
       ['a verdict (skipped or finished)', 'with_verdict'],
       ['a genre', 'with_genre'],
@@ -111,16 +115,14 @@ async function completeness(reading: Reading): Promise<Figure> {
     reading.totals.plays_without_length > 0
       ? `${formatPlural(reading.totals.plays_without_length, 'play')} without a length`
       : '',
-    reading.totals.plays_without_track > 0
-      ? `${formatPlural(reading.totals.plays_without_track, 'play')} without a track`
-      : '',
+    reading.totals.nameless_plays > 0 ? `${formatPlural(reading.totals.nameless_plays, 'play')} without a name` : '',
   ].filter((gap) => gap !== '');
   return {
     name: 'completeness',
     title: 'What is known of a play',
     takeaway:
       gaps.length === 0
-        ? `Each of ${formatPlural(counts.plays!, 'play')} has a length and a track.`
+        ? `Each of ${formatPlural(counts.plays!, 'play')} has a length and a name.`
         : `${gaps.join(' and ')}, of ${formatCount(counts.plays!)}.`,
     chart: (layout) =>
       rankedLists(
@@ -149,9 +151,21 @@ async function completeness(reading: Reading): Promise<Figure> {
       remark: `Shares are of ${formatPlural(counts.plays!, 'play')}.`,
     },
     notes: [
-      `A play of unknown length is counted as a play and adds no time: nothing is guessed. Podcasts, audiobooks and videos have no track.${unattributed(reading)}`,
+      `A play of unknown length is counted as a play and adds no time: nothing is guessed.${otherThanSongs(reading)}${unattributed(reading)}`,
     ],
   };
+}
+
+/** How many plays are of something else than a song, as a sentence; empty where there are none. */
+function otherThanSongs({ totals }: Reading): string {
+  const kinds = [
+    ['podcast episodes', totals.episode_plays],
+    ['audiobook chapters', totals.chapter_plays],
+    ['videos', totals.video_plays],
+  ] as const;
+  const said = kinds.filter(([, plays]) => plays > 0).map(([noun, plays]) => `${noun} (${formatCount(plays)})`);
+  if (said.length === 0) return '';
+  return ` Plays of ${said.join(' and ')} are no plays of songs: they count in time and sessions, and in no ranking of songs and artists.`;
 }
 
 /**

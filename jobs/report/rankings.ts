@@ -28,6 +28,8 @@ const PANEL_GAP_PX = 36;
 /** A single list; longer bars are harder to compare, not easier. */
 const SINGLE_PANEL_MAX_PX = 720;
 const RANKED_ROW_PX = 40;
+/** Some ten characters; of less than that nobody guesses the rest. */
+const CUT_DETAIL_MIN_PX = 80;
 
 /**
  * Rankings as lists with thin bars: names stand in full above their bar, panels side by side (on a phone
@@ -58,12 +60,11 @@ function rankedPanel(panel: RankedPanel, width: number, isTitled: boolean, token
     const label = fitText(row.label, room, (text) => semibold.width(text, 13));
     const detailX = rankPx + semibold.width(label, 13) + 7;
     const detailRoom = width - detailX - regular.width(row.valueText, 12.5) - 14;
-    const detail =
-      row.detail && detailRoom > 30 ? fitText(row.detail, detailRoom, (text) => regular.width(text, 12.5)) : '';
+    const detail = fitDetail(row.detail ?? '', detailRoom, (text) => regular.width(text, 12.5));
     return {
       rank: index + 1,
       label,
-      detail: detail === '…' ? '' : detail,
+      detail,
       detailX,
       value: row.value,
       valueText: row.valueText,
@@ -107,6 +108,12 @@ function rankedPanel(panel: RankedPanel, width: number, isTitled: boolean, token
       text('valueText', { value: width }, { align: 'right', color: color('text'), fontSize: 12.5 }),
     ],
   };
+}
+
+/** A detail in full where it fits, cut where enough of it stays to be read, otherwise none. */
+function fitDetail(detail: string, maxPx: number, widthOf: (text: string) => number): string {
+  const fitted = maxPx > 0 ? fitText(detail, maxPx, widthOf) : '';
+  return fitted.endsWith('…') && maxPx < CUT_DETAIL_MIN_PX ? '' : fitted;
 }
 
 /** A share with its interval, all from 0 to 1. */

@@ -31,6 +31,8 @@ export interface Reading {
   ): Promise<T[]>;
   definitions: Definitions;
   totals: Totals;
+  /** Names of gold's tables; those of an older version may lack some. */
+  tables: ReadonlySet<string>;
   /** Whether the lengths of plays are known: then listening is counted in time, otherwise in plays. */
   isTimed: boolean;
 }
@@ -45,8 +47,13 @@ export interface Totals extends Record<string, string | number | boolean | null>
   implausible_plays: number;
   played_ms: number;
   plays_without_length: number;
-  plays_without_track: number;
-  /** Without a name and without a URI. */
+  /** Of episodes, chapters and videos that are no known track. */
+  episode_plays: number;
+  chapter_plays: number;
+  video_plays: number;
+  /** Of nothing that a source names. */
+  nameless_plays: number;
+  /** Of these, without a URI as well. */
   unattributed_plays: number;
   users: number;
   songs: number;

@@ -2,6 +2,7 @@ import type { Figure, Section } from './figure.ts';
 import { formatCount, formatDate, formatMinutes, formatPlural, nameInText } from './format.ts';
 import { rankedLists } from './rankings.ts';
 import type { Reading } from './reading.ts';
+import { topShows } from './shows.ts';
 
 const SHOWN_RANKS = 10;
 const PERIODS = [
@@ -26,64 +27,17 @@ where
     and period in ('28 days', 'year', 'all')
 order by period, rank`;
 
-/** The periods are those of `top_tracks`, so both rankings speak of the same days. */
 const TOP_ARTISTS = `
-with
-
-periods as (
-    select distinct
-        period,
-        period_start,
-        period_end
-    from top_tracks
-    where period in ('28 days', 'year', 'all')
-),
-
-metrics as (select * from daily_artist_metrics),
-
-artists as (select * from dim_artists),
-
-counted as (
-    select
-        periods.period,
-        metrics.artist_id,
-        cast(sum(metrics.plays) as bigint) as plays,
-        sum(metrics.minutes) as minutes
-    from periods
-    inner join metrics
-        on
-            metrics.played_date < periods.period_end
-            and (
-                periods.period_start is null
-                or metrics.played_date >= periods.period_start
-            )
-    group by periods.period, metrics.artist_id
-),
-
-ranked as (
-    select
-        *,
-        row_number() over (
-            partition by period
-            order by plays desc, minutes desc, artist_id
-        ) as rank
-    from counted
-),
-
-final as (
-    select
-        ranked.period,
-        ranked.rank,
-        artists.artist_name,
-        ranked.plays,
-        ranked.minutes
-    from ranked
-    left join artists
-        on ranked.artist_id = artists.artist_id
-    where ranked.rank <= ?
-)
-
-select * from final
+select
+    period,
+    rank,
+    artist_name,
+    plays,
+    minutes
+from artist_rankings
+where
+    rank <= ?
+    and period in ('28 days', 'year', 'all')
 order by period, rank`;
 
 interface TrackRow extends Record<string, string | number | null> {
@@ -105,9 +59,14 @@ interface ArtistRow extends Record<string, string | number | null> {
   minutes: number;
 }
 
-/** What was played most, by three lengths of looking back. */
+/** What was played most: songs and artists by three lengths of looking back, and shows where any was heard. */
 export async function whatSection(reading: Reading, asOf: string): Promise<Section> {
-  return { id: 'what', title: 'What', figures: [await topTracks(reading, asOf), await topArtists(reading, asOf)] };
+  const shows = reading.tables.has('dim_shows') ? await topShows(reading) : undefined;
+  return {
+    id: 'what',
+    title: 'What',
+    figures: [await topTracks(reading, asOf), await topArtists(reading, asOf), ...(shows === undefined ? [] : [shows])],
+  };
 }
 
 async function topTracks(reading: Reading, asOf: string): Promise<Figure> {
@@ -158,6 +117,14 @@ async function topTracks(reading: Reading, asOf: string): Promise<Figure> {
 }
 
 async function topArtists(reading: Reading, asOf: string): Promise<Figure> {
+  if (!reading.tables.has('artist_rankings')) {
+    return {
+      name: 'top-artists',
+      title: 'Top artists',
+      missing: 'The tables are of a version without artist_rankings. Give listenlake run, then look again.',
+      notes: [],
+    };
+  }
   const rows = await reading.rows<ArtistRow>(TOP_ARTISTS, [SHOWN_RANKS]);
   const first = rows.find((row) => row.period === 'all');
   if (first === undefined) return noTracks('top-artists', 'Top artists');

@@ -39,7 +39,7 @@ export function ownPlays(): Row[] {
         play_id: `p${day}-${place}`,
         user_id: 'me',
         source: 'export_extended',
-        ...trackOf(place === 5 ? undefined : track),
+        ...(place === 5 ? spokenOf(day) : trackOf(track)),
         started_at: text(at - playedMs),
         ended_at: text(at),
         reported_at: text(at),
@@ -113,14 +113,27 @@ export function trackGenres(): Row[] {
   );
 }
 
-function trackOf(track: number | undefined): Row {
-  if (track === undefined)
+/** Chapters of a book of two, and episodes of more podcasts than the report lists. */
+function spokenOf(day: number): Row {
+  if (day % 5 === 0)
     return {
-      content_type: 'episode',
-      content_uri: 'spotify:episode:e1',
-      track_name: 'An episode',
-      artist_name: 'A show',
+      content_type: 'chapter',
+      content_uri: `spotify:episode:c${day % 2}`,
+      audiobook_uri: 'spotify:show:b1',
+      track_name: `Chapter ${day % 2}`,
+      album_name: HOSTILE.override,
     };
+  const show = day % 13 === 0 ? HOSTILE.script : `Show ${day % 13}`;
+  return {
+    content_type: 'episode',
+    content_uri: `spotify:episode:e${day}`,
+    track_name: `Episode ${day}`,
+    artist_name: show,
+    album_name: show,
+  };
+}
+
+function trackOf(track: number): Row {
   return { content_type: 'track', content_uri: `spotify:track:${trackId(track)}`, ...eventTrack(track) };
 }
 

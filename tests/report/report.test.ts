@@ -54,7 +54,7 @@ const LOOK = `(async () => {
 const FINE = {
   hit: null,
   scripts: 0,
-  charts: 14,
+  charts: 15,
   outside: [],
   wide: 0,
   brokenFonts: 0,
@@ -111,6 +111,7 @@ describe('the report of a person and some users', () => {
       'daily-active-users',
       'top-tracks',
       'top-artists',
+      'top-shows',
       'users',
       'devices',
       'skip-rate-by-genre',
@@ -191,7 +192,7 @@ describe('the report of a person and some users', () => {
     expect(said('skip-rate-by-genre')).toMatch(new RegExp(`all plays with a verdict: [0-9.]+% of ${verdicts}\\.`));
     expect(said('genres-by-month')).toContain(`% of ${withGenre} plays whose track has a genre`);
     expect(said('genres-by-month')).toContain(`% of ${ofTracks} plays of tracks`);
-    for (const name of ['users', 'devices']) expect(said(name)).toContain(`% of ${hours} h of listening`);
+    for (const name of ['users', 'devices', 'top-shows']) expect(said(name)).toContain(`% of ${hours} h of listening`);
     expect(said('hours-of-the-week')).toContain(`% of ${hours} h falls on weekends`);
     expect(said('covered-days')).toContain(`% of ${covered} hours since`);
     expect(made.html).toContain(`${verdicts} of ${plays} plays have a verdict`);
@@ -213,6 +214,7 @@ describe('the report of a person and some users', () => {
       devices: `Shares are of ${hours} h of listening.`,
       'session-lengths': `Shares are of ${sessions} sessions.`,
       completeness: `Shares are of ${plays} plays.`,
+      'top-shows': `Shares are of ${hours} h of listening.`,
     };
     expect(tables.map(([, name]) => name).sort()).toEqual(Object.keys(bases).sort());
     for (const [, name, body] of tables) expect([name, body!.includes(bases[name!]!)]).toEqual([name, true]);
@@ -305,8 +307,27 @@ describe('the report of a person and some users', () => {
       shown.reduce((sum, row) => sum + Number(row[1]), 0),
       shown.reduce((sum, row) => sum + Number(row[3]), 0),
     ]).toEqual(sessions);
-    const [counts] = await made.ask('select count(track_id), count(played_ms) from fct_plays where not is_incognito');
+    const [counts] = await made.ask(
+      "select count(case when content_type <> 'unknown' then 1 end), count(played_ms) from fct_plays where not is_incognito",
+    );
     expect(columnsOf(made, 'completeness', 1).flat().slice(0, 2)).toEqual(counts);
+  });
+
+  it('shows podcasts and audiobooks by the time heard, private plays left out, and says what it leaves out', async () => {
+    const ask = (columns: string, type: string): Promise<unknown[][]> =>
+      made.ask(`select ${columns} from fct_plays inner join dim_shows on fct_plays.show_id = dim_shows.show_id
+        where not is_incognito and show_type = '${type}' group by show_name, fct_plays.show_id order by sum(played_ms) desc, count(*) desc, fct_plays.show_id`);
+    const columns = 'sum(played_ms) / 60000e0, count(*), count(distinct episode_id)';
+    const [podcasts, audiobooks] = [await ask(columns, 'podcast'), await ask(columns, 'audiobook')];
+    expect([podcasts.length, audiobooks.length]).toEqual([expect.any(Number), 1]);
+    expect(podcasts.length).toBeGreaterThan(10);
+    expect(columnsOf(made, 'top-shows', 2, 3, 4)).toEqual([...podcasts.slice(0, 10), ...audiobooks]);
+    expect(columnsOf(made, 'top-shows', 0).flat()).toEqual([...Array(10).fill('Podcast'), 'Audiobook']);
+    expect(made.html).toContain(`Not shown: ${podcasts.length - 10} more podcasts.`);
+    const plays = (type: string): Promise<unknown[][]> =>
+      made.ask(`select count(*) from fct_plays where not is_incognito and content_type = '${type}'`);
+    const [episodes, chapters] = [await plays('episode'), await plays('chapter')].flat(2);
+    expect(made.html).toContain(`Plays of podcast episodes (${episodes}) and audiobook chapters (${chapters})`);
   });
 
   it('says which days are covered, what is missing, why, and what to do', () => {
@@ -588,6 +609,7 @@ describe('a report with little to say', () => {
 
   it('holds for a single play, long before the end of the data', async () => {
     const made = await make('single', { plays: ownPlays().slice(0, 1) });
+    expect(made.figures.has('top-shows')).toBe(false);
     expect(made.html).toContain('Everything so far lies in 1 Jan 2026');
     expect(made.html).toContain('Nothing was played in the last 28 days');
     expect(made.html.match(/.{30}(?:NaN|Infinity|undefined).{30}/)).toBeNull();

@@ -67,3 +67,13 @@ end
         {{ sign }} {{ z }} * sqrt({{ p }} * (1e0 - {{ p }}) / {{ n }} + {{ z }} * {{ z }} / (4e0 * {{ n }} * {{ n }}))
     ) / (1e0 + {{ z }} * {{ z }} / {{ n }})
 {%- endmacro %}
+
+{#- A number from 0 on, as text with at most one decimal: the engines write doubles in different ways. -#}
+{% macro one_decimal(number) -%}
+replace(
+                        cast(cast(floor(round(10e0 * {{ number }}) / 10e0) as bigint) as varchar)
+                        || '.' || cast(mod(cast(round(10e0 * {{ number }}) as bigint), 10) as varchar),
+                        '.0',
+                        ''
+                    )
+{%- endmacro %}

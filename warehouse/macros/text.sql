@@ -31,3 +31,16 @@ regexp_replace({{ text }}, '{{ pattern }}', '{{ replacement }}', 'g')
 {% macro name_key(artist_key, title_key) -%}
 coalesce({{ artist_key }}, '') || '|' || {{ title_key }}
 {%- endmacro %}
+
+{#-
+Id of an episode or chapter as a source names it: its URI, else episode:<show>|<title>. The show is the audiobook's
+URI, else the normalised name; a URI that is the audiobook's own names no chapter. The prefix keeps the id apart from
+that of a track by such an artist with such a title.
+-#}
+{% macro episode_source_id() -%}
+coalesce(
+                case when content_uri <> coalesce(audiobook_uri, '') then content_uri end,
+                'episode:' || coalesce(audiobook_uri, {{ normalise('album_name') }}, '')
+                || '|' || coalesce({{ normalise('track_name') }}, '')
+            )
+{%- endmacro %}

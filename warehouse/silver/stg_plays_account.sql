@@ -40,6 +40,7 @@ final as (
             else 'track'
         end as content_type,
         cast(null as varchar) as content_uri,
+        cast(null as varchar) as audiobook_uri,
         cast(null as varchar) as track_id,
         case when is_chapter then chapter_name when is_episode then episode_name else track_name end as track_name,
         case when is_chapter then author_name when is_episode then podcast_name else artist_name end as artist_name,

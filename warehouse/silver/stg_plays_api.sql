@@ -29,6 +29,7 @@ final as (
 
         case when coalesce(uri, id, name) is null then 'unknown' else 'track' end as content_type,
         coalesce(uri, 'spotify:track:' || id) as content_uri,
+        cast(null as varchar) as audiobook_uri,
         coalesce(id, track_id_of(uri), uri) as track_id,
         name as track_name,
         coalesce(album_artist_name, artist_name) as artist_name,

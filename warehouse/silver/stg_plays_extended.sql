@@ -67,6 +67,7 @@ final as (
             else 'track'
         end as content_type,
         uri as content_uri,
+        nullif(audiobook_uri, '') as audiobook_uri,
         track_id_of(uri) as track_id,
         case
             when is_chapter then audiobook_chapter_title

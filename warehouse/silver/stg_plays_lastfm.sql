@@ -38,6 +38,7 @@ final as (
 
         'track' as content_type,
         content_uri,
+        cast(null as varchar) as audiobook_uri,
         cast(null as varchar) as track_id,
         track_name,
         artist_name,

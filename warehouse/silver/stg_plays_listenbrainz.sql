@@ -44,6 +44,7 @@ final as (
 
         'track' as content_type,
         coalesce(spotify_uri, recording_uri) as content_uri,
+        cast(null as varchar) as audiobook_uri,
         track_id_of(spotify_uri) as track_id,
         track_name,
         artist_name,

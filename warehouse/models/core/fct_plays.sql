@@ -25,20 +25,36 @@ event_days as (
 
 identity as (select * from {{ ref('int_track_identity') }}),
 
+episode_identity as (select * from {{ ref('int_episode_identity') }}),
+
 tracks as (select * from {{ ref('dim_tracks') }}),
 
 countries as (select * from {{ ref('dim_countries') }}),
 
-known_tracks as (
+known_contents as (
     select
-        identity.source_track_id,
+        identity.source_track_id as source_content_id,
         identity.track_id,
         tracks.song_key,
         tracks.artist_id,
-        tracks.album_id
+        tracks.album_id,
+        cast(null as varchar) as episode_id,
+        cast(null as varchar) as show_id
     from identity
     left join tracks
         on identity.track_id = tracks.track_id
+
+    union all
+
+    select
+        source_episode_id as source_content_id,
+        cast(null as varchar) as track_id,
+        cast(null as varchar) as song_key,
+        cast(null as varchar) as artist_id,
+        cast(null as varchar) as album_id,
+        episode_id,
+        show_id
+    from episode_identity
 ),
 
 -- Local times cost more than all else here, so they are asked for by day. Where a clock is as far
@@ -92,7 +108,8 @@ own_plays as (
                     track_id,
                     'name:' || {{ name_key(normalise('artist_name'), normalise('track_name')) }}
                 )
-        end as source_track_id,
+            when content_type in ('episode', 'chapter') then {{ episode_source_id() }}
+        end as source_content_id,
         cast(null as varchar) as given_session_id,
         cast(started_at as timestamp(3)) as started_at,
         cast(ended_at as timestamp(3)) as ended_at,
@@ -122,7 +139,7 @@ events_keyed as (
         coalesce(
             track_id,
             'name:' || {{ name_key(normalise('artist_name'), normalise('track_name')) }}
-        ) as source_track_id
+        ) as source_content_id
     from events
     where action in ('play', 'skip')
 ),
@@ -131,14 +148,14 @@ events_in_order as (
     select
         *,
         lead(action) over (
-            partition by user_id, session_id, source_track_id
+            partition by user_id, session_id, source_content_id
             order by
                 ended_at,
                 case when action = 'play' then 0 else 1 end,
                 event_id
         ) as next_action,
         lead(ended_at) over (
-            partition by user_id, session_id, source_track_id
+            partition by user_id, session_id, source_content_id
             order by
                 ended_at,
                 case when action = 'play' then 0 else 1 end,
@@ -153,7 +170,7 @@ event_plays as (
         user_id,
         'events' as source,
         'track' as content_type,
-        source_track_id,
+        source_content_id,
         session_id as given_session_id,
         {{ add_ms('ended_at', '-coalesce(played_ms, 0)') }} as started_at,
         ended_at,
@@ -263,10 +280,12 @@ final as (
         cast(heard.play_id as varchar) as play_id,
         cast(heard.user_id as varchar) as user_id,
         cast(heard.source as varchar) as source,
-        cast(known_tracks.track_id as varchar) as track_id,
-        cast(known_tracks.song_key as varchar) as song_key,
-        cast(known_tracks.artist_id as varchar) as artist_id,
-        cast(known_tracks.album_id as varchar) as album_id,
+        cast(known_contents.track_id as varchar) as track_id,
+        cast(known_contents.song_key as varchar) as song_key,
+        cast(known_contents.artist_id as varchar) as artist_id,
+        cast(known_contents.album_id as varchar) as album_id,
+        cast(known_contents.show_id as varchar) as show_id,
+        cast(known_contents.episode_id as varchar) as episode_id,
         cast(heard.session_id as varchar) as session_id,
         cast(heard.started_at as timestamp(3)) as started_at,
         cast(heard.ended_at as timestamp(3)) as ended_at,
@@ -293,8 +312,8 @@ final as (
         ) as is_overlap,
         cast(heard.is_implausible as boolean) as is_implausible
     from heard
-    left join known_tracks
-        on heard.source_track_id = known_tracks.source_track_id
+    left join known_contents
+        on heard.source_content_id = known_contents.source_content_id
 )
 
 select * from final
