@@ -4,13 +4,16 @@
 select
     played_date,
     daily_active_users,
-    avg(cast(daily_active_users as double)) over (
-        order by played_date
-        rows between 6 preceding and current row
+    round(
+        avg(cast(daily_active_users as double)) over (
+            order by played_date
+            rows between 6 preceding and current row
+        ),
+        1
     ) as users_7_dates,
     plays,
-    plays_per_user,
+    round(plays_per_user, 1) as plays_per_user,
     sessions,
-    average_session_minutes
+    round(average_session_minutes, 1) as average_session_minutes
 from daily_aggregates
 order by played_date

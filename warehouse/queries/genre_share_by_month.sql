@@ -4,9 +4,9 @@
 select
     month_start,
     genre,
-    weighted_plays,
-    cast(round(sum(weighted_plays) over (partition by month_start)) as bigint) as plays_of_month,
-    share,
-    share_without_genre
+    round(weighted_plays, 1) as weighted_plays,
+    cast(round(sum(genre_distribution.weighted_plays) over (partition by month_start)) as bigint) as plays_of_month,
+    round(share, 3) as share,
+    round(share_without_genre, 3) as share_without_genre
 from genre_distribution
-order by month_start, share desc, genre
+order by month_start, genre_distribution.share desc, genre

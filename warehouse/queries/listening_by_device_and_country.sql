@@ -5,7 +5,7 @@ select
     fct_plays.device,
     count(*) as plays,
     count(distinct fct_plays.user_id) as users,
-    cast(coalesce(sum(fct_plays.played_ms), 0) as double) / 60000e0 as minutes
+    round(cast(coalesce(sum(fct_plays.played_ms), 0) as double) / 60000e0, 1) as minutes
 from fct_plays
 left join dim_countries
     on fct_plays.country = dim_countries.country

@@ -5,7 +5,7 @@ select
     local_weekday,
     local_hour,
     count(*) as plays,
-    cast(coalesce(sum(played_ms), 0) as double) / 60000e0 as minutes
+    round(cast(coalesce(sum(played_ms), 0) as double) / 60000e0, 1) as minutes
 from fct_plays
 where not is_incognito and not is_implausible
 group by local_weekday, local_hour

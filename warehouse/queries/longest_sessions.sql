@@ -5,13 +5,13 @@ select
     user_id,
     started_at,
     ended_at,
-    session_minutes,
-    cast(played_ms as double) / 60000e0 as heard_minutes,
+    round(session_minutes, 1) as session_minutes,
+    round(cast(played_ms as double) / 60000e0, 1) as heard_minutes,
     plays,
     distinct_tracks,
     skips + finishes as verdict_plays,
     skips,
-    skip_rate
+    round(skip_rate, 3) as skip_rate
 from fct_sessions
 order by session_ms desc, user_id, session_id
 limit 20

@@ -3,7 +3,7 @@
 select
     dim_dates.month_start,
     count(*) as plays,
-    cast(coalesce(sum(fct_plays.played_ms), 0) as double) / 60000e0 as minutes,
+    round(cast(coalesce(sum(fct_plays.played_ms), 0) as double) / 60000e0, 1) as minutes,
     count(*) filter (where fct_plays.played_ms is null) as unknown_length_plays,
     count(distinct fct_plays.user_id) as users
 from fct_plays

@@ -9,9 +9,9 @@ select
     skip_rate_by_track.plays,
     skip_rate_by_track.verdict_plays,
     skip_rate_by_track.skips,
-    skip_rate_by_track.skip_rate,
-    skip_rate_by_track.skip_rate_low,
-    skip_rate_by_track.skip_rate_high
+    round(skip_rate_by_track.skip_rate, 3) as skip_rate,
+    round(skip_rate_by_track.skip_rate_low, 3) as skip_rate_low,
+    round(skip_rate_by_track.skip_rate_high, 3) as skip_rate_high
 from top_tracks
 inner join skip_rate_by_track
     on top_tracks.track_id = skip_rate_by_track.track_id

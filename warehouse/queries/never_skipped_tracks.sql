@@ -8,7 +8,7 @@ select
     verdict_plays,
     finishes,
     neutral_plays,
-    skip_rate_high
+    round(skip_rate_high, 3) as skip_rate_high
 from skip_rate_by_track
 where skips = 0 and finishes > 0
 order by finishes desc, track_id

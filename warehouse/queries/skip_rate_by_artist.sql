@@ -7,10 +7,10 @@ select
     verdict_plays,
     skips,
     neutral_plays,
-    skip_rate,
-    skip_rate_low,
-    skip_rate_high
+    round(skip_rate, 3) as skip_rate,
+    round(skip_rate_low, 3) as skip_rate_low,
+    round(skip_rate_high, 3) as skip_rate_high
 from skip_rate_by_artist
 where verdict_plays > 0
-order by skip_rate_low desc, verdict_plays desc, artist_id
+order by skip_rate_by_artist.skip_rate_low desc, verdict_plays desc, artist_id
 limit 50

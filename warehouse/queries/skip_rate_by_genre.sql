@@ -7,9 +7,9 @@ select
     verdict_plays,
     skips,
     neutral_plays,
-    skip_rate,
-    skip_rate_low,
-    skip_rate_high
+    round(skip_rate, 3) as skip_rate,
+    round(skip_rate_low, 3) as skip_rate_low,
+    round(skip_rate_high, 3) as skip_rate_high
 from skip_rate_by_genre
 where verdict_plays >= 20
-order by skip_rate desc, genre
+order by skip_rate_by_genre.skip_rate desc, genre

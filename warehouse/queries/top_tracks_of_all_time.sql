@@ -6,7 +6,7 @@ select
     track_name as song_name,
     artist_name,
     plays,
-    minutes,
+    round(minutes, 1) as minutes,
     listeners
 from top_tracks
 where period = 'all' and rank <= 20
