@@ -59,12 +59,6 @@ export function world(): TestFile[] {
       observed_at: iso(end(13)),
       body: { items: [{ added_at: iso(end(0)), track: item(2).track }, null] },
     }),
-    // What is said of a song changes, and changes back, in files of which none has all of it.
-    pages(
-      { kind: 'tracks', observed_at: iso(end(31)), body: { ...item(1).track, popularity: 60 } },
-      { kind: 'tracks', observed_at: iso(end(33)), body: { ...item(1).track, popularity: 60 } },
-    ),
-    pages({ kind: 'tracks', observed_at: iso(end(32)), body: { ...item(1).track, popularity: 61 } }),
     scrobbles(heard(8), heard(9), heard(12), heard(13), heard(14), [null]),
     scrobbles(heard(13), heard(14, { track_mbid: '0a1b2c3d-0000-4000-8000-00000000000f' }), minuteOf(9), minuteOf(15)),
     listens(heard(8), heard(14), heard(15), heard(16)),
@@ -119,5 +113,11 @@ export function world(): TestFile[] {
         },
       ],
     },
+    // What is said of a song changes, and changes back, in files of which none has all of it.
+    pages(
+      { kind: 'tracks', observed_at: iso(end(31)), body: { ...(item(1).track as object), popularity: 60 } },
+      { kind: 'tracks', observed_at: iso(end(33)), body: { ...(item(1).track as object), popularity: 60 } },
+    ),
+    pages({ kind: 'tracks', observed_at: iso(end(32)), body: { ...(item(1).track as object), popularity: 61 } }),
   ];
 }
