@@ -17,6 +17,7 @@ const MOMENTS: Readonly<Record<string, string>> = {
   export_files: 'last_at',
   chart_entries: 'period_start',
   tracks: 'last_seen_at',
+  track_observations: 'seen_at',
   artists: 'last_seen_at',
   albums: 'last_seen_at',
   playlists: 'last_seen_at',

@@ -15,6 +15,7 @@ export const SHARED_FUNCTIONS: readonly string[] = [
   'date_trunc',
   'extract',
   'floor',
+  'lag',
   'lead',
   'lower',
   'max',

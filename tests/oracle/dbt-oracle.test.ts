@@ -188,8 +188,10 @@ function generatedSilver(): Record<string, Row[]> {
   const albums = times(20, (n) => ({
     album_id: `album-${n}`,
     album_name: `Album ${n}`,
-    release_date: `20${10 + (n % 16)}-0${1 + (n % 9)}-01`,
-    release_precision: 'day',
+    release_date: n % 5 === 4 ? '2026-01-01' : `20${10 + (n % 16)}-0${1 + (n % 9)}-01`,
+    release_precision: n === 4 ? 'year' : n === 9 ? 'month' : 'day',
+    primary_artist_id: `artist-${n % 12}`,
+    total_tracks: n % 3 === 0 ? null : n,
   }));
   const tracks = times(60, (n) => ({
     track_id: `track-${n}`,
@@ -255,6 +257,14 @@ function generatedSilver(): Record<string, Row[]> {
     artists,
     albums,
     tracks,
+    track_observations: times(240, (n) => ({
+      track_id: `track-${n % 60}`,
+      seen_at: n < 60 ? null : at(Date.UTC(2026, 0, 1 + Math.floor(n / 60) * 9 + (n % 9), n % 24)),
+      source: n < 60 ? 'tracks_csv' : 'api',
+      track_name: n % 11 === 0 ? null : `Song ${(n % 60) % 50}`,
+      popularity: n % 7 === 0 ? null : (n * 37) % 101,
+      duration_ms: 120_000 + (n % 60) * 1000,
+    })),
     track_artists: tracks.map(({ track_id, primary_artist_id }) => ({
       track_id,
       artist_id: primary_artist_id,
@@ -275,12 +285,14 @@ function generatedSilver(): Record<string, Row[]> {
       streams: 9_000_000_000 + n,
     })),
     playlists: [{ playlist_id: 'list', snapshot_id: 's', playlist_name: 'Mine' }],
-    playlist_items: times(30, (n) => ({
+    playlist_items: times(90, (n) => ({
       playlist_id: 'list',
-      position: n + 1,
-      track_id: `track-${n * 2}`,
-      snapshot_date: '2026-02-20',
-      added_at: at(Date.UTC(2026, 0, 1 + n)),
+      position: (n % 30) + 1,
+      item_uri: n % 13 === 0 ? null : `spotify:track:track-${(n * 2) % 50}`,
+      item_type: n % 13 === 0 ? 'unavailable' : 'track',
+      track_id: n % 13 === 0 ? null : `track-${(n * 2) % 50}`,
+      snapshot_date: ['2026-02-18', '2026-02-20', '2026-02-21'][Math.floor(n / 30)],
+      added_at: at(Date.UTC(2026, 0, 1 + (n % 30))),
     })),
   };
 }

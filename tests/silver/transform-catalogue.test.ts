@@ -384,6 +384,101 @@ describe('tracks, artists, albums', () => {
   });
 });
 
+describe('track_observations', () => {
+  const seen = (at: string | null, given: Record<string, unknown>, id = 't1') =>
+    pages({ kind: 'tracks', observed_at: at, body: track(id, given) });
+  const ROW = 'track_id, seen_at, source, track_name, popularity, duration_ms';
+  const values = async (of: TestLake): Promise<unknown[][]> =>
+    (await of.rows('track_observations', ROW)).map((row) => Object.values(row));
+
+  test('a row where a value differs from the one before, also where it comes back, in whatever order files come', async () => {
+    const files = [
+      seen('2024-05-01T12:00:00Z', { popularity: 50 }),
+      seen('2024-05-08T12:00:00Z', { popularity: 50 }),
+      seen('2024-05-15T12:00:00Z', { popularity: 55 }),
+      seen('2024-05-22T12:00:00Z', { popularity: 50 }),
+      seen('2024-05-29T12:00:00Z', { popularity: 50, name: 'Renamed' }),
+      seen('2024-06-05T12:00:00Z', { popularity: 50, name: 'Renamed', duration_ms: 1 }),
+      // Nothing that is observed here changes: the explicit flag is another description of the same.
+      seen('2024-06-12T12:00:00Z', { popularity: 50, name: 'Renamed', duration_ms: 1, explicit: false }),
+      seen('2024-05-20T12:00:00Z', { popularity: 7 }, 't2'),
+      seen('2024-05-19T12:00:00Z', { popularity: 7, explicit: false }, 't2'),
+    ];
+    const expected = [
+      ['t1', '2024-05-01T12:00:00.000Z', 'api', 'Track t1', 50, 201_000],
+      ['t1', '2024-05-15T12:00:00.000Z', 'api', 'Track t1', 55, 201_000],
+      ['t1', '2024-05-22T12:00:00.000Z', 'api', 'Track t1', 50, 201_000],
+      ['t1', '2024-05-29T12:00:00.000Z', 'api', 'Renamed', 50, 201_000],
+      ['t1', '2024-06-05T12:00:00.000Z', 'api', 'Renamed', 50, 1],
+      ['t2', '2024-05-19T12:00:00.000Z', 'api', 'Track t2', 7, 201_000],
+    ];
+    await lake.add(...files);
+    await lake.transform();
+    expect(await values(lake)).toEqual(expected);
+    const hashes = await lake.hashes();
+    const own = await makeTestLake();
+    for (const file of files.toReversed()) {
+      await own.add(file);
+      await own.transform();
+    }
+    const other = await own.hashes();
+    await own.close();
+    const prefix = 'silver/track_observations/v/';
+    expect(Object.keys(other).filter((key) => key.startsWith(prefix))).toHaveLength(1);
+    for (const key of Object.keys(other).filter((key) => key.startsWith(prefix))) expect(other[key]).toBe(hashes[key]);
+  });
+
+  test('a description that leaves a value out does not take it back; of several at one time the highest', async () => {
+    const albums = (at: string) => ({
+      kind: 'albums',
+      observed_at: at,
+      body: {
+        ...(track('t').album as object),
+        tracks: { items: [{ id: 't1', uri: 'spotify:track:t1', name: 'Track t1', duration_ms: 201_000 }] },
+      },
+    });
+    await lake.add(
+      pages(albums('2024-05-01T12:00:00Z'), albums('2024-05-03T12:00:00Z'), albums('2024-05-05T12:00:00Z')),
+      seen('2024-05-02T12:00:00Z', { popularity: 50 }),
+      seen('2024-05-04T12:00:00Z', { popularity: 51 }),
+      seen('2024-05-04T12:00:00Z', { popularity: 49 }),
+      // Nothing is said of it.
+      seen('2024-05-04T12:00:00Z', { name: '', popularity: null, duration_ms: null }, 't2'),
+    );
+    await lake.transform();
+    expect(await values(lake)).toEqual([
+      ['t1', '2024-05-01T12:00:00.000Z', 'api', 'Track t1', null, 201_000],
+      ['t1', '2024-05-02T12:00:00.000Z', 'api', 'Track t1', 50, 201_000],
+      ['t1', '2024-05-04T12:00:00.000Z', 'api', 'Track t1', 51, 201_000],
+    ]);
+  });
+
+  test('tracks files have no time, and what they say is not compared with the API', async () => {
+    await lake.add(
+      kaggle({}, { track_genre: 'rock', popularity: '60' }, { track_id: 't1', popularity: '' }),
+      seen(null, { popularity: 1 }),
+      seen('2024-05-02T12:00:00Z', { popularity: 1 }),
+      seen('2024-05-03T12:00:00Z', { popularity: 2 }),
+    );
+    await lake.transform();
+    expect(await values(lake)).toEqual([
+      ['k1', null, 'tracks_csv', 'Song', 60, 200_000],
+      ['t1', '2024-05-02T12:00:00.000Z', 'api', 'Track t1', 1, 201_000],
+      ['t1', '2024-05-03T12:00:00.000Z', 'api', 'Track t1', 2, 201_000],
+      ['t1', null, 'tracks_csv', 'Song', null, 200_000],
+    ]);
+  });
+
+  test('plays alone make no observation', async () => {
+    await lake.add({
+      table: 'listening_events',
+      rows: [{ event_id: 'e', user_id: 'u', action: 'play', track_id: 't1' }],
+    });
+    await lake.transform();
+    expect(await values(lake)).toEqual([]);
+  });
+});
+
 describe('snapshots', () => {
   test('the library and top lists on their dates; a second look on one day counts once', async () => {
     const saved = (at: string) => ({

@@ -113,5 +113,11 @@ export function world(): TestFile[] {
         },
       ],
     },
+    // What is said of a song changes, and changes back, in files of which none has all of it.
+    pages(
+      { kind: 'tracks', observed_at: iso(end(31)), body: { ...(item(1).track as object), popularity: 60 } },
+      { kind: 'tracks', observed_at: iso(end(33)), body: { ...(item(1).track as object), popularity: 60 } },
+    ),
+    pages({ kind: 'tracks', observed_at: iso(end(32)), body: { ...(item(1).track as object), popularity: 61 } }),
   ];
 }

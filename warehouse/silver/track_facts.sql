@@ -5,6 +5,7 @@ full_tracks as (
 
     select
         file_no,
+        content_key,
         seen_at,
         first_at,
         track,
@@ -21,6 +22,7 @@ album_lists as (
 
     select
         file_no,
+        content_key,
         seen_at,
         first_at,
         album.id as album_id,
@@ -35,7 +37,7 @@ album_lists as (
 api_tracks as (
 
     select
-        file_no, seen_at, first_at, album_id, album_name,
+        file_no, content_key, seen_at, first_at, album_id, album_name,
         track.id, track.uri, track.name, track.duration_ms, track.explicit, track.popularity, track.track_number, track.is_local,
         track.external_ids, track.external_urls, track.artists
 
@@ -44,7 +46,7 @@ api_tracks as (
     union all
 
     select
-        file_no, seen_at, first_at, album_id, album_name,
+        file_no, content_key, seen_at, first_at, album_id, album_name,
         track.id, track.uri, track.name, track.duration_ms, track.explicit, track.popularity, track.track_number, track.is_local,
         track.external_ids, track.external_urls, track.artists
 
@@ -56,6 +58,7 @@ from_api as (
 
     select
         file_no,
+        content_key,
         seen_at,
         first_at,
         2 as source_rank,
@@ -91,6 +94,7 @@ from_csv as (
 
     select
         file_no,
+        cast(null as varchar) as content_key,
         cast(null as timestamp) as seen_at,
         cast(null as timestamp) as first_at,
         1 as source_rank,

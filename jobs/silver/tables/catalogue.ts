@@ -16,12 +16,31 @@ import {
   silverSelect,
 } from '../relations.ts';
 
-const WHOLE_TABLES = ['tracks', 'artists', 'albums', 'track_artists', 'track_genres', 'track_features', 'playlists'];
+const WHOLE_TABLES = [
+  'tracks',
+  'track_observations',
+  'artists',
+  'albums',
+  'track_artists',
+  'track_genres',
+  'track_features',
+  'playlists',
+];
+/** What the selects of the tables read, in the order in which it is made. */
+const RESULTS = [
+  'track_facts',
+  'track_newest',
+  'track_sightings',
+  'album_facts',
+  'artist_facts',
+  'snapshot_rows',
+  'poll_rows',
+];
 const SNAPSHOT_TABLES = ['playlist_items', 'saved_tracks', 'top_items'];
 
 /**
- * Builds what Web API responses and tracks files describe: tracks, artists, albums and what joins them,
- * playlists, dated snapshots and the ledger of polls. All of it from all such bronze whenever any of it is
+ * Builds what Web API responses and tracks files describe: tracks and what was said of them when, artists,
+ * albums and what joins them, playlists, dated snapshots and the ledger of polls. All of it from all such bronze whenever any of it is
  * new (or in a rebuild of everything): a new response can change what is newest anywhere. What comes out as
  * before is not written again.
  */
@@ -42,9 +61,7 @@ export async function buildCatalogue(build: Build): Promise<Built> {
   await createResult(db, 'api_playlists');
   await createStage(db, 'stg_tracks_csv');
   await db.run('create or replace table csv_tracks as select * from stg_tracks_csv');
-  for (const name of ['track_facts', 'track_newest', 'album_facts', 'artist_facts', 'snapshot_rows', 'poll_rows']) {
-    await createResult(db, name);
-  }
+  for (const name of RESULTS) await createResult(db, name);
   const placed = await account(build);
   await refuse(db, 'snapshot_rows', 'snapshots_refused');
   await refuse(db, 'csv_tracks', 'tracks_refused');
@@ -57,19 +74,7 @@ export async function buildCatalogue(build: Build): Promise<Built> {
     async (connection, { table, wanted }) =>
       stagePartitions(connection, table, silverSelect(table), wanted, effects.scratch),
   );
-  for (const name of [
-    'api_things',
-    'api_playlists',
-    'csv_tracks',
-    'track_facts',
-    'track_newest',
-    'album_facts',
-    'artist_facts',
-    'snapshot_rows',
-    'poll_rows',
-  ]) {
-    await db.run(`drop table ${name}`);
-  }
+  for (const name of ['api_things', 'api_playlists', 'csv_tracks', ...RESULTS]) await db.run(`drop table ${name}`);
   effects.progress.end(`${staged.length} tables`);
   return { staged: staged.flat(), placed };
 }
