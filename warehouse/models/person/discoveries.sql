@@ -1,8 +1,13 @@
 -- The first play itself is none of those that follow.
 with
 
+-- Numbered, because counting by a number takes half of the time of counting by two texts.
 items as (
-    select *
+    select
+        *,
+        row_number() over (
+            order by user_id, kind, item
+        ) as item_number
     from {{ ref('int_person_items') }}
     where kind in ('song', 'artist')
 ),
@@ -24,36 +29,32 @@ starts as (
 
 counted as (
     select
-        plays.user_id,
-        'song' as kind,
-        plays.song_key as item,
+        items.item_number,
         count(*) filter (where date_diff('day', items.first_date, plays.local_date) <= 30) - 1 as plays_30_days,
         count(*) filter (where date_diff('day', items.first_date, plays.local_date) <= 90) - 1 as plays_90_days,
         count(*) filter (where date_diff('day', items.first_date, plays.local_date) <= 365) - 1 as plays_365_days
     from {{ ref('int_person_plays') }} as plays
-    inner join {{ ref('int_person_items') }} as items
+    inner join items
         on
             plays.user_id = items.user_id
             and plays.song_key = items.item
             and items.kind = 'song'
-    group by plays.user_id, plays.song_key
+    group by items.item_number
 
     union all
 
     select
-        plays.user_id,
-        'artist' as kind,
-        plays.artist_id as item,
+        items.item_number,
         count(*) filter (where date_diff('day', items.first_date, plays.local_date) <= 30) - 1 as plays_30_days,
         count(*) filter (where date_diff('day', items.first_date, plays.local_date) <= 90) - 1 as plays_90_days,
         count(*) filter (where date_diff('day', items.first_date, plays.local_date) <= 365) - 1 as plays_365_days
     from {{ ref('int_person_plays') }} as plays
-    inner join {{ ref('int_person_items') }} as items
+    inner join items
         on
             plays.user_id = items.user_id
             and plays.artist_id = items.item
             and items.kind = 'artist'
-    group by plays.user_id, plays.artist_id
+    group by items.item_number
 ),
 
 followed as (
@@ -69,10 +70,7 @@ followed as (
     inner join starts
         on items.user_id = starts.user_id
     inner join counted
-        on
-            items.user_id = counted.user_id
-            and items.kind = counted.kind
-            and items.item = counted.item
+        on items.item_number = counted.item_number
 ),
 
 final as (

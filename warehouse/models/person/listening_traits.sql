@@ -76,15 +76,15 @@ successive as (
         user_id,
         album_id,
         lead(album_id) over (
-            partition by user_id, session_id
+            partition by session_id
             order by started_at, ended_at, album_id, shuffle
         ) as next_album_id,
         lead(shuffle) over (
-            partition by user_id, session_id
+            partition by session_id
             order by started_at, ended_at, album_id, shuffle
         ) as next_shuffle,
         lead(local_year) over (
-            partition by user_id, session_id
+            partition by session_id
             order by started_at, ended_at, album_id, shuffle
         ) as local_year
     from session_plays

@@ -1,13 +1,13 @@
 -- Of equal plays, days and weeks the earliest is the milestone.
 with
 
+-- Read once for each question, because DuckDB keeps all columns of what several of its parts read.
 plays as (
     select
         user_id,
         local_date,
         started_at,
         ended_at,
-        played_ms,
         song_key,
         show_id,
         episode_id
@@ -17,10 +17,26 @@ plays as (
 artist_plays as (
     select
         user_id,
-        artist_id,
-        song_key,
         local_date,
         started_at,
+        ended_at,
+        song_key,
+        artist_id
+    from {{ ref('int_person_plays') }}
+),
+
+song_plays as (
+    select
+        user_id,
+        local_date,
+        ended_at,
+        song_key
+    from {{ ref('int_person_plays') }}
+),
+
+play_ends as (
+    select
+        user_id,
         ended_at
     from {{ ref('int_person_plays') }}
 ),
@@ -34,26 +50,23 @@ day_plays as (
     from {{ ref('int_person_plays') }}
 ),
 
-week_plays as (
-    select
-        user_id,
-        song_key,
-        {{ first_day('week', 'local_date') }} as week_start,
-        ended_at,
-        played_ms
-    from {{ ref('int_person_plays') }}
-    where song_key is not null
+weeks as (
+    select *
+    from {{ ref('int_person_weeks') }}
+    where kind = 'song'
 ),
+
+items as (select * from {{ ref('int_person_items') }}),
 
 songs as (
     select *
-    from {{ ref('int_person_items') }}
+    from items
     where kind = 'song'
 ),
 
 shows as (
     select *
-    from {{ ref('int_person_items') }}
+    from items
     where kind = 'show'
 ),
 
@@ -69,14 +82,80 @@ top_artists as (
         and rank <= 10
 ),
 
+-- How many plays had ended before a date (UTC), so that only the plays of a date with a milestone are put in order.
+end_dates as (
+    select
+        user_id,
+        cast(ended_at as date) as end_date,
+        count(*) as plays
+    from play_ends
+    group by 1, 2
+),
+
+counted_dates as (
+    select
+        user_id,
+        end_date,
+        plays,
+        cast(sum(plays) over (
+            partition by user_id
+            order by end_date
+            rows between unbounded preceding and current row
+        ) as bigint) - plays as plays_before
+    from end_dates
+),
+
+milestone_dates as (
+    select
+        user_id,
+        end_date,
+        plays_before
+    from counted_dates
+    where plays_before = 0 or mod(plays_before, {{ var('milestone_plays') }}) + plays >= {{ var('milestone_plays') }}
+),
+
+-- Of plays that end at once, the number among them says which one it is.
 numbered as (
     select
-        *,
+        play_ends.user_id,
+        play_ends.ended_at,
+        milestone_dates.plays_before + row_number() over (
+            partition by play_ends.user_id, milestone_dates.end_date
+            order by play_ends.ended_at
+        ) as number,
+        milestone_dates.plays_before + rank() over (
+            partition by play_ends.user_id, milestone_dates.end_date
+            order by play_ends.ended_at
+        ) as first_number
+    from play_ends
+    inner join milestone_dates
+        on
+            play_ends.user_id = milestone_dates.user_id
+            and cast(play_ends.ended_at as date) = milestone_dates.end_date
+),
+
+nth_ends as (
+    select
+        user_id,
+        ended_at,
+        number,
+        number - first_number + 1 as place
+    from numbered
+    where number = 1 or mod(number, {{ var('milestone_plays') }}) = 0
+),
+
+at_nth_ends as (
+    select
+        plays.*,
+        nth_ends.number,
+        nth_ends.place as wanted_place,
         row_number() over (
-            partition by user_id
-            order by ended_at, started_at, coalesce(song_key, episode_id, ''), local_date
-        ) as number
+            partition by plays.user_id, nth_ends.number
+            order by plays.started_at, coalesce(plays.song_key, plays.episode_id, plays.show_id, ''), plays.local_date
+        ) as place
     from plays
+    inner join nth_ends
+        on plays.user_id = nth_ends.user_id and plays.ended_at = nth_ends.ended_at
 ),
 
 nth_plays as (
@@ -90,8 +169,8 @@ nth_plays as (
         song_key,
         show_id,
         episode_id
-    from numbered
-    where number = 1 or mod(number, {{ var('milestone_plays') }}) = 0
+    from at_nth_ends
+    where place = wanted_place
 ),
 
 days as (
@@ -115,41 +194,76 @@ days_in_order as (
     where played_ms > 0
 ),
 
-weeks as (
-    select
-        user_id,
-        song_key,
-        week_start,
-        min(ended_at) as reached_at,
-        count(*) as plays,
-        {{ total('played_ms') }} as played_ms
-    from week_plays
-    group by user_id, song_key, week_start
-),
-
 weeks_in_order as (
     select
         *,
         row_number() over (
             partition by user_id
-            order by plays desc, week_start, played_ms desc, song_key
+            order by most_played_plays desc, week_start
         ) as place
     from weeks
 ),
 
-of_top_artists as (
+record_weeks as (
     select
-        artist_plays.*,
+        weeks_in_order.user_id,
+        weeks_in_order.most_played_item as song_key,
+        weeks_in_order.week_start,
+        weeks_in_order.most_played_plays as plays,
+        min(song_plays.ended_at) as reached_at
+    from weeks_in_order
+    inner join song_plays
+        on
+            weeks_in_order.user_id = song_plays.user_id
+            and weeks_in_order.most_played_item = song_plays.song_key
+            and weeks_in_order.week_start = {{ first_day('week', 'song_plays.local_date') }}
+    where weeks_in_order.place = 1
+    group by 1, 2, 3, 4
+),
+
+artist_ends as (
+    select
+        items.user_id,
+        items.item as artist_id,
+        'artist_first' as kind,
+        items.first_played_at as reached_at,
         top_artists.rank as number,
-        top_artists.value,
-        row_number() over (
-            partition by artist_plays.user_id, artist_plays.artist_id
-            order by artist_plays.ended_at, artist_plays.started_at, artist_plays.song_key, artist_plays.local_date
-        ) as place,
-        count(*) over (partition by artist_plays.user_id, artist_plays.artist_id) as places
-    from artist_plays
+        top_artists.value
+    from items
     inner join top_artists
-        on artist_plays.user_id = top_artists.user_id and artist_plays.artist_id = top_artists.item
+        on items.user_id = top_artists.user_id and items.item = top_artists.item
+    where items.kind = 'artist'
+
+    union all
+
+    select
+        items.user_id,
+        items.item as artist_id,
+        'artist_last' as kind,
+        items.last_played_at as reached_at,
+        top_artists.rank as number,
+        top_artists.value
+    from items
+    inner join top_artists
+        on items.user_id = top_artists.user_id and items.item = top_artists.item
+    where items.kind = 'artist'
+),
+
+at_artist_ends as (
+    select
+        artist_ends.*,
+        artist_plays.local_date,
+        artist_plays.song_key,
+        row_number() over (
+            partition by artist_ends.user_id, artist_ends.artist_id, artist_ends.kind
+            order by artist_plays.started_at, artist_plays.song_key, artist_plays.local_date
+        ) as place
+    from artist_plays
+    inner join artist_ends
+        on
+            artist_plays.user_id = artist_ends.user_id
+            and artist_plays.artist_id = artist_ends.artist_id
+            and artist_plays.ended_at = artist_ends.reached_at
 ),
 
 reached as (
@@ -198,42 +312,24 @@ reached as (
         song_key,
         cast(null as varchar) as show_id,
         cast(null as varchar) as episode_id
-    from weeks_in_order
-    where place = 1
+    from record_weeks
 
     union all
 
     select
         user_id,
-        'artist_first' as kind,
+        kind,
         number,
         artist_id as item,
         local_date,
-        ended_at as reached_at,
+        reached_at,
         value,
         'minutes' as unit,
         song_key,
         cast(null as varchar) as show_id,
         cast(null as varchar) as episode_id
-    from of_top_artists
+    from at_artist_ends
     where place = 1
-
-    union all
-
-    select
-        user_id,
-        'artist_last' as kind,
-        number,
-        artist_id as item,
-        local_date,
-        ended_at as reached_at,
-        value,
-        'minutes' as unit,
-        song_key,
-        cast(null as varchar) as show_id,
-        cast(null as varchar) as episode_id
-    from of_top_artists
-    where place = places
 ),
 
 final as (

@@ -7,9 +7,7 @@ plays as (
         user_id,
         song_key,
         local_date,
-        started_at,
         ended_at,
-        played_ms,
         is_qualified
     from {{ ref('int_person_plays') }}
     where song_key is not null
@@ -29,44 +27,44 @@ coverage as (
     from {{ ref('listening_coverage') }}
 ),
 
--- Only a song that is known for as long can have been away, which is asked first because few are.
-old_songs as (
+-- Plays in stretches as long as the gap that is looked for. Of a stretch only the last date can be the one before such a
+-- gap, and only the first the one after it, so that far fewer rows are put in order than there are plays.
+stretches as (
     select
         user_id,
-        item
-    from items
-    where
-        plays > {{ var('rediscovery_plays_min') }}
-        and {{ epoch_ms('last_played_at') }} - {{ epoch_ms('first_played_at') }}
-        >= ({{ var('rediscovery_gap_days') }} - 2) * cast(86400000 as bigint)
+        song_key,
+        date_diff('day', date '1970-01-01', local_date)
+        - mod(date_diff('day', date '1970-01-01', local_date), {{ var('rediscovery_gap_days') }}) as stretch,
+        min(local_date) as first_date,
+        max(local_date) as last_date,
+        min(ended_at) as first_at
+    from plays
+    where is_qualified
+    group by 1, 2, 3
 ),
 
-in_order as (
+successive as (
     select
-        plays.*,
-        row_number() over (
-            partition by plays.user_id, plays.song_key
-            order by plays.ended_at, plays.started_at, plays.played_ms, plays.local_date
-        ) as place,
-        max(case when plays.is_qualified then plays.local_date end) over (
-            partition by plays.user_id, plays.song_key
-            order by plays.ended_at, plays.started_at, plays.played_ms, plays.local_date
-            rows between unbounded preceding and 1 preceding
-        ) as left_date
-    from plays
-    inner join old_songs
-        on plays.user_id = old_songs.user_id and plays.song_key = old_songs.item
+        user_id,
+        song_key,
+        last_date as left_date,
+        lead(first_date) over (
+            partition by user_id, song_key
+            order by stretch
+        ) as returned_date,
+        lead(first_at) over (
+            partition by user_id, song_key
+            order by stretch
+        ) as returned_at
+    from stretches
 ),
 
 returns as (
     select
         *,
-        date_diff('day', left_date, local_date) as gap_days
-    from in_order
-    where
-        is_qualified
-        and place > {{ var('rediscovery_plays_min') }}
-        and date_diff('day', left_date, local_date) >= {{ var('rediscovery_gap_days') }}
+        date_diff('day', left_date, returned_date) as gap_days
+    from successive
+    where date_diff('day', left_date, returned_date) >= {{ var('rediscovery_gap_days') }}
 ),
 
 -- What is covered up to the end of a date, so that a gap is a difference of two of them.
@@ -90,7 +88,7 @@ gaps as (
         (returns.gap_days - 1) * cast(86400000 as bigint) as gap_ms
     from returns
     inner join covered_until as back
-        on returns.user_id = back.user_id and returns.local_date = back.coverage_date
+        on returns.user_id = back.user_id and returns.returned_date = back.coverage_date
     left join covered_until as gone
         on returns.user_id = gone.user_id and returns.left_date = gone.coverage_date
 ),
@@ -101,20 +99,20 @@ covered_gaps as (
     where covered_ms * 100 >= gap_ms * {{ var('rediscovery_percent_min') }}
 ),
 
-after_return as (
+counted as (
     select
         covered_gaps.user_id,
         covered_gaps.song_key,
-        covered_gaps.place,
-        count(*) as plays
+        covered_gaps.returned_at,
+        count(*) filter (where plays.ended_at < covered_gaps.returned_at) as plays_before,
+        count(*) filter (
+            where plays.ended_at > covered_gaps.returned_at
+            and date_diff('day', covered_gaps.returned_date, plays.local_date) <= 90
+        ) as plays_90_days
     from covered_gaps
-    inner join in_order
-        on
-            covered_gaps.user_id = in_order.user_id
-            and covered_gaps.song_key = in_order.song_key
-            and covered_gaps.place < in_order.place
-            and date_diff('day', covered_gaps.local_date, in_order.local_date) <= 90
-    group by covered_gaps.user_id, covered_gaps.song_key, covered_gaps.place
+    inner join plays
+        on covered_gaps.user_id = plays.user_id and covered_gaps.song_key = plays.song_key
+    group by covered_gaps.user_id, covered_gaps.song_key, covered_gaps.returned_at
 ),
 
 final as (
@@ -123,26 +121,27 @@ final as (
         cast(covered_gaps.song_key as varchar) as song_key,
         cast(items.item_name as varchar) as song_name,
         cast(items.artist_name as varchar) as artist_name,
-        cast(covered_gaps.ended_at as timestamp(3)) as returned_at,
-        cast(covered_gaps.local_date as date) as returned_date,
+        cast(covered_gaps.returned_at as timestamp(3)) as returned_at,
+        cast(covered_gaps.returned_date as date) as returned_date,
         cast(covered_gaps.left_date as date) as left_date,
         cast(covered_gaps.gap_days as bigint) as gap_days,
         cast({{ rate('covered_gaps.covered_ms', 'covered_gaps.gap_ms') }} as double) as covered_rate,
-        cast(covered_gaps.place - 1 as bigint) as plays_before,
+        cast(counted.plays_before as bigint) as plays_before,
         cast(
             case
-                when date_diff('day', covered_gaps.local_date, {{ as_of_date() }}) > 90
-                    then coalesce(after_return.plays, 0)
+                when date_diff('day', covered_gaps.returned_date, {{ as_of_date() }}) > 90
+                    then counted.plays_90_days
             end as bigint
         ) as plays_90_days
     from covered_gaps
+    inner join counted
+        on
+            covered_gaps.user_id = counted.user_id
+            and covered_gaps.song_key = counted.song_key
+            and covered_gaps.returned_at = counted.returned_at
     inner join items
         on covered_gaps.user_id = items.user_id and covered_gaps.song_key = items.item
-    left join after_return
-        on
-            covered_gaps.user_id = after_return.user_id
-            and covered_gaps.song_key = after_return.song_key
-            and covered_gaps.place = after_return.place
+    where counted.plays_before >= {{ var('rediscovery_plays_min') }}
 )
 
 select * from final
