@@ -27,8 +27,8 @@ coverage as (
     from {{ ref('listening_coverage') }}
 ),
 
--- Plays in stretches as long as the gap that is looked for. Of a stretch only the last date can be the one before such a
--- gap, and only the first the one after it, so that far fewer rows are put in order than there are plays.
+-- Plays in stretches as long as the gap that is looked for. Of a stretch only the last date can be the one before
+-- such a gap, and only the first the one after it: so far fewer rows are put in order than there are plays.
 stretches as (
     select
         user_id,
