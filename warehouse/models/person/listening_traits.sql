@@ -17,7 +17,6 @@ session_plays as (
     select
         user_id,
         session_id,
-        started_at,
         ended_at,
         local_year,
         coalesce(album_id, '') as album_id,
@@ -77,15 +76,15 @@ successive as (
         album_id,
         lead(album_id) over (
             partition by session_id
-            order by started_at, ended_at, album_id, shuffle
+            order by ended_at, album_id, shuffle
         ) as next_album_id,
         lead(shuffle) over (
             partition by session_id
-            order by started_at, ended_at, album_id, shuffle
+            order by ended_at, album_id, shuffle
         ) as next_shuffle,
         lead(local_year) over (
             partition by session_id
-            order by started_at, ended_at, album_id, shuffle
+            order by ended_at, album_id, shuffle
         ) as local_year
     from session_plays
 ),

@@ -6,7 +6,6 @@ plays as (
     select
         user_id,
         local_date,
-        started_at,
         ended_at,
         song_key,
         show_id,
@@ -18,7 +17,6 @@ artist_plays as (
     select
         user_id,
         local_date,
-        started_at,
         ended_at,
         song_key,
         artist_id
@@ -151,7 +149,7 @@ at_nth_ends as (
         nth_ends.place as wanted_place,
         row_number() over (
             partition by plays.user_id, nth_ends.number
-            order by plays.started_at, coalesce(plays.song_key, plays.episode_id, plays.show_id, ''), plays.local_date
+            order by coalesce(plays.song_key, plays.episode_id, plays.show_id, ''), plays.local_date
         ) as place
     from plays
     inner join nth_ends
@@ -256,7 +254,7 @@ at_artist_ends as (
         artist_plays.song_key,
         row_number() over (
             partition by artist_ends.user_id, artist_ends.artist_id, artist_ends.kind
-            order by artist_plays.started_at, artist_plays.song_key, artist_plays.local_date
+            order by artist_plays.song_key, artist_plays.local_date
         ) as place
     from artist_plays
     inner join artist_ends
