@@ -7,10 +7,19 @@ plays as (
         user_id,
         song_key,
         local_date,
-        ended_at,
-        is_qualified
+        ended_at
     from {{ ref('int_person_plays') }}
-    where song_key is not null
+),
+
+-- Read once more, because DuckDB keeps all columns of what two of its parts read.
+qualified_plays as (
+    select
+        user_id,
+        song_key,
+        local_date,
+        ended_at
+    from {{ ref('int_person_plays') }}
+    where is_qualified and song_key is not null
 ),
 
 items as (
@@ -38,8 +47,7 @@ stretches as (
         min(local_date) as first_date,
         max(local_date) as last_date,
         min(ended_at) as first_at
-    from plays
-    where is_qualified
+    from qualified_plays
     group by 1, 2, 3
 ),
 
