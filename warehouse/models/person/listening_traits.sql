@@ -19,10 +19,22 @@ session_plays as (
         session_id,
         ended_at,
         local_year,
-        coalesce(album_id, '') as album_id,
+        album_id,
         case when is_shuffle then 1 when not is_shuffle then 0 end as shuffle
     from {{ ref('int_person_plays') }}
     where session_id is not null
+),
+
+-- Numbered, because plays are put in order faster by a number than by a text.
+albums as (
+    select
+        user_id,
+        item,
+        row_number() over (
+            order by user_id, item
+        ) as album_number
+    from {{ ref('int_person_items') }}
+    where kind = 'album'
 ),
 
 artist_years as (
@@ -69,34 +81,47 @@ loyalty as (
     group by user_id, local_year
 ),
 
+on_albums as (
+    select
+        session_plays.user_id,
+        session_plays.session_id,
+        session_plays.ended_at,
+        session_plays.local_year,
+        session_plays.shuffle,
+        coalesce(albums.album_number, 0) as album_number
+    from session_plays
+    left join albums
+        on session_plays.user_id = albums.user_id and session_plays.album_id = albums.item
+),
+
 -- Each play beside the one after it, of which the shuffle counts: that is the one that was chosen or drawn.
 successive as (
     select
         user_id,
-        album_id,
-        lead(album_id) over (
+        album_number,
+        lead(album_number) over (
             partition by session_id
-            order by ended_at, album_id, shuffle
-        ) as next_album_id,
+            order by ended_at, album_number, shuffle
+        ) as next_album_number,
         lead(shuffle) over (
             partition by session_id
-            order by ended_at, album_id, shuffle
+            order by ended_at, album_number, shuffle
         ) as next_shuffle,
         lead(local_year) over (
             partition by session_id
-            order by ended_at, album_id, shuffle
+            order by ended_at, album_number, shuffle
         ) as local_year
-    from session_plays
+    from on_albums
 ),
 
 pairs as (
     select
         user_id,
         local_year,
-        count(*) filter (where album_id = next_album_id and next_shuffle = 0) as on_album,
+        count(*) filter (where album_number = next_album_number and next_shuffle = 0) as on_album,
         count(*) as pairs
     from successive
-    where album_id <> '' and next_album_id <> '' and next_shuffle is not null
+    where album_number > 0 and next_album_number > 0 and next_shuffle is not null
     group by user_id, local_year
 ),
 
