@@ -1,9 +1,7 @@
 /** Sessions and overlaps of fct_plays against a plain loop over the plays, however the plays came in. */
 import fc from 'fast-check';
 import { enrich } from '../../jobs/enrich.ts';
-import { modelGraph } from '../../jobs/gold/models.ts';
-import { type Project, readProject } from '../../jobs/gold/project.ts';
-import { openLakeFixture, type Row } from '../fixtures/effects.ts';
+import { openLakeFixture, projectOfModels, type Row } from '../fixtures/effects.ts';
 
 const AS_OF = '2026-03-01T00:00:00.000Z';
 const GAP_MS = 30 * 60_000;
@@ -36,7 +34,7 @@ const plays = fc.array(
 );
 
 it('any split of the plays into runs gives the sessions that a loop over all of them draws', async () => {
-  const project = withAncestors('fct_plays');
+  const project = projectOfModels('fct_plays');
   await fc.assert(
     fc.asyncProperty(plays, async (given) => {
       const lake = await openLakeFixture();
@@ -83,14 +81,6 @@ function drawn(given: readonly Play[]): unknown[] {
     }
   }
   return result.sort(([a], [b]) => (a < b ? -1 : 1));
-}
-
-function withAncestors(model: string): Project {
-  const project = readProject();
-  const graph = modelGraph(project, { dialect: 'duckdb', target: 'dev', asOf: AS_OF });
-  const names = new Set([model]);
-  for (const { name, refs } of graph.toReversed()) if (names.has(name)) for (const ref of refs) names.add(ref);
-  return { ...project, models: new Map([...project.models].filter(([name]) => names.has(name))) };
 }
 
 function idOf(n: number): string {

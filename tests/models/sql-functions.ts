@@ -23,6 +23,7 @@ export const SHARED_FUNCTIONS: readonly string[] = [
   'mod',
   'length',
   'nullif',
+  'rank',
   'replace',
   'round',
   'row_number',
