@@ -290,5 +290,10 @@ it('the models of the warehouse: what is taken over is what a full build would g
     expect(await run({ rebuild: true })).toHaveLength(graph.length);
     expect(await fingerprint(lake.root, ['gold_dev'])).toEqual(taken);
   }
-  expect(await run({ asOf: '2026-03-02' })).toEqual(['listening_coverage', 'record_counts', 'top_tracks']);
+  expect(await run({ asOf: '2026-03-02' })).toEqual([
+    'artist_rankings',
+    'listening_coverage',
+    'record_counts',
+    'top_tracks',
+  ]);
 });

@@ -17,6 +17,7 @@ by_day as (
         {{ total('played_ms') }} as played_ms,
         count(*) filter (where verdict = 'skipped') as skips,
         count(*) filter (where verdict = 'finished') as finishes,
+        count(*) filter (where verdict = 'neutral') as neutral_plays,
         count(distinct device) as devices,
         count(distinct country) as countries
     from plays
@@ -31,6 +32,9 @@ days as (
         day_number,
         cast(plays as double) as plays,
         {{ minutes('played_ms') }} as minutes,
+        skips,
+        finishes,
+        neutral_plays,
         {{ rate('skips', 'skips + finishes') }} as skip_rate,
         cast(nullif(devices, 0) as double) as devices,
         cast(nullif(countries, 0) as double) as countries,
@@ -207,6 +211,9 @@ final as (
         cast(days_before as integer) as days_before,
         cast(plays as bigint) as plays,
         cast(minutes as double) as minutes,
+        cast(skips as bigint) as skips,
+        cast(finishes as bigint) as finishes,
+        cast(neutral_plays as bigint) as neutral_plays,
         cast(skip_rate as double) as skip_rate,
         cast(devices as bigint) as devices,
         cast(countries as bigint) as countries,
