@@ -236,9 +236,13 @@ describe('content', () => {
     await lake.transform();
     const rows = await lake.rows(
       'plays',
-      'played_ms, content_type, content_uri, track_id, track_name, artist_name, album_name',
+      'played_ms, content_type, content_uri, audiobook_uri, track_id, track_name, artist_name, album_name',
     );
-    expect(rows.sort((a, b) => Number(a.played_ms) - Number(b.played_ms))).toEqual([
+    expect(rows.filter((row) => row.audiobook_uri !== null).map((row) => [row.played_ms, row.audiobook_uri])).toEqual([
+      [3, 'spotify:show:b'],
+    ]);
+    const others = rows.map(({ audiobook_uri: _, ...rest }) => rest);
+    expect(others.sort((a, b) => Number(a.played_ms) - Number(b.played_ms))).toEqual([
       {
         ...{ played_ms: 1, content_type: 'track', content_uri: 'spotify:track:0000000000000000000001' },
         ...{

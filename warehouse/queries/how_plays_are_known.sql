@@ -8,6 +8,7 @@ select
     content_type,
     count(*) as plays,
     count(track_id) as with_track,
+    count(show_id) as with_show,
     count(played_ms) as with_length,
     count(*) filter (where verdict <> 'neutral') as with_verdict,
     count(*) filter (where is_incognito) as private_plays,

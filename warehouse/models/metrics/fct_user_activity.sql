@@ -27,7 +27,8 @@ heard as (
         count(distinct track_id) as distinct_tracks,
         count(distinct artist_id) as distinct_artists,
         count(*) filter (where verdict = 'skipped') as skips,
-        count(*) filter (where verdict = 'finished') as finishes
+        count(*) filter (where verdict = 'finished') as finishes,
+        count(*) filter (where verdict = 'neutral') as neutral_plays
     from plays
     group by user_id, local_date
 ),
@@ -98,6 +99,7 @@ counted as (
         coalesce(heard.distinct_artists, 0) as distinct_artists,
         coalesce(heard.skips, 0) as skips,
         coalesce(heard.finishes, 0) as finishes,
+        coalesce(heard.neutral_plays, 0) as neutral_plays,
         coalesce(adds.playlist_adds, 0) as playlist_adds
     from active_dates
     left join heard
@@ -127,6 +129,7 @@ final as (
         cast(distinct_artists as bigint) as distinct_artists,
         cast(skips as bigint) as skips,
         cast(finishes as bigint) as finishes,
+        cast(neutral_plays as bigint) as neutral_plays,
         cast(playlist_adds as bigint) as playlist_adds,
         cast(
             40e0 * {{ lesser('1e0', 'minutes / 60e0') }}

@@ -83,78 +83,92 @@ windows as (
     from measured
 ),
 
+-- A number for each day and measure that is compared: the sorts below take most of the time, and the narrower
+-- their rows the less.
+targets as (
+    select
+        *,
+        row_number() over (
+            order by user_id, measure, day_number
+        ) as target_number
+    from windows
+    where
+        values_before >= {{ var('unusual_days_min') }}
+        and least_before < most_before
+),
+
 compared as (
     select
-        windows.user_id,
-        windows.measure,
-        windows.day_number,
-        windows.value,
-        windows.values_before,
+        targets.target_number,
+        targets.values_before,
         earlier.value as earlier_value,
         row_number() over (
-            partition by windows.user_id, windows.measure, windows.day_number
-            order by earlier.value, earlier.day_number
+            partition by targets.target_number
+            order by earlier.value
         ) as place
-    from windows
+    from targets
     inner join measured as earlier
         on
-            windows.user_id = earlier.user_id
-            and windows.measure = earlier.measure
+            targets.user_id = earlier.user_id
+            and targets.measure = earlier.measure
             and earlier.day_number
-            between windows.day_number - {{ var('unusual_window_days') }} and windows.day_number - 1
-    where
-        windows.values_before >= {{ var('unusual_days_min') }}
-        and windows.least_before < windows.most_before
+            between targets.day_number - {{ var('unusual_window_days') }} and targets.day_number - 1
 ),
 
 -- The middle value, or the mean of the two in the middle.
 medians as (
     select
-        user_id,
-        measure,
-        day_number,
+        target_number,
         avg(earlier_value) as median
     from compared
     where 2 * place between values_before and values_before + 2
-    group by user_id, measure, day_number
+    group by target_number
 ),
 
 deviations as (
     select
-        compared.*,
-        medians.median,
+        compared.target_number,
+        compared.values_before,
         case
             when compared.earlier_value < medians.median then medians.median - compared.earlier_value
             else compared.earlier_value - medians.median
         end as deviation
     from compared
     inner join medians
-        on
-            compared.user_id = medians.user_id
-            and compared.measure = medians.measure
-            and compared.day_number = medians.day_number
+        on compared.target_number = medians.target_number
 ),
 
 deviations_ranked as (
     select
         *,
         row_number() over (
-            partition by user_id, measure, day_number
-            order by deviation, place
-        ) as deviation_place
+            partition by target_number
+            order by deviation
+        ) as place
     from deviations
+),
+
+deviation_medians as (
+    select
+        target_number,
+        avg(deviation) as deviation_median
+    from deviations_ranked
+    where 2 * place between values_before and values_before + 2
+    group by target_number
 ),
 
 scored as (
     select
-        user_id,
-        measure,
-        day_number,
-        median,
-        0.6745e0 * (value - median) / nullif(avg(deviation), 0e0) as z
-    from deviations_ranked
-    where 2 * deviation_place between values_before and values_before + 2
-    group by user_id, measure, day_number, value, median
+        targets.user_id,
+        targets.measure,
+        targets.day_number,
+        medians.median,
+        0.6745e0 * (targets.value - medians.median) / nullif(deviation_medians.deviation_median, 0e0) as z
+    from targets
+    inner join medians
+        on targets.target_number = medians.target_number
+    inner join deviation_medians
+        on targets.target_number = deviation_medians.target_number
 ),
 
 usual as (
