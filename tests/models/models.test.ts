@@ -50,6 +50,12 @@ it('every model has a case', () => {
   expect(graph.map(({ name }) => name).filter((name) => !tested.includes(name))).toEqual([]);
 });
 
+it('every table of gold is counted', () => {
+  const { refs } = graph.find(({ name }) => name === 'record_counts')!;
+  const tables = graph.filter(({ name, materialized }) => materialized === 'table' && !name.startsWith('int_'));
+  expect(tables.map(({ name }) => name).filter((name) => !refs.includes(name))).toEqual(['record_counts']);
+});
+
 /** The model and what it is made of; models whose rows are given become those rows. */
 function partOf(model: string, inputs: Record<string, Row[]>): Project {
   const models: Project['models'] = new Map();
