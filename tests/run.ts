@@ -312,6 +312,8 @@ async function runJest(layer: Layer, printed: string): Promise<Outcome> {
       join(tmpdir(), 'listenlake-jest'),
       '--rootDir',
       ROOT,
+      // A snapshot that is not there is a failure, and not written.
+      '--ci',
       '--json',
       '--outputFile',
       report,
