@@ -77,3 +77,65 @@ replace(
                         ''
                     )
 {%- endmacro %}
+
+{#-
+The CTEs periods, bounds, by_date, counted and ranked over `plays`: the plays, played_ms and listeners of each `key`
+in each period, with its `place` (by plays, then time, then key) among those of the period (is_current 1) and of the
+equally long one before (0). Each period ends before as_of. `all` is everything before it, and has none before.
+-#}
+{% macro ranked_by_period(key) -%}
+periods (period, days) as (
+    values ('7 days', 7), ('28 days', 28), ('year', 365), ('all', null)
+),
+
+bounds as (
+    select
+        period,
+        {{ add_days(as_of_date(), '-days') }} as period_start,
+        {{ add_days(as_of_date(), '-2 * days') }} as previous_start
+    from periods
+),
+
+by_date as (
+    select
+        {{ key }},
+        user_id,
+        played_date,
+        count(*) as plays,
+        {{ total('played_ms') }} as played_ms
+    from plays
+    group by {{ key }}, user_id, played_date
+),
+
+counted as (
+    select
+        bounds.period,
+        bounds.period_start,
+        case
+            when
+                bounds.period_start is null
+                or by_date.played_date >= bounds.period_start then 1
+            else 0
+        end as is_current,
+        by_date.{{ key }},
+        {{ total('by_date.plays') }} as plays,
+        {{ total('by_date.played_ms') }} as played_ms,
+        count(distinct by_date.user_id) as listeners
+    from bounds
+    inner join by_date
+        on
+            bounds.previous_start is null
+            or by_date.played_date >= bounds.previous_start
+    group by 1, 2, 3, 4
+),
+
+ranked as (
+    select
+        *,
+        row_number() over (
+            partition by period, is_current
+            order by plays desc, played_ms desc, {{ key }}
+        ) as place
+    from counted
+)
+{%- endmacro %}

@@ -31,6 +31,7 @@ tracks as (select * from {{ ref('dim_tracks') }}),
 
 countries as (select * from {{ ref('dim_countries') }}),
 
+-- Tracks and episodes in one, so that a play is joined once: their ids in sources never meet.
 known_contents as (
     select
         identity.source_track_id as source_content_id,

@@ -1,5 +1,4 @@
--- Ranks count the plays of songs whose first artist it is. Each period ends before as_of and is compared with
--- the equally long one before it. `all` is everything before as_of and has nothing to be compared with.
+-- Ranks count the plays of songs whose first artist it is.
 with
 
 plays as (
@@ -13,60 +12,7 @@ plays as (
 
 artists as (select * from {{ ref('dim_artists') }}),
 
-periods (period, days) as (
-    values ('7 days', 7), ('28 days', 28), ('year', 365), ('all', null)
-),
-
-bounds as (
-    select
-        period,
-        {{ add_days(as_of_date(), '-days') }} as period_start,
-        {{ add_days(as_of_date(), '-2 * days') }} as previous_start
-    from periods
-),
-
-by_date as (
-    select
-        artist_id,
-        user_id,
-        played_date,
-        count(*) as plays,
-        {{ total('played_ms') }} as played_ms
-    from plays
-    group by artist_id, user_id, played_date
-),
-
-counted as (
-    select
-        bounds.period,
-        bounds.period_start,
-        case
-            when
-                bounds.period_start is null
-                or by_date.played_date >= bounds.period_start then 1
-            else 0
-        end as is_current,
-        by_date.artist_id,
-        {{ total('by_date.plays') }} as plays,
-        {{ total('by_date.played_ms') }} as played_ms,
-        count(distinct by_date.user_id) as listeners
-    from bounds
-    inner join by_date
-        on
-            bounds.previous_start is null
-            or by_date.played_date >= bounds.previous_start
-    group by 1, 2, 3, 4
-),
-
-ranked as (
-    select
-        *,
-        row_number() over (
-            partition by period, is_current
-            order by plays desc, played_ms desc, artist_id
-        ) as place
-    from counted
-),
+{{ ranked_by_period('artist_id') }},
 
 final as (
     select
