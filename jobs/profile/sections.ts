@@ -67,10 +67,7 @@ function columnsTable(columns: readonly ColumnProfile[], rows: number): DataTabl
       short(column.least),
       short(column.quantiles?.p50 ?? null),
       short(column.greatest),
-      column.top
-        .slice(0, TOP_SHOWN)
-        .map((top) => `${short(top.value)} (${formatCount(top.rows)})`)
-        .join(', '),
+      mostFrequent(column),
     ]),
   };
 }
