@@ -7,9 +7,7 @@ with
 plays as (
     select *
     from {{ source('silver', 'plays') }}
-    where
-        source in ('export_extended', 'export_account')
-        and content_type in ('track', 'unknown')
+    where source in ('export_extended', 'export_account')
 ),
 
 events as (select * from {{ source('silver', 'listening_events') }}),
