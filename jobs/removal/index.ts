@@ -12,7 +12,7 @@ import { deleter, ownObjects } from '../gc.ts';
 import { readProject } from '../gold/project.ts';
 import { isSameVersion } from '../gold/versions.ts';
 import { bronzeKey, LAYERS, type Layer, manifestKey, PREFIX } from '../lake/keys.ts';
-import { type BronzeFile, EMPTY_STATE, latestManifest, putState, readBronzeIndex } from '../lake/manifest.ts';
+import { type BronzeFile, EMPTY_STATE, type LakeState, latestManifest, putState, readBronzeIndex } from '../lake/manifest.ts';
 import { namedObjects } from '../lake/named.ts';
 import { publishDev } from '../promote.ts';
 import { report } from '../report.ts';
@@ -20,6 +20,7 @@ import { asRead, createBronze, readableBronze } from '../silver/relations.ts';
 import { bronzeTable } from '../sources/index.ts';
 import { type Ledger, readLedger, readLookedUp } from '../sources/spotify-api/ledger.ts';
 import { ANSWERS_TABLE, CAPTURE } from '../sources/spotify-api/tables.ts';
+import { train } from '../train.ts';
 import { transform } from '../transform.ts';
 
 /** What is to go, told by bronze alone: everything downstream is a function of it. */
@@ -35,6 +36,8 @@ export interface RemovalRule {
    * Changes what `extract` from the Web API knows, besides forgetting that the removed answers were received.
    */
   changeLedger?(ledger: Ledger): void;
+  /** Models may have learned from what goes: all of them are dropped, and those of today trained again. */
+  dropsModels?: boolean;
 }
 
 export interface RemovalPlan {
@@ -116,6 +119,9 @@ export async function removeForGood(
   if ((await stateOf(effects)).removal === 'silver') await transform({ runId, loadedOn }, effects);
   stopIfAsked(effects.signal);
   await rebuildDev(runId, effects);
+  stopIfAsked(effects.signal);
+  // Empty after a rebuild, which takes over nothing.
+  if ((await stateOf(effects)).gold.dev !== undefined) await train({ runId: `${runId}-train` }, effects);
   stopIfAsked(effects.signal);
   return replaceProd(work, effects);
 }
@@ -226,7 +232,7 @@ async function removeFromBronze(
     outputs: [...rewritten.values()].map(({ key, rows, bytes, sha256 }) => ({ key, rows, bytes, sha256 })),
     details: { files: removed.size, files_in_part: rewritten.size, rows: rowsOf(plan) },
     state: {
-      ...state,
+      ...(rule.dropsModels === true ? withoutModels(state) : state),
       bronze: left.length === 0 ? [] : [await putState(store, 'bronze', left)],
       ...(state[CAPTURE.stateKey] !== undefined && {
         [CAPTURE.stateKey]: await changedLedger(rule, forgotten, effects),
@@ -234,6 +240,10 @@ async function removeFromBronze(
       removal: 'silver',
     },
   });
+}
+
+function withoutModels({ trainings: _, ...state }: LakeState): LakeState {
+  return state;
 }
 
 /**
