@@ -6,7 +6,14 @@ import type { EngineSession } from './engine/index.ts';
 import { noRows, type Project, readProject } from './gold/project.ts';
 import { accountOf, currentDev, refuseTaken } from './gold/versions.ts';
 import { EMPTY_STATE, type GoldVersion, latestManifest } from './lake/manifest.ts';
-import { addRecord, isCurrent, readRecords, SKIP_PREDICTIONS, type TrainingRecord, trainerOf } from './training/records.ts';
+import {
+  addRecord,
+  isCurrent,
+  readRecords,
+  SKIP_PREDICTIONS,
+  type TrainingRecord,
+  trainerOf,
+} from './training/records.ts';
 import { type TrainedModel, trainSkipModel } from './training/skip-model.ts';
 
 export interface TrainInput {

@@ -163,7 +163,17 @@ function trainedModel(entry: ModelEntry, file: string): Model | undefined {
   const meta = trainedMeta.safeParse(entry.config?.meta);
   if (!meta.success) return undefined;
   const trainedFrom = meta.data.trained_from;
-  const model: Model = { name: entry.name, file, sql: '', config: {}, columns: [], key: [], sort: [], tests: [], trainedFrom };
+  const model: Model = {
+    name: entry.name,
+    file,
+    sql: '',
+    config: {},
+    columns: [],
+    key: [],
+    sort: [],
+    tests: [],
+    trainedFrom,
+  };
   describe(model, entry, file);
   // What it is trained from is named, so that its fingerprint changes with theirs.
   const named = trainedFrom.map((name) => `{{ ref('${name}') }}`).join(', ');

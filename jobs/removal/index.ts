@@ -12,7 +12,14 @@ import { deleter, ownObjects } from '../gc.ts';
 import { readProject } from '../gold/project.ts';
 import { isSameVersion } from '../gold/versions.ts';
 import { bronzeKey, LAYERS, type Layer, manifestKey, PREFIX } from '../lake/keys.ts';
-import { type BronzeFile, EMPTY_STATE, type LakeState, latestManifest, putState, readBronzeIndex } from '../lake/manifest.ts';
+import {
+  type BronzeFile,
+  EMPTY_STATE,
+  type LakeState,
+  latestManifest,
+  putState,
+  readBronzeIndex,
+} from '../lake/manifest.ts';
 import { namedObjects } from '../lake/named.ts';
 import { publishDev } from '../promote.ts';
 import { report } from '../report.ts';

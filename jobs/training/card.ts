@@ -104,7 +104,9 @@ export function cardMarkdown(card: Card): string {
     '- Never trained on anything that the Web API has said.',
     ...card.leftOut.map(({ name, why }) => `- Left out: ${name}, because ${why}.`),
     ...(evaluation === null ? [] : evaluationLines(evaluation)),
-    ...(card.coefficients.length === 0 ? [] : ['', '## What goes with a skip', '', ...coefficientLines(card.coefficients)]),
+    ...(card.coefficients.length === 0
+      ? []
+      : ['', '## What goes with a skip', '', ...coefficientLines(card.coefficients)]),
     ...(popularity === null
       ? []
       : [

@@ -120,9 +120,7 @@ export function scaled(
   extra: readonly string[] = [],
   select: string = observations.select,
 ): string {
-  const columns = inputs.map(
-    ({ mean, sd }, index) => `(x${index} - ${literal(mean)}) / ${literal(sd)} as z${index}`,
-  );
+  const columns = inputs.map(({ mean, sd }, index) => `(x${index} - ${literal(mean)}) / ${literal(sd)} as z${index}`);
   const names = extra.map((column) => column.slice(column.lastIndexOf(' as ') + ' as '.length));
   return `${observed({ ...observations, select }, inputs, extra)},
 scaled as (select ${['y', ...columns, ...names].join(',\n    ')} from observed)`;

@@ -176,7 +176,10 @@ export function aucOf(
 }
 
 /** Mean of a sum over plays, with the percentile interval of resampled clusters. */
-export function resampled<T extends { plays: number }>(clusters: readonly T[], sumOf: (cluster: T) => number): Estimate {
+export function resampled<T extends { plays: number }>(
+  clusters: readonly T[],
+  sumOf: (cluster: T) => number,
+): Estimate {
   const sums = Float64Array.from(clusters, sumOf);
   const plays = Float64Array.from(clusters, (each) => each.plays);
   const random = createRandom(SEED, 'bootstrap');

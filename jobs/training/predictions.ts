@@ -13,10 +13,13 @@ const Z95 = literal(1.959963984540054);
  *
  * @param select rows with the columns of the design, and `recording_id`, `user_id`, `split`, `popularity`
  */
-export function predictionsSelect(design: Design, fit: Pick<Fit, 'coefficients' | 'covariance'>, select: string): string {
+export function predictionsSelect(
+  design: Design,
+  fit: Pick<Fit, 'coefficients' | 'covariance'>,
+  select: string,
+): string {
   const columns = design.inputs.map(({ of }, index) => ({ name: `z${index}`, isContext: of === 'context' }));
-  const list = (from: (column: { name: string; isContext: boolean }) => string): string =>
-    columns.map(from).join(', ');
+  const list = (from: (column: { name: string; isContext: boolean }) => string): string => columns.map(from).join(', ');
   const context = columns.filter(({ isContext }) => isContext).map(({ name }) => `avg(${name}) as ${name}`);
   const given = ['recording_id', 'user_id', 'split', 'popularity'].map((name) => `${name} as ${name}`);
   const probability = (eta: string): string => `1e0 / (1e0 + exp(-(${eta})))`;

@@ -116,7 +116,10 @@ where source in ('export_extended', 'export_account', 'events')`,
 }
 
 /** Over the tracks that were heard, each once. */
-async function popularityOf(session: EngineSession, { model_features }: TrainingRelations): Promise<Card['popularity']> {
+async function popularityOf(
+  session: EngineSession,
+  { model_features }: TrainingRelations,
+): Promise<Card['popularity']> {
   const columns = ['danceability', 'energy', 'valence', 'tempo_bpm', 'popularity'];
   const select = `select track_id, ${columns.map((name) => `max(${name}) as ${name}`).join(', ')} from ${model_features} group by track_id`;
   const design = await openDesign(session, { select, label: 'popularity' }, POPULARITY_INPUTS, false);

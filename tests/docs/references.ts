@@ -101,7 +101,10 @@ function readModels(): NonNullable<ModelYaml['models']> {
     .flatMap((name) => {
       const { models = [], sources = [] } = parse(readFileSync(join(folder, name), 'utf8')) as ModelYaml;
       // Sources with columns are the tables that `train` fills.
-      return [...models, ...sources.flatMap(({ tables = [] }) => tables).filter(({ columns }) => columns !== undefined)];
+      return [
+        ...models,
+        ...sources.flatMap(({ tables = [] }) => tables).filter(({ columns }) => columns !== undefined),
+      ];
     })
     .sort((a, b) => (a.name < b.name ? -1 : 1));
 }
