@@ -130,10 +130,10 @@ describe('logistic regression', () => {
   });
 
   const seeds = Array.from({ length: IS_SOAK ? 100 : 6 }, (_, index) => index + 1);
-  it(`finds the generator's own coefficients in their intervals, in ${seeds.length} data sets of 200 users`, async () => {
+  it(`finds the generator's own coefficients in their intervals, in ${seeds.length} data sets of 400 users`, async () => {
     const inside = Object.fromEntries(TRUE_INPUTS.map((name) => [name, 0]));
     for (const seed of seeds) {
-      const columns = playsByTheTruth(seed, 200, 8);
+      const columns = playsByTheTruth(seed, 400, 4);
       const { design, fit } = await fitTo({ ...columns, y: columns.skipped! }, async (session, select) => {
         const opened = await openDesign(session, { select, label: 'y' }, INPUTS_OF_TRUTH, true);
         return { design: opened, fit: (await fitLogistic(session, opened, 'user_id')) as Fit };

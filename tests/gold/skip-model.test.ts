@@ -64,6 +64,7 @@ function listeningOf(seed: number, { users, plays, skip, tracks = 60, device }: 
         ...{ is_skipped: isSkipped, ...facts, local_hour: play.hour, device_kind: device?.(play) ?? 'computer' },
         ...{ session_position: play.position, user_plays_before: all.plays, user_skips_before: all.skips },
         ...{ artist_plays_before: artist.plays, artist_skips_before: artist.skips, track_plays_before: same.plays },
+        track_skips_before: same.skips,
       });
       for (const counts of [all, artist, same]) {
         counts.plays += 1;
@@ -85,7 +86,8 @@ async function trained(columns: Columns, none = false): Promise<Trained> {
     const model = await trainSkipModel(session, {
       model_features: `(${select}${none ? ' where 1 = 0' : ''})`,
       int_track_identity: "(select 't1' as source_track_id, 't0' as track_id)",
-      fct_plays: "(select * from (values ('skipped', 'events'), ('neutral', 'events'), ('skipped', 'api')) as heard (verdict, source))",
+      fct_plays:
+        "(select * from (values ('skipped', 'events'), ('neutral', 'events'), ('skipped', 'api')) as heard (verdict, source))",
     });
     return { ...model, rows: model.predictions === undefined ? [] : await rowsOf(session, model.predictions) };
   } finally {
@@ -133,25 +135,32 @@ describe('what can be known', () => {
     // The probabilities again, from the card alone.
     const { card } = model;
     const value = (name: string, row: number): number => {
-      const of = (column: string): number => columns[column]![row] as number;
-      const odds = (skips: number, plays: number): number => Math.log((skips + 1) / (plays - skips + 1));
-      const user = odds(of('user_skips_before'), of('user_plays_before'));
-      const rate = (of('user_skips_before') + 1) / (of('user_plays_before') + 2);
-      const [skips, plays] = [of('artist_skips_before'), of('artist_plays_before')];
+      const count = (column: string): number => columns[column]![row] as number;
+      const drawn = (of: 'artist' | 'track', share: number, plays: number): number =>
+        (count(`${of}_skips_before`) + plays * share) / (count(`${of}_plays_before`) + plays);
+      const odds = (share: number): number => Math.log(share / (1 - share));
+      const user = (count('user_skips_before') + 1) / (count('user_plays_before') + 2);
+      const artist = drawn('artist', user, 6);
       const computed: Record<string, () => number> = {
-        tempo: () => of('tempo_bpm'),
-        is_night: () => (of('local_hour') >= 22 || of('local_hour') < 6 ? 1 : 0),
-        is_commute: () => (of('local_hour') === 7 || of('local_hour') === 8 ? 1 : 0),
-        user_taste: () => user,
-        artist_taste: () => Math.log((skips + 2 * rate) / (plays - skips + 2 * (1 - rate))) - user,
-        familiarity: () => Math.log(1 + of('track_plays_before')),
+        tempo: () => count('tempo_bpm'),
+        is_night: () => (count('local_hour') >= 22 || count('local_hour') < 6 ? 1 : 0),
+        is_commute: () => (count('local_hour') === 7 || count('local_hour') === 8 ? 1 : 0),
+        user_taste: () => odds(user),
+        artist_taste: () => odds(artist) - odds(user),
+        track_taste: () => odds(drawn('track', artist, 8)) - odds(artist),
+        familiarity: () => Math.log(1 + count('track_plays_before')),
       };
-      return computed[name]?.() ?? of(name);
+      return computed[name]?.() ?? count(name);
     };
     const test = columns.split!.flatMap((split, row) => (split === 'test' ? [row] : []));
     const scored = test.map((row) => {
-      const parts = card.coefficients.map(({ name, mean, sd, value: slope }) => (slope * (value(name, row) - mean)) / sd);
-      return { eta: parts.reduce((sum, part) => sum + part, card.intercept!.value), isSkipped: columns.is_skipped![row] };
+      const parts = card.coefficients.map(
+        ({ name, mean, sd, value: slope }) => (slope * (value(name, row) - mean)) / sd,
+      );
+      return {
+        eta: parts.reduce((sum, part) => sum + part, card.intercept!.value),
+        isSkipped: columns.is_skipped![row],
+      };
     });
     const skipped = scored.filter(({ isSkipped }) => isSkipped);
     const finished = scored.filter(({ isSkipped }) => !isSkipped);
@@ -192,7 +201,9 @@ describe('what can be known', () => {
     const backward = await trained(mapped(columns, (values) => values.toReversed()));
     expect(backward.rows).toEqual(model.rows);
     const rounded = (card: Trained['card']): unknown =>
-      JSON.parse(JSON.stringify(card, (_, value) => (typeof value === 'number' ? Number(value.toPrecision(8)) : value)));
+      JSON.parse(
+        JSON.stringify(card, (_, value) => (typeof value === 'number' ? Number(value.toPrecision(8)) : value)),
+      );
     expect(rounded(backward.card)).toEqual(rounded(model.card));
   });
 

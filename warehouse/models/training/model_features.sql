@@ -197,7 +197,12 @@ with_past as (
             partition by user_id, track_id
             order by started_at, ended_at, play_id
             rows between unbounded preceding and 1 preceding
-        ) as track_plays_before
+        ) as track_plays_before,
+        sum(skipped) over (
+            partition by user_id, track_id
+            order by started_at, ended_at, play_id
+            rows between unbounded preceding and 1 preceding
+        ) as track_skips_before
     from with_session
 ),
 
@@ -299,7 +304,8 @@ final as (
             as artist_plays_before,
         cast(case when artist_name is null then 0 else coalesce(artist_skips_before, 0) end as bigint)
             as artist_skips_before,
-        cast(coalesce(track_plays_before, 0) as bigint) as track_plays_before
+        cast(coalesce(track_plays_before, 0) as bigint) as track_plays_before,
+        cast(coalesce(track_skips_before, 0) as bigint) as track_skips_before
     from with_clock
 )
 
