@@ -151,7 +151,7 @@ describe('logistic regression', () => {
     expect(Object.entries(inside).filter(([, count]) => count < least)).toEqual([]);
     const all = Object.values(inside).reduce((sum, count) => sum + count, 0);
     expect(all / (TRUE_INPUTS.length * seeds.length)).toBeGreaterThan(0.9);
-  });
+  }, 3_600_000);
 });
 
 describe('linear regression', () => {

@@ -29,7 +29,7 @@ beforeAll(async () => {
   work = mkdtempSync(join(tmpdir(), 'listenlake-train-'));
   files = join(work, 'files');
   whole = join(work, 'whole');
-  const size = ['--seed', `${SEED}`, '--users', '40', '--days', '100', '--tracks', `${TRACKS}`];
+  const size = ['--seed', `${SEED}`, '--users', '24', '--days', '100', '--tracks', `${TRACKS}`];
   const person = ['--export-plays', '2000', '--export-years', '2'];
   expect(await listenlake(['extract', 'events', ...size, ...person, '--out', files])).toMatchObject({ code: 0 });
   first = await run(whole);
@@ -153,8 +153,8 @@ it('forget drops the cards of models that the person was in, and trains again wi
   expect(await listenlake(args)).toMatchObject({ code: 0, json: { status: 'forgotten' } });
   const records = await recordsOf(lake);
   expect(records).toHaveLength(1);
-  expect(records[0]!.card).toMatchObject({ status: 'published', training: { users: 40 } });
-  expect((await recordsOf(whole))[0]!.card.training.users).toBe(41);
+  expect(records[0]!.card).toMatchObject({ status: 'published', training: { users: 24 } });
+  expect((await recordsOf(whole))[0]!.card.training.users).toBe(25);
   const prints = await fingerprint(lake, ['gold_dev', 'gold_prod']);
   expect(prints['gold_prod.skip_predictions']).toEqual(prints['gold_dev.skip_predictions']);
   expect(prints['gold_prod.skip_predictions']!.rows).toBeGreaterThan(0);
