@@ -4,32 +4,8 @@ import { createRandom } from '../../jobs/sources/synthetic/random.ts';
 import { cardMarkdown, oddsInWords } from '../../jobs/training/card.ts';
 import { type TrainedModel, trainSkipModel } from '../../jobs/training/skip-model.ts';
 import { type LakeFixture, openLakeFixture } from '../fixtures/effects.ts';
+import { KNOWABLE, listeningOf, type Values } from '../fixtures/listening-features.ts';
 import { type Columns, emptySession, selectOf } from '../fixtures/observations.ts';
-
-/** A play before its verdict is drawn. */
-interface Play {
-  user: number;
-  track: number;
-  danceability: number;
-  hour: number;
-  position: number;
-}
-
-interface Listening {
-  users: number;
-  /** Of each user. */
-  plays: number;
-  /** Probability of a skip. */
-  skip: (play: Play) => number;
-  tracks?: number;
-  device?: (play: Play) => string;
-}
-
-type Values = Record<string, (number | string | boolean)[]>;
-
-const sigmoid = (odds: number): number => 1 / (1 + Math.exp(-odds));
-/** People skip what they cannot dance to, deep in a session. */
-const KNOWABLE = ({ danceability, position }: Play): number => sigmoid(1 - 4 * danceability + 0.05 * position);
 
 let lake: LakeFixture;
 let tables = 0;
@@ -37,43 +13,6 @@ beforeAll(async () => {
   lake = await openLakeFixture();
 });
 afterAll(() => lake.close());
-
-/** Rows as the model gives them: sessions of ten plays, counts of earlier plays, the last fifth for the test. */
-function listeningOf(seed: number, { users, plays, skip, tracks = 60, device }: Listening): Values {
-  const random = createRandom(seed, 'listening');
-  const catalogue = Array.from({ length: tracks }, () => ({
-    ...{ danceability: random.next(), energy: random.next(), valence: random.next() },
-    ...{ tempo_bpm: 120 + 25 * random.normal(), popularity: random.int(101) },
-  }));
-  const rows: Record<string, number | string | boolean>[] = [];
-  for (let user = 0; user < users; user++) {
-    const before = new Map<string, { plays: number; skips: number }>();
-    const past = (key: string): { plays: number; skips: number } => {
-      if (!before.has(key)) before.set(key, { plays: 0, skips: 0 });
-      return before.get(key)!;
-    };
-    for (let index = 0; index < plays; index++) {
-      const track = random.int(tracks);
-      const facts = catalogue[track]!;
-      const play = { user, track, danceability: facts.danceability, hour: random.int(24), position: (index % 10) + 1 };
-      const isSkipped = random.chance(skip(play));
-      const [all, artist, same] = [past('all'), past(`artist ${track % 12}`), past(`track ${track}`)];
-      rows.push({
-        ...{ play_id: `${user}-${index}`, user_id: `u${user}`, track_id: `t${track}` },
-        ...{ session_id: `u${user}:${Math.floor(index / 10)}`, split: index * 5 < plays * 4 ? 'train' : 'test' },
-        ...{ is_skipped: isSkipped, ...facts, local_hour: play.hour, device_kind: device?.(play) ?? 'computer' },
-        ...{ session_position: play.position, user_plays_before: all.plays, user_skips_before: all.skips },
-        ...{ artist_plays_before: artist.plays, artist_skips_before: artist.skips, track_plays_before: same.plays },
-        track_skips_before: same.skips,
-      });
-      for (const counts of [all, artist, same]) {
-        counts.plays += 1;
-        counts.skips += isSkipped ? 1 : 0;
-      }
-    }
-  }
-  return Object.fromEntries(Object.keys(rows[0]!).map((name) => [name, rows.map((row) => row[name]!)]));
-}
 
 interface Trained extends TrainedModel {
   rows: Record<string, SqlValue>[];
