@@ -128,6 +128,8 @@ function ruleOf(
   return {
     isRemoved: (file) => isOwn(file) && (only === undefined || asRead(file).table === ANSWERS_TABLE.name),
     rows: only === undefined ? rowsNaming(names) : {},
+    // No model learns from answers of the Web API.
+    dropsModels: only === undefined,
     changeLedger(ledger) {
       const isKnown = userId in ledger.polls || Object.keys(ledger.lists).some((key) => key.startsWith(`${userId}/`));
       delete ledger.polls[userId];

@@ -6,7 +6,7 @@ import type { TestResult } from './gold/data-tests.ts';
 import { differencesOf, isChanged, type TableDifference } from './gold/differences.ts';
 import { type Project, readProject } from './gold/project.ts';
 import { checkScope, refuseFailed, type Scope } from './gold/verdict.ts';
-import { accountOf, isCopied, isSameVersion, originsOf, refuseTaken } from './gold/versions.ts';
+import { accountOf, currentDev, isCopied, isSameVersion, originsOf, refuseTaken } from './gold/versions.ts';
 import {
   EMPTY_STATE,
   type GoldVersion,
@@ -59,14 +59,14 @@ export async function promote(input: PromoteInput, effects: Effects): Promise<Pr
   const project = input.project ?? readProject();
   const base = await latestManifest(effects.store);
   const state = base?.state ?? EMPTY_STATE;
-  const dev = currentDev(state, project);
+  const dev = currentDev(state, project.hash, 'run `listenlake enrich` and `listenlake check` first');
   await requireChecks(effects.store, state, dev);
   const { prod } = state.gold;
   // What is damaged cannot be compared.
   const shown = input.rebuild === true ? withoutProd(state) : state;
   const differences = await compare(effects, shown, project, input.runId);
   const result = { runId: prod?.runId ?? null, asOf: dev.asOf, differences };
-  if (input.rebuild !== true && isSameVersion(prod, dev)) {
+  if (input.rebuild !== true && isSameVersion(prod, dev) && isTrainedAlike(project, prod, dev)) {
     await publishAgain(effects, base);
     return { ...result, status: 'nothing_new' };
   }
@@ -133,20 +133,13 @@ export async function publishDev(
 }
 
 /**
- * The published dev, where it is of today's silver and today's models: prod must not show what nobody has
- * looked at.
+ * True where prod has dev's tables of `train`: it fills them after the others, so they may differ between two
+ * versions of the same silver and models.
  */
-function currentDev(state: LakeState, project: Project): GoldVersion {
-  const dev = state.gold.dev;
-  const hint = 'run `listenlake enrich` and `listenlake check` first';
-  if (dev === undefined) throw new JobError('gold_missing', 'data', 'there is no gold_dev to promote', { hint });
-  if (dev.silverSequence !== state.silverSequence) {
-    throw new JobError('gold_outdated', 'data', 'silver has changed since gold_dev was built', { hint });
-  }
-  if (dev.modelsHash !== project.hash) {
-    throw new JobError('gold_outdated', 'data', 'gold_dev was built by other models than those of today', { hint });
-  }
-  return dev;
+function isTrainedAlike({ models }: Project, prod: GoldVersion | undefined, dev: GoldVersion): boolean {
+  const trained = [...models.values()].filter(({ trainedFrom }) => trainedFrom !== undefined);
+  const isEmpty = (version: GoldVersion | undefined, name: string): boolean => version?.tables[name]?.rows === 0;
+  return trained.every(({ name }) => isCopied(prod, dev, name) || (isEmpty(prod, name) && isEmpty(dev, name)));
 }
 
 function withoutProd(state: LakeState): LakeState {

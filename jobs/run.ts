@@ -5,6 +5,7 @@ import { enrich } from './enrich.ts';
 import { type LoadResult, load } from './load.ts';
 import { type PromoteResult, promote } from './promote.ts';
 import { isReportCurrent, pageAddress, type ReportInput, type ReportOutput, report } from './report.ts';
+import { type TrainResult, train } from './train.ts';
 import { type TransformResult, transform } from './transform.ts';
 
 export interface RunInput {
@@ -23,6 +24,8 @@ export interface RunResult {
   status: 'done' | 'nothing_new' | 'checks_failed';
   load: LoadResult;
   transform: TransformResult;
+  /** Undefined where silver failed its tests. */
+  train: TrainResult | undefined;
   checks: CheckResult[];
   promote: PromoteResult | undefined;
   report: ReportOutput | undefined;
@@ -36,7 +39,7 @@ export interface RunResult {
 }
 
 /**
- * Every job in order, in one process: load, transform, check silver, enrich dev, check dev, promote, report.
+ * Every job in order, in one process: load, transform, check silver, enrich dev, train, check dev, promote, report.
  * Each commits for itself, so a run that is stopped or killed leaves the last good version, and the next run
  * goes on where it was.
  *
@@ -59,15 +62,16 @@ export async function run(input: RunInput, effects: Effects): Promise<RunResult>
 
   stopIfAsked(signal);
   const checks = [await check({ scope: 'silver', target: 'dev', runId, isReused: true }, effects)];
-  if (checks[0]!.verdict === 'failed')
-    return { ...partial, status: 'checks_failed', checks, promote: undefined, report: undefined, asOf: null };
+  const failed = { ...partial, status: 'checks_failed' as const, checks, promote: undefined, report: undefined };
+  if (checks[0]!.verdict === 'failed') return { ...failed, train: undefined, asOf: null };
 
   stopIfAsked(signal);
   await enrich({ runId: `${runId}-dev`, ...(input.asOf && { asOf: input.asOf }) }, effects);
   stopIfAsked(signal);
+  const trained = await train({ runId: `${runId}-train` }, effects);
+  stopIfAsked(signal);
   checks.push(await check({ scope: 'gold', target: 'dev', runId, isReused: true }, effects));
-  if (checks[1]!.verdict === 'failed')
-    return { ...partial, status: 'checks_failed', checks, promote: undefined, report: undefined, asOf: null };
+  if (checks[1]!.verdict === 'failed') return { ...failed, train: trained, asOf: null };
 
   stopIfAsked(signal);
   const promoted = await promote({ runId }, effects);
@@ -81,6 +85,7 @@ export async function run(input: RunInput, effects: Effects): Promise<RunResult>
   return {
     ...partial,
     status: isNothingNew ? 'nothing_new' : 'done',
+    train: trained,
     checks,
     promote: promoted,
     report: reported,

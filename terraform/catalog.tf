@@ -81,8 +81,15 @@ locals {
       ))
     }
   ]...)
+  # Tables that `train` fills: for dbt they are sources.
+  _trained = merge([
+    for name in fileset(local._models_dir, "**/*.yml") : {
+      for table in flatten([for source in try(yamldecode(file("${local._models_dir}/${name}")).sources, []) : try(source.tables, [])]) : table.name => table
+      if can(table.config.meta.trained_from)
+    }
+  ]...)
   _gold = {
-    for name, model in local._models : name => {
+    for name, model in merge(local._models, local._trained) : name => {
       description = replace(trimspace(try(model.description, "")), "/\\s+/", " ")
       columns = [for column in try(model.columns, []) : {
         name = column.name

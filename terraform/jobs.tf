@@ -47,6 +47,16 @@ locals {
       catalog   = { read = ["silver", "gold_dev"], write = ["gold_dev"], delete = [], register = [] }
       secrets   = []
     }
+    train = {
+      about     = "gold_dev's model_features -> gold_dev's predictions"
+      commits   = true
+      read      = ["gold/dev"]
+      write     = ["gold/dev"]
+      delete    = []
+      workgroup = ["dev"]
+      catalog   = { read = ["gold_dev"], write = ["gold_dev"], delete = [], register = [] }
+      secrets   = []
+    }
     check = {
       about     = "tests of silver and gold"
       commits   = true

@@ -29,6 +29,7 @@ with flow("listenlake_backfill", doc=__doc__, deadline=timedelta(hours=12), para
         job("transform", "--rebuild", "--on-quarantine=warn", *DAYS),
         job("check", "--scope=silver", task_id="check_silver"),
         job("enrich", task_id="enrich_dev"),
+        job("train", "--on-refusal=skip"),
         job("check", "--scope=gold", "--target=dev", task_id="check_dev"),
         job("promote", outlets=[Asset("gold_prod")]),
         job("report"),

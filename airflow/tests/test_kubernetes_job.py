@@ -9,7 +9,7 @@ from kubernetes.client import ApiClient
 from include import job as settings
 from include.job import job
 
-COMMANDS = ["extract", "load", "transform", "check", "enrich", "promote", "report"]
+COMMANDS = ["extract", "load", "transform", "check", "enrich", "train", "promote", "report"]
 
 NO_RIGHTS = {
     "allowPrivilegeEscalation": False,

@@ -14,6 +14,7 @@ import { REPORT } from './report.ts';
 import { RETENTION } from './retention.ts';
 import { RUN } from './run.ts';
 import { SQL } from './sql.ts';
+import { TRAIN } from './train.ts';
 import { TRANSFORM } from './transform.ts';
 
 /**
@@ -27,6 +28,7 @@ export const COMMANDS: readonly Command[] = [
   LOAD,
   TRANSFORM,
   ENRICH,
+  TRAIN,
   CHECK,
   PROMOTE,
   REPORT,

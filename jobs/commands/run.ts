@@ -16,12 +16,13 @@ import {
 import { row, shown } from './lines.ts';
 import { cameIn } from './load.ts';
 import { changeLines } from './promote.ts';
+import { modelLines } from './train.ts';
 import { accountLines, refusedLines, upgradeLines } from './transform.ts';
 
 /** Everything that a lake needs, in order. */
 export const RUN: Command = {
   usage: 'run [paths..]',
-  summary: 'Everything in order: load, transform, check, enrich, check, promote, report',
+  summary: 'Everything in order: load, transform, check, enrich, train, check, promote, report',
   reads: 'files, landing',
   writes: 'the whole lake, report',
   positionals: PATHS,
@@ -52,6 +53,7 @@ export const RUN: Command = {
       files: result.load.accounts,
       warnings: result.load.warnings.length,
       as_of: result.asOf,
+      model: result.train?.record.card.status ?? null,
       report: result.report?.html ?? null,
     };
     return {
@@ -99,6 +101,7 @@ export function runText(result: RunResult, effects: Pick<Effects, 'config'>): st
       ),
     );
   }
+  if (result.train !== undefined && failed.length === 0) lines.push(...modelLines(result.train));
   if (result.report !== undefined) lines.push(row('report', shown(result.report.html)));
   lines.push('', ...nextLines(result, effects));
   return lines.join('\n');

@@ -41,6 +41,11 @@ export interface Model {
   /** Columns to sort the stored table by: `meta.sorted_by` of its configuration, else the key. */
   sort: string[];
   tests: DeclaredTest[];
+  /**
+   * Models that `train` makes this table from; undefined for a table that its own select makes. Its select
+   * gives no rows: the table is empty until it is trained.
+   */
+  trainedFrom?: readonly string[];
 }
 
 /** The models of a warehouse folder, read but not rendered. */
@@ -68,7 +73,12 @@ const modelEntry = z.looseObject({
   data_tests: z.array(testEntry).optional(),
   tests: z.array(testEntry).optional(),
 });
-const modelsFile = z.looseObject({ models: z.array(modelEntry).optional() }).nullable();
+/** Only what `train` fills is declared here: what silver holds stands in its contracts. */
+const sourceEntry = z.looseObject({ tables: z.array(modelEntry).optional() });
+const modelsFile = z
+  .looseObject({ models: z.array(modelEntry).optional(), sources: z.array(sourceEntry).optional() })
+  .nullable();
+const trainedMeta = z.looseObject({ trained_from: z.array(z.string()).min(1) });
 
 type ModelEntry = z.infer<typeof modelEntry>;
 
@@ -113,6 +123,12 @@ export function readProject(folder: string = WAREHOUSE_DIR): Project {
       if (model === undefined) throw invalid(file, `there is no models/**/${entry.name}.sql`);
       describe(model, entry, file);
     }
+    for (const entry of (content.data?.sources ?? []).flatMap(({ tables }) => tables ?? [])) {
+      const model = trainedModel(entry, file);
+      if (model === undefined) continue;
+      if (models.has(model.name)) throw invalid(file, `a model has the same name: ${models.get(model.name)!.file}`);
+      models.set(model.name, model);
+    }
   }
   return { models, macros, vars: (settings.vars ?? {}) as Record<string, unknown>, hash: hash.digest('hex') };
 }
@@ -140,6 +156,36 @@ function describe(model: Model, entry: ModelEntry, file: string): void {
   const unique = model.tests.find(({ kind, where }) => where === undefined && /^unique(_combination|$)/.test(kind));
   model.key = unique === undefined ? [] : uniqueColumns(unique);
   model.sort = sortedBy(model, file) ?? model.key;
+}
+
+/** A table that `train` fills; undefined for any other source. */
+function trainedModel(entry: ModelEntry, file: string): Model | undefined {
+  const meta = trainedMeta.safeParse(entry.config?.meta);
+  if (!meta.success) return undefined;
+  const trainedFrom = meta.data.trained_from;
+  const model: Model = {
+    name: entry.name,
+    file,
+    sql: '',
+    config: {},
+    columns: [],
+    key: [],
+    sort: [],
+    tests: [],
+    trainedFrom,
+  };
+  describe(model, entry, file);
+  // What it is trained from is named, so that its fingerprint changes with theirs.
+  const named = trainedFrom.map((name) => `{{ ref('${name}') }}`).join(', ');
+  model.sql = `-- trained from ${named}\n${noRows(model.columns)}`;
+  return model;
+}
+
+/** A select of these columns that gives no row. */
+export function noRows(columns: readonly DeclaredColumn[]): string {
+  const typeOf = (type: string): string => (type === 'timestamp' ? 'timestamp(3)' : type);
+  const casts = columns.map(({ name, type }) => `cast(null as ${typeOf(type)}) as ${name}`);
+  return `select\n    ${casts.join(',\n    ')}\nwhere 1 = 0`;
 }
 
 /** Under `meta`, which is dbt's place for what dbt does not know. */

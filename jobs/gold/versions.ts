@@ -16,6 +16,24 @@ export function refuseTaken(state: LakeState, runId: string): void {
   });
 }
 
+/**
+ * The published dev, where it is of today's silver and today's models.
+ *
+ * @param hint what to do where it is not
+ * @throws `gold_missing`, `gold_outdated` (65)
+ */
+export function currentDev(state: LakeState, modelsHash: string, hint: string): GoldVersion {
+  const dev = state.gold.dev;
+  if (dev === undefined) throw new JobError('gold_missing', 'data', 'there is no gold_dev yet', { hint });
+  if (dev.silverSequence !== state.silverSequence) {
+    throw new JobError('gold_outdated', 'data', 'silver has changed since gold_dev was built', { hint });
+  }
+  if (dev.modelsHash !== modelsHash) {
+    throw new JobError('gold_outdated', 'data', 'gold_dev was built by other models than those of today', { hint });
+  }
+  return dev;
+}
+
 /** True where building again would give the same tables. */
 export function isSameVersion(
   version: GoldVersion | undefined,

@@ -143,6 +143,8 @@ export interface LakeState {
    * Absent where none were, and in lakes of older versions.
    */
   pseudonymKey?: string;
+  /** Key of what `train` has found, newest first (training/records.ts); absent before its first run. */
+  trainings?: string;
   /**
    * Something is being removed for good (removal.ts), and a killed run has left it unfinished. `silver`:
    * bronze is without it, silver and gold are not yet; `purge`: silver is, too, but old versions are still

@@ -38,6 +38,7 @@ export async function namedObjects(
     await addList<{ lookedUp?: string[] }>(state.spotify, (ledger) => ledger.lookedUp ?? []);
     if (state.lookUps !== undefined) keys.add(state.lookUps);
     if (state.refusals !== undefined) keys.add(state.refusals);
+    if (state.trainings !== undefined) keys.add(state.trainings);
   }
 
   if (newest !== undefined) await add(newest.state);

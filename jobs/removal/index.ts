@@ -3,24 +3,27 @@ import { join } from 'node:path';
 import { makeFolders } from '../base/disk.ts';
 import { hashObject } from '../base/hash.ts';
 import { DAY_MS } from '../base/time.ts';
-import { check } from '../check.ts';
 import { commitWork, refuseOvertaken } from '../effects/commit.ts';
 import { type Effects, stopIfAsked } from '../effects/index.ts';
 import { type Embedded, openEmbedded, quoteText } from '../engine/duckdb/database.ts';
-import { enrich } from '../enrich.ts';
 import { deleter, ownObjects } from '../gc.ts';
-import { readProject } from '../gold/project.ts';
-import { isSameVersion } from '../gold/versions.ts';
 import { bronzeKey, LAYERS, type Layer, manifestKey, PREFIX, REPORT_KEY } from '../lake/keys.ts';
-import { type BronzeFile, EMPTY_STATE, latestManifest, putState, readBronzeIndex } from '../lake/manifest.ts';
+import {
+  type BronzeFile,
+  EMPTY_STATE,
+  type LakeState,
+  latestManifest,
+  putState,
+  readBronzeIndex,
+} from '../lake/manifest.ts';
 import { namedObjects } from '../lake/named.ts';
-import { publishDev } from '../promote.ts';
 import { report } from '../report.ts';
 import { asRead, createBronze, readableBronze } from '../silver/relations.ts';
 import { bronzeTable } from '../sources/index.ts';
 import { type Ledger, readLedger, readLookedUp } from '../sources/spotify-api/ledger.ts';
 import { ANSWERS_TABLE, CAPTURE } from '../sources/spotify-api/tables.ts';
 import { transform } from '../transform.ts';
+import { rebuildGold } from './rebuild.ts';
 
 /** What is to go, told by bronze alone: everything downstream is a function of it. */
 export interface RemovalRule {
@@ -35,6 +38,8 @@ export interface RemovalRule {
    * Changes what `extract` from the Web API knows, besides forgetting that the removed answers were received.
    */
   changeLedger?(ledger: Ledger): void;
+  /** Models may have learned from what goes: all of them are dropped, and those of today trained again. */
+  dropsModels?: boolean;
 }
 
 export interface RemovalPlan {
@@ -115,9 +120,7 @@ export async function removeForGood(
   const loadedOn = new Date(effects.now()).toISOString().slice(0, 10);
   if ((await stateOf(effects)).removal === 'silver') await transform({ runId, loadedOn }, effects);
   stopIfAsked(effects.signal);
-  await rebuildDev(runId, effects);
-  stopIfAsked(effects.signal);
-  return replaceProd(work, effects);
+  return rebuildGold(work, effects);
 }
 
 /** Closes the removal: from now on nothing of it is open. */
@@ -226,7 +229,7 @@ async function removeFromBronze(
     outputs: [...rewritten.values()].map(({ key, rows, bytes, sha256 }) => ({ key, rows, bytes, sha256 })),
     details: { files: removed.size, files_in_part: rewritten.size, rows: rowsOf(plan) },
     state: {
-      ...state,
+      ...(rule.dropsModels === true ? withoutModels(state) : state),
       bronze: left.length === 0 ? [] : [await putState(store, 'bronze', left)],
       ...(state[CAPTURE.stateKey] !== undefined && {
         [CAPTURE.stateKey]: await changedLedger(rule, forgotten, effects),
@@ -236,6 +239,10 @@ async function removeFromBronze(
   });
 }
 
+function withoutModels({ trainings: _, ...state }: LakeState): LakeState {
+  return state;
+}
+
 /**
  * Files that one load has refused lie in one object, and one load is of one person: they go or stay together.
  */
@@ -243,33 +250,6 @@ function refuseSharedObjects(left: readonly BronzeFile[], removed: readonly Bron
   const keys = new Set(left.map(({ key }) => key));
   const shared = removed.find(({ table, key }) => table === 'refused' && keys.has(key));
   if (shared !== undefined) throw new Error(`${shared.key} also holds files that stay`);
-}
-
-/**
- * Gold of silver as it is now, where there is gold of another silver; as of the same end, so that nothing
- * else changes in it. Its tests are run, and whatever they find does not hold up the removal.
- */
-async function rebuildDev(runId: string, effects: Effects): Promise<void> {
-  const state = await stateOf(effects);
-  const { dev = state.gold.prod } = state.gold;
-  const wanted = { asOf: dev?.asOf ?? '', silverSequence: state.silverSequence, modelsHash: readProject().hash };
-  if (dev === undefined || isSameVersion(state.gold.dev, wanted)) return;
-  await check({ scope: 'silver', target: 'dev', runId }, effects);
-  await enrich({ runId: `${runId}-dev`, asOf: dev.asOf, rebuild: true }, effects);
-}
-
-async function replaceProd(
-  { job, runId }: { job: string; runId: string },
-  effects: Effects,
-): Promise<'passed' | 'failed' | undefined> {
-  const startedAt = effects.now();
-  const { prod } = (await stateOf(effects)).gold;
-  if (prod === undefined) return undefined;
-  if (prod.silverSequence !== (await stateOf(effects)).silverSequence) {
-    await check({ scope: 'gold', target: 'dev', runId, isReused: true }, effects);
-    await publishDev(effects, await latestManifest(effects.store), readProject(), { job, runId, startedAt });
-  }
-  return (await stateOf(effects)).checks.gold_prod?.verdict;
 }
 
 async function countRows(

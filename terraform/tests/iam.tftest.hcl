@@ -26,6 +26,7 @@ run "deny_matrix" {
       promote   = ["athena-results/prod/*", "gold/dev/*", "gold/prod/*", "leases/*", "manifests/*", "state/*"]
       report    = ["athena-results/prod/*", "gold/prod/*", "manifests/*", "state/*"]
       retention = ["athena-results/*", "athena-results/dev/*", "athena-results/prod/*", "bronze/*", "gold/dev/*", "gold/prod/*", "landing/*", "leases/*", "manifests/*", "report/*", "silver/*", "staging/*", "state/*"]
+      train     = ["athena-results/dev/*", "gold/dev/*", "leases/*", "manifests/*", "state/*"]
       transform = ["bronze/*", "leases/*", "manifests/*", "silver/*", "staging/*", "state/*"]
     })
     error_message = "read: extract must not read silver, enrich not prod, report only prod"
@@ -44,6 +45,7 @@ run "deny_matrix" {
       promote   = ["athena-results/prod/*", "gold/prod/*", "leases/*", "manifests/*", "state/*"]
       report    = ["athena-results/prod/*", "report/*"]
       retention = ["athena-results/dev/*", "athena-results/prod/*", "bronze/*", "gold/dev/*", "gold/prod/*", "leases/*", "manifests/*", "report/*", "silver/*", "state/*"]
+      train     = ["athena-results/dev/*", "gold/dev/*", "leases/*", "manifests/*", "state/*"]
       transform = ["leases/*", "manifests/*", "silver/*", "staging/*", "state/*"]
     })
     error_message = "write: dev must not write gold_prod, only promote, forget and retention may"
@@ -62,6 +64,7 @@ run "deny_matrix" {
       promote   = ["leases/*"]
       report    = []
       retention = ["athena-results/*", "bronze/*", "gold/dev/*", "gold/prod/*", "landing/*", "leases/*", "manifests/*", "report/*", "silver/*", "staging/*", "state/*"]
+      train     = ["leases/*"]
       transform = ["leases/*", "staging/*"]
     })
     error_message = "delete: only gc, forget and retention; apart from the own lease, the inbox that load empties, and what transform has staged"
@@ -80,8 +83,9 @@ run "deny_matrix" {
       forget    = ["arn:aws:glue:eu-west-1:123456789012:catalog", "arn:aws:glue:eu-west-1:123456789012:database/listenlake_gold_dev", "arn:aws:glue:eu-west-1:123456789012:database/listenlake_gold_prod", "listenlake_gold_dev/*", "listenlake_gold_prod/*"]
       promote   = ["arn:aws:glue:eu-west-1:123456789012:catalog", "arn:aws:glue:eu-west-1:123456789012:database/listenlake_gold_prod", "listenlake_gold_prod/*"]
       retention = ["arn:aws:glue:eu-west-1:123456789012:catalog", "arn:aws:glue:eu-west-1:123456789012:database/listenlake_gold_dev", "arn:aws:glue:eu-west-1:123456789012:database/listenlake_gold_prod", "listenlake_gold_dev/*", "listenlake_gold_prod/*"]
+      train     = ["arn:aws:glue:eu-west-1:123456789012:catalog", "arn:aws:glue:eu-west-1:123456789012:database/listenlake_gold_dev", "listenlake_gold_dev/*"]
     })
-    error_message = "publishing: enrich points at dev, promote at prod"
+    error_message = "publishing: enrich and train point at dev, promote at prod"
   }
 
   assert {
@@ -111,7 +115,7 @@ run "deny_matrix" {
     condition = jsonencode({ for job, role in aws_iam_role_policy.job : job => sort(flatten([
       for statement in jsondecode(role.policy).Statement : [for resource in statement.Resource : regex("[a-z]+$", resource)] if contains(statement.Action, "athena:StartQueryExecution")
       ])) }) == jsonencode({
-      check = ["dev", "prod"], enrich = ["dev"], extract = [], forget = ["dev", "prod"], gc = [], load = [], promote = ["prod"], report = ["prod"], retention = ["dev", "prod"], transform = []
+      check = ["dev", "prod"], enrich = ["dev"], extract = [], forget = ["dev", "prod"], gc = [], load = [], promote = ["prod"], report = ["prod"], retention = ["dev", "prod"], train = ["dev"], transform = []
     })
     error_message = "each job asks in its own workgroup"
   }
@@ -221,7 +225,7 @@ run "trust_of_pods_by_irsa_and_of_workflows" {
   assert {
     condition = jsonencode({ for job, role in aws_iam_role_policy.job : job => length(flatten([
       for statement in jsondecode(role.policy).Statement : statement.Resource if contains(statement.Action, "secretsmanager:GetSecretValue")
-    ])) }) == jsonencode({ check = 0, enrich = 0, extract = 1, forget = 0, gc = 0, load = 1, promote = 0, report = 0, retention = 0, transform = 1 })
+    ])) }) == jsonencode({ check = 0, enrich = 0, extract = 1, forget = 0, gc = 0, load = 1, promote = 0, report = 0, retention = 0, train = 0, transform = 1 })
     error_message = "secrets: extract its token, load and transform theirs, nobody else any"
   }
 

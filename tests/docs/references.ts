@@ -64,6 +64,7 @@ interface ModelYaml {
     description?: string;
     columns?: { name: string; data_type?: string; description?: string; config?: { meta?: { unit?: string } } }[];
   }[];
+  sources?: { tables?: NonNullable<ModelYaml['models']> }[];
 }
 
 function tablesPage(): string {
@@ -100,7 +101,14 @@ function readModels(): NonNullable<ModelYaml['models']> {
   const folder = join(WAREHOUSE_DIR, 'models');
   return readdirSync(folder, { recursive: true, encoding: 'utf8' })
     .filter((name) => name.endsWith('.yml'))
-    .flatMap((name) => (parse(readFileSync(join(folder, name), 'utf8')) as ModelYaml).models ?? [])
+    .flatMap((name) => {
+      const { models = [], sources = [] } = parse(readFileSync(join(folder, name), 'utf8')) as ModelYaml;
+      // Sources with columns are the tables that `train` fills.
+      return [
+        ...models,
+        ...sources.flatMap(({ tables = [] }) => tables).filter(({ columns }) => columns !== undefined),
+      ];
+    })
     .sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 

@@ -7,6 +7,8 @@ import { WAREHOUSE_DIR } from '../../jobs/lake/contracts.ts';
 /** One version of the engine on both sides, so that only the runners differ. */
 const DBT = ['dbt-core==1.10.23', 'dbt-duckdb==1.11.1', 'duckdb==1.5.6'];
 const SQLFLUFF = ['sqlfluff==4.5.0'];
+/** With what it computes with, because numbers are compared. */
+const STATSMODELS = ['statsmodels==0.15.0', 'numpy==2.4.6', 'scipy==1.17.1', 'pandas==3.1.1'];
 const INSTALL_TIMEOUT_MS = 600_000;
 const BUILD_TIMEOUT_MS = 600_000;
 
@@ -22,14 +24,19 @@ export function openSqlfluff(): Tool {
   return openTool('sqlfluff', SQLFLUFF);
 }
 
+/** A Python that has statsmodels, or why it cannot be had here. */
+export function openStatsmodels(): Tool {
+  return openTool('statsmodels', STATSMODELS, 'python');
+}
+
 /**
- * A program in a virtual environment of its own in the user's cache, made at the first call. Not one for both,
+ * A program in a virtual environment of its own in the user's cache, made at the first call. Not one for all,
  * because test files run side by side.
  */
-function openTool(name: string, packages: readonly string[]): Tool {
+function openTool(name: string, packages: readonly string[], command = name): Tool {
   const folder = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'listenlake', name);
   const marker = join(folder, 'installed.txt');
-  const program = join(folder, 'bin', name);
+  const program = join(folder, 'bin', command);
   const pins = `${packages.join('\n')}\n`;
   if (existsSync(program) && existsSync(marker) && readFileSync(marker, 'utf8') === pins) return { program };
   const python = findPython();

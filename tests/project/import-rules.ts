@@ -11,6 +11,7 @@ const ROOMS = [
   'sources',
   'silver',
   'gold',
+  'training',
   'report',
   'profile',
   'removal',

@@ -21,6 +21,7 @@ const RUNTIME_DEPENDENCIES = {
   '@huggingface/jinja': 'renders the models; nunjucks is in maintenance mode',
   '@resvg/resvg-js': 'SVG to PNG without a browser',
   'csv-parse': 'CSV with quotes, BOMs and line breaks inside fields',
+  'ml-matrix': 'solves the few equations of a regression',
   pino: 'log lines',
   'spotify-web-api-node': 'the address of the page of consent',
   'string-width': 'how wide a text is on a terminal',

@@ -1,0 +1,312 @@
+-- What is known when a play begins, for each play with a verdict whose track is in a features file.
+--
+-- Only exports, events and features files are read here: nothing that the Web API has said, and no
+-- scrobble. That is why neither fct_plays nor any dimension of tracks is.
+with
+
+plays as (
+    select *
+    from {{ source('silver', 'plays') }}
+    where source in ('export_extended', 'export_account')
+),
+
+events as (select * from {{ source('silver', 'listening_events') }}),
+
+features as (
+    select *
+    from {{ source('silver', 'track_features') }}
+    where
+        danceability is not null
+        and energy is not null
+        and valence is not null
+        and tempo_bpm is not null
+        and popularity is not null
+),
+
+countries as (select * from {{ ref('dim_countries') }}),
+
+own_plays as (
+    select
+        play_id,
+        user_id,
+        source,
+        track_id,
+        track_name,
+        artist_name,
+        cast(null as varchar) as given_session_id,
+        cast(started_at as timestamp(3)) as started_at,
+        cast(ended_at as timestamp(3)) as ended_at,
+        case
+            when is_skipped then 'skipped'
+            when reason_end in ('fwdbtn', 'backbtn') then 'skipped'
+            when {{ var('is_endplay_skipped') }} and reason_end = 'endplay' then 'skipped'
+            when reason_end = 'trackdone' then 'finished'
+            else 'neutral'
+        end as verdict,
+        played_ms,
+        country,
+        device,
+        coalesce(is_incognito, false) as is_incognito
+    from plays
+),
+
+-- As in fct_plays: the next play or skip of the track after a play tells.
+events_keyed as (
+    select
+        *,
+        cast(occurred_at as timestamp(3)) as ended_at,
+        coalesce(track_id, coalesce(artist_name, '') || '|' || track_name) as track_key
+    from events
+    where action in ('play', 'skip')
+),
+
+events_in_order as (
+    select
+        *,
+        lead(action) over (
+            partition by user_id, session_id, track_key
+            order by
+                ended_at,
+                case when action = 'play' then 0 else 1 end,
+                event_id
+        ) as next_action,
+        lead(ended_at) over (
+            partition by user_id, session_id, track_key
+            order by
+                ended_at,
+                case when action = 'play' then 0 else 1 end,
+                event_id
+        ) as next_at
+    from events_keyed
+),
+
+event_plays as (
+    select
+        event_id as play_id,
+        user_id,
+        'events' as source,
+        track_id,
+        track_name,
+        artist_name,
+        session_id as given_session_id,
+        {{ add_ms('ended_at', '-coalesce(played_ms, 0)') }} as started_at,
+        ended_at,
+        case
+            when is_skipped then 'skipped'
+            when
+                next_action = 'skip'
+                and (
+                    session_id is not null
+                    or {{ epoch_ms('next_at') }} - {{ epoch_ms('ended_at') }}
+                    < {{ var('session_gap_minutes') }} * 60000
+                ) then 'skipped'
+            else 'finished'
+        end as verdict,
+        played_ms,
+        country,
+        device,
+        false as is_incognito
+    from events_in_order
+    where action = 'play'
+),
+
+all_plays as (
+    select * from own_plays
+    union all
+    select * from event_plays
+),
+
+-- What counts in reports: a private session says nothing here either.
+heard as (
+    select *
+    from all_plays
+    where {{ in_reports() }}
+),
+
+in_order as (
+    select
+        *,
+        max(case when given_session_id is null then ended_at end) over (
+            partition by user_id
+            order by started_at, ended_at, play_id
+            rows between unbounded preceding and 1 preceding
+        ) as session_until
+    from heard
+),
+
+with_start as (
+    select
+        *,
+        max(
+            case
+                when given_session_id is not null then null
+                when session_until is null then started_at
+                when
+                    {{ epoch_ms('started_at') }} - {{ epoch_ms('session_until') }}
+                    >= {{ var('session_gap_minutes') }} * 60000 then started_at
+            end
+        ) over (
+            partition by user_id
+            order by started_at, ended_at, play_id
+            rows between unbounded preceding and current row
+        ) as session_start
+    from in_order
+),
+
+with_session as (
+    select
+        *,
+        case
+            when given_session_id is not null then user_id || ':' || given_session_id
+            else user_id || ':' || cast({{ epoch_ms('session_start') }} as varchar)
+        end as session_id,
+        case when verdict = 'skipped' then 1 else 0 end as skipped,
+        case when verdict = 'neutral' then 0 else 1 end as judged
+    from with_start
+),
+
+-- Earlier plays only: the row itself is in none of its own counts.
+with_past as (
+    select
+        *,
+        row_number() over (
+            partition by user_id, session_id
+            order by started_at, ended_at, play_id
+        ) as session_position,
+        sum(judged) over (
+            partition by user_id
+            order by started_at, ended_at, play_id
+            rows between unbounded preceding and 1 preceding
+        ) as user_plays_before,
+        sum(skipped) over (
+            partition by user_id
+            order by started_at, ended_at, play_id
+            rows between unbounded preceding and 1 preceding
+        ) as user_skips_before,
+        sum(judged) over (
+            partition by user_id, artist_name
+            order by started_at, ended_at, play_id
+            rows between unbounded preceding and 1 preceding
+        ) as artist_plays_before,
+        sum(skipped) over (
+            partition by user_id, artist_name
+            order by started_at, ended_at, play_id
+            rows between unbounded preceding and 1 preceding
+        ) as artist_skips_before,
+        sum(judged) over (
+            partition by user_id, track_id
+            order by started_at, ended_at, play_id
+            rows between unbounded preceding and 1 preceding
+        ) as track_plays_before,
+        sum(skipped) over (
+            partition by user_id, track_id
+            order by started_at, ended_at, play_id
+            rows between unbounded preceding and 1 preceding
+        ) as track_skips_before
+    from with_session
+),
+
+with_features as (
+    select
+        with_past.*,
+        features.danceability,
+        features.energy,
+        features.valence,
+        features.tempo_bpm,
+        features.popularity
+    from with_past
+    inner join features
+        on with_past.track_id = features.track_id
+    where with_past.verdict in ('skipped', 'finished')
+),
+
+-- Local times are asked for by day, as in fct_plays: a zone changes its clock once on a day at most.
+days as (
+    select distinct
+        coalesce(country, '') as country,
+        cast(started_at as date) as started_date
+    from with_features
+),
+
+clocks as (
+    select
+        days.country,
+        days.started_date,
+        coalesce(countries.time_zone, 'UTC') as time_zone,
+        cast(days.started_date as timestamp(3)) as day_start,
+        cast({{ add_days('days.started_date', 1) }} as timestamp(3)) as day_end
+    from days
+    left join countries
+        on days.country = countries.country
+),
+
+offsets as (
+    select
+        country,
+        started_date,
+        time_zone,
+        {{ epoch_ms(local_time('day_start', 'time_zone')) }} - {{ epoch_ms('day_start') }} as start_ms,
+        {{ epoch_ms(local_time('day_end', 'time_zone')) }} - {{ epoch_ms('day_end') }} as end_ms
+    from clocks
+),
+
+with_clock as (
+    select
+        with_features.*,
+        case
+            when offsets.start_ms = offsets.end_ms
+                then {{ add_ms('with_features.started_at', 'offsets.start_ms') }}
+            else {{ local_time('with_features.started_at', 'offsets.time_zone') }}
+        end as local_started_at,
+        row_number() over (
+            partition by with_features.user_id
+            order by with_features.started_at, with_features.ended_at, with_features.play_id
+        ) as user_row,
+        count(*) over (partition by with_features.user_id) as user_rows
+    from with_features
+    inner join offsets
+        on
+            coalesce(with_features.country, '') = offsets.country
+            and cast(with_features.started_at as date) = offsets.started_date
+),
+
+final as (
+    select
+        cast(play_id as varchar) as play_id,
+        cast(user_id as varchar) as user_id,
+        cast(source as varchar) as source,
+        cast(track_id as varchar) as track_id,
+        cast(session_id as varchar) as session_id,
+        cast(started_at as timestamp(3)) as started_at,
+        cast(verdict = 'skipped' as boolean) as is_skipped,
+        cast(case when user_row * 5 <= user_rows * 4 then 'train' else 'test' end as varchar) as split,
+        cast(danceability as double) as danceability,
+        cast(energy as double) as energy,
+        cast(valence as double) as valence,
+        cast(tempo_bpm as double) as tempo_bpm,
+        cast(popularity as integer) as popularity,
+        cast(extract(hour from local_started_at) as integer) as local_hour,
+        cast(
+            case
+                when device in ('smartphone', 'ios', 'android') then 'phone'
+                when device = 'tablet' then 'tablet'
+                when device in ('desktop', 'windows', 'macos', 'linux', 'web') then 'computer'
+                when device = 'speaker' then 'speaker'
+                when device in ('tv', 'console') then 'tv'
+                when device = 'car' then 'car'
+                else 'other'
+            end as varchar
+        ) as device_kind,
+        cast(session_position as integer) as session_position,
+        cast(coalesce(user_plays_before, 0) as bigint) as user_plays_before,
+        cast(coalesce(user_skips_before, 0) as bigint) as user_skips_before,
+        cast(case when artist_name is null then 0 else coalesce(artist_plays_before, 0) end as bigint)
+            as artist_plays_before,
+        cast(case when artist_name is null then 0 else coalesce(artist_skips_before, 0) end as bigint)
+            as artist_skips_before,
+        cast(coalesce(track_plays_before, 0) as bigint) as track_plays_before,
+        cast(coalesce(track_skips_before, 0) as bigint) as track_skips_before
+    from with_clock
+)
+
+select * from final
