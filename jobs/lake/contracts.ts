@@ -11,7 +11,7 @@ const columnSchema = z.strictObject({
   nullable: z.boolean(),
   unit: z.string().optional(),
   privacy: z.enum(['pseudonym']).optional(),
-  /** Bronze objects that older versions wrote lack the column: it reads as null. */
+  /** Objects that older versions wrote lack the column: it reads as null. */
   mayBeMissing: z.literal(true).optional(),
   description: z.string().min(1),
 });

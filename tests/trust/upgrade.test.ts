@@ -1,13 +1,17 @@
 /** F67: lakes that another version has written. */
 import { existsSync, readdirSync, statSync, utimesSync } from 'node:fs';
-import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { hashObject } from '../../jobs/base/hash.ts';
+import { openEmbedded } from '../../jobs/engine/duckdb/database.ts';
+import { enrich } from '../../jobs/enrich.ts';
 import { manifestKey } from '../../jobs/lake/keys.ts';
-import { latestManifest } from '../../jobs/lake/manifest.ts';
+import { latestManifest, putState, readSilverFiles } from '../../jobs/lake/manifest.ts';
 import { planTransform } from '../../jobs/silver/fan-out/plan.ts';
 import { generateIntoFolder } from '../../jobs/sources/synthetic/landing.ts';
 import { listenlake } from '../fixtures/command-line.ts';
+import { openLakeFixture } from '../fixtures/effects.ts';
 import { fingerprint } from '../fixtures/lake-tables.ts';
 import { extended, makeTestLake, stoppedAt, type TestLake } from '../silver/transform-lake.ts';
 import { world } from '../silver/transform-world.ts';
@@ -190,4 +194,36 @@ describe('the way from format 1', () => {
     },
     10 * MINUTES,
   );
+});
+
+it('plays that were written before they had an audiobook are read with none', async () => {
+  const lake = await openLakeFixture();
+  const db = await openEmbedded({
+    memoryMb: 128,
+    threads: 1,
+    tempDir: join(lake.root, '.spill'),
+    folders: [lake.root],
+  });
+  try {
+    const state = await lake.commitSilver({
+      plays: [{ play_id: 'p1', user_id: 'u1', content_type: 'chapter', track_name: 'One', album_name: 'A Book' }],
+    });
+    const [file] = await readSilverFiles(lake.store, state, 'plays');
+    const path = join(lake.root, file!.key);
+    await db.run(
+      `copy (select * exclude (audiobook_uri) from read_parquet('${path}')) to '${path}.old' (format parquet)`,
+    );
+    await rename(`${path}.old`, path);
+    const plays = [{ ...file!, bytes: statSync(path).size, sha256: await hashObject(path) }];
+    await lake.commitState({
+      ...state,
+      silver: { ...state.silver, plays: await putState(lake.store, 'silver', plays) },
+    });
+    await enrich({ runId: 'run-1', asOf: '2026-03-01T00:00:00.000Z' }, lake.effects);
+    expect((await lake.engine.query('select play_id, audiobook_uri from silver.plays')).rows).toEqual([['p1', null]]);
+    expect((await lake.engine.query('select show_id from fct_plays')).rows).toEqual([['name:a book']]);
+  } finally {
+    db.close();
+    await lake.close();
+  }
 });
