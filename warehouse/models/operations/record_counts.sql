@@ -42,6 +42,7 @@
     ['songs', 'max(added_date)'],
     ['artists', 'null'],
     ['albums', 'null'],
+    ['model_features', 'max(started_at)'],
     ['listening_years', 'null'],
     ['yearly_top', 'null'],
     ['listening_streaks', 'max(last_date)'],
