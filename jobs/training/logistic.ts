@@ -101,7 +101,7 @@ export const ROW_LOSS =
  * `with ..., fitted (<columns of scaled>, eta, probability, residual, weight)`; parameters as those of `scaled`.
  */
 export function fitted(
-  design: Pick<Design, 'observations' | 'inputs'>,
+  design: Design,
   coefficients: readonly number[],
   extra: readonly string[] = [],
   select?: string,
