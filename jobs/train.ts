@@ -5,7 +5,7 @@ import { type Effects, stopIfAsked } from './effects/index.ts';
 import type { EngineSession } from './engine/index.ts';
 import { noRows, type Project, readProject } from './gold/project.ts';
 import { accountOf, currentDev, refuseTaken } from './gold/versions.ts';
-import { EMPTY_STATE, type GoldVersion, latestManifest } from './lake/manifest.ts';
+import { EMPTY_STATE, type GoldVersion, type LakeState, latestManifest } from './lake/manifest.ts';
 import {
   addRecord,
   isCurrent,
@@ -44,58 +44,73 @@ export interface TrainResult {
  *   (75; retry helps)
  */
 export async function train(input: TrainInput, effects: Effects): Promise<TrainResult> {
-  const { store, engine, progress } = effects;
+  const { store } = effects;
   const startedAt = effects.now();
   const project = input.project ?? readProject();
   const base = await latestManifest(store);
   const state = base?.state ?? EMPTY_STATE;
   const dev = currentDev(state, project.hash, 'run `listenlake enrich` first');
   const [last, ...older] = await readRecords(store, state);
-  const rows = dev.tables[SKIP_PREDICTIONS]?.rows ?? 0;
   if (last !== undefined && input.rebuild !== true && isCurrent(last, dev)) {
     await publishAgain(effects, base);
-    return { status: 'nothing_new', record: last, previous: older[0], rows };
+    return { status: 'nothing_new', record: last, previous: older[0], rows: rowsOf(dev) };
   }
-  refuseTaken(state, input.runId);
-  const session = await engine.session({ state, target: 'dev', runId: input.runId });
-  let model: TrainedModel;
-  let version: GoldVersion;
+  const { model, version } = await fitAndFill(effects, state, project, dev, input.runId);
+  const record = recordOf(model, version, input.runId, startedAt);
+  const account = accountOf(version, 'dev');
+  await commitWork(effects, {
+    ...{ job: 'train', runId: input.runId, startedAt, base },
+    state: await addRecord(store, { ...state, gold: { ...state.gold, dev: version } }, record),
+    ...account,
+    ...(version === dev && { outputs: [] }),
+    details: { ...account.details, status: model.card.status, refusal: model.card.refusal?.code ?? null },
+  });
+  return { status: model.card.status, record, previous: last, rows: rowsOf(version) };
+}
+
+/** Fits the model, and makes the version that has its predictions. */
+async function fitAndFill(
+  effects: Effects,
+  state: LakeState,
+  project: Project,
+  dev: GoldVersion,
+  runId: string,
+): Promise<{ model: TrainedModel; version: GoldVersion }> {
+  const { engine, progress } = effects;
+  refuseTaken(state, runId);
+  const session = await engine.session({ state, target: 'dev', runId });
   try {
     progress.start('train', 2);
-    model = await trainSkipModel(session, {
+    const model = await trainSkipModel(session, {
       model_features: await session.relation('gold_dev', 'model_features'),
       int_track_identity: await session.relation('gold_dev', 'int_track_identity'),
       fct_plays: await session.relation('gold_dev', 'fct_plays'),
     });
     stopIfAsked(effects.signal);
     progress.update(1);
-    version = await versionWith(session, project, dev, input.runId, model.predictions);
+    const version = await versionWith(session, project, dev, runId, model.predictions);
     progress.end(model.card.refusal === null ? `${SKIP_PREDICTIONS} published` : 'no model to publish');
+    return { model, version };
   } finally {
     await session.close();
   }
-  const table = version.tables[SKIP_PREDICTIONS]!;
-  const record: TrainingRecord = {
-    runId: input.runId,
+}
+
+function recordOf(model: TrainedModel, version: GoldVersion, runId: string, startedAt: number): TrainingRecord {
+  const { key, sha256 } = version.tables[SKIP_PREDICTIONS]!;
+  return {
+    runId,
     trainedAt: new Date(startedAt).toISOString(),
-    asOf: dev.asOf,
-    fingerprint: dev.fingerprints?.[SKIP_PREDICTIONS] ?? null,
+    asOf: version.asOf,
+    fingerprint: version.fingerprints?.[SKIP_PREDICTIONS] ?? null,
     trainer: trainerOf(),
-    table: model.predictions === undefined ? null : { key: table.key, sha256: table.sha256 },
+    table: model.predictions === undefined ? null : { key, sha256 },
     card: model.card,
   };
-  const account = accountOf(version, 'dev');
-  await commitWork(effects, {
-    job: 'train',
-    runId: input.runId,
-    startedAt,
-    base,
-    state: await addRecord(store, { ...state, gold: { ...state.gold, dev: version } }, record),
-    ...account,
-    ...(version === dev && { outputs: [] }),
-    details: { ...account.details, status: model.card.status, refusal: model.card.refusal?.code ?? null },
-  });
-  return { status: model.card.status, record, previous: last, rows: table.rows };
+}
+
+function rowsOf(version: GoldVersion): number {
+  return version.tables[SKIP_PREDICTIONS]?.rows ?? 0;
 }
 
 /**
@@ -109,7 +124,7 @@ async function versionWith(
   runId: string,
   predictions: string | undefined,
 ): Promise<GoldVersion> {
-  if (predictions === undefined && dev.tables[SKIP_PREDICTIONS]?.rows === 0) return dev;
+  if (predictions === undefined && rowsOf(dev) === 0) return dev;
   const others = Object.entries(dev.tables).filter(([name]) => name !== SKIP_PREDICTIONS);
   await atMost(session.concurrency, others, async ([name, file]) => {
     if (await session.take(name, project.models.get(name)?.columns ?? [], file)) return;

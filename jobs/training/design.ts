@@ -26,6 +26,8 @@ export interface Design {
   n: number;
   /** Sum of the label: of a 0-1 label, how many are 1. */
   labelSum: number;
+  /** No row of the observations lacks anything: looking for nulls would double what a pass costs. */
+  isWhole: boolean;
 }
 
 /** A yes-no input needs so many rows of either label on either side; fewer make its coefficient run away. */
@@ -58,6 +60,7 @@ export async function openDesign(
     `${observed(observations, inputs)}\nselect count(*), ${['sum(y)', ...columns].join(',\n    ')}\nfrom observed`,
   );
   const [n = 0, labelSum = 0] = values;
+  const [all = 0] = await numbers(session, `select count(*) from (${observations.select}) as given`);
   const leftOut: Design['leftOut'] = [];
   const varied: Scaled[] = [];
   for (const [index, input] of inputs.entries()) {
@@ -66,7 +69,7 @@ export async function openDesign(
     if (why === undefined) varied.push({ ...input, mean, sd });
     else leftOut.push({ name: input.name, why });
   }
-  const design = { observations, inputs: varied, leftOut, n, labelSum };
+  const design = { observations, inputs: varied, leftOut, n, labelSum, isWhole: n === all };
   return n === 0 || varied.length === 0 ? design : withoutCombinations(session, design);
 }
 
@@ -101,12 +104,16 @@ function ownVariance(correlations: Matrix, others: readonly number[], index: num
 }
 
 /** `with observed (y, x0, x1, ...)`: the inputs as they are, rows without any null. */
-function observed({ select, label }: Observations, inputs: readonly Input[], extra: readonly string[] = []): string {
+function observed(
+  { select, label }: Observations,
+  inputs: readonly Input[],
+  { extra = [], isWhole = false }: { extra?: readonly string[]; isWhole?: boolean } = {},
+): string {
   const columns = [`cast(${label} as double) as y`, ...inputs.map(({ sql }, index) => `${sql} as x${index}`), ...extra];
   const known = ['y', ...inputs.map((_, index) => `x${index}`)].map((name) => `${name} is not null`);
   return `with given as (\n${select}\n),
 computed as (select ${columns.join(',\n    ')} from given),
-observed as (select * from computed where ${known.join(' and ')})`;
+observed as (select * from computed${isWhole ? '' : ` where ${known.join(' and ')}`})`;
 }
 
 /**
@@ -116,13 +123,14 @@ observed as (select * from computed where ${known.join(' and ')})`;
  * @param select other rows than those of the design, with the same columns
  */
 export function scaled(
-  { observations, inputs }: Pick<Design, 'observations' | 'inputs'>,
+  { observations, inputs, isWhole }: Pick<Design, 'observations' | 'inputs' | 'isWhole'>,
   extra: readonly string[] = [],
   select: string = observations.select,
 ): string {
   const columns = inputs.map(({ mean, sd }, index) => `(x${index} - ${literal(mean)}) / ${literal(sd)} as z${index}`);
   const names = extra.map((column) => column.slice(column.lastIndexOf(' as ') + ' as '.length));
-  return `${observed({ ...observations, select }, inputs, extra)},
+  const isOwn = isWhole && select === observations.select;
+  return `${observed({ ...observations, select }, inputs, { extra, isWhole: isOwn })},
 scaled as (select ${['y', ...columns, ...names].join(',\n    ')} from observed)`;
 }
 

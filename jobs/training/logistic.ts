@@ -21,8 +21,8 @@ export interface Separated {
 }
 
 const ITERATIONS_MAX = 30;
-/** In standard deviations: far below the 1e-6 to which the oracle agrees, since Newton's last step squares it. */
-const STEP_MIN = 1e-9;
+/** In standard deviations. Newton's method squares the error with each step: 1e-12 is left after such a one. */
+const STEP_MIN = 1e-6;
 const HALVINGS_MAX = 12;
 /** Mean log loss below which nothing is left to be explained. */
 const LOSS_MIN = 1e-7;
@@ -101,7 +101,7 @@ export const ROW_LOSS =
  * `with ..., fitted (<columns of scaled>, eta, probability, residual, weight)`; parameters as those of `scaled`.
  */
 export function fitted(
-  design: Pick<Design, 'observations' | 'inputs'>,
+  design: Design,
   coefficients: readonly number[],
   extra: readonly string[] = [],
   select?: string,
