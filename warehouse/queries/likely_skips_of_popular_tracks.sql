@@ -1,4 +1,4 @@
--- Popular recordings that the skip model expects to be skipped: of the quarter with the highest popularity, the 20 likeliest.
+-- Popular recordings that are likely to be skipped: the 20 likeliest of the quarter with the highest popularity.
 -- skip_probability is the model's, with the 95 % interval of its linear part; empty where no model was published.
 with
 
