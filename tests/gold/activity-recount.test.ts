@@ -5,9 +5,7 @@
 import fc from 'fast-check';
 import type { SqlValue } from '../../jobs/engine/index.ts';
 import { enrich } from '../../jobs/enrich.ts';
-import { modelGraph } from '../../jobs/gold/models.ts';
-import { type Project, readProject } from '../../jobs/gold/project.ts';
-import { type LakeFixture, openLakeFixture, type Row } from '../fixtures/effects.ts';
+import { type LakeFixture, openLakeFixture, projectOfModels, type Row } from '../fixtures/effects.ts';
 
 const AS_OF = '2026-03-01T00:00:00.000Z';
 const MIDDLE_MS = Date.UTC(2026, 1, 20);
@@ -53,9 +51,9 @@ interface Play {
 }
 
 it('plays, users, sessions, skips, engagement and rankings are what loops over silver count', async () => {
-  const project = withAncestors([
+  const project = projectOfModels(
     ...['daily_aggregates', 'fct_user_activity', 'skip_rate_by_track', 'top_tracks', 'artist_rankings'],
-  ]);
+  );
   const listening = fc.tuple(
     fc.array(own, { minLength: 40, maxLength: 80 }),
     fc.array(event, { minLength: 30, maxLength: 60 }),
@@ -300,14 +298,6 @@ function dateOf(ms: number): string {
 function localDateOf(ms: number, country: string | null): string {
   const timeZone = country === null ? 'UTC' : ZONES[country]!;
   return new Intl.DateTimeFormat('en-CA', { timeZone, dateStyle: 'short' }).format(ms);
-}
-
-function withAncestors(models: readonly string[]): Project {
-  const project = readProject();
-  const graph = modelGraph(project, { dialect: 'duckdb', target: 'dev', asOf: AS_OF });
-  const names = new Set(models);
-  for (const { name, refs } of graph.toReversed()) if (names.has(name)) for (const ref of refs) names.add(ref);
-  return { ...project, models: new Map([...project.models].filter(([name]) => names.has(name))) };
 }
 
 function idOf(kind: string, n: number): string {

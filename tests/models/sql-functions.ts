@@ -23,6 +23,7 @@ export const SHARED_FUNCTIONS: readonly string[] = [
   'mod',
   'length',
   'nullif',
+  'ntile',
   'rank',
   'replace',
   'round',

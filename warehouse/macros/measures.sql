@@ -139,3 +139,32 @@ ranked as (
     from counted
 )
 {%- endmacro %}
+
+{#- Verdict of a play that an export tells of, from what it says of its end. -#}
+{% macro own_verdict() -%}
+case
+    when is_skipped then 'skipped'
+    when reason_end in ('fwdbtn', 'backbtn') then 'skipped'
+    when {{ var('is_endplay_skipped') }} and reason_end = 'endplay' then 'skipped'
+    when reason_end = 'trackdone' then 'finished'
+    else 'neutral'
+end
+{%- endmacro %}
+
+{#-
+Verdict of an event `play`, from the next play or skip of the track in its session (next_action, next_at): an
+event without a session is skipped only within the gap that ends one.
+-#}
+{% macro event_verdict() -%}
+case
+    when is_skipped then 'skipped'
+    when
+        next_action = 'skip'
+        and (
+            session_id is not null
+            or {{ epoch_ms('next_at') }} - {{ epoch_ms('ended_at') }}
+            < {{ var('session_gap_minutes') }} * 60000
+        ) then 'skipped'
+    else 'finished'
+end
+{%- endmacro %}

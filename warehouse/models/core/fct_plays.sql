@@ -117,11 +117,7 @@ own_plays as (
         played_ms,
         case
             when source in ('api', 'listenbrainz', 'lastfm') then 'neutral'
-            when is_skipped then 'skipped'
-            when reason_end in ('fwdbtn', 'backbtn') then 'skipped'
-            when {{ var('is_endplay_skipped') }} and reason_end = 'endplay' then 'skipped'
-            when reason_end = 'trackdone' then 'finished'
-            else 'neutral'
+            else {{ own_verdict() }}
         end as verdict,
         country,
         device,
@@ -176,17 +172,7 @@ event_plays as (
         {{ add_ms('ended_at', '-coalesce(played_ms, 0)') }} as started_at,
         ended_at,
         played_ms,
-        case
-            when is_skipped then 'skipped'
-            when
-                next_action = 'skip'
-                and (
-                    session_id is not null
-                    or {{ epoch_ms('next_at') }} - {{ epoch_ms('ended_at') }}
-                    < {{ var('session_gap_minutes') }} * 60000
-                ) then 'skipped'
-            else 'finished'
-        end as verdict,
+        {{ event_verdict() }} as verdict,
         country,
         device,
         cast(null as boolean) as is_shuffle,

@@ -36,13 +36,7 @@ own_plays as (
         cast(null as varchar) as given_session_id,
         cast(started_at as timestamp(3)) as started_at,
         cast(ended_at as timestamp(3)) as ended_at,
-        case
-            when is_skipped then 'skipped'
-            when reason_end in ('fwdbtn', 'backbtn') then 'skipped'
-            when {{ var('is_endplay_skipped') }} and reason_end = 'endplay' then 'skipped'
-            when reason_end = 'trackdone' then 'finished'
-            else 'neutral'
-        end as verdict,
+        {{ own_verdict() }} as verdict,
         played_ms,
         country,
         device,
@@ -91,17 +85,7 @@ event_plays as (
         session_id as given_session_id,
         {{ add_ms('ended_at', '-coalesce(played_ms, 0)') }} as started_at,
         ended_at,
-        case
-            when is_skipped then 'skipped'
-            when
-                next_action = 'skip'
-                and (
-                    session_id is not null
-                    or {{ epoch_ms('next_at') }} - {{ epoch_ms('ended_at') }}
-                    < {{ var('session_gap_minutes') }} * 60000
-                ) then 'skipped'
-            else 'finished'
-        end as verdict,
+        {{ event_verdict() }} as verdict,
         played_ms,
         country,
         device,
