@@ -6,7 +6,10 @@ import type { Fit } from './logistic.ts';
 
 /** Why a model is not published: one line that says what is missing, and what to do. */
 export interface Refusal {
-  /** `training_no_plays`, `training_one_class`, `training_too_few`, `training_no_input`, `training_separated`, `training_not_better`. */
+  /**
+   * `training_no_plays`, `training_one_class`, `training_too_few`, `training_no_input`, `training_separated`,
+   * `training_not_better`.
+   */
   code: string;
   reason: string;
   hint: string;

@@ -1,4 +1,5 @@
--- silver.track_observations. A description that leaves a value out does not take it back: what was said last still holds.
+-- silver.track_observations. A description that leaves a value out does not take it back: what was said last
+-- still holds.
 with
 
 carried as (

@@ -1,5 +1,6 @@
--- What was said of a track at each time, as far as it can tell of a change. One row per track, source and time; of a track of which all
--- descriptions of a source agree, the first time alone. `source_rank` 2 is the API, 1 a tracks file, which knows no time.
+-- What was said of a track at each time, as far as it can tell of a change. One row per track, source and
+-- time; of a track of which all descriptions of a source agree, the first time alone. `source_rank` 2 is the
+-- API, 1 a tracks file, which knows no time.
 with
 
 states as (

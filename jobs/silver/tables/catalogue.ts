@@ -40,9 +40,9 @@ const SNAPSHOT_TABLES = ['playlist_items', 'saved_tracks', 'top_items'];
 
 /**
  * Builds what Web API responses and tracks files describe: tracks and what was said of them when, artists,
- * albums and what joins them, playlists, dated snapshots and the ledger of polls. All of it from all such bronze whenever any of it is
- * new (or in a rebuild of everything): a new response can change what is newest anywhere. What comes out as
- * before is not written again.
+ * albums and what joins them, playlists, dated snapshots and the ledger of polls. All of it is built from all
+ * such bronze whenever any of it is new (or in a rebuild of everything), because a new response can change
+ * what is newest anywhere. What comes out as before is not written again.
  */
 export async function buildCatalogue(build: Build): Promise<Built> {
   const { db, effects } = build;
