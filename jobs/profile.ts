@@ -6,7 +6,7 @@ import { latestManifest } from './lake/manifest.ts';
 import { type Finding, findingsOf } from './profile/findings.ts';
 import { measureTable, type TableProfile } from './profile/measure.ts';
 import { findingsSection, tableSection } from './profile/sections.ts';
-import { replaceFiles } from './report/files.ts';
+import { addressOf, replaceFiles } from './report/files.ts';
 import { type Drawing, type PageContent, renderPage } from './report/page.ts';
 import { renderSvg } from './report/render.ts';
 import { NARROW, WIDE } from './report/theme.ts';
@@ -123,7 +123,7 @@ async function putIntoLake(
   for (const { path, bytes } of files) {
     const key = profileKey(path);
     await store.put(key, bytes);
-    addresses.push(`${store.uri.replace(/\/+$/, '')}/${key}`);
+    addresses.push(addressOf(store.uri, key));
   }
   return addresses;
 }

@@ -10,7 +10,7 @@ import { latestManifest } from './lake/manifest.ts';
 import type { LakeStore } from './lake/store.ts';
 import { builtByText, composeReport } from './report/compose.ts';
 import type { Figure } from './report/figure.ts';
-import { replaceFiles } from './report/files.ts';
+import { addressOf, replaceFiles } from './report/files.ts';
 import { type Drawing, renderPage } from './report/page.ts';
 import { renderPng, renderSvg } from './report/render.ts';
 import { NARROW, WIDE } from './report/theme.ts';
@@ -133,10 +133,6 @@ async function putIntoLake(
   }
   await store.put(REPORT_KEY, page);
   return { html: pageAddress(store), charts };
-}
-
-function addressOf(uri: string, key: string): string {
-  return `${uri.replace(/\/+$/, '')}/${key}`;
 }
 
 /** Charts that the new page no longer has go after it is there. */

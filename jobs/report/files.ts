@@ -63,3 +63,8 @@ async function writeDurably(path: string, bytes: string | Uint8Array): Promise<v
     await file.close();
   }
 }
+
+/** Where people find an object of a lake that keeps its own pages. */
+export function addressOf(lakeUri: string, key: string): string {
+  return `${lakeUri.replace(/\/+$/, '')}/${key}`;
+}
