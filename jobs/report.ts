@@ -14,6 +14,7 @@ import { addressOf, replaceFiles } from './report/files.ts';
 import { type Drawing, renderPage } from './report/page.ts';
 import { renderPng, renderSvg } from './report/render.ts';
 import { NARROW, WIDE } from './report/theme.ts';
+import { cardShownBy } from './training/records.ts';
 
 export interface ReportInput {
   /** The run that the report belongs to; printed at its foot. */
@@ -53,9 +54,11 @@ export async function report(
 ): Promise<ReportOutput> {
   const { engine, progress, signal } = effects;
   const { target } = input;
-  const builtBy = (await latestManifest(effects.store))?.state.gold[target]?.runId;
+  const state = (await latestManifest(effects.store))?.state;
+  const builtBy = state?.gold[target]?.runId;
   progress.start('report');
-  const content = await composeReport(engine, { target, runId: input.runId, builtBy });
+  const model = state === undefined ? undefined : await cardShownBy(effects.store, state, target);
+  const content = await composeReport(engine, { target, runId: input.runId, builtBy, ...(model && { model }) });
   const figures = content.sections.flatMap((section) => section.figures).filter((figure) => figure.chart !== undefined);
   const drawings = new Map<string, Drawing>();
   const images = new Map<string, Uint8Array>();

@@ -1,6 +1,6 @@
 import { JobError } from '../base/errors.ts';
 import { goldRunPrefix, type Target } from '../lake/keys.ts';
-import type { GoldVersion, LakeState, Manifest } from '../lake/manifest.ts';
+import type { GoldVersion, LakeState, Manifest, OutputFile } from '../lake/manifest.ts';
 
 /**
  * @throws `run_id_taken` (64) where a published version is of this run, or still names a table that it has
@@ -49,7 +49,12 @@ export function isSameVersion(
 
 /** Model to what tells its table from every other one: what `origins` of the version that copies it says. */
 export function originsOf({ tables }: GoldVersion): Record<string, string> {
-  return Object.fromEntries(Object.entries(tables).map(([model, { key, sha256 }]) => [model, `${key} ${sha256}`]));
+  return Object.fromEntries(Object.entries(tables).map(([model, table]) => [model, originOf(table)]));
+}
+
+/** What tells a table from every other one. */
+export function originOf({ key, sha256 }: Pick<OutputFile, 'key' | 'sha256'>): string {
+  return `${key} ${sha256}`;
 }
 
 /** True where the model's table of `copy` was copied from the very table that `version` has. */

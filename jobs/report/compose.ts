@@ -1,6 +1,7 @@
 import { DAY_MS } from '../base/time.ts';
 import type { SqlEngine } from '../engine/index.ts';
 import type { Target } from '../lake/keys.ts';
+import type { Card } from '../training/card.ts';
 import { coverageSection } from './coverage.ts';
 import type { Headline } from './figure.ts';
 import { formatCount, formatDate, formatMinutes, formatPlural, formatShare } from './format.ts';
@@ -9,6 +10,7 @@ import { genresSection } from './genres.ts';
 import type { PageContent } from './page.ts';
 import { type Definitions, type Reading, readDefinitions, reader, type Totals } from './reading.ts';
 import { sessionsSection } from './sessions.ts';
+import { skipModelSection } from './skip-model.ts';
 import { skipsSection } from './skips.ts';
 import { whatSection } from './what.ts';
 import { whenSection } from './when.ts';
@@ -82,11 +84,12 @@ export function builtByText(runId: string): string {
  * Asks gold everything that the report says.
  *
  * @param request.builtBy the run that built what is published; undefined where nothing is
+ * @param request.model of the skip model that the shown predictions are of; undefined where none was tried
  * @returns the page's content; without any play it says what is missing and what to do instead
  */
 export async function composeReport(
   engine: SqlEngine,
-  request: { target: Target; runId: string; builtBy: string | undefined },
+  request: { target: Target; runId: string; builtBy: string | undefined; model?: Card },
 ): Promise<PageContent> {
   const definitions = readDefinitions();
   const rows = reader(engine, request.target, definitions);
@@ -125,6 +128,7 @@ export async function composeReport(
   const reading: Reading = { rows, definitions, totals: totals!, tables, isTimed: totals!.played_ms > 0 };
   const [{ as_of: known }] = (await rows<{ as_of: string | null }>(AS_OF)) as [{ as_of: string | null }];
   const asOf = known ?? nextDay(totals!.last_date!);
+  const model = skipModelSection(request.model);
   const coverage = tables.has('listening_coverage') ? await readCoverage(engine, request.target) : undefined;
   return {
     title,
@@ -141,6 +145,7 @@ export async function composeReport(
       await whatSection(reading, asOf),
       await whoSection(reading),
       await skipsSection(reading),
+      ...(model === undefined ? [] : [model]),
       await genresSection(reading),
       await sessionsSection(reading),
       await coverageSection(reading, coverage),

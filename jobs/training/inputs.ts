@@ -58,13 +58,10 @@ export const SKIP_INPUTS: readonly Input[] = [
     '(local_hour >= 7 and local_hour < 9)',
     'a start in the morning rush (07:00 to 09:00) instead of by day',
   ),
-  ...['phone', 'tablet', 'speaker', 'tv', 'car', 'other'].map((kind) =>
-    whether(
-      `device_${kind}`,
-      `device_kind = '${kind}'`,
-      `${kind === 'other' ? 'an unknown device' : `a ${kind}`} instead of a computer`,
-    ),
-  ),
+  ...Object.entries({
+    ...{ phone: 'a phone', tablet: 'a tablet', speaker: 'a speaker', tv: 'a TV', car: 'a car' },
+    other: 'an unknown device',
+  }).map(([kind, words]) => whether(`device_${kind}`, `device_kind = '${kind}'`, `${words} instead of a computer`)),
   {
     name: 'session_position',
     sql: `cast(case when session_position > ${SESSION_POSITION_MAX} then ${SESSION_POSITION_MAX} else session_position end as double)`,

@@ -1,4 +1,6 @@
 import { hashText } from '../base/hash.ts';
+import { originOf, originsOf } from '../gold/versions.ts';
+import type { Target } from '../lake/keys.ts';
 import { type GoldVersion, getState, type LakeState, type OutputFile, putState } from '../lake/manifest.ts';
 import type { LakeStore } from '../lake/store.ts';
 import type { Card } from './card.ts';
@@ -51,4 +53,21 @@ export function isCurrent(record: TrainingRecord | undefined, dev: GoldVersion):
   if (record === undefined || fingerprint === undefined || table === undefined) return false;
   const isShown = record.table === null ? table.rows === 0 : record.table.key === table.key;
   return isShown && record.fingerprint === fingerprint && record.trainer === trainerOf();
+}
+
+/**
+ * What is known of the skip model whose predictions a target shows, or of the one that was refused for the
+ * same rows; undefined where neither was tried.
+ */
+export async function cardShownBy(store: LakeStore, state: LakeState, target: Target): Promise<Card | undefined> {
+  const version = state.gold[target];
+  const table = version?.tables[SKIP_PREDICTIONS];
+  if (version === undefined || table === undefined) return undefined;
+  const shown = (target === 'prod' ? version.origins : originsOf(version))?.[SKIP_PREDICTIONS];
+  const records = await readRecords(store, state);
+  return records.find(({ table: trained, fingerprint }) =>
+    trained === null
+      ? table.rows === 0 && fingerprint === version.fingerprints?.[SKIP_PREDICTIONS]
+      : originOf(trained) === shown,
+  )?.card;
 }

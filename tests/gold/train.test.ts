@@ -1,18 +1,20 @@
 /** `train` in a lake that the whole pipeline made: what it reads, what it fills, what others do with it. */
-import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { DAY_MS } from '../../jobs/base/time.ts';
 import { openFolderLake } from '../../jobs/lake/folder/store.ts';
 import { getState, type LakeState, latestManifest } from '../../jobs/lake/manifest.ts';
+import { skipModelSection } from '../../jobs/report/skip-model.ts';
 import { createCatalogue } from '../../jobs/sources/synthetic/catalogue.ts';
 import { createListener } from '../../jobs/sources/synthetic/listeners.ts';
 import { SKIP_COEFFICIENTS } from '../../jobs/sources/synthetic/skip-model.ts';
-import type { TrainingRecord } from '../../jobs/training/records.ts';
+import { cardShownBy, type TrainingRecord } from '../../jobs/training/records.ts';
 import { type Finished, listenlake } from '../fixtures/command-line.ts';
 import { TRUE_INPUTS, trueInputs } from '../fixtures/generated-truth.ts';
 import { fingerprint } from '../fixtures/lake-tables.ts';
+import { readFigures } from '../report/report-page.ts';
 
 const SEED = 5;
 /** Few, so that each is heard often: what somebody likes is known from what they have heard alone. */
@@ -145,6 +147,41 @@ it('--rebuild finds the same again, prints it beside the run before, and promote
   expect(await listenlake(['promote', '--lake', lake])).toMatchObject({ code: 0, json: { status: 'promoted' } });
   expect(await fingerprint(lake, ['gold_prod'])).toEqual(before);
   expect(await listenlake(['promote', '--lake', lake])).toMatchObject({ code: 0, json: { status: 'nothing_new' } });
+});
+
+it('the report draws the model whose predictions it shows, and of a refused one the reason alone', async () => {
+  const lake = copyOf(whole);
+  expect(await listenlake(['report', '--lake', lake])).toMatchObject({ code: 0 });
+  const figures = readFigures(readFileSync(join(lake, 'report/report.html'), 'utf8'));
+  const { card } = (await recordsOf(lake))[0]!;
+  const [effects, calibration, roc] = ['effects', 'calibration', 'roc'].map(
+    (name) => figures.get(`skip-model-${name}`)!,
+  );
+  expect([effects, calibration, roc].map((figure) => figure!.charts)).toEqual([2, 2, 2]);
+  const odds = new Map(effects!.rows!.map(([words, ...factors]) => [words, factors]));
+  expect(odds.size).toBe(card.coefficients.length);
+  const { value, low, high } = card.coefficients.find(({ name }) => name === 'danceability')!;
+  expect(odds.get('danceability')).toEqual([value, low, high].map(Math.exp));
+  const phone = card.coefficients.find(({ name }) => name === 'device_phone')!;
+  expect(odds.get('a phone instead of a computer')![0]).toBe(Math.exp(phone.value / phone.sd));
+  const { auc, calibration: bins } = card.evaluation!;
+  expect(calibration!.rows).toEqual(bins.map(({ predicted, skipped, plays }) => [predicted, skipped, plays]));
+  expect(roc!.takeaway).toContain(`${(100 * auc.value).toFixed(1)}% of pairs`);
+
+  const refusal = { code: 'training_not_better', reason: 'it is no better', hint: 'load more' };
+  const refused = skipModelSection({ ...card, status: 'refused', refusal })!;
+  expect(refused.figures.map(({ chart, missing }) => [chart, missing])).toEqual([
+    [undefined, 'No model is shown: it is no better; load more.'],
+  ]);
+  expect(skipModelSection({ ...card, status: 'refused', refusal: { ...refusal, code: 'training_no_plays' } })).toBe(
+    undefined,
+  );
+  // Predictions that came after it are another model's.
+  const { gold } = await stateOf(lake);
+  const store = await openFolderLake(lake);
+  const replaced = { ...gold.prod!, origins: { ...gold.prod!.origins, skip_predictions: 'another' } };
+  expect(await cardShownBy(store, await stateOf(lake), 'prod')).toEqual(card);
+  expect(await cardShownBy(store, { ...(await stateOf(lake)), gold: { prod: replaced } }, 'prod')).toBe(undefined);
 });
 
 it('forget drops the cards of models that the person was in, and trains again without them', async () => {

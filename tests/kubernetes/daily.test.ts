@@ -185,14 +185,13 @@ if (ground === undefined) {
         const { try_number } = tasks.find(({ task_id }) => task_id === task)!;
         return JSON.stringify(await airflow.call('GET', `${path}/${task}/logs/${try_number}`));
       };
-      const { value } = (await airflow.call(
-        'GET',
-        `${path}/extract_deferred/xcomEntries/return_value?deserialize=true`,
-      )) as {
-        value: { files: number };
-      };
-      expect(value.files).toBeGreaterThan(0);
-      expect(await logOfLastTry('extract_deferred')).toContain('Pausing task as DEFERRED');
+      // A try that Airflow began without need deletes the result of the one that it took for killed.
+      if (!disturbed.includes('extract_deferred')) {
+        const result = `${path}/extract_deferred/xcomEntries/return_value?deserialize=true`;
+        const { value } = (await airflow.call('GET', result)) as { value: { files: number } };
+        expect(value.files).toBeGreaterThan(0);
+        expect(await logOfLastTry('extract_deferred')).toContain('Pausing task as DEFERRED');
+      }
       for (const task of ['load_wrong', 'load_wrong_deferred'])
         expect(await logOfLastTry(task)).toMatch(/exit 64, wrong arguments/);
       expect(JSON.stringify(await airflow.call('GET', `${path}/load_unreachable/logs/1`))).toMatch(/exit 69/);
@@ -222,8 +221,11 @@ if (ground === undefined) {
       ]);
       const { try_number } = await task();
       expect(try_number).toBeGreaterThan(1);
-      const first = JSON.stringify(await airflow.call('GET', `${run}/taskInstances/extract_killed/logs/1`));
-      expect(first).toContain('Pausing task as DEFERRED');
+      // A try that Airflow took for killed without need has no log that can be asked for.
+      if (!(await triedInError(airflow, 'killed_deferred', 'once')).includes('extract_killed')) {
+        const first = JSON.stringify(await airflow.call('GET', `${run}/taskInstances/extract_killed/logs/1`));
+        expect(first).toContain('Pausing task as DEFERRED');
+      }
       // All its files are there, whole: the same seed gives the same bytes.
       const made = join(work, 'killed');
       await generateIntoFolder(KILLED_SOURCE, made);

@@ -8,9 +8,9 @@ import { committedVersions, watchLake } from '../fixtures/lake-reader.ts';
 import { fingerprint, type TableFingerprint } from '../fixtures/lake-tables.ts';
 import { IS_SOAK } from '../fixtures/layers.ts';
 
-/** Lakes, two at a time, and how often each is killed before it may end: 21 kills, and 201 in `make soak`. */
-const LAKES = IS_SOAK ? 67 : 7;
-const KILLS_EACH = 3;
+/** Lakes, two at a time, and how often each is killed before it may end: 20 kills, and 200 in `make soak`. */
+const LAKES = IS_SOAK ? 40 : 4;
+const KILLS_EACH = 5;
 const POINTS = LAKES * KILLS_EACH;
 const AT_ONCE = 2;
 
