@@ -1,4 +1,6 @@
 import { join } from 'node:path';
+import { JobError } from './base/errors.ts';
+import { count } from './base/words.ts';
 import { type CheckResult, check } from './check.ts';
 import { type Effects, stopIfAsked } from './effects/index.ts';
 import { enrich } from './enrich.ts';
@@ -43,7 +45,8 @@ export interface RunResult {
  * Each commits for itself, so a run that is stopped or killed leaves the last good version, and the next run
  * goes on where it was.
  *
- * @throws what the jobs throw; `stopped` (75) between two of them after a signal
+ * @throws what the jobs throw; `nothing_usable` (65) where no file is one that listenlake reads, or none is given
+ *   and the lake has none; `stopped` (75) between two of them after a signal
  */
 export async function run(input: RunInput, effects: Effects): Promise<RunResult> {
   const { signal } = effects;
@@ -52,6 +55,7 @@ export async function run(input: RunInput, effects: Effects): Promise<RunResult>
     { runId, paths: input.paths, userId: input.userId, keepLanding: effects.config.keepLanding },
     effects,
   );
+  refuseNothingUsable(input.paths, loaded);
   stopIfAsked(signal);
   const loadedOn = new Date(effects.now()).toISOString().slice(0, 10);
   const transformed = await transform({ runId, loadedOn }, effects);
@@ -91,6 +95,27 @@ export async function run(input: RunInput, effects: Effects): Promise<RunResult>
     report: reported,
     asOf: promoted.asOf,
   };
+}
+
+const ARCHIVE =
+  'an archive is a zip with files such as Streaming_History_Audio_2024_1.json or StreamingHistory_music_0.json; ask for yours at https://www.spotify.com/account/privacy';
+const NAMED_MAX = 3;
+
+/** Where nothing came in there is nothing to build: empty tables and an empty page would look like success. */
+function refuseNothingUsable(paths: readonly string[], { files, sequence }: LoadResult): void {
+  if (paths.length === 0 && sequence === 0 && files.length === 0) {
+    throw new JobError('nothing_usable', 'data', 'no files are given, and the lake is empty', {
+      hint: `listenlake run my_spotify_data.zip; ${ARCHIVE}`,
+    });
+  }
+  if (paths.length === 0 || files.some(({ status }) => status !== 'ignored')) return;
+  const names = files.slice(0, NAMED_MAX).map(({ fileName }) => fileName);
+  const more = files.length > NAMED_MAX ? `, and ${files.length - NAMED_MAX} more` : '';
+  const found =
+    files.length === 0
+      ? `nothing is in ${paths.join(', ')}`
+      : `no listening is in ${count(files.length, 'file')} (${names.join(', ')}${more})`;
+  throw new JobError('nothing_usable', 'data', found, { hint: ARCHIVE });
 }
 
 /** Up to date and there: drawing the same page again would take longer than all the rest. */

@@ -14,6 +14,7 @@ export const CHECK: Command = {
     ...TARGET_OPTION,
   },
   isWriter: true,
+  isReader: true,
   async run(args, effects, runId) {
     const { check } = await import('../check.ts');
     const scopes = args.scope === 'all' ? (['silver', 'gold'] as const) : [args.scope as 'silver' | 'gold'];

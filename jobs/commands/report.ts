@@ -14,6 +14,7 @@ export const REPORT: Command = {
     ...OUT_OPTION,
   },
   isWriter: false,
+  isReader: true,
   async run(args, effects, runId) {
     const { report } = await import('../report.ts');
     const result = await report({ runId, outDir: outDir(args, effects), target: target(args) }, effects);

@@ -123,9 +123,7 @@ function nextLines(result: RunResult, { config }: Pick<Effects, 'config'>): stri
   const page = result.report?.html;
   const open = page !== undefined && isElsewhere(page) ? `fetch the report (aws s3 cp ${page} .)` : 'open the report';
   const isDrawn = page !== undefined || result.status !== 'done';
-  const steps = [
-    `${isDrawn ? `${open}, or ` : ''}ask: listenlake sql${at} --target prod "select * from top_tracks limit 10"`,
-  ];
+  const steps = [`${isDrawn ? `${open}, or ` : ''}ask: listenlake sql${at} "select * from top_tracks limit 10"`];
   if (result.refused > 0)
     steps.push(
       `see what was refused: listenlake sql${at} "select file_name, row_number, reason from silver.quarantine"`,

@@ -31,7 +31,8 @@ describe('S2: secrets', () => {
 
   it('stand in no argument of the process that has them, and in nothing that it says', async () => {
     const secret = `CANARY-${'s'.repeat(32)}`;
-    const child = start(['doctor', '--lake', join(folder, 'lake')], {
+    const child = start(['doctor'], {
+      LISTENLAKE_LAKE: join(folder, 'lake'),
       LISTENLAKE_SPOTIFY_CLIENT_ID: 'c'.repeat(32),
       LISTENLAKE_SPOTIFY_CLIENT_SECRET: secret,
       LISTENLAKE_PSEUDONYM_KEY: secret,
