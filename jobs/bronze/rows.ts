@@ -1,6 +1,12 @@
 import { open } from 'node:fs/promises';
 import { JobError } from '../base/errors.ts';
-import { isPersonalKey, isPersonalSql, type PseudonymSql, withoutPersonal, withoutPersonalSql } from '../base/personal-fields.ts';
+import {
+  isPersonalKey,
+  isPersonalSql,
+  type PseudonymSql,
+  withoutPersonal,
+  withoutPersonalSql,
+} from '../base/personal-fields.ts';
 import { type Embedded, literalPath, quoteName, quoteText } from '../engine/duckdb/database.ts';
 import { JSON_BATCH_ROWS, type JsonScan } from '../formats/json/scanner.ts';
 import { refuseLongRows } from '../formats/long-rows.ts';
@@ -285,7 +291,10 @@ function keysOf(scan: JsonScan, source: RowSource): FileKeys {
   const known = knownKeys(source);
   const given = [...known].filter(([, name]) => source.derived?.[name] === undefined).map(([key]) => key);
   return {
-    unknown: unknownKeys(scan, known).map((key) => withoutPersonal(key)).sort().slice(0, RECORDED_KEYS_MAX),
+    unknown: unknownKeys(scan, known)
+      .map((key) => withoutPersonal(key))
+      .sort()
+      .slice(0, RECORDED_KEYS_MAX),
     absent: given.filter((key) => !scan.keys.has(key)).sort(),
     partial: given.filter((key) => scan.keys.has(key) && scan.keys.get(key)! < scan.rows).sort(),
   };

@@ -92,6 +92,7 @@ final as (
         files.table_name = 'refused' as is_refused,
         files.loaded_on,
         files.rows_read,
+        files.keys_unknown is not null as has_keys,
         new_keys.keys as new_keys,
         missing_keys.keys as missing_keys
 
