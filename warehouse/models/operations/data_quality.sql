@@ -36,11 +36,11 @@ reconciled as (
         case
             when expected is null then 'nothing is known of ' || earlier
             when observed < expected
-                then later || ' lacks ' || cast(expected - observed as varchar) || ' ' || unit || ' of ' || earlier
+                then unit || ' of ' || earlier || ' that ' || later || ' lacks: ' || cast(expected - observed as varchar)
             when observed > expected
                 then
-                    later || ' has ' || cast(observed - expected as varchar) || ' ' || unit || ' more than '
-                    || earlier
+                    unit || ' that ' || later || ' has beyond those of ' || earlier || ': '
+                    || cast(observed - expected as varchar)
             else later || ' has all of ' || earlier
         end as message,
         case
@@ -61,7 +61,7 @@ kept as (
         100 * rows < 99 * rows_before as is_warning,
         case
             when rows < rows_before
-                then cast(rows_before - rows as varchar) || ' rows fewer than before the last run that changed it'
+                then 'rows fewer than before the last run that changed it: ' || cast(rows_before - rows as varchar)
             else 'no fewer than before'
         end as message,
         'after `listenlake forget` or `retention` this is as asked for; otherwise run `listenlake doctor --verify`'
@@ -81,7 +81,7 @@ fresh as (
         case
             when silent_days > {{ var('quality_ended_days') }} then 'ended on ' || cast(newest_date as varchar)
             else
-                cast(silent_days as varchar) || ' days without a row; the newest is of '
+                'days without a row: ' || cast(silent_days as varchar) || '; the newest is of '
                 || cast(newest_date as varchar)
         end as message,
         case table_name
@@ -106,7 +106,7 @@ volume as (
             and (2 * week_rows < week_rows_least or week_rows > 2 * week_rows_most),
             false
         ) as is_warning,
-        cast(week_rows as varchar) || ' rows in the 7 days to ' || cast(newest_date as varchar)
+        'rows in the 7 days to ' || cast(newest_date as varchar) || ': ' || cast(week_rows as varchar)
         || case
             when weeks_before >= {{ var('quality_weeks_min') }}
                 then
@@ -157,8 +157,8 @@ refused_rows as (
         case
             when rows_refused > 0
                 then
-                    cast(rows_refused as varchar) || ' of ' || cast(rows_read as varchar)
-                    || ' rows were refused, some as ' || code
+                    'rows refused: ' || cast(rows_refused as varchar) || ' of ' || cast(rows_read as varchar)
+                    || ', some as ' || code
             else 'no row was refused'
         end as message,
         'look at them: select code, reason, count(*) from silver.quarantine where row_number > 0 group by 1, 2'
@@ -293,7 +293,7 @@ reasons as (
         row_count > 0 as is_warning,
         case
             when row_count > 0
-                then cast(reasons as varchar) || ' reasons that are not known here, such as ' || reason_end
+                then 'reasons that are not known here: ' || cast(reasons as varchar) || ', such as ' || reason_end
             else 'no new reason'
         end as message,
         'these plays are neutral in every skip rate; look whether a newer listenlake knows the reason' as remedy
