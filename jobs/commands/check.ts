@@ -38,6 +38,14 @@ function warningOf(scope: string): (result: TestResult) => Record<string, unknow
   return ({ table_name: table, test, message }) => ({ scope, table, test, message });
 }
 
+/** What `data_quality` warns of, for the summary of a run; no line where all is well. */
+export function qualityLines(results: readonly CheckResult[]): string[] {
+  const found = results
+    .flatMap(({ results: all }) => all)
+    .filter((each) => isWarned(each) && each.table_name === 'data_quality');
+  return capped(found.map(({ test, message }, index) => row(index === 0 ? 'look at' : '', `${test}: ${message}`)));
+}
+
 /** One scope's tests: the counts, and each test that did not pass. */
 export function checkText(result: CheckResult): string {
   const counts = `${result.passed} passed, ${result.failed} failed, ${result.warned} warned, ${result.errors} could not run`;

@@ -36,7 +36,9 @@ reconciled as (
         case
             when expected is null then 'nothing is known of ' || earlier
             when observed < expected
-                then unit || ' of ' || earlier || ' that ' || later || ' lacks: ' || cast(expected - observed as varchar)
+                then
+                    unit || ' of ' || earlier || ' that ' || later || ' lacks: '
+                    || cast(expected - observed as varchar)
             when observed > expected
                 then
                     unit || ' that ' || later || ' has beyond those of ' || earlier || ': '
@@ -85,9 +87,10 @@ fresh as (
                 || cast(newest_date as varchar)
         end as message,
         case table_name
-            when 'plays' then 'ask Spotify for a new export and load it, or let `listenlake extract api` run every half hour'
+            when 'plays'
+                then 'ask Spotify for a new export and load it, or let `listenlake extract api` run every half hour'
             when 'capture_polls'
-                then 'see whether `listenlake extract api` still runs; what is not polled in time is lost until an export has it'
+                then 'see whether `listenlake extract api` still runs; what it misses is lost until an export has it'
             else 'see whether whatever writes these files still does, and whether they reach the landing folder'
         end as remedy
     from rhythm
@@ -178,7 +181,7 @@ refused_files as (
             when count(*) filter (where is_refused) > 0 then 'nothing of them is in any table'
             else 'no file was refused'
         end as message,
-        'look why: select file_name, reason from silver.quarantine where row_number = 0; then load mended files of these names'
+        'look why: select file_name, reason from silver.quarantine where row_number = 0; then load them mended'
             as remedy
     from files
 ),
@@ -250,7 +253,8 @@ keys as (
         files_with_missing as observed,
         0 as expected,
         files_with_missing > 0 as is_warning,
-        coalesce('no row has keys that all rows had in the loads before: ' || missing_keys, 'no key is gone') as message,
+        coalesce('no row has keys that all rows had in the loads before: ' || missing_keys, 'no key is gone')
+            as message,
         'its column is null from now on: see whether the source was changed on purpose, else export it again' as remedy
     from key_counts
 ),
