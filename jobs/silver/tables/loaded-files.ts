@@ -1,3 +1,4 @@
+import { ownName } from '../../bronze/own-name.ts';
 import { type Embedded, quoteText } from '../../engine/duckdb/database.ts';
 import type { BronzeFile } from '../../lake/manifest.ts';
 import { type Build, type Built, NOTHING_BUILT } from '../build.ts';
@@ -32,7 +33,7 @@ async function createEntries(db: Embedded, index: readonly BronzeFile[]): Promis
     [
       number,
       quoteText(file.sourceKey),
-      quoteText(file.fileName.replaceAll('\0', '')),
+      quoteText(ownName(file.fileName).replaceAll('\0', '')),
       quoteText(file.kind),
       quoteText(file.table),
       file.userId === null ? 'null' : quoteText(file.userId),

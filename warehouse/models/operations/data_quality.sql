@@ -59,7 +59,7 @@ kept as (
         layer || '.' || table_name as subject,
         'rows' as unit,
         rows as observed,
-        rows_before as expected,
+        {{ greater('rows', 'rows_before') }} as expected,
         100 * rows < 99 * rows_before as is_warning,
         case
             when rows < rows_before
