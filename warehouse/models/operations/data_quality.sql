@@ -178,7 +178,10 @@ refused_files as (
         0 as expected,
         count(*) filter (where is_refused) > 0 as is_warning,
         case
-            when count(*) filter (where is_refused) > 0 then 'nothing of them is in any table'
+            when count(*) filter (where is_refused) > 0
+                then
+                    'files refused: ' || cast(count(*) filter (where is_refused) as varchar)
+                    || '; nothing of them is in any table'
             else 'no file was refused'
         end as message,
         'look why: select file_name, reason from silver.quarantine where row_number = 0; then load them mended'
