@@ -204,7 +204,8 @@ implausible as (
         implausible_plays as observed,
         {{ per_1000('plays', var('quality_odd_per_1000')) }} as expected,
         1000 * implausible_plays > {{ var('quality_odd_per_1000') }} * plays as is_warning,
-        'plays that last longer than a day, in no minute, session or rank' as message,
+        'plays that last longer than a day, in no minute, session or rank: ' || cast(implausible_plays as varchar)
+            as message,
         'look at them: select source, started_at, played_ms from fct_plays where is_implausible' as remedy
     from fact_counts
 ),
