@@ -2,7 +2,7 @@ import type { PseudonymSql } from '../base/personal-fields.ts';
 import type { Embedded } from '../engine/duckdb/database.ts';
 import type { CsvShape } from '../formats/csv.ts';
 import type { JsonScan } from '../formats/json/scanner.ts';
-import type { LakeState } from '../lake/manifest.ts';
+import type { FileKeys, LakeState } from '../lake/manifest.ts';
 
 /**
  * One foreign system: the files that it writes, and what bronze makes of them. `jobs/sources/index.ts` lists
@@ -224,6 +224,8 @@ export interface BronzeDraft {
   periods: string[];
   /** Pseudonyms of the accounts whose rows it holds, where it says so. */
   accounts?: string[];
+  /** How the keys of its rows differ from the contract's; absent where they have none, or there are no rows. */
+  keys?: FileKeys;
 }
 
 /**

@@ -51,7 +51,7 @@ async function writeJsonRows(
     const what = `${scan.rows} rows were checked, but the engine read ${rows}`;
     throw new JobError('parsers_disagree', 'data', what, { hint });
   }
-  return draftOfRows(staged, source, rows);
+  return draftOfRows(staged, source, scan, rows);
 }
 
 /** Records as they are: each is one JSON text, beside what the file's name says of all of them. */

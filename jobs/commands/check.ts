@@ -1,4 +1,5 @@
 import type { CheckResult } from '../check.ts';
+import type { TestResult } from '../gold/data-tests.ts';
 import type { Command } from './command.ts';
 import { TARGET_OPTION, target } from './command.ts';
 import { capped, row } from './lines.ts';
@@ -24,10 +25,27 @@ export const CHECK: Command = {
     const json = {
       status: isFailed ? 'failed' : 'passed',
       scopes: results.map(({ scope, passed, failed, warned, errors }) => ({ scope, passed, failed, warned, errors })),
+      warnings: results.flatMap(({ scope, results: found }) => found.filter(isWarned).map(warningOf(scope))),
     };
     return { text: results.map(checkText).join('\n'), json, exit: isFailed ? 'data' : 'ok' };
   },
 };
+
+function isWarned({ status }: TestResult): boolean {
+  return status === 'warned';
+}
+
+function warningOf(scope: string): (result: TestResult) => Record<string, unknown> {
+  return ({ table_name: table, test, message }) => ({ scope, table, test, message });
+}
+
+/** What `data_quality` warns of, for the summary of a run; no line where all is well. */
+export function qualityLines(results: readonly CheckResult[]): string[] {
+  const found = results
+    .flatMap(({ results: all }) => all)
+    .filter((each) => isWarned(each) && each.table_name === 'data_quality');
+  return capped(found.map(({ test, message }, index) => row(index === 0 ? 'look at' : '', `${test}: ${message}`)));
+}
 
 /** One scope's tests: the counts, and each test that did not pass. */
 export function checkText(result: CheckResult): string {

@@ -1,7 +1,7 @@
 import type { Effects } from '../effects/index.ts';
 import { isElsewhere } from '../lake/store.ts';
 import type { RunResult } from '../run.ts';
-import { checkText } from './check.ts';
+import { checkText, qualityLines } from './check.ts';
 import type { Arguments, Command, Outcome } from './command.ts';
 import {
   INTERVAL_OPTIONS,
@@ -103,6 +103,7 @@ export function runText(result: RunResult, effects: Pick<Effects, 'config'>): st
   }
   if (result.train !== undefined && failed.length === 0) lines.push(...modelLines(result.train));
   if (result.report !== undefined) lines.push(row('report', shown(result.report.html)));
+  if (failed.length === 0) lines.push(...qualityLines(result.checks));
   lines.push('', ...nextLines(result, effects));
   return lines.join('\n');
 }

@@ -349,7 +349,7 @@ async function tablesOf(of: string): Promise<Record<string, TableFingerprint>> {
     `${gold}.record_counts.rows_before`,
     `${gold}.record_counts.change`,
   ]);
-  return fingerprint(of, undefined, ['silver.table_stats.rows_before', ...history]);
+  return fingerprint(of, undefined, ['silver.table_stats.rows_before', 'silver.loaded_files.loaded_on', ...history]);
 }
 
 async function trigger(dag: string): Promise<string> {

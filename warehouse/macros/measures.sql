@@ -37,6 +37,11 @@ cast(coalesce(sum({{ column }}), 0) as bigint)
 (cast({{ part }} as double) / nullif(cast({{ whole }} as double), 0e0))
 {%- endmacro %}
 
+{#- So many per thousand of a whole number, rounded down (/ keeps a fraction on DuckDB only). -#}
+{% macro per_1000(whole, per) -%}
+cast(({{ per }} * {{ whole }} - mod({{ per }} * {{ whole }}, 1000)) / 1000 as bigint)
+{%- endmacro %}
+
 {#-
 Wilson's 95 % interval of a share: within it lies the true rate of which `part` of `whole` is a
 sample. The ends 0 and 1 are set, since rounding would miss them by a hair. Null of nothing.
@@ -167,4 +172,11 @@ case
         ) then 'skipped'
     else 'finished'
 end
+{%- endmacro %}
+
+{#- The values of reason_end that exports were seen to have. -#}
+{% macro known_reasons() -%}
+'trackdone', 'fwdbtn', 'backbtn', 'endplay', 'logout', 'remote', 'trackerror', 'unexpected-exit',
+        'unexpected-exit-while-paused', 'unknown', 'clickrow', 'clickside', 'playbtn', 'popup', 'appload', 'uriopen',
+        'switched-to-audio', 'switched-to-video'
 {%- endmacro %}

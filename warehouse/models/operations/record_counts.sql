@@ -54,6 +54,7 @@
     ['listening_clock', 'null'],
     ['listening_traits', 'null'],
     ['listening_coverage', 'max(coverage_date)'],
+    ['data_quality', 'null'],
 ] %}
 with
 
