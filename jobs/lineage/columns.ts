@@ -1,10 +1,10 @@
-import { openSyntaxReader } from '../engine/duckdb/syntax.ts';
+import { openSyntaxReader, type SyntaxNode } from '../engine/duckdb/syntax.ts';
 import { modelGraph } from '../gold/models.ts';
 import type { Project } from '../gold/project.ts';
 import { readContracts } from '../lake/contracts.ts';
 import { type Relation, Untraceable } from './expressions.ts';
 import { NO_ORIGINS, type Origins } from './origins.ts';
-import { relationOf } from './selects.ts';
+import { type Resolver, relationOf } from './selects.ts';
 
 /** What a model's table is made of. */
 export interface ModelLineage {
@@ -68,7 +68,8 @@ export async function columnLineage(project: Project, depth: Depth): Promise<Mod
 }
 
 /** The relation, or why it cannot be told. */
-function trace(...[node, resolver]: Parameters<typeof relationOf>): Relation | string {
+function trace(node: SyntaxNode | undefined, resolver: Resolver): Relation | string {
+  if (node === undefined) return 'the select is more than one';
   try {
     return relationOf(node, resolver);
   } catch (error) {

@@ -105,12 +105,11 @@ function ofCase(expression: SyntaxNode, scope: Scope): Origins {
 function ofSubquery(expression: SyntaxNode, scope: Scope): Origins {
   const { node } = expression.subquery as { node: SyntaxNode };
   const { columns, rows } = scope.select(node, scope);
-  const decides = through(union(rows), 'conditional');
-  if (expression.subquery_type === 'EXISTS') return decides;
+  if (expression.subquery_type === 'EXISTS') return rows;
   const values = union(...columns.values());
-  if (expression.subquery_type === 'SCALAR') return union(values, decides);
+  if (expression.subquery_type === 'SCALAR') return union(values, rows);
   if (expression.subquery_type !== 'ANY') throw new Untraceable(`a subquery of the kind ${expression.subquery_type}`);
-  return union(through(union(values, all(nodes(expression.child), scope)), 'transformation'), decides);
+  return union(through(union(values, all(nodes(expression.child), scope)), 'transformation'), rows);
 }
 
 /** A column by its name, or by the name of its table and its own. */

@@ -58,8 +58,14 @@ async function post(url: string, apiKey: string, body: string): Promise<void> {
   throw failure;
 }
 
+interface Reason {
+  message?: string;
+  /** A name for errors of the system, a number for time-outs. */
+  code?: string | number;
+}
+
 /** `fetch` says why only in what its error was caused by. */
-function reasonOf(error: unknown): string {
-  const { message, cause } = error as { message?: string; cause?: { message?: string; code?: string } };
-  return cause?.code ?? cause?.message ?? message ?? String(error);
+function reasonOf(error: unknown): string | number {
+  const { message, code, cause } = error as Reason & { cause?: Reason };
+  return cause?.code ?? cause?.message ?? (typeof code === 'string' ? code : message) ?? String(error);
 }

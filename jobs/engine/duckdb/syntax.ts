@@ -16,8 +16,12 @@ export interface SyntaxNode {
 
 /** Selects as trees, without running them and without the tables that they name. */
 export interface SyntaxReader {
-  /** @throws `sql_invalid` (64) for what is not one select */
-  read(select: string): Promise<SyntaxNode>;
+  /**
+   * The tree of one select; undefined where it becomes more than that (a `pivot` that looks at values first).
+   *
+   * @throws `sql_invalid` (64) for what the parser does not take, and for several statements
+   */
+  read(select: string): Promise<SyntaxNode | undefined>;
   /** Names of the functions that make one value of many rows. */
   readonly aggregates: ReadonlySet<string>;
   close(): void;
@@ -36,16 +40,18 @@ export async function openSyntaxReader(): Promise<SyntaxReader> {
   };
 }
 
-async function readTree(db: Embedded, select: string): Promise<SyntaxNode> {
+async function readTree(db: Embedded, select: string): Promise<SyntaxNode | undefined> {
   const [row] = await db.rows<{ tree: string }>(
     'select json_serialize_sql($1::varchar, skip_null := true, skip_empty := true, skip_default := true) as tree',
     [select],
   );
-  const { error, error_message, statements } = JSON.parse(row!.tree) as {
+  const { error, error_type, error_message, statements } = JSON.parse(row!.tree) as {
     error: boolean;
+    error_type?: string;
     error_message?: string;
     statements?: { node: SyntaxNode }[];
   };
+  if (error_type === 'not implemented') return undefined;
   if (error || statements?.length !== 1)
     throw new JobError('sql_invalid', 'usage', error_message ?? 'not one statement');
   return statements[0]!.node;
