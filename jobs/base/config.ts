@@ -154,7 +154,7 @@ export const VARIABLES = {
     rule: z.string().default(''),
     help: 'Key that the backend asks for; sent as `Authorization: Bearer`. Keep it here or in .env.',
   },
-  OPENLINEAGE_NAMESPACE: {
+  LISTENLAKE_OPENLINEAGE_NAMESPACE: {
     rule: z.string().min(1, 'must not be empty').default('listenlake'),
     help: 'Namespace of the jobs in the events. Where several lakes tell one backend, each needs its own.',
   },
@@ -302,7 +302,7 @@ export function readConfig(
         : Object.freeze({
             to: v.LISTENLAKE_OPENLINEAGE,
             apiKey: v.LISTENLAKE_OPENLINEAGE_API_KEY,
-            namespace: v.OPENLINEAGE_NAMESPACE,
+            namespace: v.LISTENLAKE_OPENLINEAGE_NAMESPACE,
             parent: lineageRunOf(v.OPENLINEAGE_PARENT_ID),
             root: lineageRunOf(v.OPENLINEAGE_ROOT_PARENT_ID || v.OPENLINEAGE_PARENT_ID),
           }),
