@@ -1,5 +1,5 @@
-import { openSyntaxReader, type SyntaxNode } from '../engine/duckdb/syntax.ts';
-import { modelGraph } from '../gold/models.ts';
+import { openSyntaxReader, SYNTAX_DIALECT, type SyntaxNode } from '../engine/duckdb/syntax.ts';
+import { type GraphModel, modelGraph } from '../gold/models.ts';
 import type { Project } from '../gold/project.ts';
 import { readContracts } from '../lake/contracts.ts';
 import { type Relation, Untraceable } from './expressions.ts';
@@ -28,6 +28,11 @@ export type Depth = 'steps' | 'sources';
 /** Which date the templates get says nothing of what their columns are made of. */
 const ANY_DATE = '2026-01-01T00:00:00.000Z';
 
+/** The models in build order, rendered for the parser. @throws `model_invalid` (78) */
+export function lineageGraph(project: Project): GraphModel[] {
+  return modelGraph(project, { dialect: SYNTAX_DIALECT, target: 'dev', asOf: ANY_DATE });
+}
+
 /**
  * Lineage of every model by column, in build order, from the syntax tree of the rendered select. A select with
  * something that is not followed (a table function, say) gives the tables alone, and the reason.
@@ -35,36 +40,39 @@ const ANY_DATE = '2026-01-01T00:00:00.000Z';
  * @throws `model_invalid` (78); `sql_invalid` (64) for a model that is not one select
  */
 export async function columnLineage(project: Project, depth: Depth): Promise<ModelLineage[]> {
-  const graph = modelGraph(project, { dialect: 'duckdb', target: 'dev', asOf: ANY_DATE });
-  const reader = await openSyntaxReader();
-  const known = new Map<string, Relation>(
-    readContracts().map(({ layer, table, columns, partition }) => {
-      const names = new Set([...columns, ...partition].map(({ name }) => name));
-      return [`${layer}.${table}`, tableRelation(`${layer}.${table}`, [...names])];
-    }),
-  );
+  const known = contractRelations();
   const found: ModelLineage[] = [];
+  const reader = await openSyntaxReader();
+  const resolver = { table: (table: string) => known.get(table), aggregates: reader.aggregates };
   try {
-    for (const { name, refs, sources, select } of graph) {
-      const model = project.models.get(name)!;
-      const declared = model.columns.map((column) => column.name);
-      const reads = [...refs, ...sources].sort();
-      const traced =
-        model.trainedFrom === undefined
-          ? trace(await reader.read(select), { table: (table) => known.get(table), aggregates: reader.aggregates })
-          : 'it is filled by `train`';
-      const isTraced = typeof traced !== 'string';
-      found.push({
-        ...{ model: name, reads },
-        ...(isTraced ? { ...traced, unknown: undefined } : { columns: new Map(), rows: NO_ORIGINS, unknown: traced }),
-      });
-      const names = declared.length > 0 || !isTraced ? declared : [...traced.columns.keys()];
-      known.set(name, isTraced && depth === 'sources' ? traced : tableRelation(name, names));
+    for (const { name, refs, sources, select } of lineageGraph(project)) {
+      const { columns: declared, trainedFrom } = project.models.get(name)!;
+      const traced = trainedFrom === undefined ? trace(await reader.read(select), resolver) : 'it is filled by `train`';
+      const names = declared.map((column) => column.name);
+      const [lineage, relation] =
+        typeof traced === 'string'
+          ? [{ columns: new Map(), rows: NO_ORIGINS, unknown: traced }, tableRelation(name, names)]
+          : [
+              { ...traced, unknown: undefined },
+              depth === 'sources' ? traced : tableRelation(name, traced.columns.keys()),
+            ];
+      found.push({ model: name, reads: [...refs, ...sources].sort(), ...lineage });
+      known.set(name, relation);
     }
   } finally {
     reader.close();
   }
   return found;
+}
+
+/** The tables below gold, as `layer.table`. */
+function contractRelations(): Map<string, Relation> {
+  return new Map(
+    readContracts().map(({ layer, table, columns, partition }) => {
+      const names = new Set([...columns, ...partition].map(({ name }) => name));
+      return [`${layer}.${table}`, tableRelation(`${layer}.${table}`, names)];
+    }),
+  );
 }
 
 /** The relation, or why it cannot be told. */
@@ -79,7 +87,7 @@ function trace(node: SyntaxNode | undefined, resolver: Resolver): Relation | str
 }
 
 /** A table whose columns are where the way back ends. */
-function tableRelation(table: string, columns: readonly string[]): Relation {
+function tableRelation(table: string, names: Iterable<string>): Relation {
   const origins = (column: string): Origins => new Map([[`${table}.${column}`, new Set(['identity' as const])]]);
-  return { columns: new Map(columns.map((column) => [column, origins(column)])), rows: NO_ORIGINS };
+  return { columns: new Map([...names].map((column) => [column, origins(column)])), rows: NO_ORIGINS };
 }

@@ -1,12 +1,11 @@
 import { CHECK_RESULTS } from '../engine/check-results.ts';
 import type { TestResult } from '../gold/data-tests.ts';
-import { modelGraph } from '../gold/models.ts';
 import { type Project, readProject } from '../gold/project.ts';
 import type { Scope } from '../gold/verdict.ts';
 import { PREFIX, type Target } from '../lake/keys.ts';
 import { getState, type LakeState, type OutputFile } from '../lake/manifest.ts';
 import type { LakeStore } from '../lake/store.ts';
-import { columnLineage, type ModelLineage } from './columns.ts';
+import { columnLineage, lineageGraph, type ModelLineage } from './columns.ts';
 import {
   assertionsFacet,
   columnLineageFacet,
@@ -20,6 +19,7 @@ import { type DatasetName, datasetName, type LakeTable, type TableLayer, tablesO
 
 /** Jobs of which events tell. `run` is all of them; it has no tables of its own. */
 export type ObservedJob =
+  | 'extract'
   | 'load'
   | 'transform'
   | 'check_silver'
@@ -69,6 +69,8 @@ export async function tablesOfJob(job: ObservedJob, lake: Around): Promise<Table
   const around = { ...lake, project: readProject() };
   const gold = `gold_${around.target}` as const;
   switch (job) {
+    case 'extract':
+      return { inputs: [], outputs: [bareOutput(around, landing)] };
     case 'load':
       return { inputs: [bareInput(around, landing)], outputs: await outputs(around, 'bronze') };
     case 'transform':
@@ -159,9 +161,7 @@ async function checked(around: Models, scope: Scope): Promise<Tables> {
 
 async function enriched(around: Models): Promise<Tables> {
   const { project } = around;
-  const asOf = around.after.gold.dev?.asOf ?? '1970-01-01T00:00:00.000Z';
-  const graph = modelGraph(project, { dialect: 'duckdb', target: 'dev', asOf });
-  const sources = new Set(graph.flatMap((model) => model.sources));
+  const sources = new Set(lineageGraph(project).flatMap((model) => model.sources));
   const layers = ['bronze', 'silver'] as const;
   const read = await Promise.all(layers.map((layer) => inputs(around, layer, ({ table }) => sources.has(table))));
   const lineage = around.hasEnded ? await columnLineage(project, 'sources') : [];

@@ -180,6 +180,14 @@ describe('lineage events of one command', () => {
     expect([namesOf(end!.inputs), namesOf(end!.outputs)]).toEqual([[], ['gold_prod']]);
   });
 
+  it('of files that are put into landing name that alone', async () => {
+    const [, end] = await eventsOf(['extract', join(folder, 'source'), '--lake', join(base, 'inbox')], 0);
+    expect([end!.job.name, end!.eventType, end!.inputs, namesOf(end!.outputs)]).toEqual([
+      ...['extract', 'COMPLETE', []],
+      ['landing'],
+    ]);
+  });
+
   it('are not sent for what changes nothing', async () => {
     const done = await listenlake(['promote', '--dry-run', '--lake', lake], {
       LISTENLAKE_OPENLINEAGE: join(base, 'none'),

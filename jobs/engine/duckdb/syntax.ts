@@ -14,6 +14,9 @@ export interface SyntaxNode {
   [key: string]: unknown;
 }
 
+/** The dialect that is read: for who renders selects. */
+export const SYNTAX_DIALECT = 'duckdb';
+
 /** Selects as trees, without running them and without the tables that they name. */
 export interface SyntaxReader {
   /**
