@@ -39,10 +39,9 @@ export async function observed<T>(
 ): Promise<T> {
   if (effects.lineage === undefined) return action();
   const before = await told(effects, () => stateOf(effects));
+  if (before === undefined) return action();
   const tell = async (type: EventType, fault?: string): Promise<void> => {
-    await told(effects, async () =>
-      effects.lineage?.send(await eventOf(type, work, effects, before ?? EMPTY_STATE, fault)),
-    );
+    await told(effects, async () => effects.lineage?.send(await eventOf(type, work, effects, before, fault)));
   };
   await tell('START');
   let result: T;

@@ -1,7 +1,12 @@
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { JobError, stopped } from '../../jobs/base/errors.ts';
+import type { Effects } from '../../jobs/effects/index.ts';
+import { observed } from '../../jobs/lineage/observe.ts';
+import { datasetName } from '../../jobs/lineage/tables.ts';
 import { type Finished, listenlake } from '../fixtures/command-line.ts';
+import { type LakeFixture, openLakeFixture } from '../fixtures/effects.ts';
 import { type Backend, type Dataset, type LineageEvent, openBackend, runSmall } from '../fixtures/lineage-backend.ts';
 
 const PARENT = 'airflow/listenlake_daily.run/01990000-0000-7000-8000-00000000000a';
@@ -194,6 +199,77 @@ describe('lineage events of one command', () => {
     });
     expect([done.code, (await readdir(base)).includes('none')]).toEqual([0, false]);
   });
+});
+
+describe('the end of a job', () => {
+  let fixture: LakeFixture;
+  let events: LineageEvent[];
+  let effects: Effects;
+  beforeEach(async () => {
+    fixture = await openLakeFixture();
+    events = [];
+    const lineage = { send: async (event: object) => void events.push(event as LineageEvent) };
+    effects = { ...fixture.effects, lineage };
+  });
+  afterEach(() => fixture.close());
+
+  const work = { job: 'transform', runId: 'a-run' } as const;
+  const told = (): unknown[] => events.map(({ eventType, run }) => [eventType, run.facets.errorMessage?.message]);
+
+  it.each([
+    ['a signal has stopped it', stopped(), 'ABORT', 'stopped'],
+    ['it fails', new JobError('disk_full', 'io', 'no room for zebedee.json'), 'FAIL', 'disk_full'],
+    ['it has a bug', new TypeError('zebedee is not a function'), 'FAIL', 'bug'],
+  ])('is told where %s, and the error is what it was', async (_, error, type, code) => {
+    const failing = async (): Promise<never> => {
+      throw error;
+    };
+    await expect(observed(work, effects, failing)).rejects.toBe(error);
+    expect(told()).toEqual([
+      ['START', undefined],
+      [type, code],
+    ]);
+    expect(JSON.stringify(events)).not.toContain('zebedee');
+  });
+
+  it('is a failure where its result says so', async () => {
+    const checking = { ...work, job: 'check_silver' } as const;
+    const result = await observed(
+      checking,
+      effects,
+      async () => 'failed',
+      () => 'checks_failed',
+    );
+    expect([result, told()[1]]).toEqual(['failed', ['FAIL', 'checks_failed']]);
+  });
+
+  it('is left out where the lake cannot be read, and the job is done', async () => {
+    const store = Object.create(effects.store, {
+      head: {
+        value: async () => {
+          throw new JobError('store_unavailable', 'unavailable', 'no answer');
+        },
+      },
+    });
+    expect(await observed(work, { ...effects, store }, async () => 7)).toBe(7);
+    expect(told()).toEqual([]);
+  });
+
+  it('has the run id of every other telling of the same run, and of no other', async () => {
+    for (const runId of ['a-run', 'a-run', 'another']) await observed({ ...work, runId }, effects, async () => 1);
+    const ids = events.map(({ run }) => run.runId);
+    expect([new Set(ids.slice(0, 4)).size, new Set(ids).size]).toEqual([1, 2]);
+    expect(ids[0]).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-5[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+  });
+});
+
+it.each([
+  ['s3://bucket', { namespace: 's3://bucket', name: 'silver.plays' }],
+  ['s3://bucket/a/prefix/', { namespace: 's3://bucket', name: 'a/prefix/silver.plays' }],
+  ['/srv/lake', { namespace: 'file', name: '/srv/lake/silver.plays' }],
+  ['/Users/zebedee/x/../lake', { namespace: 'file', name: '/Users/[user]/lake/silver.plays' }],
+])('a table of the lake %s has the name that other tools give it', (lakeUri, name) => {
+  expect(datasetName(lakeUri, 'silver.plays')).toEqual(name);
 });
 
 describe('a backend that does not take events', () => {
