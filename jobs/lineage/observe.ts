@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { LineageRun } from '../base/config.ts';
+import { systemError } from '../base/disk.ts';
 import { JobError } from '../base/errors.ts';
 import type { Effects } from '../effects/index.ts';
 import type { Target } from '../lake/keys.ts';
@@ -63,8 +64,9 @@ async function told<T>({ log }: Observing, tell: () => Promise<T>): Promise<T | 
   try {
     return await tell();
   } catch (error) {
-    if (!(error instanceof JobError)) throw error;
-    log.warn({ code: 'lineage_unknown', reason: error.code }, 'a lineage event is left out');
+    const fault = systemError(error, '');
+    if (!(fault instanceof JobError)) throw error;
+    log.warn({ code: 'lineage_unknown', reason: fault.code }, 'a lineage event is left out');
     return undefined;
   }
 }

@@ -243,14 +243,12 @@ describe('the end of a job', () => {
     expect([result, told()[1]]).toEqual(['failed', ['FAIL', 'checks_failed']]);
   });
 
-  it('is left out where the lake cannot be read, and the job is done', async () => {
-    const store = Object.create(effects.store, {
-      head: {
-        value: async () => {
-          throw new JobError('store_unavailable', 'unavailable', 'no answer');
-        },
-      },
-    });
+  it.each([
+    new JobError('store_unavailable', 'unavailable', 'no answer'),
+    Object.assign(new Error('EACCES: permission denied'), { code: 'EACCES' }),
+  ])('is left out where the lake cannot be read, and the job is done: %s', async (error) => {
+    const head = { value: () => Promise.reject(error) };
+    const store = Object.create(effects.store, { head });
     expect(await observed(work, { ...effects, store }, async () => 7)).toBe(7);
     expect(told()).toEqual([]);
   });
