@@ -98,6 +98,20 @@ export async function run(input: RunInput, effects: Effects): Promise<RunResult>
   };
 }
 
+/** Up to date and there: drawing the same page again would take longer than all the rest. */
+async function reportOf(
+  input: ReportInput,
+  { status }: PromoteResult,
+  step: Step,
+  effects: Effects,
+): Promise<ReportOutput> {
+  const { outDir, runId } = input;
+  const html = outDir === undefined ? pageAddress(effects.store) : join(outDir, 'report.html');
+  return status === 'nothing_new' && (await isReportCurrent(outDir, effects))
+    ? { html, charts: [] }
+    : step('report', runId, () => report(input, effects));
+}
+
 type Step = <T>(
   job: ObservedJob,
   runId: string,
@@ -117,18 +131,4 @@ function targetOf(job: ObservedJob): Target {
 
 function checkOf(scope: 'silver' | 'gold', runId: string, effects: Effects): Promise<CheckResult> {
   return check({ scope, target: 'dev', runId, isReused: true }, effects);
-}
-
-/** Up to date and there: drawing the same page again would take longer than all the rest. */
-async function reportOf(
-  input: ReportInput,
-  { status }: PromoteResult,
-  step: Step,
-  effects: Effects,
-): Promise<ReportOutput> {
-  const { outDir, runId } = input;
-  const html = outDir === undefined ? pageAddress(effects.store) : join(outDir, 'report.html');
-  return status === 'nothing_new' && (await isReportCurrent(outDir, effects))
-    ? { html, charts: [] }
-    : step('report', runId, () => report(input, effects));
 }
