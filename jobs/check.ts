@@ -85,6 +85,11 @@ export async function check(input: CheckInput, effects: Effects): Promise<CheckR
   return result;
 }
 
+/** What is told of a version that fails its tests. */
+export function checkFault({ verdict }: CheckResult): string | undefined {
+  return verdict === 'failed' ? 'checks_failed' : undefined;
+}
+
 function resultOf(scope: Scope, of: string, status: CheckResult['status'], results: TestResult[]): CheckResult {
   const count = (each: TestResult['status']): number => results.filter((result) => result.status === each).length;
   return {

@@ -1,9 +1,12 @@
 import { join } from 'node:path';
 import { JobError } from './base/errors.ts';
 import { count } from './base/words.ts';
-import { type CheckResult, check } from './check.ts';
+import { type CheckResult, check, checkFault } from './check.ts';
 import { type Effects, stopIfAsked } from './effects/index.ts';
 import { enrich } from './enrich.ts';
+import type { Target } from './lake/keys.ts';
+import { observed } from './lineage/observe.ts';
+import type { ObservedJob } from './lineage/work.ts';
 import { type LoadResult, load } from './load.ts';
 import { type PromoteResult, promote } from './promote.ts';
 import { isReportCurrent, pageAddress, type ReportInput, type ReportOutput, report } from './report.ts';
@@ -51,39 +54,41 @@ export interface RunResult {
 export async function run(input: RunInput, effects: Effects): Promise<RunResult> {
   const { signal } = effects;
   const { runId } = input;
-  const loaded = await load(
-    { runId, paths: input.paths, userId: input.userId, keepLanding: effects.config.keepLanding },
-    effects,
+  const step = stepsOf(runId, effects);
+  const { keepLanding } = effects.config;
+  const loaded = await step('load', runId, () =>
+    load({ runId, paths: input.paths, userId: input.userId, keepLanding }, effects),
   );
   refuseNothingUsable(input.paths, loaded);
   stopIfAsked(signal);
   const loadedOn = new Date(effects.now()).toISOString().slice(0, 10);
-  const transformed = await transform({ runId, loadedOn }, effects);
+  const transformed = await step('transform', runId, () => transform({ runId, loadedOn }, effects));
   const refused =
     loaded.files.filter(({ status, isRepeated }) => status === 'refused' && !isRepeated).length +
     transformed.accounts.quarantined;
   const partial = { load: loaded, transform: transformed, refused };
 
   stopIfAsked(signal);
-  const checks = [await check({ scope: 'silver', target: 'dev', runId, isReused: true }, effects)];
+  const checks = [await step('check_silver', runId, () => checkOf('silver', runId, effects), checkFault)];
   const failed = { ...partial, status: 'checks_failed' as const, checks, promote: undefined, report: undefined };
   if (checks[0]!.verdict === 'failed') return { ...failed, train: undefined, asOf: null };
 
   stopIfAsked(signal);
-  await enrich({ runId: `${runId}-dev`, ...(input.asOf && { asOf: input.asOf }) }, effects);
+  const built = { runId: `${runId}-dev`, ...(input.asOf && { asOf: input.asOf }) };
+  await step('enrich', built.runId, () => enrich(built, effects));
   stopIfAsked(signal);
-  const trained = await train({ runId: `${runId}-train` }, effects);
+  const trained = await step('train', `${runId}-train`, () => train({ runId: `${runId}-train` }, effects));
   stopIfAsked(signal);
-  checks.push(await check({ scope: 'gold', target: 'dev', runId, isReused: true }, effects));
+  checks.push(await step('check_gold', runId, () => checkOf('gold', runId, effects), checkFault));
   if (checks[1]!.verdict === 'failed') return { ...failed, train: trained, asOf: null };
 
   stopIfAsked(signal);
-  const promoted = await promote({ runId }, effects);
+  const promoted = await step('promote', runId, () => promote({ runId }, effects));
   stopIfAsked(signal);
   const reported =
     input.report === undefined
       ? undefined
-      : await reportOf(input.report.outDir, runId, promoted.status === 'nothing_new', effects);
+      : await reportOf({ outDir: input.report.outDir, runId, target: 'prod' }, promoted, step, effects);
   const isNothingNew =
     loaded.accounts.new === 0 && transformed.status === 'nothing_new' && promoted.status === 'nothing_new';
   return {
@@ -120,14 +125,35 @@ function refuseNothingUsable(paths: readonly string[], { files, sequence }: Load
 
 /** Up to date and there: drawing the same page again would take longer than all the rest. */
 async function reportOf(
-  outDir: string | undefined,
-  runId: string,
-  isSame: boolean,
+  input: ReportInput,
+  { status }: PromoteResult,
+  step: Step,
   effects: Effects,
 ): Promise<ReportOutput> {
-  const { store } = effects;
-  const html = outDir === undefined ? pageAddress(store) : join(outDir, 'report.html');
-  return isSame && (await isReportCurrent(outDir, effects))
+  const { outDir, runId } = input;
+  const html = outDir === undefined ? pageAddress(effects.store) : join(outDir, 'report.html');
+  return status === 'nothing_new' && (await isReportCurrent(outDir, effects))
     ? { html, charts: [] }
-    : report({ runId, outDir, target: 'prod' }, effects);
+    : step('report', runId, () => report(input, effects));
+}
+
+type Step = <T>(
+  job: ObservedJob,
+  runId: string,
+  action: () => Promise<T>,
+  faultOf?: (result: T) => string | undefined,
+) => Promise<T>;
+
+/** Each job is told of as a part of the run. */
+function stepsOf(partOf: string, effects: Effects): Step {
+  return (job, runId, ...work) => observed({ job, runId, partOf, target: targetOf(job) }, effects, ...work);
+}
+
+/** Readers see prod; all else is about dev. */
+function targetOf(job: ObservedJob): Target {
+  return job === 'report' ? 'prod' : 'dev';
+}
+
+function checkOf(scope: 'silver' | 'gold', runId: string, effects: Effects): Promise<CheckResult> {
+  return check({ scope, target: 'dev', runId, isReused: true }, effects);
 }

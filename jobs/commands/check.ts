@@ -1,5 +1,6 @@
 import type { CheckResult } from '../check.ts';
 import type { TestResult } from '../gold/data-tests.ts';
+import { observed } from '../lineage/observe.ts';
 import type { Command } from './command.ts';
 import { TARGET_OPTION, target } from './command.ts';
 import { capped, row } from './lines.ts';
@@ -17,10 +18,15 @@ export const CHECK: Command = {
   isWriter: true,
   isReader: true,
   async run(args, effects, runId) {
-    const { check } = await import('../check.ts');
+    const { check, checkFault } = await import('../check.ts');
     const scopes = args.scope === 'all' ? (['silver', 'gold'] as const) : [args.scope as 'silver' | 'gold'];
     const results: CheckResult[] = [];
-    for (const scope of scopes) results.push(await check({ scope, target: target(args), runId }, effects));
+    for (const scope of scopes) {
+      const work = { job: `check_${scope}`, runId, target: target(args) } as const;
+      results.push(
+        await observed(work, effects, () => check({ scope, target: target(args), runId }, effects), checkFault),
+      );
+    }
     const isFailed = results.some((result) => result.verdict === 'failed');
     const json = {
       status: isFailed ? 'failed' : 'passed',

@@ -1,4 +1,5 @@
 import { count } from '../base/words.ts';
+import { observed } from '../lineage/observe.ts';
 import type { Command } from './command.ts';
 import { INTERVAL_OPTIONS, optional, REBUILD_OPTION } from './command.ts';
 
@@ -19,7 +20,8 @@ export const ENRICH: Command = {
   async run(args, effects, runId) {
     const { enrich } = await import('../enrich.ts');
     const asOf = optional(args.to);
-    const result = await enrich({ runId, ...(asOf && { asOf }), rebuild: args.rebuild === true }, effects);
+    const input = { runId, ...(asOf && { asOf }), rebuild: args.rebuild === true };
+    const result = await observed({ job: 'enrich', runId }, effects, () => enrich(input, effects));
     const rows = result.tables.reduce((sum, table) => sum + table.rows, 0);
     const text =
       result.status === 'nothing_new'

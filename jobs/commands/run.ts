@@ -1,6 +1,7 @@
 import type { Effects } from '../effects/index.ts';
 import { isElsewhere } from '../lake/store.ts';
-import type { RunResult } from '../run.ts';
+import { observed } from '../lineage/observe.ts';
+import type { RunInput, RunResult } from '../run.ts';
 import { checkText, qualityLines } from './check.ts';
 import type { Arguments, Command, Outcome } from './command.ts';
 import {
@@ -36,15 +37,18 @@ export const RUN: Command = {
   examples: [['listenlake run my_spotify_data.zip', 'your first command']],
   async run(args, effects, runId) {
     const { run } = await import('../run.ts');
-    const result = await run(
-      {
-        runId,
-        paths: list(args.paths),
-        userId: effects.config.userId,
-        report: args.report === false ? undefined : { outDir: outDir(args, effects) },
-        asOf: optional(args.to),
-      },
+    const input: RunInput = {
+      runId,
+      paths: list(args.paths),
+      userId: effects.config.userId,
+      report: args.report === false ? undefined : { outDir: outDir(args, effects) },
+      asOf: optional(args.to),
+    };
+    const result = await observed(
+      { job: 'run', runId },
       effects,
+      () => run(input, effects),
+      ({ status }) => (status === 'checks_failed' ? status : undefined),
     );
     const json = {
       status: result.status,

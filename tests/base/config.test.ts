@@ -42,6 +42,22 @@ describe('configuration', () => {
     );
   });
 
+  it('lineage goes nowhere unless asked, and knows who has started it', () => {
+    const run = '01990000-0000-7000-8000-00000000000a';
+    expect(readConfig({ OPENLINEAGE_PARENT_ID: `airflow/daily.run/${run}` }).lineage).toBeUndefined();
+    const given = {
+      LISTENLAKE_OPENLINEAGE: 'https://lineage.example.com/api',
+      LISTENLAKE_OPENLINEAGE_API_KEY: 'a key',
+    };
+    const { lineage, secrets } = readConfig({ ...given, OPENLINEAGE_PARENT_ID: `a/b/daily.run/${run}` });
+    const parent = { namespace: 'a/b', name: 'daily.run', runId: run };
+    const to = 'https://lineage.example.com/api';
+    expect(lineage).toEqual({ to, apiKey: 'a key', namespace: 'listenlake', parent, root: parent });
+    expect(secrets).toEqual(['a key']);
+    for (const text of ['daily.run', `/daily.run/${run}`, 'a/daily.run/7', `a//${run}`])
+      expect(() => readConfig({ OPENLINEAGE_PARENT_ID: text })).toThrow('OPENLINEAGE_PARENT_ID');
+  });
+
   it('every variable is explained', () => {
     for (const { help } of Object.values(VARIABLES)) expect(help.length).toBeGreaterThan(20);
   });
