@@ -1,0 +1,175 @@
+-- What each user is recommended, and what the baseline would name in its place.
+--
+-- A song's score is the mean of its cosines to the songs that the user heard in the last 28 days of the period (0 to
+-- one that it is no neighbour of), weighted by the sessions in which the user heard them. Cosines are added as whole
+-- billionths, so that the sum is the same in every order.
+with
+
+heard as (select * from {{ ref('int_songs_heard') }}),
+
+neighbours as (select * from {{ ref('int_song_neighbours') }}),
+
+periods (period, days) as (
+    values ('all', 0), ('before', {{ var('recommendation_days') }})
+),
+
+recent as (
+    select
+        periods.period,
+        heard.user_id,
+        heard.song_number,
+        count(*) as sessions,
+        min(heard.days_before_end) as days
+    from heard
+    inner join periods
+        on
+            heard.days_before_end >= periods.days
+            and heard.days_before_end < periods.days + {{ var('recommendation_days') }}
+    group by periods.period, heard.user_id, heard.song_number
+),
+
+recent_in_order as (
+    select
+        *,
+        row_number() over (
+            partition by period, user_id
+            order by sessions desc, days, song_number
+        ) as place
+    from recent
+),
+
+seeds as (
+    select
+        *,
+        sum(sessions) over (partition by period, user_id) as all_sessions
+    from recent_in_order
+    where place <= {{ var('recommendation_seeds_max') }}
+),
+
+contributions as (
+    select
+        seeds.period,
+        seeds.user_id,
+        seeds.place,
+        seeds.all_sessions,
+        neighbours.neighbour_number as song_number,
+        seeds.sessions * cast(round(neighbours.cosine * 1e9) as bigint) as billionths
+    from seeds
+    inner join neighbours
+        on
+            seeds.period = neighbours.period
+            and seeds.song_number = neighbours.song_number
+),
+
+-- The strongest contribution carries the place of its seed in its last three digits: the first of equals is largest.
+scored as (
+    select
+        period,
+        user_id,
+        song_number,
+        max(all_sessions) as all_sessions,
+        {{ total('billionths') }} as billionths,
+        999 - mod(max(billionths * 1000 + 999 - place), 1000) as because_place
+    from contributions
+    group by period, user_id, song_number
+),
+
+item_to_item as (
+    select
+        scored.*,
+        row_number() over (
+            partition by scored.period, scored.user_id
+            order by scored.billionths desc, scored.song_number
+        ) as place
+    from scored
+    left join recent
+        on
+            scored.period = recent.period
+            and scored.user_id = recent.user_id
+            and scored.song_number = recent.song_number
+    where recent.song_number is null
+),
+
+popular as (
+    select
+        song_number,
+        row_number() over (
+            order by count(distinct user_id) desc, count(*) desc, song_number
+        ) as popularity_rank
+    from heard
+    where days_before_end >= {{ var('recommendation_days') }}
+    group by song_number
+),
+
+judged as (
+    select
+        user_id,
+        count(*) as songs
+    from recent
+    where period = 'before'
+    group by user_id
+),
+
+-- What a user has heard lately takes at most that many of the first places.
+baseline as (
+    select
+        judged.user_id,
+        popular.song_number,
+        row_number() over (
+            partition by judged.user_id
+            order by popular.popularity_rank
+        ) as place
+    from judged
+    inner join popular
+        on popular.popularity_rank <= judged.songs + {{ var('recommendations_max_rank') }}
+    left join recent
+        on
+            recent.period = 'before'
+            and judged.user_id = recent.user_id
+            and popular.song_number = recent.song_number
+    where recent.song_number is null
+),
+
+listed as (
+    select
+        'item_to_item' as method,
+        item_to_item.period,
+        item_to_item.user_id,
+        item_to_item.place,
+        item_to_item.song_number,
+        {{ rate('item_to_item.billionths', 'item_to_item.all_sessions') }} / 1e9 as score,
+        seeds.song_number as because_number
+    from item_to_item
+    inner join seeds
+        on
+            item_to_item.period = seeds.period
+            and item_to_item.user_id = seeds.user_id
+            and item_to_item.because_place = seeds.place
+
+    union all
+
+    select
+        'popularity' as method,
+        'before' as period,
+        user_id,
+        place,
+        song_number,
+        cast(null as double) as score,
+        cast(null as integer) as because_number
+    from baseline
+),
+
+final as (
+    select
+        cast(method as varchar) as method,
+        cast(period as varchar) as period,
+        cast(user_id as varchar) as user_id,
+        cast(place as integer) as place,
+        cast(song_number as integer) as song_number,
+        cast(round(score, 6) as double) as score,
+        cast(because_number as integer) as because_number
+    from listed
+    where place <= {{ var('recommendations_max_rank') }}
+)
+
+select * from final
