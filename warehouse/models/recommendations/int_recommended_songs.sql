@@ -1,8 +1,7 @@
 -- What each user is recommended, and what the baseline would name in its place.
 --
--- A song's score is the mean of its cosines to the songs that the user heard in the last 28 days of the period (0 to
--- one that it is no neighbour of), weighted by the sessions in which the user heard them. Cosines are added as whole
--- billionths, so that the sum is the same in every order.
+-- A song's score is the mean of its cosines to the songs that the user heard most in the last 28 days of the period
+-- (0 to one that it is no neighbour of). They are added as whole billionths: the sum is the same in every order.
 with
 
 heard as (select * from {{ ref('int_songs_heard') }}),
@@ -41,7 +40,7 @@ recent_in_order as (
 seeds as (
     select
         *,
-        sum(sessions) over (partition by period, user_id) as all_sessions
+        count(*) over (partition by period, user_id) as seeds
     from recent_in_order
     where place <= {{ var('recommendation_seeds_max') }}
 ),
@@ -51,9 +50,9 @@ contributions as (
         seeds.period,
         seeds.user_id,
         seeds.place,
-        seeds.all_sessions,
+        seeds.seeds,
         neighbours.neighbour_number as song_number,
-        seeds.sessions * cast(round(neighbours.cosine * 1e9) as bigint) as billionths
+        cast(round(neighbours.cosine * 1e9) as bigint) as billionths
     from seeds
     inner join neighbours
         on
@@ -61,13 +60,13 @@ contributions as (
             and seeds.song_number = neighbours.song_number
 ),
 
--- The strongest contribution carries the place of its seed in its last three digits: the first of equals is largest.
+-- The largest cosine carries the place of its seed in its last three digits, so that of equals the first is largest.
 scored as (
     select
         period,
         user_id,
         song_number,
-        max(all_sessions) as all_sessions,
+        max(seeds) as seeds,
         {{ total('billionths') }} as billionths,
         999 - mod(max(billionths * 1000 + 999 - place), 1000) as because_place
     from contributions
@@ -137,7 +136,7 @@ listed as (
         item_to_item.user_id,
         item_to_item.place,
         item_to_item.song_number,
-        {{ rate('item_to_item.billionths', 'item_to_item.all_sessions') }} / 1e9 as score,
+        {{ rate('item_to_item.billionths', 'item_to_item.seeds') }} / 1e9 as score,
         seeds.song_number as because_number
     from item_to_item
     inner join seeds

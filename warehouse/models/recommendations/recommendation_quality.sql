@@ -61,9 +61,10 @@ clusters as (
     group by cluster_id
 ),
 
+-- Counted by case: count_if of nothing is null on DuckDB, and 0 on Trino.
 cluster_totals as (
     select
-        count_if(difference <> 0) as clusters,
+        count(case when difference <> 0 then 1 end) as clusters,
         {{ total('difference') }} as difference,
         {{ total('difference * difference') }} as squares
     from clusters
@@ -71,8 +72,8 @@ cluster_totals as (
 
 hit_totals as (
     select
-        count_if(method = 'item_to_item') as hits,
-        count_if(method = 'popularity') as popularity_hits,
+        count(case when method = 'item_to_item' then 1 end) as hits,
+        count(case when method = 'popularity' then 1 end) as popularity_hits,
         count(distinct case when method = 'item_to_item' then user_id end) as users_with_hit,
         count(distinct case when method = 'popularity' then user_id end) as popularity_users_with_hit
     from hits
