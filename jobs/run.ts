@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { type CheckResult, check } from './check.ts';
 import { type Effects, stopIfAsked } from './effects/index.ts';
-import { enrich } from './enrich.ts';
+import { type EnrichResult, enrich } from './enrich.ts';
 import { type LoadResult, load } from './load.ts';
 import { type PromoteResult, promote } from './promote.ts';
 import { isReportCurrent, pageAddress, type ReportInput, type ReportOutput, report } from './report.ts';
@@ -24,7 +24,8 @@ export interface RunResult {
   status: 'done' | 'nothing_new' | 'checks_failed';
   load: LoadResult;
   transform: TransformResult;
-  /** Undefined where silver failed its tests. */
+  /** Both undefined where silver failed its tests. */
+  enrich: EnrichResult | undefined;
   train: TrainResult | undefined;
   checks: CheckResult[];
   promote: PromoteResult | undefined;
@@ -63,15 +64,15 @@ export async function run(input: RunInput, effects: Effects): Promise<RunResult>
   stopIfAsked(signal);
   const checks = [await check({ scope: 'silver', target: 'dev', runId, isReused: true }, effects)];
   const failed = { ...partial, status: 'checks_failed' as const, checks, promote: undefined, report: undefined };
-  if (checks[0]!.verdict === 'failed') return { ...failed, train: undefined, asOf: null };
+  if (checks[0]!.verdict === 'failed') return { ...failed, enrich: undefined, train: undefined, asOf: null };
 
   stopIfAsked(signal);
-  await enrich({ runId: `${runId}-dev`, ...(input.asOf && { asOf: input.asOf }) }, effects);
+  const enriched = await enrich({ runId: `${runId}-dev`, ...(input.asOf && { asOf: input.asOf }) }, effects);
   stopIfAsked(signal);
   const trained = await train({ runId: `${runId}-train` }, effects);
   stopIfAsked(signal);
   checks.push(await check({ scope: 'gold', target: 'dev', runId, isReused: true }, effects));
-  if (checks[1]!.verdict === 'failed') return { ...failed, train: trained, asOf: null };
+  if (checks[1]!.verdict === 'failed') return { ...failed, enrich: enriched, train: trained, asOf: null };
 
   stopIfAsked(signal);
   const promoted = await promote({ runId }, effects);
@@ -85,6 +86,7 @@ export async function run(input: RunInput, effects: Effects): Promise<RunResult>
   return {
     ...partial,
     status: isNothingNew ? 'nothing_new' : 'done',
+    enrich: enriched,
     train: trained,
     checks,
     promote: promoted,
