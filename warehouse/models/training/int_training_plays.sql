@@ -1,4 +1,3 @@
-{{ config(materialized='ephemeral') }}
 -- The plays that may be learned from, with sessions that are drawn on them alone.
 --
 -- Only exports and events are read here: nothing that the Web API has said, and no scrobble. That is why
