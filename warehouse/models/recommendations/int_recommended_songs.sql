@@ -37,20 +37,40 @@ recent_in_order as (
     from recent
 ),
 
-seeds as (
+-- Lists are numbered, because the rows that follow are many and numbers are short.
+lists as (
     select
-        *,
-        count(*) over (partition by period, user_id) as seeds
+        period,
+        user_id,
+        row_number() over (order by period, user_id) as list_number,
+        count(case when place <= {{ var('recommendation_seeds_max') }} then 1 end) as seeds
     from recent_in_order
+    group by period, user_id
+),
+
+recent_of_lists as (
+    select
+        lists.list_number,
+        recent_in_order.period,
+        recent_in_order.song_number,
+        recent_in_order.place
+    from recent_in_order
+    inner join lists
+        on
+            recent_in_order.period = lists.period
+            and recent_in_order.user_id = lists.user_id
+),
+
+seeds as (
+    select *
+    from recent_of_lists
     where place <= {{ var('recommendation_seeds_max') }}
 ),
 
 contributions as (
     select
-        seeds.period,
-        seeds.user_id,
+        seeds.list_number,
         seeds.place,
-        seeds.seeds,
         neighbours.neighbour_number as song_number,
         cast(round(neighbours.cosine * 1e9) as bigint) as billionths
     from seeds
@@ -63,30 +83,27 @@ contributions as (
 -- The largest cosine carries the place of its seed in its last three digits, so that of equals the first is largest.
 scored as (
     select
-        period,
-        user_id,
+        list_number,
         song_number,
-        max(seeds) as seeds,
         {{ total('billionths') }} as billionths,
         999 - mod(max(billionths * 1000 + 999 - place), 1000) as because_place
     from contributions
-    group by period, user_id, song_number
+    group by list_number, song_number
 ),
 
 item_to_item as (
     select
         scored.*,
         row_number() over (
-            partition by scored.period, scored.user_id
+            partition by scored.list_number
             order by scored.billionths desc, scored.song_number
         ) as place
     from scored
-    left join recent
+    left join recent_of_lists
         on
-            scored.period = recent.period
-            and scored.user_id = recent.user_id
-            and scored.song_number = recent.song_number
-    where recent.song_number is null
+            scored.list_number = recent_of_lists.list_number
+            and scored.song_number = recent_of_lists.song_number
+    where recent_of_lists.song_number is null
 ),
 
 popular as (
@@ -132,18 +149,20 @@ baseline as (
 listed as (
     select
         'item_to_item' as method,
-        item_to_item.period,
-        item_to_item.user_id,
+        lists.period,
+        lists.user_id,
         item_to_item.place,
         item_to_item.song_number,
-        {{ rate('item_to_item.billionths', 'item_to_item.seeds') }} / 1e9 as score,
+        {{ rate('item_to_item.billionths', 'lists.seeds') }} / 1e9 as score,
         seeds.song_number as because_number
     from item_to_item
+    inner join lists
+        on item_to_item.list_number = lists.list_number
     inner join seeds
         on
-            item_to_item.period = seeds.period
-            and item_to_item.user_id = seeds.user_id
+            item_to_item.list_number = seeds.list_number
             and item_to_item.because_place = seeds.place
+    where item_to_item.place <= {{ var('recommendations_max_rank') }}
 
     union all
 
