@@ -136,7 +136,7 @@ function recommended(all: readonly Play[], without: number): Map<string, List> {
       const seeds = [...recent]
         .map(([song, days]) => ({ song, sessions: new Set(days).size, last: Math.min(...days) }))
         .sort((a, b) => b.sessions - a.sessions || a.last - b.last || a.song - b.song)
-        .slice(0, 50);
+        .slice(0, 25);
       const found = new Map<number, { sum: number; most: number; because: number }>();
       for (const { song: seed } of seeds) {
         for (const { song, cosine } of neighbours.get(seed) ?? []) {
