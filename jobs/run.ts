@@ -3,7 +3,7 @@ import { JobError } from './base/errors.ts';
 import { count } from './base/words.ts';
 import { type CheckResult, check, checkFault } from './check.ts';
 import { type Effects, stopIfAsked } from './effects/index.ts';
-import { enrich } from './enrich.ts';
+import { type EnrichResult, enrich } from './enrich.ts';
 import type { Target } from './lake/keys.ts';
 import { observed } from './lineage/observe.ts';
 import type { ObservedJob } from './lineage/work.ts';
@@ -29,7 +29,8 @@ export interface RunResult {
   status: 'done' | 'nothing_new' | 'checks_failed';
   load: LoadResult;
   transform: TransformResult;
-  /** Undefined where silver failed its tests. */
+  /** Both undefined where silver failed its tests. */
+  enrich: EnrichResult | undefined;
   train: TrainResult | undefined;
   checks: CheckResult[];
   promote: PromoteResult | undefined;
@@ -71,16 +72,16 @@ export async function run(input: RunInput, effects: Effects): Promise<RunResult>
   stopIfAsked(signal);
   const checks = [await step('check_silver', runId, () => checkOf('silver', runId, effects), checkFault)];
   const failed = { ...partial, status: 'checks_failed' as const, checks, promote: undefined, report: undefined };
-  if (checks[0]!.verdict === 'failed') return { ...failed, train: undefined, asOf: null };
+  if (checks[0]!.verdict === 'failed') return { ...failed, enrich: undefined, train: undefined, asOf: null };
 
   stopIfAsked(signal);
   const built = { runId: `${runId}-dev`, ...(input.asOf && { asOf: input.asOf }) };
-  await step('enrich', built.runId, () => enrich(built, effects));
+  const enriched = await step('enrich', built.runId, () => enrich(built, effects));
   stopIfAsked(signal);
   const trained = await step('train', `${runId}-train`, () => train({ runId: `${runId}-train` }, effects));
   stopIfAsked(signal);
   checks.push(await step('check_gold', runId, () => checkOf('gold', runId, effects), checkFault));
-  if (checks[1]!.verdict === 'failed') return { ...failed, train: trained, asOf: null };
+  if (checks[1]!.verdict === 'failed') return { ...failed, enrich: enriched, train: trained, asOf: null };
 
   stopIfAsked(signal);
   const promoted = await step('promote', runId, () => promote({ runId }, effects));
@@ -94,6 +95,7 @@ export async function run(input: RunInput, effects: Effects): Promise<RunResult>
   return {
     ...partial,
     status: isNothingNew ? 'nothing_new' : 'done',
+    enrich: enriched,
     train: trained,
     checks,
     promote: promoted,

@@ -14,6 +14,7 @@ import {
   QUARANTINE_OPTION,
   refusedExit,
 } from './command.ts';
+import { recommendationLines } from './enrich.ts';
 import { row, shown } from './lines.ts';
 import { cameIn } from './load.ts';
 import { changeLines } from './promote.ts';
@@ -106,6 +107,7 @@ export function runText(result: RunResult, effects: Pick<Effects, 'config'>): st
     );
   }
   if (result.train !== undefined && failed.length === 0) lines.push(...modelLines(result.train));
+  if (failed.length === 0) lines.push(...recommendationLines(result.enrich?.recommendations));
   if (result.report !== undefined) lines.push(row('report', shown(result.report.html)));
   if (failed.length === 0) lines.push(...qualityLines(result.checks));
   lines.push('', ...nextLines(result, effects));

@@ -47,7 +47,9 @@ describe.each(foldersOf(CASES))('%s', (model) => {
 
 it('every model has a case', () => {
   const tested = foldersOf(CASES);
-  expect(graph.map(({ name }) => name).filter((name) => !tested.includes(name))).toEqual([]);
+  // An ephemeral one is a part of those that read it, and tested as such.
+  const tables = graph.filter(({ materialized }) => materialized !== 'ephemeral');
+  expect(tables.map(({ name }) => name).filter((name) => !tested.includes(name))).toEqual([]);
 });
 
 it('every table of gold is counted', () => {

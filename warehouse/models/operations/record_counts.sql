@@ -43,6 +43,8 @@
     ['artists', 'null'],
     ['albums', 'null'],
     ['model_features', 'max(started_at)'],
+    ['recommendation_quality', 'null'],
+    ['track_recommendations', 'null'],
     ['listening_years', 'null'],
     ['yearly_top', 'null'],
     ['listening_streaks', 'max(last_date)'],
