@@ -64,6 +64,7 @@ interface ModelYaml {
   models?: {
     name: string;
     description?: string;
+    config?: { meta?: { grain?: string; owner?: string } };
     columns?: { name: string; data_type?: string; description?: string; config?: { meta?: { unit?: string } } }[];
   }[];
   sources?: { tables?: NonNullable<ModelYaml['models']> }[];
@@ -92,8 +93,9 @@ function tablesPage(): string {
       (column) =>
         `| \`${column.name}\` | ${column.data_type ?? ''} | ${column.config?.meta?.unit ?? ''} | ${cell(column.description ?? '')} |`,
     );
+    const { grain = '', owner = '' } = model.config?.meta ?? {};
     sections.push(
-      `### ${model.name}\n\n${cell(model.description ?? '')}\n\n| column | type | unit | meaning |\n|---|---|---|---|\n${columns.join('\n')}\n`,
+      `### ${model.name}\n\n${cell(model.description ?? '')} Grain: ${cell(grain)}. Owner: ${owner}.\n\n| column | type | unit | meaning |\n|---|---|---|---|\n${columns.join('\n')}\n`,
     );
   }
   return `# Tables\n\n${NOTE}\nEvery time is UTC. Types are those of the contracts in \`warehouse/contracts/\` and of the models' \`.yml\` files.\n\n${sections.join('\n')}`;

@@ -52,6 +52,14 @@ it('every model has a case', () => {
   expect(tables.map(({ name }) => name).filter((name) => !tested.includes(name))).toEqual([]);
 });
 
+it('every model says its grain and who answers for it', () => {
+  const owners = ['activity', 'catalogue', 'listening', 'models', 'operations', 'personal story'];
+  const metas = [...project.models.values()].map(
+    ({ name, config }) => [name, config.meta as Record<string, string>] as const,
+  );
+  expect(metas.filter(([, meta]) => !meta?.grain || !owners.includes(meta.owner ?? ''))).toEqual([]);
+});
+
 it('every table of gold is counted', () => {
   const { refs } = graph.find(({ name }) => name === 'record_counts')!;
   const tables = graph.filter(({ name, materialized }) => materialized === 'table' && !name.startsWith('int_'));
