@@ -19,7 +19,7 @@ locals {
   }
 
   # cloud-init's file, complete: what is below is all that makes a bare Amazon Linux into this host.
-  host_user_data = join("\n", ["#cloud-config", yamlencode({
+  host_user_data = !local.airflow.is_ec2 ? "" : join("\n", ["#cloud-config", yamlencode({
     packages = ["docker"]
     write_files = [
       { path = "/etc/listenlake/compose.yaml", content = file("${local._host_files}/compose.yaml"), permissions = "0644" },
@@ -31,13 +31,8 @@ locals {
       { path = "/etc/systemd/system/listenlake-roles.timer", content = file("${local._host_files}/roles.timer"), permissions = "0644" },
       # Task logs are read in Airflow's UI from the disk and go by themselves.
       { path = "/etc/tmpfiles.d/listenlake.conf", content = "e /srv/listenlake/logs - - - ${var.airflow.log_days}d\n", permissions = "0644" },
-      { path = "/etc/docker/daemon.json", content = jsonencode({
-        # What every container prints, jobs included; `docker logs` and Airflow read the same from Docker's own cache.
-        "log-driver"        = "awslogs"
-        "log-opts"          = { "awslogs-group" = local._host_log_group, "awslogs-region" = local.region, "tag" = "{{.Name}}/{{.ID}}" }
-        "live-restore"      = true
-        "no-new-privileges" = true
-      }), permissions = "0644" },
+      # What every container prints goes to CloudWatch, jobs included; `docker logs` and Airflow read the same from Docker's own cache.
+      { path = "/etc/docker/daemon.json", content = templatefile("${local._host_files}/daemon.json", { log_group = local._host_log_group, region = local.region }), permissions = "0644" },
     ]
     runcmd = [
       ["systemctl", "enable", "--now", "docker.service"],

@@ -202,9 +202,9 @@ def _docker(command: str, needs: Sequence[str]) -> dict[str, Any]:
         "cpus": CPUS,
         "mem_limit": f"{MEMORY_MIB}m",
         "stop_seconds": STOP_SECONDS,
-        # Airflow keeps the log of the task; the engine's copy is gone with the container.
+        # Airflow keeps the log of the task; the engine's copy is gone with the container. Two files, because `local` packs full ones.
         "log_opts_max_size": "10m",
-        "log_opts_max_file": "1",
+        "log_opts_max_file": "2",
         "host_config": {
             # Nothing of the image can be changed by what runs in it, and what breaks out has no rights.
             "read_only": True,
