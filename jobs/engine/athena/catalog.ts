@@ -86,7 +86,7 @@ const FORMATS = {
 } as const;
 
 export function openCatalog(options: AwsOptions): Catalog {
-  const aws = awsCaller(() => new GlueClient(clientSettings(options)));
+  const aws = awsCaller(() => new GlueClient(clientSettings(options)), options);
 
   async function find(database: string, name: string): Promise<Table | undefined> {
     try {

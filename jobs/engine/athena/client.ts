@@ -72,7 +72,7 @@ const THROTTLED = new Set(['TooManyRequestsException', 'ThrottlingException', 'T
 
 /** Athena's asynchronous calls as one that waits. */
 export function statementRunner(options: AthenaClientOptions): StatementRunner {
-  const aws = awsCaller(() => new AthenaClient(clientSettings(options)));
+  const aws = awsCaller(() => new AthenaClient(clientSettings(options)), options);
   const { signal, queueTimeoutMs = QUEUE_TIMEOUT_MS } = options;
 
   async function start(statement: Statement, attempt: number): Promise<string> {

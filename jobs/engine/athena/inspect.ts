@@ -43,7 +43,7 @@ const ENGINE = /^Athena engine version 3$/;
 export async function inspectCatalog(options: InspectOptions): Promise<Finding[]> {
   const lakeUri = options.store.uri.replace(/\/+$/, '');
   const catalog = openCatalog(options);
-  const athena = awsCaller(() => new AthenaClient(clientSettings(options)));
+  const athena = awsCaller(() => new AthenaClient(clientSettings(options)), options);
   try {
     const findings: Finding[] = [];
     for (const layer of ['bronze', 'silver'] as const) {

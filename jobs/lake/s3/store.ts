@@ -49,7 +49,10 @@ const BREAKS_MAX = 7;
 export async function openS3Lake(uri: string, options: S3Options): Promise<LakeStore> {
   const { name, root } = parseUri(uri);
   const bucket: Bucket = {
-    aws: awsCaller(() => new S3Client({ ...clientSettings(options), forcePathStyle: options.isPathStyle ?? false })),
+    aws: awsCaller(
+      () => new S3Client({ ...clientSettings(options), forcePathStyle: options.isPathStyle ?? false }),
+      options,
+    ),
     name,
     root,
     partBytes: options.partBytes ?? PART_BYTES,
