@@ -174,7 +174,7 @@ export async function startAirflow(bin: string, options: AirflowOptions): Promis
   writeFileSync(join(home, 'passwords.json'), JSON.stringify({ [user]: password }), { mode: 0o600 });
   for (const args of [
     ['db', 'migrate'],
-    ['pools', 'set', 'listenlake_writer', '1', 'The lake has one writer'],
+    ['pools', 'set', 'listenlake_writer', '1', 'The lake has one writer', '--include-deferred'],
   ]) {
     const done = spawnSync(join(bin, 'airflow'), args, { env, encoding: 'utf8', timeout: HEALTHY_TIMEOUT_MS });
     if (done.status !== 0)

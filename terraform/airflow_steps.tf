@@ -27,7 +27,7 @@ locals {
       "# Airflow, now and for each new version",
       "terraform -chdir=terraform output -raw airflow_values > values.aws.yaml",
       "helm upgrade --install airflow airflow --repo https://airflow.apache.org --version 1.22.0 --namespace airflow --values airflow/kubernetes/values.yaml --values values.aws.yaml",
-      "kubectl exec deployment/airflow-scheduler --namespace airflow -- airflow pools set listenlake_writer 1 'The lake has one writer'",
+      "kubectl exec deployment/airflow-scheduler --namespace airflow -- airflow pools set listenlake_writer 1 'The lake has one writer' --include-deferred",
       "# the password of admin, then Airflow at http://localhost:8080 as long as the second command runs",
       "kubectl get secret airflow-keys --namespace airflow --output go-template='{{index .data \"passwords.json\" | base64decode}}'",
       "kubectl port-forward service/airflow-api-server 8080:8080 --namespace airflow",

@@ -139,3 +139,25 @@ describe('Kubernetes manifests', () => {
     expect(range).toMatchObject({ type: 'Container', default: { memory: '64Mi' }, max: { memory: '8Gi' } });
   });
 });
+
+describe("the writers' pool", () => {
+  // A deferred task gives its slot back unless the pool counts it, and then a second writer starts beside its pod.
+  it('counts deferred tasks wherever it is made, so that it keeps writers apart where tasks wait deferred', () => {
+    const places = [
+      'airflow/local.ts',
+      'docker-compose.yml',
+      'docs/airflow.md',
+      'docs/kubernetes.md',
+      'terraform/airflow_ec2/compose.yaml',
+      'terraform/airflow_steps.tf',
+    ];
+    const made = places.flatMap((place) =>
+      // One line, or one that a document has broken.
+      [...readFileSync(join(ROOT, place), 'utf8').matchAll(/\bpools\W{1,4}set\b[\s\S]{0,100}/g)].map(([text]) => [
+        place,
+        text.includes('--include-deferred'),
+      ]),
+    );
+    expect(made).toEqual(places.map((place) => [place, true]));
+  });
+});
