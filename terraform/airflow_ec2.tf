@@ -253,11 +253,25 @@ resource "aws_iam_role_policy" "host_hours" {
   role = aws_iam_role.host_hours[0].name
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [{
-      Effect   = "Allow"
-      Action   = ["ec2:StartInstances", "ec2:StopInstances"]
-      Resource = [aws_instance.airflow[0].arn]
-    }]
+    Statement = concat(
+      [{
+        Sid      = "Hours"
+        Effect   = "Allow"
+        Action   = ["ec2:StartInstances", "ec2:StopInstances"]
+        Resource = [aws_instance.airflow[0].arn]
+      }],
+      # Who starts a host with disks under a key of the account gives EC2 the use of the key: without this the host is stopped and stays so.
+      [for arn in aws_kms_key.lake[*].arn : {
+        Sid      = "Key"
+        Effect   = "Allow"
+        Action   = ["kms:CreateGrant"]
+        Resource = [arn]
+        Condition = {
+          Bool         = { "kms:GrantIsForAWSResource" = "true" }
+          StringEquals = { "kms:ViaService" = "ec2.${local.region}.amazonaws.com" }
+        }
+      }],
+    )
   })
 }
 

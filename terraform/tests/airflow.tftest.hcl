@@ -135,6 +135,14 @@ run "ec2_with_hours_and_a_key" {
     condition     = jsondecode(aws_iam_role_policy.host_hours[0].policy).Statement[0].Resource == [aws_instance.airflow[0].arn]
     error_message = "who starts and stops may do it to this host alone"
   }
+
+  assert {
+    condition = [for statement in jsondecode(aws_iam_role_policy.host_hours[0].policy).Statement : jsonencode([statement.Action, statement.Resource, statement.Condition]) if statement.Sid == "Key"] == [jsonencode([
+      ["kms:CreateGrant"], [aws_kms_key.lake[0].arn],
+      { Bool = { "kms:GrantIsForAWSResource" = "true" }, StringEquals = { "kms:ViaService" = "ec2.eu-west-1.amazonaws.com" } },
+    ])]
+    error_message = "who starts a host with encrypted disks must be able to give EC2 the use of the key, for its disks alone"
+  }
 }
 
 run "eks" {
