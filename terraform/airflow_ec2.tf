@@ -24,6 +24,7 @@ locals {
     write_files = [
       { path = "/etc/listenlake/compose.yaml", content = file("${local._host_files}/compose.yaml"), permissions = "0644" },
       { path = "/etc/listenlake/host.env", content = join("", [for name, value in local.host_environment : "${name}=\"${value}\"\n"]), permissions = "0644" },
+      { path = "/etc/listenlake/jobs.env", content = join("", [for name, value in local.secret_names : "${name}=${value}\n"]), permissions = "0644" },
       { path = "/usr/local/sbin/listenlake-roles", content = file("${local._host_files}/roles.sh"), permissions = "0755" },
       { path = "/usr/local/sbin/listenlake-start", content = file("${local._host_files}/start.sh"), permissions = "0755" },
       { path = "/etc/systemd/system/listenlake-airflow.service", content = file("${local._host_files}/airflow.service"), permissions = "0644" },
@@ -90,7 +91,8 @@ resource "aws_instance" "airflow" {
   tags = { Name = "${var.name}-airflow" }
 
   lifecycle {
-    ignore_changes = [ami]
+    # Of a host that is stopped AWS says that it has no address: a plan made then would replace it.
+    ignore_changes = [ami, associate_public_ip_address]
   }
 
   # Its first words need a way out and a place.

@@ -38,7 +38,7 @@ locals {
   airflow_values = !local.airflow.is_eks ? "" : yamlencode({
     images = { airflow = { repository = aws_ecr_repository.airflow[0].repository_url, tag = var.airflow.version } }
     config = { logging = { remote_base_log_folder = "${local.lake_uri}/${local.airflow_logs_prefix}" } }
-    env = [for name, value in {
+    env = [for name, value in merge(local.secret_names, {
       AIRFLOW_CONN_AWS_DEFAULT = "aws://"
       AWS_REGION               = local.region
       LISTENLAKE_AWS_NAME      = var.name
@@ -48,6 +48,6 @@ locals {
       LISTENLAKE_JOB_NAMESPACE = local.eks.namespace
       LISTENLAKE_JOB_RUNNER    = "kubernetes"
       LISTENLAKE_LAKE          = local.lake_uri
-    } : { name = name, value = value }]
+    }) : { name = name, value = value }]
   })
 }

@@ -74,11 +74,7 @@ class DockerJob(DockerOperator):
     def execute(self, context) -> Any:
         skip_unless(self.only_if)
         self.command = [argument for argument in self.command if argument != ""]
-        self._private_environment = {
-            name: value
-            for name, value in os.environ.items()
-            if name.startswith(tuple(self.passed_on)) and not name.startswith(tuple(self.not_passed_on))
-        }
+        self._private_environment = self.environment_of_worker()
         # The lease and the sweep of staging tell runs apart by host and process id: no two containers may share a host's name.
         self.hostname = uuid.uuid4().hex[:12]
         ti = context["ti"]
@@ -98,6 +94,14 @@ class DockerJob(DockerOperator):
             # Not by the operator itself: it would be gone before its result and its exit code are read.
             if self.container is not None:
                 self.cli.remove_container(self.container["Id"], force=True, v=True)
+
+    def environment_of_worker(self) -> dict[str, str]:
+        """The variables of this process that the container gets."""
+        return {
+            name: value
+            for name, value in os.environ.items()
+            if name.startswith(tuple(self.passed_on)) and not name.startswith(tuple(self.not_passed_on))
+        }
 
     def on_kill(self) -> None:
         if self.container is not None:

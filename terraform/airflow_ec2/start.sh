@@ -45,7 +45,7 @@ for image in "$JOB_IMAGE" "$AIRFLOW_IMAGE"; do
 done
 
 docker run --rm --volume /var/run/docker.sock:/var/run/docker.sock --volume "$folder:$folder:ro" --volume "$data:$data:ro" \
-  --env DATA_DIR="$data" --env DOCKER_GID="$(stat -c %g /var/run/docker.sock)" "$compose_image" \
+  --env DATA_DIR="$data" --env HOST_DIR="$folder" --env DOCKER_GID="$(stat -c %g /var/run/docker.sock)" "$compose_image" \
   docker compose --project-name listenlake --file "$folder/compose.yaml" --env-file "$folder/host.env" --env-file "$data/secrets.env" \
   up --detach --remove-orphans
 

@@ -33,6 +33,7 @@ run "ec2" {
 
   variables {
     airflow = { host = "ec2", version = "1.2.0" }
+    secrets = ["pseudonym-key"]
   }
 
   assert {
@@ -149,6 +150,7 @@ run "eks" {
   command = plan
 
   variables {
+    secrets = ["pseudonym-key", "spotify"]
     airflow = { host = "eks", version = "1.2.0", eks = { api_cidrs = ["203.0.113.7/32"], nodes_max = 5 } }
   }
 
@@ -250,6 +252,11 @@ run "eks" {
   assert {
     condition     = yamldecode(output.airflow_values).images.airflow.tag == "1.2.0" && yamldecode(output.airflow_values).config.logging.remote_base_log_folder == "s3://listenlake-123456789012-eu-west-1/airflow-logs" && contains([for each in yamldecode(output.airflow_values).env : "${each.name}=${each.value}"], "LISTENLAKE_JOB_RUNNER=kubernetes")
     error_message = "the values must tell the chart images, lake and logs"
+  }
+
+  assert {
+    condition     = length(setsubtract(["LISTENLAKE_PSEUDONYM_SECRET=listenlake/pseudonym-key", "LISTENLAKE_SPOTIFY_TOKEN_SECRET=listenlake/spotify"], [for each in yamldecode(output.airflow_values).env : "${each.name}=${each.value}"])) == 0
+    error_message = "jobs must be told the names of the secrets that there are: a key that nobody reads protects nobody"
   }
 
   assert {

@@ -225,8 +225,8 @@ run "trust_of_pods_by_irsa_and_of_workflows" {
   assert {
     condition = jsonencode({ for job, role in aws_iam_role_policy.job : job => length(flatten([
       for statement in jsondecode(role.policy).Statement : statement.Resource if contains(statement.Action, "secretsmanager:GetSecretValue")
-    ])) }) == jsonencode({ check = 0, enrich = 0, extract = 1, forget = 0, gc = 0, load = 1, promote = 0, report = 0, retention = 0, train = 0, transform = 1 })
-    error_message = "secrets: extract its token, load and transform theirs, nobody else any"
+    ])) }) == jsonencode({ check = 0, enrich = 0, extract = 1, forget = 1, gc = 0, load = 1, promote = 0, report = 0, retention = 0, train = 0, transform = 0 })
+    error_message = "secrets: extract its token, load and forget the key of pseudonyms, nobody else any"
   }
 
   assert {

@@ -3,7 +3,7 @@
  * for the programs that reach out.
  */
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { parse } from 'yaml';
 import { DOCKER, layerSkipped } from '../fixtures/layers.ts';
 import { type Done, runProgram } from './terraform.ts';
@@ -101,10 +101,11 @@ export function describeHost(work: string, userDataOf: () => UserData): void {
       expect(JSON.parse(readFileSync(path('daemon.json'), 'utf8'))['log-opts']['awslogs-group']).toBe(
         '/listenlake/airflow',
       );
-      // Whatever is called a password, secret, key or token is a reference, or made on the host.
+      // Whatever is called a password, secret, key or token is a reference, made on the host, or a secret's name.
       const assigned = [...all.matchAll(/^\s*\w*(?:PASSWORD|SECRET|KEY|TOKEN)\s*[:=]\s*(.+)$/gim)];
       expect(assigned.length).toBeGreaterThan(3);
-      for (const [line, value] of assigned) expect([line, value]).toEqual([line, expect.stringMatching(/^\$\{/)]);
+      for (const [line, value] of assigned)
+        expect([line, value]).toEqual([line, expect.stringMatching(/^\$\{|^listenlake\/[\w-]+$/)]);
       expect(all).not.toMatch(/AKIA|ASIA|-----BEGIN/);
     });
 
@@ -133,7 +134,7 @@ export function describeHost(work: string, userDataOf: () => UserData): void {
       ]);
 
       const args = ['--file', path('compose.yaml'), '--env-file', path('host.env'), '--env-file', secrets];
-      const environment = { DATA_DIR: data, DOCKER_GID: '991' };
+      const environment = { DATA_DIR: data, HOST_DIR: dirname(path('jobs.env')), DOCKER_GID: '991' };
       const version = await runProgram('docker', ['compose', 'version']);
       if (version.code !== 0) return layerSkipped('docker compose', 'not installed', DOCKER);
       const config = await runProgram(
@@ -156,6 +157,8 @@ export function describeHost(work: string, userDataOf: () => UserData): void {
         AWS_SHARED_CREDENTIALS_FILE: '/run/aws/credentials',
         LISTENLAKE_JOB_ROLES: '/run/listenlake/roles',
         LISTENLAKE_LAKE: 's3://listenlake-123456789012-eu-west-1',
+        // Where Terraform has made room for a secret, jobs are told its name.
+        LISTENLAKE_PSEUDONYM_SECRET: 'listenlake/pseudonym-key',
       });
     });
 
