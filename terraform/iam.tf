@@ -113,7 +113,7 @@ locals {
   _operators    = length(var.people.operators) > 0 ? sort(var.people.operators) : [local._account_root]
   _analysts     = length(var.people.analysts) > 0 ? sort(var.people.analysts) : [local._account_root]
 
-  # Who may take a job's role: people, the EC2 host, the job's pod, the repository's workflow.
+  # Who may take a job's role: people, the EC2 host, the job's pod, and a workflow where `github.jobs` names the job.
   job_trusts = {
     for name in keys(local.jobs) : name => {
       Version = "2012-10-17"
@@ -145,7 +145,7 @@ locals {
             "aws:RequestTag/kubernetes-service-account" = "${local._service_account_prefix}-${name}"
           } }
         } if eks.cluster_name != null],
-        local._github_trust,
+        contains(try(var.github.jobs, []), name) ? local._github_trust : [],
       )
     }
   }

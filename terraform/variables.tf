@@ -118,9 +118,10 @@ variable "encryption" {
 }
 
 variable "github" {
-  description = "Lets workflows of one GitHub repository push the image and take the job roles, without keys, from one environment of it. provider_arn: the account's OIDC provider for GitHub, where it has one already."
+  description = "Lets workflows of one GitHub repository push the images, without keys, from one environment of it. jobs: whose roles they may take as well, by name; none by default. provider_arn: the account's OIDC provider for GitHub, where it has one already."
   type = object({
     environment  = optional(string, "prod")
+    jobs         = optional(set(string), [])
     provider_arn = optional(string)
     repository   = string
   })
@@ -133,6 +134,10 @@ variable "github" {
   validation {
     condition     = var.github == null || can(regex("^[A-Za-z0-9_.-]+$", var.github.environment))
     error_message = "github.environment must be one environment's name, without wildcards."
+  }
+  validation {
+    condition     = length(setsubtract(try(var.github.jobs, []), keys(local.jobs))) == 0
+    error_message = "github.jobs must be some of the jobs in jobs.tf."
   }
 }
 

@@ -192,7 +192,7 @@ run "trust_of_pods_by_irsa_and_of_workflows" {
 
   variables {
     eks     = { oidc_provider_arn = "arn:aws:iam::123456789012:oidc-provider/oidc.eks.eu-west-1.amazonaws.com/id/EXAMPLE", namespace = "lake" }
-    github  = { repository = "example/listenlake" }
+    github  = { repository = "example/listenlake", jobs = ["check", "report"] }
     people  = { analysts = ["arn:aws:iam::123456789012:role/reader"], operators = ["arn:aws:iam::123456789012:role/operator"] }
     secrets = ["pseudonym-key", "spotify"]
   }
@@ -208,13 +208,18 @@ run "trust_of_pods_by_irsa_and_of_workflows" {
   }
 
   assert {
-    condition = alltrue([for role in concat(values(aws_iam_role.job), aws_iam_role.image[*]) : contains([
+    condition = alltrue([for role in [aws_iam_role.job["check"], aws_iam_role.job["report"], aws_iam_role.image[0]] : contains([
       for statement in jsondecode(role.assume_role_policy).Statement : jsonencode(statement.Condition) if statement.Sid == "GitHub"
       ], jsonencode({ StringEquals = {
         "token.actions.githubusercontent.com:aud" = "sts.amazonaws.com"
         "token.actions.githubusercontent.com:sub" = "repo:example/listenlake:environment:prod"
     } }))])
     error_message = "GitHub: one repository, one environment, no wildcard"
+  }
+
+  assert {
+    condition     = toset([for job, role in aws_iam_role.job : job if strcontains(role.assume_role_policy, "githubusercontent")]) == toset(["check", "report"])
+    error_message = "GitHub: the roles of the jobs that are named, and no other"
   }
 
   assert {
@@ -269,7 +274,12 @@ run "trust_of_pods_by_pod_identity" {
   }
 
   assert {
-    condition     = length(aws_iam_openid_connect_provider.github) == 0 && strcontains(aws_iam_role.job["promote"].assume_role_policy, "repo:example/listenlake:environment:lake")
+    condition     = length(aws_iam_openid_connect_provider.github) == 0 && strcontains(aws_iam_role.image[0].assume_role_policy, "repo:example/listenlake:environment:lake")
     error_message = "an OIDC provider that the account has already must be used"
+  }
+
+  assert {
+    condition     = !anytrue([for role in aws_iam_role.job : strcontains(role.assume_role_policy, "githubusercontent")])
+    error_message = "GitHub: it pushes images, and takes no job's role unless jobs are named, forget and gc among them"
   }
 }
