@@ -8,12 +8,13 @@ locals {
       Version = "2012-10-17"
       Statement = [for statement in [
         {
-          # IfExists: asking after an object that is absent carries no prefix, and must be answered by 404 rather than 403.
+          # A request without a prefix would see the names of all files. So S3 answers 403 of an object that is absent, and a job looks for its
+          # one name instead (jobs/lake/s3/bucket.ts).
           Sid       = "List"
           Effect    = "Allow"
           Action    = grant.is_final ? ["s3:ListBucket", "s3:ListBucketVersions", "s3:ListBucketMultipartUploads"] : ["s3:ListBucket"]
           Resource  = [local.bucket_arn]
-          Condition = { StringLikeIfExists = { "s3:prefix" = [for prefix in distinct(concat(grant.read, grant.write, grant.delete)) : "${prefix}/*"] } }
+          Condition = { StringLike = { "s3:prefix" = [for prefix in distinct(concat(grant.read, grant.write, grant.delete)) : "${prefix}/*"] } }
         },
         {
           Sid      = "Locate"

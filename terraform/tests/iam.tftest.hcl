@@ -149,9 +149,9 @@ run "deny_matrix" {
 
   assert {
     condition = alltrue([for role in aws_iam_role_policy.job : alltrue([
-      for statement in jsondecode(role.policy).Statement : alltrue([for pattern in statement.Condition.StringLikeIfExists["s3:prefix"] : can(regex("^[a-z]", pattern))]) if contains(statement.Action, "s3:ListBucket")
+      for statement in jsondecode(role.policy).Statement : keys(statement.Condition) == ["StringLike"] && alltrue([for pattern in statement.Condition.StringLike["s3:prefix"] : can(regex("^[a-z]", pattern))]) if contains(statement.Action, "s3:ListBucket")
     ])])
-    error_message = "a job lists only its own prefixes"
+    error_message = "a job lists only its own prefixes, and nothing where it gives none"
   }
 
   assert {
