@@ -24,6 +24,9 @@ data "aws_availability_zones" "available" {
   count = local.airflow.has_host ? 1 : 0
 
   state = "available"
+  # Zones that refuse a control plane of EKS, by their ids: letters differ from account to account. The first of them has no Graviton types
+  # either (docs.aws.amazon.com/eks/latest/userguide/network-reqs.html).
+  exclude_zone_ids = ["use1-az3", "usw1-az2", "cac1-az3"]
 
   filter {
     # Local zones offer little of what is used here.

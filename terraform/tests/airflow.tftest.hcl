@@ -185,6 +185,11 @@ run "eks" {
   }
 
   assert {
+    condition     = data.aws_availability_zones.available[0].exclude_zone_ids == toset(["use1-az3", "usw1-az2", "cac1-az3"])
+    error_message = "zones that refuse a cluster must be left out, by id"
+  }
+
+  assert {
     condition     = length(aws_nat_gateway.airflow) == 1 && keys(aws_route.out) == ["private", "public"] && length(aws_vpc_endpoint.s3) == 1
     error_message = "one NAT gateway as the way out, and S3 beside it"
   }
