@@ -42,7 +42,7 @@ locals {
     ]
   })])
 
-  _host_log_group = one(local.airflow_log_groups)
+  _host_log_group = local.airflow.is_ec2 ? one(local.airflow_log_groups) : null
 }
 
 # Newest when the host is made; later ones come with `terraform apply -replace=aws_instance.airflow[0]`.

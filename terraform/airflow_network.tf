@@ -8,8 +8,12 @@ locals {
     is_eks   = var.airflow.host == "eks"
   }
 
-  # Where Airflow's components, jobs or cluster say what they do.
-  airflow_log_groups = { ec2 = ["/${var.name}/airflow"], eks = ["/aws/eks/${var.name}/cluster"], none = [] }[var.airflow.host]
+  # Where Airflow's components, jobs, cluster or database say what they do.
+  airflow_log_groups = {
+    ec2  = ["/${var.name}/airflow"]
+    eks  = concat(["/aws/eks/${var.name}/cluster"], values(local.airflow_database_log_groups))
+    none = []
+  }[var.airflow.host]
 
   _airflow_cidr = "10.64.0.0/16"
   # EKS and RDS both ask for two zones.

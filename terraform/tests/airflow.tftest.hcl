@@ -11,7 +11,7 @@ run "none" {
 
   assert {
     condition = 0 == sum([for made in [
-      aws_cloudwatch_log_group.cluster, aws_cloudwatch_log_group.host, aws_db_instance.airflow, aws_default_security_group.airflow,
+      aws_cloudwatch_log_group.cluster, aws_cloudwatch_log_group.database, aws_cloudwatch_log_group.host, aws_db_instance.airflow, aws_default_security_group.airflow,
       aws_ebs_volume.airflow, aws_ecr_repository.airflow, aws_eip.nat, aws_eks_addon.airflow, aws_eks_cluster.airflow,
       aws_eks_node_group.airflow, aws_eks_pod_identity_association.job, aws_eks_pod_identity_association.pod,
       aws_iam_instance_profile.host, aws_iam_role.airflow, aws_iam_role.autoscaler, aws_iam_role.cluster, aws_iam_role.host,
@@ -245,6 +245,11 @@ run "eks" {
   }
 
   assert {
+    condition     = { for log, group in aws_cloudwatch_log_group.database : log => "${group.name} ${group.retention_in_days}" } == { for log in aws_db_instance.airflow[0].enabled_cloudwatch_logs_exports : log => "/aws/rds/instance/${aws_db_instance.airflow[0].identifier}/${log} 30" }
+    error_message = "each log of the database must have a group of ours, that empties itself and goes with a destroy"
+  }
+
+  assert {
     condition     = [for rule in aws_security_group.database[0].ingress : "${rule.protocol} ${rule.from_port}-${rule.to_port} ${length(rule.security_groups)} ${try(length(rule.cidr_blocks), 0)}"] == ["tcp 5432-5432 1 0"] && length(aws_security_group.database[0].egress) == 0
     error_message = "only the cluster may come to the database, and it goes nowhere"
   }
@@ -286,8 +291,13 @@ run "eks_private_with_a_key_and_operators" {
   }
 
   assert {
-    condition     = length(aws_kms_key.cluster) == 0 && alltrue([for key in [aws_eks_cluster.airflow[0].encryption_config[0].provider[0].key_arn, aws_db_instance.airflow[0].kms_key_id, aws_cloudwatch_log_group.cluster[0].kms_key_id] : key == aws_kms_key.lake[0].arn])
+    condition     = length(aws_kms_key.cluster) == 0 && alltrue([for key in [aws_eks_cluster.airflow[0].encryption_config[0].provider[0].key_arn, aws_db_instance.airflow[0].kms_key_id, aws_cloudwatch_log_group.cluster[0].kms_key_id, aws_cloudwatch_log_group.database["postgresql"].kms_key_id] : key == aws_kms_key.lake[0].arn])
     error_message = "the lake's key must cover cluster, database and logs"
+  }
+
+  assert {
+    condition     = toset(flatten([for statement in jsondecode(aws_kms_key.lake[0].policy).Statement : [for arn in [statement.Condition.ArnEquals["kms:EncryptionContext:aws:logs:arn"]] : trimprefix(arn, "arn:aws:logs:eu-west-1:123456789012:log-group:")] if statement.Sid == "Logs"])) == toset(["/aws/eks/second-lake/cluster", "/aws/rds/instance/second-lake-airflow/postgresql", "/aws/rds/instance/second-lake-airflow/upgrade"])
+    error_message = "CloudWatch must be allowed the key for the groups of cluster and database"
   }
 
   assert {
