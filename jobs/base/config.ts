@@ -123,7 +123,7 @@ export const VARIABLES = {
       .string()
       .regex(/^[A-Za-z0-9._-]{0,128}$/, 'letters, digits, dots, hyphens and underscores')
       .default(''),
-    help: 'Workgroup of your queries. Empty: <name>-dev or <name>-prod by target; people who only read set <name>-analysts.',
+    help: 'Workgroup of your queries. Empty: <name>-dev or <name>-prod by target.',
   },
   LISTENLAKE_S3_PATH_STYLE: {
     rule: flag.default(false),
