@@ -49,7 +49,13 @@ locals {
 data "aws_ssm_parameter" "amazon_linux" {
   count = local.airflow.is_ec2 ? 1 : 0
 
-  name = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-arm64"
+  name = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-${local.airflow_is_arm ? "arm64" : "x86_64"}"
+}
+
+resource "terraform_data" "airflow_platform" {
+  count = local.airflow.is_ec2 ? 1 : 0
+
+  input = local.airflow_platform
 }
 
 resource "aws_instance" "airflow" {
@@ -93,6 +99,8 @@ resource "aws_instance" "airflow" {
   lifecycle {
     # Of a host that is stopped AWS says that it has no address: a plan made then would replace it.
     ignore_changes = [ami, associate_public_ip_address]
+    # Another kind of processor needs another system.
+    replace_triggered_by = [terraform_data.airflow_platform]
   }
 
   # Its first words need a way out and a place.

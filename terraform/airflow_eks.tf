@@ -118,7 +118,7 @@ resource "aws_eks_node_group" "airflow" {
   node_group_name = var.name
   node_role_arn   = aws_iam_role.nodes[0].arn
   subnet_ids      = aws_eks_cluster.airflow[0].vpc_config[0].subnet_ids
-  ami_type        = "AL2023_ARM_64_STANDARD"
+  ami_type        = local.airflow_is_arm ? "AL2023_ARM_64_STANDARD" : "AL2023_x86_64_STANDARD"
   instance_types  = [var.airflow.eks.instance_type]
 
   launch_template {

@@ -8,6 +8,10 @@ locals {
     is_eks   = var.airflow.host == "eks"
   }
 
+  # Of hosts and nodes, and so of the images: Graviton types have a g behind their number.
+  airflow_is_arm   = can(regex("^[a-z]+[0-9]+g", var.airflow.host == "eks" ? var.airflow.eks.instance_type : var.airflow.ec2.instance_type))
+  airflow_platform = local.airflow_is_arm ? "linux/arm64" : "linux/amd64"
+
   # Where Airflow's components, jobs, cluster or database say what they do.
   airflow_log_groups = {
     ec2  = ["/${var.name}/airflow"]

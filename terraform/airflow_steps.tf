@@ -2,10 +2,10 @@
 
 locals {
   _image_steps = !local.airflow.has_host ? [] : [
-    "# both images, for arm64, under the tag ${var.airflow.version}",
+    "# both images, for ${local.airflow_platform}, under the tag ${var.airflow.version}, built on a machine of that kind (`uname -m`: ${local.airflow_is_arm ? "aarch64 or arm64" : "x86_64"}); for another, choose another airflow.${var.airflow.host}.instance_type",
     "aws ecr get-login-password --region ${local.region} | docker login --username AWS --password-stdin ${split("/", aws_ecr_repository.jobs.repository_url)[0]}",
-    "docker buildx build --platform linux/arm64 --push --tag ${aws_ecr_repository.jobs.repository_url}:${var.airflow.version} .",
-    "docker buildx build --platform linux/arm64 --push --tag ${aws_ecr_repository.airflow[0].repository_url}:${var.airflow.version} airflow",
+    "docker buildx build --platform ${local.airflow_platform} --push --tag ${aws_ecr_repository.jobs.repository_url}:${var.airflow.version} .",
+    "docker buildx build --platform ${local.airflow_platform} --push --tag ${aws_ecr_repository.airflow[0].repository_url}:${var.airflow.version} airflow",
   ]
 
   airflow_steps = {

@@ -7,7 +7,8 @@ variable "airflow" {
     log_days = optional(number, 30)
     version  = optional(string)
     ec2 = optional(object({
-      data_gib      = optional(number, 10)
+      data_gib = optional(number, 10)
+      # Its kind of processor is that of the images: t4g, m7g, ... are arm64, t3, m7i, ... x86.
       instance_type = optional(string, "t4g.large")
       # When the host is up, as cron or rate expressions of EventBridge Scheduler; null: always.
       hours = optional(object({
@@ -40,8 +41,8 @@ variable "airflow" {
     error_message = "airflow.log_days must be one of the days that CloudWatch knows: 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365."
   }
   validation {
-    condition     = alltrue([for type in [var.airflow.ec2.instance_type, var.airflow.eks.instance_type] : can(regex("^(t4g|[cmr][6-9]gd?)\\.(medium|x?large|[2-9]xlarge)$", type))])
-    error_message = "airflow.*.instance_type must be a Graviton type from medium to 9xlarge (t4g.large, m7g.large, ...): the images are built for arm64."
+    condition     = alltrue([for type in [var.airflow.ec2.instance_type, var.airflow.eks.instance_type] : can(regex("^(t4g|t3a?|[cmr]([6-9]gd?|[5-9](i|a)d?|5d?))\\.(medium|x?large|[2-9]xlarge)$", type))])
+    error_message = "airflow.*.instance_type must be of the families t, c, m or r from medium to 9xlarge: t4g.large, m7g.large, ... (arm64), t3.large, m7i.large, ... (x86)."
   }
   validation {
     condition     = var.airflow.ec2.data_gib >= 5 && var.airflow.ec2.data_gib <= 1000

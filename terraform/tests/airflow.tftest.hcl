@@ -106,6 +106,37 @@ run "ec2" {
   }
 }
 
+run "ec2_on_x86" {
+  command = plan
+
+  variables {
+    airflow = { host = "ec2", version = "1.2.0", ec2 = { instance_type = "t3.large" } }
+  }
+
+  assert {
+    condition     = aws_instance.airflow[0].instance_type == "t3.large" && data.aws_ssm_parameter.amazon_linux[0].name == "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64"
+    error_message = "a type with an x86 processor must get a system for it"
+  }
+
+  assert {
+    condition     = terraform_data.airflow_platform[0].input == "linux/amd64" && strcontains(output.airflow, "--platform linux/amd64") && !strcontains(output.airflow, "arm64") && strcontains(output.airflow, "x86_64")
+    error_message = "its images must be built for it, on a machine of its kind: Node often dies where it is emulated"
+  }
+}
+
+run "eks_on_x86" {
+  command = plan
+
+  variables {
+    airflow = { host = "eks", version = "1.2.0", eks = { instance_type = "m7i.large" } }
+  }
+
+  assert {
+    condition     = aws_eks_node_group.airflow[0].ami_type == "AL2023_x86_64_STANDARD" && strcontains(output.airflow, "--platform linux/amd64")
+    error_message = "nodes with x86 processors must get a system and images for them"
+  }
+}
+
 run "ec2_with_hours_and_a_key" {
   command = plan
 
@@ -201,7 +232,7 @@ run "eks" {
 
   assert {
     condition     = [for group in aws_eks_node_group.airflow : [group.scaling_config[0].min_size, group.scaling_config[0].max_size, group.ami_type]] == [[1, 5, "AL2023_ARM_64_STANDARD"]]
-    error_message = "nodes must scale between one and nodes_max, on arm64 like the images"
+    error_message = "nodes must scale between one and nodes_max, with the system of their processor"
   }
 
   assert {
