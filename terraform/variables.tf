@@ -142,6 +142,12 @@ variable "github" {
   }
 }
 
+variable "lake_formation" {
+  description = "Grants in AWS Lake Formation what the policies of the roles say, for accounts where it decides beside IAM (who applies this must be a Lake Formation administrator). `listenlake doctor --aws` says whether it does."
+  type        = bool
+  default     = false
+}
+
 variable "name" {
   description = "Starts the name of everything that is made, so that two lakes fit into one account."
   type        = string

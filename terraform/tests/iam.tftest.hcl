@@ -185,6 +185,11 @@ run "trust_by_default" {
     condition     = alltrue([for role in aws_iam_role.job : jsonencode([for statement in jsondecode(role.assume_role_policy).Statement : statement.Principal]) == jsonencode([{ AWS = ["arn:aws:iam::123456789012:root"] }])])
     error_message = "without further word only the account's own IAM policies decide"
   }
+
+  assert {
+    condition     = length(aws_lakeformation_permissions.database) + length(aws_lakeformation_permissions.tables) == 0
+    error_message = "nothing of Lake Formation unless asked for: who applies this need not be its administrator"
+  }
 }
 
 run "trust_of_pods_by_irsa_and_of_workflows" {
@@ -281,5 +286,39 @@ run "trust_of_pods_by_pod_identity" {
   assert {
     condition     = !anytrue([for role in aws_iam_role.job : strcontains(role.assume_role_policy, "githubusercontent")])
     error_message = "GitHub: it pushes images, and takes no job's role unless jobs are named, forget and gc among them"
+  }
+}
+
+run "lake_formation" {
+  command = plan
+
+  variables {
+    lake_formation = true
+  }
+
+  assert {
+    condition = toset([for key, grant in aws_lakeformation_permissions.tables : "${key} ${join(" ", grant.permissions)}"]) == toset([
+      "analyst/gold_dev DESCRIBE SELECT", "analyst/gold_prod DESCRIBE SELECT",
+      "check/gold_dev DESCRIBE SELECT", "check/gold_prod DESCRIBE SELECT", "check/silver DESCRIBE SELECT",
+      "enrich/gold_dev ALTER DESCRIBE INSERT SELECT", "enrich/silver DESCRIBE SELECT",
+      "forget/bronze DESCRIBE SELECT", "forget/gold_dev ALTER DESCRIBE DROP INSERT SELECT", "forget/gold_prod ALTER DESCRIBE DROP INSERT SELECT", "forget/silver ALTER DELETE DESCRIBE INSERT SELECT",
+      "gc/gold_dev DESCRIBE DROP SELECT", "gc/gold_prod DESCRIBE DROP SELECT",
+      "promote/gold_dev DESCRIBE SELECT", "promote/gold_prod ALTER DESCRIBE INSERT SELECT",
+      "report/gold_prod DESCRIBE SELECT",
+      "retention/bronze DESCRIBE SELECT", "retention/gold_dev ALTER DESCRIBE DROP INSERT SELECT", "retention/gold_prod ALTER DESCRIBE DROP INSERT SELECT", "retention/silver ALTER DELETE DESCRIBE INSERT SELECT",
+      "train/gold_dev ALTER DESCRIBE INSERT SELECT",
+      "transform/silver ALTER DELETE DESCRIBE INSERT SELECT",
+    ])
+    error_message = "Lake Formation must let each role do what its policy says, and no more"
+  }
+
+  assert {
+    condition     = toset([for key, grant in aws_lakeformation_permissions.database : key if contains(grant.permissions, "CREATE_TABLE")]) == toset(["enrich/gold_dev", "forget/gold_dev", "forget/gold_prod", "promote/gold_prod", "retention/gold_dev", "retention/gold_prod", "train/gold_dev"])
+    error_message = "only who publishes to a database makes tables in it"
+  }
+
+  assert {
+    condition     = alltrue([for grant in values(aws_lakeformation_permissions.tables) : grant.table[0].wildcard])
+    error_message = "grants must cover the tables that jobs make later"
   }
 }

@@ -1,6 +1,8 @@
 /** How tables of Glue are replaced: only what nobody else has changed meanwhile. */
 import { CreateDatabaseCommand, GetTableCommand, GlueClient, UpdateTableCommand } from '@aws-sdk/client-glue';
 import { goldTable, openCatalog } from '../../jobs/engine/athena/catalog.ts';
+import { governedFinding, isGoverned } from '../../jobs/engine/athena/lake-formation.ts';
+import { jsonError } from './endpoint.ts';
 import { environmentOf, REGION, startLocalAwsOrSkip } from './local.ts';
 
 const local = await startLocalAwsOrSkip('Glue', { isTrinoNeeded: false });
@@ -60,5 +62,30 @@ if (local === undefined) {
     const unlocked = { code: 'catalog_unlocked', exit: 'config' };
     await expect(catalog.replace(DATABASE, listed, at('second'))).rejects.toMatchObject(unlocked);
     expect(await placeNow()).toContain('/first/');
+  });
+
+  it('doctor knows where Lake Formation decides beside IAM, and says so where tables seem to be missing', async () => {
+    const everybody = {
+      Principal: { DataLakePrincipalIdentifier: 'IAM_ALLOWED_PRINCIPALS' },
+      Permissions: ['ALL' as const],
+    };
+    for (const [Name, CreateTableDefaultPermissions] of [
+      ['governed', []],
+      ['left_to_iam', [everybody]],
+    ] as const)
+      await glue.send(
+        new CreateDatabaseCommand({
+          DatabaseInput: { Name, CreateTableDefaultPermissions: [...CreateTableDefaultPermissions] },
+        }),
+      );
+    expect(await isGoverned(options, 'governed')).toBe(true);
+    expect(await isGoverned(options, 'left_to_iam')).toBe(false);
+    endpoint.rules.push({ operation: 'GetDatabase', fault: jsonError('AccessDeniedException', 400) });
+    expect(await isGoverned(options, 'governed')).toBe(false);
+    expect(governedFinding('silver', 'lake_silver', false)).toMatchObject({
+      verdict: 'warn',
+      text: expect.stringContaining('lake_formation = true'),
+    });
+    expect(governedFinding('silver', 'lake_silver', true)).toMatchObject({ verdict: 'ok' });
   });
 }
