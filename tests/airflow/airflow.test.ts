@@ -154,7 +154,7 @@ describe('a job on an engine of its own', () => {
         await rm(own, { recursive: true, force: true });
       }
     },
-    300_000,
+    600_000,
   );
 });
 

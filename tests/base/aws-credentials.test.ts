@@ -85,7 +85,7 @@ it('an agent of Pod Identity that drops early connections is asked again', async
   });
   expect(await readSecret('a', region)).toBe('the secret');
   expect([keysSeen, asked]).toEqual([['POD'], 6]);
-}, 30_000);
+}, 600_000);
 
 it('credentials that the machine does not renew in time end with 75: a later run may find them', async () => {
   process.env.AWS_SHARED_CREDENTIALS_FILE = file;

@@ -39,7 +39,7 @@ describe('the image of Airflow', () => {
     if (unreachable !== undefined)
       return layerSkipped('wheels of the image of Airflow', unreachable.slice(-200), PYTHON);
     expect(complaints.filter(Boolean)).toEqual([]);
-  }, 300_000);
+  }, 600_000);
 
   it('the runtime is Airflow: it is not installed over, nor are its dependencies pinned by us', () => {
     const names = readFileSync(REQUIREMENTS, 'utf8')
