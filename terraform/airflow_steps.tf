@@ -37,7 +37,7 @@ locals {
   # For the Helm chart, over airflow/kubernetes/values.yaml.
   airflow_values = !local.airflow.is_eks ? "" : yamlencode({
     images = { airflow = { repository = aws_ecr_repository.airflow[0].repository_url, tag = var.airflow.version } }
-    config = { logging = { remote_base_log_folder = "${local.lake_uri}/${local.airflow_logs_prefix}" } }
+    config = { logging = { remote_base_log_folder = "s3://${local.airflow_logs_bucket}/tasks" } }
     env = [for name, value in merge(local.secret_names, {
       AIRFLOW_CONN_AWS_DEFAULT = "aws://"
       AWS_REGION               = local.region

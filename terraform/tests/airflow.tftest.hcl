@@ -16,7 +16,7 @@ run "none" {
       aws_eks_node_group.airflow, aws_eks_pod_identity_association.job, aws_eks_pod_identity_association.pod,
       aws_iam_instance_profile.host, aws_iam_role.airflow, aws_iam_role.autoscaler, aws_iam_role.cluster, aws_iam_role.host,
       aws_iam_role.host_hours, aws_iam_role.nodes, aws_instance.airflow, aws_internet_gateway.airflow, aws_kms_key.cluster,
-      aws_launch_template.nodes, aws_nat_gateway.airflow, aws_security_group.database, aws_security_group.host, aws_scheduler_schedule.host, aws_subnet.airflow, aws_vpc.airflow,
+      aws_launch_template.nodes, aws_nat_gateway.airflow, aws_s3_bucket.airflow_logs, aws_security_group.database, aws_security_group.host, aws_scheduler_schedule.host, aws_subnet.airflow, aws_vpc.airflow,
       aws_vpc_endpoint.s3,
     ] : length(made)])
     error_message = "without airflow.host nothing of it may be made"
@@ -256,8 +256,18 @@ run "eks" {
   }
 
   assert {
-    condition     = toset(flatten([for statement in jsondecode(aws_iam_role_policy.airflow[0].policy).Statement : statement.Resource])) == toset(["arn:aws:s3:::listenlake-123456789012-eu-west-1", "arn:aws:s3:::listenlake-123456789012-eu-west-1/airflow-logs/*"]) && !strcontains(aws_iam_role_policy.airflow[0].policy, "Delete")
+    condition     = toset(flatten([for statement in jsondecode(aws_iam_role_policy.airflow[0].policy).Statement : statement.Resource])) == toset(["arn:aws:s3:::listenlake-airflow-logs-123456789012-eu-west-1", "arn:aws:s3:::listenlake-airflow-logs-123456789012-eu-west-1/*"]) && !strcontains(aws_iam_role_policy.airflow[0].policy, "Delete")
     error_message = "Airflow's pods write and read logs, and see nothing of the lake"
+  }
+
+  assert {
+    condition     = [for statement in jsondecode(aws_iam_role_policy.airflow[0].policy).Statement : try(statement.Condition, null) if contains(statement.Action, "s3:ListBucket")] == [null]
+    error_message = "Airflow must be told that a log is not there yet: with the right to list a prefix alone S3 refuses to say, and no log is ever written"
+  }
+
+  assert {
+    condition     = aws_s3_bucket_public_access_block.airflow_logs[0].restrict_public_buckets && strcontains(aws_s3_bucket_policy.airflow_logs[0].policy, "aws:SecureTransport") && aws_s3_bucket_ownership_controls.airflow_logs[0].rule[0].object_ownership == "BucketOwnerEnforced"
+    error_message = "logs must be as private as the lake"
   }
 
   assert {
@@ -286,12 +296,12 @@ run "eks" {
   }
 
   assert {
-    condition     = { for rule in aws_s3_bucket_lifecycle_configuration.lake.rule : rule.id => rule.expiration[0].days if rule.id != "noncurrent-versions" && length(rule.expiration) > 0 } == { airflow-logs = 30, athena-results = 7 }
+    condition     = [for rule in aws_s3_bucket_lifecycle_configuration.airflow_logs[0].rule : rule.expiration[0].days] == [30]
     error_message = "S11: logs of tasks must go by themselves"
   }
 
   assert {
-    condition     = yamldecode(output.airflow_values).images.airflow.tag == "1.2.0" && yamldecode(output.airflow_values).config.logging.remote_base_log_folder == "s3://listenlake-123456789012-eu-west-1/airflow-logs" && contains([for each in yamldecode(output.airflow_values).env : "${each.name}=${each.value}"], "LISTENLAKE_JOB_RUNNER=kubernetes")
+    condition     = yamldecode(output.airflow_values).images.airflow.tag == "1.2.0" && yamldecode(output.airflow_values).config.logging.remote_base_log_folder == "s3://listenlake-airflow-logs-123456789012-eu-west-1/tasks" && contains([for each in yamldecode(output.airflow_values).env : "${each.name}=${each.value}"], "LISTENLAKE_JOB_RUNNER=kubernetes")
     error_message = "the values must tell the chart images, lake and logs"
   }
 
