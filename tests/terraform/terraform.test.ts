@@ -258,7 +258,6 @@ if (await isUsable())
           // A moto of somebody else's may have no policies of AWS's own, which the host needs one of.
           airflow: address === undefined ? { host: 'ec2', version: '1.2.0', ec2: { hours: HOURS } } : {},
           github: { repository: 'example/listenlake' },
-          lake_formation: true,
           secrets: ['pseudonym-key', 'spotify'],
         };
         const folder = await copyForEndpoint(join(work, 'moto'), endpoint, REGION, variables);
