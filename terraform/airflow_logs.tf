@@ -3,7 +3,7 @@
 # business.
 
 resource "aws_s3_bucket" "airflow_logs" {
-  #checkov:skip=CKV_AWS_18:these are logs themselves
+  #checkov:skip=CKV_AWS_18:what lies in it are logs themselves, and go after airflow.log_days
   #checkov:skip=CKV_AWS_21:a log is written once and goes by itself: there is no version to come back to
   #checkov:skip=CKV_AWS_144:what is lost with it is why an old run failed
   #checkov:skip=CKV_AWS_145:SSE-S3 is the default because a key costs money while idle; encryption = SSE-KMS turns the key on
