@@ -70,9 +70,10 @@ const NETWORK_CODES = new Set([
   'ETIMEDOUT',
 ]);
 const EXPIRED_NAMES = new Set(['ExpiredToken', 'ExpiredTokenException', 'TokenRefreshRequired']);
+/** Nobody has given credentials, or they are no longer good: where something renews them, that may pass. */
+const LATE_NAMES = new Set([...EXPIRED_NAMES, 'CredentialsProviderError']);
 const CREDENTIAL_NAMES = new Set([
-  ...EXPIRED_NAMES,
-  'CredentialsProviderError',
+  ...LATE_NAMES,
   'InvalidAccessKeyId',
   'InvalidClientTokenId',
   'InvalidToken',
@@ -115,7 +116,7 @@ export function awsCaller<C extends { destroy(): void }>(
           return await action(used, attempt);
         } catch (error) {
           if (signal?.aborted) throw stopped();
-          const source = CREDENTIAL_NAMES.has(nameOf(error)) ? credentialsOfMachine() : undefined;
+          const source = LATE_NAMES.has(nameOf(error)) ? credentialsOfMachine() : undefined;
           if (EXPIRED_NAMES.has(nameOf(error)) && !isRefreshed) {
             isRefreshed = true;
             renew(used);

@@ -16,6 +16,7 @@ const folder = mkdtempSync(join(tmpdir(), 'listenlake-credentials-'));
 const file = join(folder, 'credentials');
 const servers: Server[] = [];
 let isExpired: (key: string) => boolean = () => false;
+let refusal = 'ExpiredTokenException';
 let keysSeen: string[] = [];
 let region: { region: string; endpoint: string };
 
@@ -26,7 +27,7 @@ const service: RequestListener = (request, response) => {
   response.setHeader('content-type', 'application/x-amz-json-1.1');
   if (!isExpired(key)) return response.end(JSON.stringify({ SecretString: 'the secret' }));
   response.statusCode = 400;
-  response.end(JSON.stringify({ __type: 'ExpiredTokenException', message: 'The security token is expired' }));
+  response.end(JSON.stringify({ __type: refusal, message: 'The security token is expired' }));
 };
 
 async function listen(listener: RequestListener): Promise<string> {
@@ -95,6 +96,16 @@ it('credentials that the machine does not renew in time end with 75: a later run
   isExpired = () => true;
   const expired = { ...missing, message: expect.stringContaining('ExpiredToken') };
   await expect(readSecret('a', { ...region, credentialsTimeoutMs: 300 })).rejects.toMatchObject(expired);
+});
+
+it('a key that AWS does not know is no matter of time: 77 at once', async () => {
+  process.env.AWS_SHARED_CREDENTIALS_FILE = file;
+  writeFileSync(file, credentials('WRONG'));
+  isExpired = () => true;
+  refusal = 'UnrecognizedClientException';
+  await expect(readSecret('a', region)).rejects.toMatchObject({ code: 'secret_denied', exit: 'auth' });
+  expect(keysSeen).toEqual(['WRONG']);
+  refusal = 'ExpiredTokenException';
 });
 
 it('a login of a person that is not there or has expired ends at once with 77', async () => {
