@@ -130,27 +130,6 @@ resource "aws_s3_bucket_lifecycle_configuration" "lake" {
     }
   }
 
-  dynamic "rule" {
-    for_each = local.airflow.is_eks ? [local.airflow_logs_prefix] : []
-
-    content {
-      id     = rule.value
-      status = "Enabled"
-
-      filter {
-        prefix = "${rule.value}/"
-      }
-
-      expiration {
-        days = var.airflow.log_days
-      }
-
-      noncurrent_version_expiration {
-        noncurrent_days = 1
-      }
-    }
-  }
-
   # Rules about versions are refused before versioning is on.
   depends_on = [aws_s3_bucket_versioning.lake]
 }

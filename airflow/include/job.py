@@ -87,6 +87,7 @@ SETTINGS = (
     "LISTENLAKE_SPOTIFY_CALL_BUDGET",
     "LISTENLAKE_SPOTIFY_CLIENT_ID",
     "LISTENLAKE_SPOTIFY_PLAYLISTS",
+    "LISTENLAKE_SPOTIFY_TOKEN_SECRET",
     "LISTENLAKE_THREADS",
     "LISTENLAKE_USER",
 )
@@ -103,11 +104,19 @@ ENVIRONMENT = {
 
 
 SECRETS = {
+    "doctor": ("pseudonym-key",),
     "extract": ("spotify",),
+    "forget": ("pseudonym-key",),
     "load": ("pseudonym-key",),
-    "transform": ("pseudonym-key",),
 }
-"""Which job gets which secret: the same table as in terraform/jobs.tf. On Kubernetes, the Secret `listenlake-<name>` where there is one."""
+"""Which job gets which secret: the same table as in terraform/jobs.tf (and doctor, which compares a given key with the lake's mark of it).
+On Kubernetes, the Secret `listenlake-<name>` where there is one."""
+
+SECRET_VARIABLES = {
+    "pseudonym-key": ("LISTENLAKE_PSEUDONYM_KEY",),
+    "spotify": ("LISTENLAKE_SPOTIFY_CLIENT_SECRET",),
+}
+"""docker: the worker's variables that hold a secret. Names of secrets in Secrets Manager are none: who may read one, its role says."""
 
 ACCOUNTS = {"coverage": "report", "doctor": "gc"}
 """Jobs without an account of their own read what another one reads; the others have that of their name (airflow/kubernetes/)."""
@@ -183,6 +192,12 @@ def _common() -> dict[str, Any]:
     }
 
 
+def _others_secrets(command: str) -> list[str]:
+    """The variables that hold secrets which this job does not need."""
+    own = SECRETS.get(command, ())
+    return [name for secret, names in SECRET_VARIABLES.items() if secret not in own for name in names]
+
+
 def _docker(command: str, needs: Sequence[str]) -> dict[str, Any]:
     is_folder = "://" not in LAKE
     mounts: list[dict[str, Any]] = []
@@ -211,8 +226,8 @@ def _docker(command: str, needs: Sequence[str]) -> dict[str, Any]:
         "environment": environment,
         # The worker's own variables reach the job when it runs, unseen: keys and secrets are among them.
         "passed_on": ("LISTENLAKE_", "AWS_"),
-        # Not what is set above, nor paths that only the worker has.
-        "not_passed_on": ("LISTENLAKE_JOB_", *environment, "LISTENLAKE_SPOTIFY_TOKEN_FILE"),
+        # Not what is set above, nor paths that only the worker has, nor secrets of other jobs.
+        "not_passed_on": ("LISTENLAKE_JOB_", *environment, "LISTENLAKE_SPOTIFY_TOKEN_FILE", *_others_secrets(command)),
         # A job on a folder talks to nobody, and cannot; but where a lineage backend is to be told.
         "network_mode": os.environ.get("LISTENLAKE_JOB_NETWORK", "bridge")
         if "spotify" in needs or not is_folder or "://" in LINEAGE
@@ -222,9 +237,9 @@ def _docker(command: str, needs: Sequence[str]) -> dict[str, Any]:
         "cpus": CPUS,
         "mem_limit": f"{MEMORY_MIB}m",
         "stop_seconds": STOP_SECONDS,
-        # Airflow keeps the log of the task; the engine's copy is gone with the container.
+        # Airflow keeps the log of the task; the engine's copy is gone with the container. Two files, because `local` packs full ones.
         "log_opts_max_size": "10m",
-        "log_opts_max_file": "1",
+        "log_opts_max_file": "2",
         "host_config": {
             # Nothing of the image can be changed by what runs in it, and what breaks out has no rights.
             "read_only": True,

@@ -130,7 +130,7 @@ export const VARIABLES = {
       .string()
       .regex(/^[A-Za-z0-9._-]{0,128}$/, 'letters, digits, dots, hyphens and underscores')
       .default(''),
-    help: 'Workgroup of your queries. Empty: <name>-dev or <name>-prod by target; people who only read set <name>-analysts.',
+    help: 'Workgroup of your queries. Empty: <name>-dev or <name>-prod by target.',
   },
   LISTENLAKE_S3_PATH_STYLE: {
     rule: flag.default(false),
@@ -390,3 +390,22 @@ const TEST_VARIABLES = new Set([
   'LISTENLAKE_DBT_PATH',
   'LISTENLAKE_DBT_SILVER',
 ]);
+
+/**
+ * Where this machine's credentials for AWS come from, if something renews them: the agent of EKS Pod Identity
+ * (or of ECS), a service account's token (IRSA), a file that is named by a variable. Undefined for keys in
+ * the environment and for a person's own login, which nobody renews while a job waits.
+ *
+ * @see https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html
+ */
+export function credentialsOfMachine(environment: NodeJS.ProcessEnv = process.env): string | undefined {
+  if (environment.AWS_ACCESS_KEY_ID) return undefined;
+  const sources = {
+    AWS_CONTAINER_CREDENTIALS_FULL_URI: 'the agent at',
+    AWS_CONTAINER_CREDENTIALS_RELATIVE_URI: 'the agent at',
+    AWS_WEB_IDENTITY_TOKEN_FILE: "the service account's token",
+    AWS_SHARED_CREDENTIALS_FILE: 'the file',
+  };
+  const [name, what] = Object.entries(sources).find(([each]) => environment[each]) ?? [];
+  return name === undefined ? undefined : `${what} ${environment[name]}`;
+}

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readConfig, readEnvFile, VARIABLES } from '../../jobs/base/config.ts';
@@ -109,6 +109,12 @@ describe('log', () => {
       expect(() => JSON.parse(line)).not.toThrow();
     }
   });
+});
+
+it('no setting sends analysts to the command line: their role reads gold through Athena, and cannot open the lake', () => {
+  const helps = Object.values(VARIABLES).map(({ help }) => help);
+  expect(helps.filter((help) => /analyst/i.test(help))).toEqual([]);
+  expect(readFileSync(new URL('../../.env.example', import.meta.url), 'utf8')).not.toMatch(/analyst/i);
 });
 
 describe('a file of variables', () => {

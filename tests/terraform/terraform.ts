@@ -20,6 +20,7 @@ const SERVICES = [
   'glue',
   'iam',
   'kms',
+  'lakeformation',
   'logs',
   'rds',
   's3',
