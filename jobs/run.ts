@@ -60,8 +60,8 @@ export async function run(input: RunInput, effects: Effects): Promise<RunResult>
   const loaded = await step('load', runId, () =>
     load({ runId, paths: input.paths, userId: input.userId, keepLanding }, effects),
   );
-  refuseNothingUsable(input.paths, loaded);
   stopIfAsked(signal);
+  refuseNothingUsable(input.paths, loaded);
   const loadedOn = new Date(effects.now()).toISOString().slice(0, 10);
   const transformed = await step('transform', runId, () => transform({ runId, loadedOn }, effects));
   const refused =
