@@ -21,6 +21,7 @@ const MOMENTS: Readonly<Record<string, string>> = {
   artists: 'last_seen_at',
   albums: 'last_seen_at',
   playlists: 'last_seen_at',
+  weather_days: 'weather_date',
 };
 
 /** One table's numbers before and after a run. */

@@ -7,6 +7,7 @@ import { LISTENBRAINZ } from './listenbrainz/index.ts';
 import { SPOTIFY_API } from './spotify-api/index.ts';
 import { SYNTHETIC } from './synthetic/source.ts';
 import { TRACKS } from './tracks/index.ts';
+import { WEATHER } from './weather/index.ts';
 
 /**
  * Every source. The order counts where two would take a file: the Web API comes last, because it takes every
@@ -19,6 +20,7 @@ export const SOURCES: readonly Source[] = [
   EVENTS,
   LAST_FM,
   LISTENBRAINZ,
+  WEATHER,
   SYNTHETIC,
   SPOTIFY_API,
 ];
