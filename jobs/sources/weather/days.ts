@@ -52,7 +52,7 @@ export async function* daysOf(path: string, encoding: CsvEncoding, delimiter: st
       const fields = Math.min(cells.length, Math.max(table.names.length, withoutEmptyEnd(cells).length));
       if (fields !== table.names.length) throw malformedCsv(fields, table.names.length, row);
       days += 1;
-      const place = places.get(valueOf(table.names, cells, 'location_id') ?? '');
+      const place = places.get(cellOf(table.names, cells, 'location_id') ?? '');
       if (place === undefined) throw placeUnknown(row);
       const own = table.takes.flatMap(({ key, index }) => (cells[index] === '' ? [] : [[key, cells[index]]]));
       yield { ...place, ...table.units, ...Object.fromEntries(own) };
@@ -69,12 +69,12 @@ function isHeader(cells: readonly string[]): boolean {
   return cells.slice(0, 2).some((cell) => /^(\w+_)?time$/.test(cell.trim()));
 }
 
-function valueOf(names: readonly string[], cells: readonly string[], name: string): string | undefined {
+function cellOf(names: readonly string[], cells: readonly string[], name: string): string | undefined {
   return cells[names.findIndex((each) => each.trim().toLowerCase() === name)]?.trim();
 }
 
 function addPlace(places: Map<string, Day>, names: readonly string[], cells: readonly string[]): void {
-  const value = (name: string): string => valueOf(names, cells, name) ?? '';
+  const value = (name: string): string => cellOf(names, cells, name) ?? '';
   const zone = value('timezone');
   if (['', 'GMT', 'UTC', 'Etc/UTC', 'Etc/GMT'].includes(zone)) {
     throw new JobError('weather_zone_missing', 'data', 'its days are those of UTC and not of the place', {
