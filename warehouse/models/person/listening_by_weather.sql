@@ -190,13 +190,14 @@ spreads as (
         measure,
         {{ total('days') }} as days,
         count(*) as months,
-        {% for sum, square, first, second in [
+        {% for spread, square, first, second in [
             ['played_spread', 'played_squared', 'played_s', 'played_s'],
             ['amount_spread', 'amount_squared', 'amount', 'amount'],
             ['common_spread', 'played_amount', 'played_s', 'amount'],
         ] %}
-        {{ total('cast(round(1000e0 * ' ~ rate('days * ' ~ square ~ ' - ' ~ first ~ ' * ' ~ second, 'days') ~ ') as bigint)') }}
-        as {{ sum }}
+        {%- set difference = 'days * ' ~ square ~ ' - ' ~ first ~ ' * ' ~ second %}
+        {{ total('cast(round(1000e0 * ' ~ rate(difference, 'days') ~ ') as bigint)') }}
+        as {{ spread }}
         {%- if not loop.last %},{% endif %}
 
         {% endfor %}
@@ -303,7 +304,7 @@ bounded as (
 
 told as (
     select
-        bounded.*,
+        *,
         case
             when days < {{ var('weather_days_min') }} or days - months <= 2
                 then 'too few days to tell: ' || cast(days as varchar)
