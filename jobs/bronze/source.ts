@@ -1,6 +1,6 @@
 import type { PseudonymSql } from '../base/personal-fields.ts';
 import type { Embedded } from '../engine/duckdb/database.ts';
-import type { CsvEncoding, CsvShape } from '../formats/csv.ts';
+import type { CsvEncoding, CsvHeader, CsvShape } from '../formats/csv.ts';
 import type { JsonScan } from '../formats/json/scanner.ts';
 import type { LakeState } from '../lake/manifest.ts';
 
@@ -158,7 +158,7 @@ export interface CsvSource extends CsvShape {
   /** The month (`YYYY-MM`) that a record belongs to, where the record itself says it. */
   periodOf?(record: Readonly<Record<string, string>>): string | undefined;
   /** Its records become rows of a kind of JSON. */
-  rows?: CsvRecords | CsvTables;
+  rows?: CsvRecords | CsvOfItsOwn;
 }
 
 /** Records that are such rows: the key for a column (the same where none is given), and its value. */
@@ -168,15 +168,15 @@ interface CsvRecords {
   cellOf?: (key: string, text: string) => string;
 }
 
-/** A file of several tables below one another, which code of the source reads. */
-interface CsvTables {
+/** A file that code of the source reads: it is checked as a whole, or is more than one table. */
+interface CsvOfItsOwn {
   source: RowSource;
   /**
    * Keys of the kind to values, row by row; what a row does not have is absent.
    *
    * @throws JobError (65): the file is refused
    */
-  recordsOf(path: string, encoding: CsvEncoding, delimiter: string): AsyncIterable<Readonly<Record<string, string>>>;
+  recordsOf(path: string, encoding: CsvEncoding, header: CsvHeader): AsyncIterable<Readonly<Record<string, string>>>;
 }
 
 /** JSON that is no list of flat rows: code of the source reads each value and writes the bronze object. */

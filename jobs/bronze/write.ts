@@ -93,7 +93,7 @@ async function writeCsvRows(
 ): Promise<BronzeDraft> {
   const { rows } = header.shape;
   if ('recordsOf' in rows!) {
-    return writeRecords(staged, rows.source, rows.recordsOf(staged.path, encoding, header.delimiter), people);
+    return writeRecords(staged, rows.source, rows.recordsOf(staged.path, encoding, header), people);
   }
   const { source, keyOf, cellOf } = rows!;
   const keys = header.names.map((name) => keyOf.get(name) ?? name);

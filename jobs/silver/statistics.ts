@@ -22,6 +22,7 @@ const MOMENTS: Readonly<Record<string, string>> = {
   albums: 'last_seen_at',
   playlists: 'last_seen_at',
   weather_days: 'weather_date',
+  time_zones: 'valid_from',
 };
 
 /** One table's numbers before and after a run. */

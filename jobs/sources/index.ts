@@ -6,6 +6,7 @@ import { LAST_FM } from './last-fm/index.ts';
 import { LISTENBRAINZ } from './listenbrainz/index.ts';
 import { SPOTIFY_API } from './spotify-api/index.ts';
 import { SYNTHETIC } from './synthetic/source.ts';
+import { TIME_ZONE_TABLES } from './time-zones/index.ts';
 import { TRACKS } from './tracks/index.ts';
 import { WEATHER } from './weather/index.ts';
 
@@ -21,6 +22,7 @@ export const SOURCES: readonly Source[] = [
   LAST_FM,
   LISTENBRAINZ,
   WEATHER,
+  TIME_ZONE_TABLES,
   SYNTHETIC,
   SPOTIFY_API,
 ];

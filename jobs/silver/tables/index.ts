@@ -9,7 +9,7 @@ import type { StagedPartition } from '../partition.ts';
 import { buildCatalogue } from './catalogue.ts';
 import { buildExportFiles } from './export-files.ts';
 import { buildQuarantine, countRefused } from './quarantine.ts';
-import { buildWeather } from './weather.ts';
+import { buildTimeZones, buildWeather } from './whole-tables.ts';
 
 /** What was built of all tables of silver. */
 export interface Work {
@@ -35,7 +35,7 @@ export async function buildSilver(
     stopIfAsked(effects.signal);
     built.push(await buildTable(table, staging));
   }
-  for (const builder of [buildExportFiles, buildCatalogue, buildWeather]) {
+  for (const builder of [buildExportFiles, buildCatalogue, buildWeather, buildTimeZones]) {
     stopIfAsked(effects.signal);
     built.push(await builder(build));
   }

@@ -1,5 +1,5 @@
 import { JobError } from '../../base/errors.ts';
-import { type CsvEncoding, malformedCsv, readCsvTables } from '../../formats/csv.ts';
+import { type CsvEncoding, type CsvHeader, malformedCsv, readCsvTables } from '../../formats/csv.ts';
 
 /** What is read of a day: column of bronze to the variable of Open-Meteo and the units that it may have. */
 const MEASURES = [
@@ -36,7 +36,7 @@ interface Table {
  * @throws `weather_not_daily`, `weather_measure_missing`, `weather_unit_unknown`, `weather_zone_missing`,
  *   `weather_place_unknown`, `weather_too_many_places`, `csv_malformed` (65)
  */
-export async function* daysOf(path: string, encoding: CsvEncoding, delimiter: string): AsyncGenerator<Day> {
+export async function* daysOf(path: string, encoding: CsvEncoding, { delimiter }: CsvHeader): AsyncGenerator<Day> {
   const places = new Map<string, Day>();
   let placeNames: readonly string[] | undefined;
   let header: readonly string[] | undefined;

@@ -7,6 +7,7 @@ with
 plays as (
     select
         user_id,
+        ended_at,
         local_date,
         country,
         played_ms
@@ -14,6 +15,8 @@ plays as (
 ),
 
 countries as (select * from {{ ref('dim_countries') }}),
+
+own_zones as (select * from {{ ref('int_own_time_zones') }}),
 
 coverage as (
     select
@@ -30,10 +33,12 @@ placed_plays as (
         plays.user_id,
         plays.local_date,
         plays.played_ms,
-        coalesce(countries.time_zone, 'UTC') as time_zone
+        {{ time_zone() }} as time_zone
     from plays
     left join countries
         on plays.country = countries.country
+    left join own_zones
+        on plays.user_id = own_zones.user_id and cast(plays.ended_at as date) = own_zones.zone_date
 ),
 
 -- A day in two zones is of none.
