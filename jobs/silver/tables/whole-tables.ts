@@ -40,7 +40,7 @@ export const buildTimeZones = builderOf({
   bronze: 'time_zones_csv',
   stage: 'stg_time_zones',
   rows: 'time_zone_rows',
-  key: `case when is_current or not is_new then concat_ws('|', user_id, valid_from, coalesce(valid_to, ''), time_zone) end`,
+  key: `case when is_current or not is_new then concat_ws('|', user_id, valid_from, time_zone, valid_to) end`,
   refused: 'time_zones_refused',
 });
 
