@@ -40,10 +40,12 @@ final as (
         -- `load` has checked all of it. A zone that is newer than the engine would stop every model that asks for it.
         case
             when valid_from is null or (valid_to is null and to_text is not null) then 'time_invalid'
+            when valid_to <= valid_from then 'time_invalid'
             when time_zone is null or time_zone not in (select name from pg_timezone_names()) then 'time_zone_unknown'
         end as problem,
         case
-            when valid_from is null or (valid_to is null and to_text is not null) then concat_ws(' to ', from_text, to_text)
+            when valid_from is null or (valid_to is null and to_text is not null) or valid_to <= valid_from
+                then concat_ws(' to ', from_text, to_text)
             else zone_text
         end as problem_value
 

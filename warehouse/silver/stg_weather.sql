@@ -85,12 +85,14 @@ final as (
 
         case
             when latitude_degrees is null or longitude_degrees is null then 'place_invalid'
+            when coalesce(trim(zone_text), '') = '' then 'place_invalid'
             when weather_date is null then 'time_invalid'
             when unread is not null then 'value_invalid'
         end as problem,
         case
             when latitude_degrees is null or longitude_degrees is null
                 then shown(concat_ws(',', latitude_text, longitude_text))
+            when coalesce(trim(zone_text), '') = '' then 'no time zone'
             when weather_date is null then shown(date_text)
             else unread.name || ' ' || shown(unread.text)
         end as problem_value
