@@ -53,6 +53,7 @@
     ['obsessions', 'max(week_start)'],
     ['rediscoveries', 'max(returned_at)'],
     ['artist_evolution', 'max(month_start)'],
+    ['listening_by_weather', 'null'],
     ['listening_clock', 'null'],
     ['listening_traits', 'null'],
     ['listening_coverage', 'max(coverage_date)'],

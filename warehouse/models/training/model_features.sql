@@ -23,6 +23,8 @@ features as (
 
 countries as (select * from {{ ref('dim_countries') }}),
 
+own_zones as (select * from {{ ref('int_own_time_zones') }}),
+
 -- Earlier plays only: the row itself is in none of its own counts.
 with_past as (
     select
@@ -78,7 +80,7 @@ with_features as (
     where with_past.verdict in ('skipped', 'finished')
 ),
 
--- Local times are asked for by day, as in fct_plays: a zone changes its clock once on a day at most.
+-- What local_time_by_day reads, of the zones of countries.
 days as (
     select distinct
         coalesce(country, '') as country,
@@ -111,11 +113,7 @@ offsets as (
 with_clock as (
     select
         with_features.*,
-        case
-            when offsets.start_ms = offsets.end_ms
-                then {{ add_ms('with_features.started_at', 'offsets.start_ms') }}
-            else {{ local_time('with_features.started_at', 'offsets.time_zone') }}
-        end as local_started_at,
+        {{ local_time_by_day('with_features.started_at') }} as local_started_at,
         row_number() over (
             partition by with_features.user_id
             order by with_features.started_at, with_features.ended_at, with_features.play_id
@@ -126,6 +124,10 @@ with_clock as (
         on
             coalesce(with_features.country, '') = offsets.country
             and cast(with_features.started_at as date) = offsets.started_date
+    left join own_zones
+        on
+            with_features.user_id = own_zones.user_id
+            and cast(with_features.started_at as date) = own_zones.zone_date
 ),
 
 final as (
