@@ -1,8 +1,9 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import yargs, { type Argv } from 'yargs';
-import { type Config, readConfig, readEnvFile, USER_LABEL } from '../base/config.ts';
+import { type Config, readConfig, USER_LABEL } from '../base/config.ts';
 import { systemError } from '../base/disk.ts';
+import { readEnvFile } from '../base/env-file.ts';
 import { describeError, EXIT, JobError } from '../base/errors.ts';
 import { createLog } from '../base/log.ts';
 import { visible, visibleJson } from '../base/visible.ts';

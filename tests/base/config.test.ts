@@ -1,7 +1,8 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { readConfig, readEnvFile, VARIABLES } from '../../jobs/base/config.ts';
+import { readConfig, VARIABLES } from '../../jobs/base/config.ts';
+import { readEnvFile } from '../../jobs/base/env-file.ts';
 import { parseInterval } from '../../jobs/base/interval.ts';
 import { createLog } from '../../jobs/base/log.ts';
 
