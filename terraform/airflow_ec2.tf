@@ -15,6 +15,7 @@ locals {
     LISTENLAKE_AWS_NAME = var.name
     LISTENLAKE_LAKE     = local.lake_uri
     LOG_DAYS            = tostring(var.airflow.log_days)
+    LOG_GROUP           = local._host_log_group
     REGISTRY            = split("/", aws_ecr_repository.jobs.repository_url)[0]
   }
 
@@ -26,6 +27,7 @@ locals {
       { path = "/etc/listenlake/host.env", content = join("", [for name, value in local.host_environment : "${name}=\"${value}\"\n"]), permissions = "0644" },
       { path = "/usr/local/sbin/listenlake-roles", content = file("${local._host_files}/roles.sh"), permissions = "0755" },
       { path = "/usr/local/sbin/listenlake-start", content = file("${local._host_files}/start.sh"), permissions = "0755" },
+      { path = "/usr/local/sbin/listenlake-tell", content = file("${local._host_files}/tell.sh"), permissions = "0755" },
       { path = "/etc/systemd/system/listenlake-airflow.service", content = file("${local._host_files}/airflow.service"), permissions = "0644" },
       { path = "/etc/systemd/system/listenlake-roles.service", content = file("${local._host_files}/roles.service"), permissions = "0644" },
       { path = "/etc/systemd/system/listenlake-roles.timer", content = file("${local._host_files}/roles.timer"), permissions = "0644" },

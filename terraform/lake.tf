@@ -173,13 +173,22 @@ resource "aws_kms_key" "lake" {
         Resource  = "*"
       }],
       # CloudWatch asks in its own name when it writes a log group that is encrypted with the key.
-      [for group in local.airflow_log_groups : {
+      [for group in concat(local.airflow_log_groups, local.has_alarms && local.airflow.is_eks ? [local._pods_log_group] : []) : {
         Sid       = "Logs"
         Effect    = "Allow"
         Principal = { Service = "logs.${local.region}.amazonaws.com" }
         Action    = ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"]
         Resource  = "*"
         Condition = { ArnEquals = { "kms:EncryptionContext:aws:logs:arn" = "arn:${local.partition}:logs:${local.region}:${local.account_id}:log-group:${group}" } }
+      }],
+      # CloudWatch publishes alarms to a topic that is encrypted with the key.
+      [for _ in var.alarms.email[*] : {
+        Sid       = "Alarms"
+        Effect    = "Allow"
+        Principal = { Service = "cloudwatch.amazonaws.com" }
+        Action    = ["kms:Decrypt", "kms:GenerateDataKey*"]
+        Resource  = "*"
+        Condition = { StringEquals = { "aws:SourceAccount" = local.account_id } }
       }],
     )
   })

@@ -65,6 +65,33 @@ variable "airflow" {
   }
 }
 
+variable "alarms" {
+  description = "Who hears of a daily run that does not come or fails, of a host that is down and of credentials that are not renewed: a mail address (AWS asks it to confirm first), an SNS topic of yours, or both. Neither: no alarms."
+  type = object({
+    email             = optional(string)
+    hours_without_run = optional(number, 26)
+    topic_arn         = optional(string)
+  })
+  default = {}
+
+  validation {
+    condition     = var.alarms.email == null || can(regex("^[^@\\s]+@[^@\\s]+\\.[^@\\s]+$", var.alarms.email))
+    error_message = "alarms.email must be a mail address, or null."
+  }
+  validation {
+    condition     = var.alarms.hours_without_run >= 2 && var.alarms.hours_without_run <= 168 && floor(var.alarms.hours_without_run) == var.alarms.hours_without_run
+    error_message = "alarms.hours_without_run must be whole hours from 2 to 168: CloudWatch looks back a week at most."
+  }
+  validation {
+    condition     = var.alarms.topic_arn == null || can(regex("^arn:[a-z-]+:sns:[a-z0-9-]+:\\d{12}:[A-Za-z0-9_-]+$", var.alarms.topic_arn))
+    error_message = "alarms.topic_arn must be the ARN of an SNS topic (arn:aws:sns:<region>:<account>:<name>) that CloudWatch may publish to."
+  }
+  validation {
+    condition     = var.airflow.host != "none" || var.alarms.email == null && var.alarms.topic_arn == null
+    error_message = "alarms watch a host of Airflow: set airflow.host to ec2 or eks, or leave alarms out."
+  }
+}
+
 variable "budget" {
   description = "Alarm by mail when the account's cost of a month passes this sum (or is forecast to). No mail address, no budget."
   type = object({
