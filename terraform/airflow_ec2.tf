@@ -8,6 +8,7 @@ locals {
   host_environment = !local.airflow.is_ec2 ? {} : {
     AIRFLOW_IMAGE       = "${aws_ecr_repository.airflow[0].repository_url}:${var.airflow.version}"
     AWS_REGION          = local.region
+    BACKUPS             = "${local.lake_uri}/${local.airflow_backup_prefix}"
     DATA_VOLUME         = aws_ebs_volume.airflow[0].id
     JOB_IMAGE           = "${aws_ecr_repository.jobs.repository_url}:${var.airflow.version}"
     JOB_ROLES           = join(" ", keys(local.jobs))
@@ -22,7 +23,7 @@ locals {
   # cloud-init's file, complete: what is below is all that makes a bare Amazon Linux into this host.
   host_user_data = join("\n", ["#cloud-config", yamlencode({
     packages = ["docker"]
-    write_files = [
+    write_files = concat(local.backup_files, [
       { path = "/etc/listenlake/compose.yaml", content = file("${local._host_files}/compose.yaml"), permissions = "0644" },
       { path = "/etc/listenlake/host.env", content = join("", [for name, value in local.host_environment : "${name}=\"${value}\"\n"]), permissions = "0644" },
       { path = "/usr/local/sbin/listenlake-roles", content = file("${local._host_files}/roles.sh"), permissions = "0755" },
@@ -40,12 +41,12 @@ locals {
         "live-restore"      = true
         "no-new-privileges" = true
       }), permissions = "0644" },
-    ]
-    runcmd = [
+    ])
+    runcmd = concat([
       ["systemctl", "enable", "--now", "docker.service"],
       ["systemctl", "enable", "--now", "listenlake-roles.timer"],
       ["systemctl", "enable", "--now", "--no-block", "listenlake-airflow.service"],
-    ]
+    ], local.backup_commands)
   })])
 
   _host_log_group = one(local.airflow_log_groups)
@@ -104,8 +105,8 @@ resource "aws_instance" "airflow" {
   depends_on = [aws_cloudwatch_log_group.host, aws_iam_role_policy.host, aws_iam_role_policy_attachment.host_ssm, aws_route.out, aws_route_table_association.airflow]
 }
 
-# Airflow's database, task logs and passwords. It outlives the host, not the lake: there is no backup of it, because what is lost with it is
-# the history of runs; the lake holds the data and says itself what is done.
+# Airflow's database, task logs and passwords. It outlives the host, not the lake. The database is dumped every night (airflow_backup.tf); the
+# lake holds the data and says itself what is done.
 resource "aws_ebs_volume" "airflow" {
   #checkov:skip=CKV_AWS_189:AWS's own key is the default because another costs money while idle; encryption = SSE-KMS turns the key on
   count = local.airflow.is_ec2 ? 1 : 0

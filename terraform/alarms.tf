@@ -1,4 +1,4 @@
-# A mail when the daily run does not come, when a run fails, when the host is down, when its credentials are not renewed. Only if asked for
+# A mail when the daily run does not come, when a run fails, when the host is down, when its credentials or its backup are not made anew. Only if asked for
 # by `alarms`. Airflow's scheduler writes a line for each run that ends, the host one for each renewal: filters count those lines.
 
 locals {
@@ -16,10 +16,22 @@ locals {
   alarm_lines = { for name, pattern in {
     RunsSucceeded      = "\"DagRun Finished: dag_id=listenlake_daily,\" \"state=success\""
     RunsFailed         = "\"DagRun Finished: dag_id=listenlake_\" \"state=failed\""
+    BackupsWritten     = "\"backup of the database of Airflow written\""
     CredentialsRenewed = "\"credentials of the job roles renewed\""
-  } : name => pattern if local.has_alarms && (local.airflow.is_ec2 || name != "CredentialsRenewed") }
+    } : name => pattern if local.has_alarms && contains(concat(
+      ["RunsSucceeded", "RunsFailed"],
+      local.airflow.is_ec2 ? ["CredentialsRenewed"] : [],
+      local.has_backup ? ["BackupsWritten"] : [],
+  ), name) }
 
   alarms = { for name, alarm in {
+    backup = {
+      about       = "Airflow's database has not been dumped for two days (journalctl --unit listenlake-backup)"
+      metric      = "BackupsWritten"
+      is_below    = true
+      hours       = 50
+      on_no_lines = "breaching"
+    }
     run-missing = {
       about       = "listenlake_daily has not ended green for ${var.alarms.hours_without_run} hours: is Airflow up, is the DAG switched on, does it fail?"
       metric      = "RunsSucceeded"

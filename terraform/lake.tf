@@ -131,18 +131,22 @@ resource "aws_s3_bucket_lifecycle_configuration" "lake" {
   }
 
   dynamic "rule" {
-    for_each = local.airflow.is_eks ? [local.airflow_logs_prefix] : []
+    # Days by prefix.
+    for_each = merge(
+      local.airflow.is_eks ? { (local.airflow_logs_prefix) = var.airflow.log_days } : {},
+      local.has_backup ? { (local.airflow_backup_prefix) = var.airflow.ec2.backup_days } : {},
+    )
 
     content {
-      id     = rule.value
+      id     = rule.key
       status = "Enabled"
 
       filter {
-        prefix = "${rule.value}/"
+        prefix = "${rule.key}/"
       }
 
       expiration {
-        days = var.airflow.log_days
+        days = rule.value
       }
 
       noncurrent_version_expiration {

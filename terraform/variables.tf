@@ -7,6 +7,8 @@ variable "airflow" {
     log_days = optional(number, 30)
     version  = optional(string)
     ec2 = optional(object({
+      # How long a nightly dump of Airflow's database is kept; 0: none is made.
+      backup_days   = optional(number, 14)
       data_gib      = optional(number, 10)
       instance_type = optional(string, "t4g.large")
       # When the host is up, as cron or rate expressions of EventBridge Scheduler; null: always.
@@ -42,6 +44,10 @@ variable "airflow" {
   validation {
     condition     = alltrue([for type in [var.airflow.ec2.instance_type, var.airflow.eks.instance_type] : can(regex("^(t4g|[cmr][6-9]gd?)\\.(medium|x?large|[2-9]xlarge)$", type))])
     error_message = "airflow.*.instance_type must be a Graviton type from medium to 9xlarge (t4g.large, m7g.large, ...): the images are built for arm64."
+  }
+  validation {
+    condition     = var.airflow.ec2.backup_days >= 0 && var.airflow.ec2.backup_days <= 365 && floor(var.airflow.ec2.backup_days) == var.airflow.ec2.backup_days
+    error_message = "airflow.ec2.backup_days must be whole days from 0 (no backup) to 365."
   }
   validation {
     condition     = var.airflow.ec2.data_gib >= 5 && var.airflow.ec2.data_gib <= 1000

@@ -28,8 +28,8 @@ run "ec2" {
   }
 
   assert {
-    condition     = keys(aws_cloudwatch_metric_alarm.alarm) == ["credentials", "run-failed", "run-missing"] && length(aws_cloudwatch_metric_alarm.host) == 1
-    error_message = "run missing, run failed, credentials, host: four alarms"
+    condition     = keys(aws_cloudwatch_metric_alarm.alarm) == ["backup", "credentials", "run-failed", "run-missing"] && length(aws_cloudwatch_metric_alarm.host) == 1
+    error_message = "run missing, run failed, credentials, backup, host: five alarms"
   }
 
   assert {
@@ -44,6 +44,7 @@ run "ec2" {
 
   assert {
     condition = { for name, alarm in aws_cloudwatch_metric_alarm.alarm : name => "${alarm.metric_name} ${alarm.comparison_operator} ${alarm.evaluation_periods}/${alarm.datapoints_to_alarm} of ${alarm.period} ${alarm.treat_missing_data}" } == {
+      backup      = "BackupsWritten LessThanThreshold 50/50 of 3600 breaching"
       credentials = "CredentialsRenewed LessThanThreshold 2/2 of 3600 breaching"
       run-failed  = "RunsFailed GreaterThanOrEqualToThreshold 1/1 of 3600 notBreaching"
       run-missing = "RunsSucceeded LessThanThreshold 26/26 of 3600 breaching"
@@ -69,6 +70,11 @@ run "ec2" {
   assert {
     condition     = strcontains(local.host_user_data, "ExecStartPost=/usr/local/sbin/listenlake-tell credentials of the job roles renewed") && strcontains(local.alarm_lines.CredentialsRenewed, "credentials of the job roles renewed")
     error_message = "the host must write the line that is counted"
+  }
+
+  assert {
+    condition     = strcontains(local.host_user_data, "listenlake-tell backup of the database of Airflow written") && strcontains(local.alarm_lines.BackupsWritten, "backup of the database of Airflow written")
+    error_message = "and that of its backup"
   }
 
   assert {
