@@ -25,7 +25,7 @@ resource "aws_iam_role_policy" "backup" {
         { Sid = "Backup", Effect = "Allow", Action = ["s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject"], Resource = ["${local.bucket_arn}/${local.airflow_backup_prefix}/*"] },
         { Sid = "List", Effect = "Allow", Action = ["s3:ListBucket"], Resource = [local.bucket_arn], Condition = { StringLike = { "s3:prefix" = ["${local.airflow_backup_prefix}/*"] } } },
       ],
-      [for arn in aws_kms_key.lake[*].arn : { Sid = "Key", Effect = "Allow", Action = ["kms:Decrypt", "kms:GenerateDataKey"], Resource = [arn] }],
+      [for arn in local.kms_key_arns : { Sid = "Key", Effect = "Allow", Action = ["kms:Decrypt", "kms:GenerateDataKey"], Resource = [arn] }],
     )
   })
 }

@@ -66,8 +66,8 @@ resource "aws_instance" "airflow" {
 
   ami                         = data.aws_ssm_parameter.amazon_linux[0].insecure_value
   instance_type               = var.airflow.ec2.instance_type
-  subnet_id                   = aws_subnet.airflow["public"].id
-  associate_public_ip_address = true
+  subnet_id                   = local.host_subnet.id
+  associate_public_ip_address = local.makes_network || var.network.public_address
   vpc_security_group_ids      = [aws_security_group.host[0].id]
   iam_instance_profile        = aws_iam_instance_profile.host[0].name
   ebs_optimized               = true
@@ -84,7 +84,7 @@ resource "aws_instance" "airflow" {
 
   root_block_device {
     encrypted   = true
-    kms_key_id  = one(aws_kms_key.lake[*].arn)
+    kms_key_id  = one(local.kms_key_arns)
     volume_type = "gp3"
     volume_size = 20
     tags        = { Name = "${var.name}-airflow-system" }
@@ -111,9 +111,9 @@ resource "aws_ebs_volume" "airflow" {
   #checkov:skip=CKV_AWS_189:AWS's own key is the default because another costs money while idle; encryption = SSE-KMS turns the key on
   count = local.airflow.is_ec2 ? 1 : 0
 
-  availability_zone = aws_subnet.airflow["public"].availability_zone
+  availability_zone = local.host_subnet.availability_zone
   encrypted         = true
-  kms_key_id        = one(aws_kms_key.lake[*].arn)
+  kms_key_id        = one(local.kms_key_arns)
   size              = var.airflow.ec2.data_gib
   type              = "gp3"
 
@@ -135,7 +135,7 @@ resource "aws_security_group" "host" {
 
   name        = "${var.name}-host"
   description = "Host of Airflow: nothing comes in, HTTPS goes out"
-  vpc_id      = aws_vpc.airflow[0].id
+  vpc_id      = local.vpc_id
   # Said, so that a rule made by hand is taken away again.
   ingress = []
 
@@ -156,14 +156,15 @@ resource "aws_cloudwatch_log_group" "host" {
 
   name              = local._host_log_group
   retention_in_days = var.airflow.log_days
-  kms_key_id        = one(aws_kms_key.lake[*].arn)
+  kms_key_id        = one(local.kms_key_arns)
 }
 
 resource "aws_iam_role" "host" {
   count = local.airflow.is_ec2 ? 1 : 0
 
-  name        = "${var.name}-host"
-  description = "EC2 host that starts listenlake's jobs as containers"
+  name                 = "${var.name}-host"
+  permissions_boundary = var.permissions_boundary_arn
+  description          = "EC2 host that starts listenlake's jobs as containers"
   assume_role_policy = jsonencode({
     Version   = "2012-10-17"
     Statement = [{ Effect = "Allow", Principal = { Service = "ec2.amazonaws.com" }, Action = ["sts:AssumeRole"] }]
@@ -241,8 +242,9 @@ resource "aws_scheduler_schedule" "host" {
 resource "aws_iam_role" "host_hours" {
   count = length(local.host_hours) > 0 ? 1 : 0
 
-  name        = "${var.name}-host-hours"
-  description = "EventBridge Scheduler starts and stops the host of Airflow"
+  name                 = "${var.name}-host-hours"
+  permissions_boundary = var.permissions_boundary_arn
+  description          = "EventBridge Scheduler starts and stops the host of Airflow"
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
     Statement = [{

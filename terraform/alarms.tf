@@ -61,7 +61,7 @@ resource "aws_sns_topic" "alarms" {
   count = var.alarms.email == null ? 0 : 1
 
   name              = "${var.name}-alarms"
-  kms_master_key_id = one(aws_kms_key.lake[*].key_id)
+  kms_master_key_id = one(local.kms_key_arns)
 }
 
 resource "aws_sns_topic_policy" "alarms" {
@@ -155,7 +155,7 @@ resource "aws_cloudwatch_log_group" "pods" {
 
   name              = local._pods_log_group
   retention_in_days = var.airflow.log_days
-  kms_key_id        = one(aws_kms_key.lake[*].arn)
+  kms_key_id        = one(local.kms_key_arns)
 }
 
 resource "aws_eks_addon" "logs" {
@@ -182,8 +182,9 @@ resource "aws_eks_addon" "logs" {
 resource "aws_iam_role" "logs" {
   count = length(aws_cloudwatch_log_group.pods)
 
-  name        = "${var.name}-logs"
-  description = "Agent that carries what pods of the cluster ${var.name} print to CloudWatch"
+  name                 = "${var.name}-logs"
+  permissions_boundary = var.permissions_boundary_arn
+  description          = "Agent that carries what pods of the cluster ${var.name} print to CloudWatch"
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
     Statement = [{

@@ -33,7 +33,7 @@ resource "aws_ecr_repository" "jobs" {
 
   encryption_configuration {
     encryption_type = local.is_kms ? "KMS" : "AES256"
-    kms_key         = one(aws_kms_key.lake[*].arn)
+    kms_key         = one(local.kms_key_arns)
   }
 }
 
@@ -55,7 +55,7 @@ resource "aws_ecr_repository" "airflow" {
 
   encryption_configuration {
     encryption_type = local.is_kms ? "KMS" : "AES256"
-    kms_key         = one(aws_kms_key.lake[*].arn)
+    kms_key         = one(local.kms_key_arns)
   }
 }
 

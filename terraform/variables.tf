@@ -98,6 +98,17 @@ variable "alarms" {
   }
 }
 
+variable "bucket" {
+  description = "A bucket of yours for the lake, alone. null: one is made. Yours is used as it is: what it must have is in docs/aws.md, and `listenlake doctor --aws` compares it."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.bucket == null || can(regex("^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$", var.bucket))
+    error_message = "bucket must be a bucket's name: 3 to 63 lower-case letters, digits and hyphens (no dots: they break TLS)."
+  }
+}
+
 variable "budget" {
   description = "Alarm by mail when the account's cost of a month passes this sum (or is forecast to). No mail address, no budget."
   type = object({
@@ -169,6 +180,21 @@ variable "github" {
   }
 }
 
+variable "kms_key_arn" {
+  description = "With SSE-KMS: a key of yours in this region, instead of one that is made. Its policy must let the account's IAM decide and allow AWS's services what the output key_policy says."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.kms_key_arn == null || can(regex("^arn:[a-z-]+:kms:[a-z0-9-]+:\\d{12}:key/[a-z0-9-]+$", var.kms_key_arn))
+    error_message = "kms_key_arn must be the ARN of a key (arn:aws:kms:<region>:<account>:key/<id>), not of an alias."
+  }
+  validation {
+    condition     = var.kms_key_arn == null || var.encryption == "SSE-KMS"
+    error_message = "kms_key_arn is used with encryption = SSE-KMS alone."
+  }
+}
+
 variable "name" {
   description = "Starts the name of everything that is made, so that two lakes fit into one account."
   type        = string
@@ -177,6 +203,38 @@ variable "name" {
   validation {
     condition     = can(regex("^[a-z][a-z0-9-]{1,18}[a-z0-9]$", var.name)) && !strcontains(var.name, "--")
     error_message = "name must be 3 to 20 lower-case letters, digits and single hyphens, and start with a letter."
+  }
+}
+
+variable "network" {
+  description = "Of Airflow's host. cidr: the range of the network that is made; or vpc_id and subnet_ids: one of yours (ec2: the first subnet; eks: all, in two zones at least), from where HTTPS reaches AWS, Spotify and the registries of images. public_address: the EC2 host gets one, for a subnet of yours whose way out is an internet gateway."
+  type = object({
+    cidr           = optional(string, "10.64.0.0/16")
+    public_address = optional(bool, false)
+    subnet_ids     = optional(list(string), [])
+    vpc_id         = optional(string)
+  })
+  default = {}
+
+  validation {
+    condition     = try(tonumber(split("/", var.network.cidr)[1]) >= 16 && tonumber(split("/", var.network.cidr)[1]) <= 20 && cidrhost(var.network.cidr, 0) == split("/", var.network.cidr)[0], false)
+    error_message = "network.cidr must be an IPv4 range from /16 to /20 by its first address, such as 10.64.0.0/16."
+  }
+  validation {
+    condition     = var.network.vpc_id == null || can(regex("^vpc-[0-9a-f]{8,17}$", var.network.vpc_id))
+    error_message = "network.vpc_id must be like vpc-0123456789abcdef0."
+  }
+  validation {
+    condition     = alltrue([for id in var.network.subnet_ids : can(regex("^subnet-[0-9a-f]{8,17}$", id))]) && length(distinct(var.network.subnet_ids)) == length(var.network.subnet_ids)
+    error_message = "network.subnet_ids must be like subnet-0123456789abcdef0, each once."
+  }
+  validation {
+    condition     = (var.network.vpc_id == null) == (length(var.network.subnet_ids) == 0)
+    error_message = "network.vpc_id and network.subnet_ids go together."
+  }
+  validation {
+    condition     = var.airflow.host != "eks" || var.network.vpc_id == null || length(var.network.subnet_ids) >= 2
+    error_message = "network.subnet_ids: EKS needs two at least, in two zones."
   }
 }
 
@@ -191,6 +249,17 @@ variable "people" {
   validation {
     condition     = alltrue([for arn in setunion(var.people.analysts, var.people.operators) : can(regex("^arn:[a-z-]+:(iam|sts)::\\d{12}:[a-z-]+/[^*]+$", arn))])
     error_message = "people must be ARNs of IAM users or roles (arn:aws:iam::<account>:role/<name>), without wildcards."
+  }
+}
+
+variable "permissions_boundary_arn" {
+  description = "Policy that bounds every role that is made, where an account demands one. null: none."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.permissions_boundary_arn == null || can(regex("^arn:[a-z-]+:iam::(\\d{12}|aws):policy/.+$", var.permissions_boundary_arn))
+    error_message = "permissions_boundary_arn must be the ARN of an IAM policy (arn:aws:iam::<account>:policy/<name>)."
   }
 }
 

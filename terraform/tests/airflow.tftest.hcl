@@ -235,7 +235,7 @@ run "eks" {
   }
 
   assert {
-    condition     = { for rule in aws_s3_bucket_lifecycle_configuration.lake.rule : rule.id => rule.expiration[0].days if rule.id != "noncurrent-versions" && length(rule.expiration) > 0 } == { airflow-logs = 30, athena-results = 7 }
+    condition     = { for rule in aws_s3_bucket_lifecycle_configuration.lake[0].rule : rule.id => rule.expiration[0].days if rule.id != "noncurrent-versions" && length(rule.expiration) > 0 } == { airflow-logs = 30, athena-results = 7 }
     error_message = "S11: logs of tasks must go by themselves"
   }
 

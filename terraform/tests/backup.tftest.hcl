@@ -34,7 +34,7 @@ run "every_night" {
   }
 
   assert {
-    condition     = { for rule in aws_s3_bucket_lifecycle_configuration.lake.rule : rule.filter[0].prefix => rule.expiration[0].days if rule.id == "airflow-backup" } == { "airflow-backup/" = 30 }
+    condition     = { for rule in aws_s3_bucket_lifecycle_configuration.lake[0].rule : rule.filter[0].prefix => rule.expiration[0].days if rule.id == "airflow-backup" } == { "airflow-backup/" = 30 }
     error_message = "dumps must go by themselves"
   }
 }
@@ -48,7 +48,7 @@ run "not_asked_for" {
   }
 
   assert {
-    condition     = length(aws_iam_role_policy.backup) == 0 && !strcontains(local.host_user_data, "listenlake-backup") && !contains([for rule in aws_s3_bucket_lifecycle_configuration.lake.rule : rule.id], "airflow-backup") && !contains(keys(aws_cloudwatch_metric_alarm.alarm), "backup")
+    condition     = length(aws_iam_role_policy.backup) == 0 && !strcontains(local.host_user_data, "listenlake-backup") && !contains([for rule in aws_s3_bucket_lifecycle_configuration.lake[0].rule : rule.id], "airflow-backup") && !contains(keys(aws_cloudwatch_metric_alarm.alarm), "backup")
     error_message = "0 days must mean none, and no alarm that waits for it"
   }
 }
