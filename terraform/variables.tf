@@ -127,6 +127,29 @@ variable "budget" {
   }
 }
 
+variable "delivery" {
+  description = "Lets the workflow deploy.yml of the repository in `github` plan and apply this configuration, each from an environment of GitHub's: plan_environment on every pull request, environment behind its reviewers. state_bucket: where the state is, if not where `make aws` puts it."
+  type = object({
+    environment      = optional(string, "prod")
+    plan_environment = optional(string, "plan")
+    state_bucket     = optional(string)
+  })
+  default = null
+
+  validation {
+    condition     = var.delivery == null || alltrue([for name in [try(var.delivery.environment, ""), try(var.delivery.plan_environment, "")] : can(regex("^[A-Za-z0-9_.-]+$", name))])
+    error_message = "delivery.environment and delivery.plan_environment must be one environment's name each, without wildcards."
+  }
+  validation {
+    condition     = var.delivery == null || try(var.delivery.environment != var.delivery.plan_environment, true)
+    error_message = "delivery: what plans on every pull request must not be what applies: two environments."
+  }
+  validation {
+    condition     = var.delivery == null || var.github != null
+    error_message = "delivery needs github = { repository = \"owner/name\" }."
+  }
+}
+
 variable "eks" {
   description = "Lets pods of an EKS cluster of your own take the job roles (airflow.host = eks makes one and needs none of this), each by the service account <name>-<job>: by IRSA (oidc_provider_arn) or by Pod Identity (cluster_name)."
   type = object({

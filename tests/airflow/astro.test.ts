@@ -66,7 +66,7 @@ describeCompose('astro dev start', () => {
     // The lake itself need not be there yet, but has an owner.
     const home = mkdtempSync(join(tmpdir(), 'listenlake-astro-'));
     const options = { home, lake: ROOT, inbox: join(ROOT, 'inbox'), image: 'listenlake:local', port: 8080 };
-    const local = { ...airflowSettings(options), LISTENLAKE_LAKE: join(ROOT, 'lake') };
+    const local: Record<string, string> = { ...airflowSettings(options), LISTENLAKE_LAKE: join(ROOT, 'lake') };
     rmSync(home, { recursive: true, force: true });
     const ofJobs = Object.keys(local).filter((name) => name.startsWith('LISTENLAKE_'));
     expect(ofJobs.length).toBeGreaterThanOrEqual(6);
