@@ -3,7 +3,7 @@
 locals {
   repository_arns = { for name in concat([var.name], aws_ecr_repository.airflow[*].name) : name => "arn:${local.partition}:ecr:${local.region}:${local.account_id}:repository/${name}" }
 
-  # A release of both images is pushed under one tag, so one number counts for both.
+  # A release of both images is pushed under one tag, so one number counts for both. One of the workflow's is three: an index and two platforms.
   _image_lifecycle = {
     rules = [
       {
@@ -15,7 +15,7 @@ locals {
       {
         rulePriority = 2
         description  = "the last 10 releases, so that a backfill can run older code"
-        selection    = { tagStatus = "any", countType = "imageCountMoreThan", countNumber = 10 }
+        selection    = { tagStatus = "any", countType = "imageCountMoreThan", countNumber = local.has_delivery ? 30 : 10 }
         action       = { type = "expire" }
       },
     ]
