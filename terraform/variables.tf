@@ -324,6 +324,28 @@ variable "secrets" {
   }
 }
 
+variable "sharing" {
+  description = "analysts: ARNs of users and roles that may take the role <name>-shared, which reads the tables of gold_prod that know no person, and no other. rows: by Lake Formation also the plays of events, without users; needs an account whose Lake Formation administrator applies this."
+  type = object({
+    analysts = optional(set(string), [])
+    rows     = optional(bool, false)
+  })
+  default = {}
+
+  validation {
+    condition     = alltrue([for arn in var.sharing.analysts : can(regex("^arn:[a-z-]+:(iam|sts)::\\d{12}:[a-z-]+/[^*]+$", arn))])
+    error_message = "sharing.analysts must be ARNs of IAM users or roles (arn:aws:iam::<account>:role/<name>), without wildcards."
+  }
+  validation {
+    condition     = length(setintersection(var.sharing.analysts, var.people.analysts)) == 0
+    error_message = "sharing.analysts: who may also take the analyst's role sees names all the same."
+  }
+  validation {
+    condition     = !var.sharing.rows || length(var.sharing.analysts) > 0
+    error_message = "sharing.rows needs sharing.analysts."
+  }
+}
+
 variable "tags" {
   description = "Tags of every resource, beside project = <name>."
   type        = map(string)

@@ -1,6 +1,7 @@
 /** What must hold of every file of the configuration, whoever adds one. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { goldKey } from '../../jobs/lake/keys.ts';
 import { TERRAFORM_DIR } from './terraform.ts';
 
 const FILES = readdirSync(TERRAFORM_DIR).filter((name) => name.endsWith('.tf'));
@@ -21,5 +22,20 @@ describe('what a company has already', () => {
     const homes = ['airflow_network.tf', 'lake.tf', 'own.tf'];
     const naming = FILES.filter((name) => !homes.includes(name) && made.test(textOf(name)));
     expect(naming).toEqual([]);
+  });
+});
+
+describe('what analysts without names may read', () => {
+  it('is opened by the place that a run of gold gives a table', () => {
+    const [, resource] = /\[for table in local\.shared_tables : "\$\{local\.bucket_arn\}\/(gold\S+)"\]/.exec(
+      textOf('sharing.tf'),
+    )!;
+    const opened = new RegExp(`^${resource!.replace('${table}', 'top_tracks').replaceAll('*', '.*')}$`);
+    expect(goldKey('prod', '20261121t065400-3f9a', 'top_tracks')).toMatch(opened);
+    for (const [target, table] of [
+      ['dev', 'top_tracks'],
+      ['prod', 'fct_plays'],
+    ] as const)
+      expect(goldKey(target, '20261121t065400-3f9a', table)).not.toMatch(opened);
   });
 });
