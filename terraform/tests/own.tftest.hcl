@@ -42,11 +42,11 @@ run "another_range" {
 
   variables {
     airflow = { host = "eks", version = "1.2.0" }
-    network = { cidr = "10.20.16.0/20" }
+    network = { cidr = "10.64.0.0/20" }
   }
 
   assert {
-    condition     = aws_vpc.airflow[0].cidr_block == "10.20.16.0/20" && { for name, subnet in aws_subnet.airflow : name => subnet.cidr_block } == { private-a = "10.20.17.0/24", private-b = "10.20.18.0/24", public = "10.20.16.0/28" }
+    condition     = aws_vpc.airflow[0].cidr_block == "10.64.0.0/20" && { for name, subnet in aws_subnet.airflow : name => subnet.cidr_block } == { private-a = cidrsubnet("10.64.0.0/20", 4, 1), private-b = cidrsubnet("10.64.0.0/20", 4, 2), public = cidrsubnet("10.64.0.0/20", 8, 0) }
     error_message = "the subnets must share the range that is given"
   }
 }
@@ -172,7 +172,7 @@ run "refuses_what_cannot_be" {
   variables {
     bucket                   = "Has.Dots"
     kms_key_arn              = "arn:aws:kms:eu-west-1:123456789012:alias/own"
-    network                  = { cidr = "10.0.0.0/24", vpc_id = "vpc-1", subnet_ids = [] }
+    network                  = { cidr = "10.64.0.0/24", vpc_id = "vpc-1", subnet_ids = [] }
     permissions_boundary_arn = "company-boundary"
   }
 

@@ -38,11 +38,11 @@ beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'listenlake-backup-'));
   end = await startPostgres(programs);
   makeStandIns();
-}, 300_000);
+});
 afterAll(async () => {
   await end?.();
   if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
-}, 60_000);
+});
 
 describePostgres('listenlake-backup', () => {
   it('dumps the database into the bucket under its time, and says so in the log group', async () => {
@@ -56,7 +56,7 @@ describePostgres('listenlake-backup', () => {
         /--log-group-name \/lake\/airflow .*timestamp=\d{13},message="backup of the database of Airflow written"$/,
       ),
     ]);
-  }, 120_000);
+  });
 
   it('brings it back whole, keeps what was there, and stops Airflow only while names are changed', async () => {
     sql(
@@ -73,7 +73,7 @@ describePostgres('listenlake-backup', () => {
       expect.stringMatching(/^docker stop .*scheduler.*api-server.*dag-processor.*triggerer/),
       'systemctl start listenlake-airflow',
     ]);
-  }, 120_000);
+  });
 
   it('writes no half dump, and leaves the database and Airflow alone where a dump is damaged', async () => {
     const before = dumps();
@@ -92,7 +92,7 @@ describePostgres('listenlake-backup', () => {
 
     rmSync(join(folder, 'bucket/airflow-backup'), { recursive: true });
     expect(await backup('restore')).toMatchObject({ code: 66, stderr: expect.stringContaining('there is no backup') });
-  }, 120_000);
+  });
 });
 
 /** The newest PostgreSQL of this machine; undefined where its server is not there. */
