@@ -14,7 +14,7 @@ import { fileURLToPath } from 'node:url';
 import { freePort } from './free-port.ts';
 
 const HERE = fileURLToPath(new URL('.', import.meta.url));
-const REQUIREMENTS = [join(HERE, 'requirements.txt'), join(HERE, 'tests', 'requirements.txt')];
+const REQUIREMENTS = [join(HERE, 'requirements-local.txt'), join(HERE, 'tests', 'requirements.txt')];
 const INSTALLER = 'uv==0.13.9';
 // Compiled at once, because nothing is later: importing the Kubernetes client took a DAG half a minute on a busy machine, each time.
 const INSTALL = ['--quiet', '--compile-bytecode', '--require-hashes'];
@@ -51,7 +51,7 @@ export interface Airflow {
 }
 
 /**
- * Airflow and what tests its DAGs, in a virtual environment in the user's cache, made at the first call: exactly what requirements.txt
+ * Airflow and what tests its DAGs, in a virtual environment in the user's cache, made at the first call: exactly what requirements-local.txt
  * lists, checked by hash.
  * @returns the folder of its programs, or why it cannot be had here
  */
@@ -174,7 +174,7 @@ export async function startAirflow(bin: string, options: AirflowOptions): Promis
   writeFileSync(join(home, 'passwords.json'), JSON.stringify({ [user]: password }), { mode: 0o600 });
   for (const args of [
     ['db', 'migrate'],
-    ['pools', 'set', 'listenlake_writer', '1', 'The lake has one writer'],
+    ['pools', 'set', 'listenlake_writer', '1', 'The lake has one writer', '--include-deferred'],
   ]) {
     const done = spawnSync(join(bin, 'airflow'), args, { env, encoding: 'utf8', timeout: HEALTHY_TIMEOUT_MS });
     if (done.status !== 0)

@@ -10,7 +10,6 @@
  * `--growth` adds 0.1, 1 and 5 million plays (about 3.5 GB of disk, 5 minutes). docs/performance.md explains
  * the goals.
  */
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
   createWriteStream,
@@ -22,28 +21,17 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { cpus, homedir, totalmem } from 'node:os';
+import { cpus, totalmem } from 'node:os';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { type FileSink, generateExport, generatePolls } from '../jobs/sources/synthetic/index.ts';
+import { folderBytes, type Measured, measure, pythonOf, ROOT, ratio, said, say, WORK } from './measure.ts';
 
-const ROOT = fileURLToPath(new URL('..', import.meta.url));
-const CACHE = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'listenlake');
-const WORK = join(CACHE, 'bench');
 /** How often each contender runs; `--once` for a quick look. */
 const RUNS = process.argv.includes('--once') ? 1 : 3;
-
-interface Measured {
-  seconds: number;
-  /** Processor time, of all threads. */
-  cpuSeconds: number;
-  peakMb: number;
-}
 
 const plays = Number(process.argv.slice(2).find((arg) => /^\d+$/.test(arg)) ?? 500_000);
 const isGrowthWanted = process.argv.includes('--growth');
 mkdirSync(WORK, { recursive: true });
-const out: string[] = [];
 say(
   `machine: ${cpus().length} x ${cpus()[0]?.model ?? 'unknown'}, ${Math.round(totalmem() / 1024 ** 3)} GiB, Node ${process.versions.node}`,
 );
@@ -54,7 +42,7 @@ say(
   `input: ${plays.toLocaleString('en')} plays, ${sourceMb.toFixed(0)} MiB of JSON in ${readdirSync(source).length} files\n`,
 );
 
-const python = await pythonOf({
+const python = await pythonOf('bench-venv', {
   ...{ pandas: '2.2.3', pyarrow: '18.1.0', numpy: '2.1.3', polars: '2.1.0' },
   'dlt[filesystem,parquet]': '1.31.0',
 });
@@ -139,7 +127,7 @@ if (isGrowthWanted) {
   say(`  time grows with the number of plays to the power of ${exponent.toFixed(2)}`);
 }
 mkdirSync(join(ROOT, 'bench/results'), { recursive: true });
-writeFileSync(join(ROOT, 'bench/results/latest.txt'), `${out.join('\n')}\n`);
+writeFileSync(join(ROOT, 'bench/results/latest.txt'), `${said.join('\n')}\n`);
 rmSync(join(WORK, 'lake'), { recursive: true, force: true });
 
 async function importFresh(from: string): Promise<Measured> {
@@ -255,76 +243,6 @@ async function makeSingleFile(bytes: number): Promise<string> {
   return folder;
 }
 
-/** A Python with these packages, in the cache. */
-async function pythonOf(packages: Record<string, string>): Promise<string> {
-  const pins = Object.entries(packages).map(([name, version]) => `${name}==${version}`);
-  const venv = join(CACHE, 'bench-venv');
-  const program = join(venv, 'bin/python');
-  const done = join(venv, 'done');
-  if (!existsSync(done) || readFileSync(done, 'utf8') !== pins.join('\n')) {
-    await measure('python3', ['-m', 'venv', venv]);
-    await measure(program, ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', ...pins]);
-    writeFileSync(done, pins.join('\n'));
-  }
-  return program;
-}
-
-/**
- * Runs a process to its end. @throws Error when it fails: a contender that did not do the work has no time
- */
-async function measure(program: string, args: string[]): Promise<Measured> {
-  const started = performance.now();
-  const child = spawn(program, args, {
-    stdio: ['ignore', 'ignore', 'inherit'],
-    env: { ...process.env, NODE_OPTIONS: '' },
-  });
-  const used = { peakMb: 0, cpuSeconds: 0 };
-  const timer = setInterval(() => {
-    const now = usageOf(child.pid!);
-    // What has ended is there for a moment yet, without its memory.
-    used.peakMb = Math.max(used.peakMb, now?.peakMb ?? 0);
-    used.cpuSeconds = Math.max(used.cpuSeconds, now?.cpuSeconds ?? 0);
-  }, 20);
-  const [code] = (await once(child, 'exit')) as [number | null];
-  clearInterval(timer);
-  if (code !== 0) throw new Error(`${program} ${args.join(' ')} ended with ${code}`);
-  return { seconds: (performance.now() - started) / 1000, ...used };
-}
-
-/**
- * Highest memory and processor time of a process so far; undefined where it has ended, or the system has no
- * /proc.
- */
-function usageOf(pid: number): Omit<Measured, 'seconds'> | undefined {
-  try {
-    const [, peakKb = '0'] = /VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];
-    // After the name in brackets, fields 12 and 13 are user and system time in ticks of 10 ms
-    // (proc_pid_stat(5)).
-    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
-      .replace(/^.*\) /s, '')
-      .split(' ');
-    return { peakMb: Number(peakKb) / 1024, cpuSeconds: (Number(fields[11]) + Number(fields[12])) / 100 };
-  } catch {
-    return undefined;
-  }
-}
-
 function middle(runs: Measured[]): Measured {
   return [...runs].sort((a, b) => a.seconds - b.seconds)[Math.floor(runs.length / 2)]!;
-}
-
-function folderBytes(folder: string): number {
-  return readdirSync(folder, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .reduce((sum, entry) => sum + statSync(join(entry.parentPath, entry.name)).size, 0);
-}
-
-function ratio(what: string, value: number, bound: 'at least' | 'at most', goal: number): void {
-  const isMet = bound === 'at least' ? value >= goal : value <= goal;
-  say(`  ${isMet ? 'ok  ' : 'MISS'} ${what}: ${value.toFixed(value < 1 ? 3 : 1)} (goal: ${bound} ${goal})`);
-}
-
-function say(line: string): void {
-  out.push(line);
-  process.stdout.write(`${line}\n`);
 }

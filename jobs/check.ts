@@ -3,6 +3,7 @@ import { commitWork, publishAgain } from './effects/commit.ts';
 import { type Effects, stopIfAsked } from './effects/index.ts';
 import { goldTests, runTests, silverTests, type TestResult, verdictOf } from './gold/data-tests.ts';
 import { type Project, readProject } from './gold/project.ts';
+import { qualityWarnings } from './gold/quality.ts';
 import { checkScope, type Scope } from './gold/verdict.ts';
 import type { Target } from './lake/keys.ts';
 import { EMPTY_STATE, getState, type LakeState, latestManifest } from './lake/manifest.ts';
@@ -39,7 +40,7 @@ export interface CheckResult {
 /**
  * Runs the tests of silver (from the contracts) or of a published gold (from the models' .yml) and keeps what
  * they found: `silver.check_results` shows it, and `promote` asks for it. A failing test is a result, not an
- * error.
+ * error. The warnings of `data_quality` are results that warn, after those of the tests.
  *
  * @throws `gold_missing`, `gold_outdated` (65) where there is no gold that today's models built;
  *   `model_invalid` (78); `commit_conflict` (75; retry helps)
@@ -65,6 +66,7 @@ export async function check(input: CheckInput, effects: Effects): Promise<CheckR
       stopIfAsked(effects.signal);
       effects.progress.update(done);
     });
+    if (project !== undefined) results.push(...(await qualityWarnings(session, project, scope)));
   } finally {
     await session.close();
   }
@@ -81,6 +83,11 @@ export async function check(input: CheckInput, effects: Effects): Promise<CheckR
     `${results.length} tests, ${result.failed} failed, ${result.warned} warned, ${result.errors} could not run`,
   );
   return result;
+}
+
+/** What is told of a version that fails its tests. */
+export function checkFault({ verdict }: CheckResult): string | undefined {
+  return verdict === 'failed' ? 'checks_failed' : undefined;
 }
 
 function resultOf(scope: Scope, of: string, status: CheckResult['status'], results: TestResult[]): CheckResult {

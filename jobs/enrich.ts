@@ -4,6 +4,7 @@ import { type Effects, stopIfAsked } from './effects/index.ts';
 import type { EngineSession, SingleRow } from './engine/index.ts';
 import { buildModels } from './gold/models.ts';
 import { type Project, readProject } from './gold/project.ts';
+import { type RecommendationQuality, recommendationQuality } from './gold/recommendations.ts';
 import { accountOf, isSameVersion, refuseTaken } from './gold/versions.ts';
 import { EMPTY_STATE, type GoldVersion, type LakeState, latestManifest } from './lake/manifest.ts';
 
@@ -28,6 +29,8 @@ export interface EnrichResult {
   tables: { model: string; rows: number; bytes: number }[];
   /** Models that this run has built; the tables of the others are those of the version before. By name. */
   built: string[];
+  /** What recommendations are worth; undefined where nothing was built. */
+  recommendations?: RecommendationQuality;
 }
 
 /**
@@ -55,7 +58,7 @@ export async function enrich(input: EnrichInput, effects: Effects): Promise<Enri
     await publishAgain(effects, base);
     return resultOf('nothing_new', published!, []);
   }
-  const { version, built } = await buildVersion(effects, state, project, { ...input, asOf });
+  const { version, built, recommendations } = await buildVersion(effects, state, project, { ...input, asOf });
   await commitWork(effects, {
     job: 'enrich',
     runId: input.runId,
@@ -64,7 +67,7 @@ export async function enrich(input: EnrichInput, effects: Effects): Promise<Enri
     state: { ...state, gold: { ...state.gold, dev: version } },
     ...accountOf(version, 'dev'),
   });
-  return resultOf('built', version, built);
+  return { ...resultOf('built', version, built), ...(recommendations && { recommendations }) };
 }
 
 /** Builds models out of readers' sight, and takes over the tables of the others. */
@@ -73,7 +76,7 @@ async function buildVersion(
   state: LakeState,
   project: Project,
   { runId, asOf, rebuild = false }: { runId: string; asOf: string; rebuild?: boolean },
-): Promise<{ version: GoldVersion; built: string[] }> {
+): Promise<{ version: GoldVersion; built: string[]; recommendations: RecommendationQuality | undefined }> {
   const { engine, progress } = effects;
   refuseTaken(state, runId);
   const session = await engine.session({ state, target: 'dev', runId });
@@ -95,7 +98,8 @@ async function buildVersion(
     const tookOver = taken.length > 0 ? `, ${taken.length} of them as they were` : '';
     progress.end(`${Object.keys(tables).length} tables of gold_dev${tookOver}`);
     const { silverSequence } = state;
-    return { version: { runId, asOf, silverSequence, modelsHash: project.hash, tables, fingerprints }, built };
+    const version = { runId, asOf, silverSequence, modelsHash: project.hash, tables, fingerprints };
+    return { version, built, recommendations: await recommendationQuality(session, project) };
   } finally {
     await session.close();
   }

@@ -1,7 +1,12 @@
 import { join } from 'node:path';
-import { type CheckResult, check } from './check.ts';
+import { JobError } from './base/errors.ts';
+import { count } from './base/words.ts';
+import { type CheckResult, check, checkFault } from './check.ts';
 import { type Effects, stopIfAsked } from './effects/index.ts';
-import { enrich } from './enrich.ts';
+import { type EnrichResult, enrich } from './enrich.ts';
+import type { Target } from './lake/keys.ts';
+import { observed } from './lineage/observe.ts';
+import type { ObservedJob } from './lineage/work.ts';
 import { type LoadResult, load } from './load.ts';
 import { type PromoteResult, promote } from './promote.ts';
 import { isReportCurrent, pageAddress, type ReportInput, type ReportOutput, report } from './report.ts';
@@ -24,7 +29,8 @@ export interface RunResult {
   status: 'done' | 'nothing_new' | 'checks_failed';
   load: LoadResult;
   transform: TransformResult;
-  /** Undefined where silver failed its tests. */
+  /** Both undefined where silver failed its tests. */
+  enrich: EnrichResult | undefined;
   train: TrainResult | undefined;
   checks: CheckResult[];
   promote: PromoteResult | undefined;
@@ -43,48 +49,53 @@ export interface RunResult {
  * Each commits for itself, so a run that is stopped or killed leaves the last good version, and the next run
  * goes on where it was.
  *
- * @throws what the jobs throw; `stopped` (75) between two of them after a signal
+ * @throws what the jobs throw; `nothing_usable` (65) where no file is one that listenlake reads, or none is given
+ *   and the lake has none; `stopped` (75) between two of them after a signal
  */
 export async function run(input: RunInput, effects: Effects): Promise<RunResult> {
   const { signal } = effects;
   const { runId } = input;
-  const loaded = await load(
-    { runId, paths: input.paths, userId: input.userId, keepLanding: effects.config.keepLanding },
-    effects,
+  const step = stepsOf(runId, effects);
+  const { keepLanding } = effects.config;
+  const loaded = await step('load', runId, () =>
+    load({ runId, paths: input.paths, userId: input.userId, keepLanding }, effects),
   );
   stopIfAsked(signal);
+  refuseNothingUsable(input.paths, loaded);
   const loadedOn = new Date(effects.now()).toISOString().slice(0, 10);
-  const transformed = await transform({ runId, loadedOn }, effects);
+  const transformed = await step('transform', runId, () => transform({ runId, loadedOn }, effects));
   const refused =
     loaded.files.filter(({ status, isRepeated }) => status === 'refused' && !isRepeated).length +
     transformed.accounts.quarantined;
   const partial = { load: loaded, transform: transformed, refused };
 
   stopIfAsked(signal);
-  const checks = [await check({ scope: 'silver', target: 'dev', runId, isReused: true }, effects)];
+  const checks = [await step('check_silver', runId, () => checkOf('silver', runId, effects), checkFault)];
   const failed = { ...partial, status: 'checks_failed' as const, checks, promote: undefined, report: undefined };
-  if (checks[0]!.verdict === 'failed') return { ...failed, train: undefined, asOf: null };
+  if (checks[0]!.verdict === 'failed') return { ...failed, enrich: undefined, train: undefined, asOf: null };
 
   stopIfAsked(signal);
-  await enrich({ runId: `${runId}-dev`, ...(input.asOf && { asOf: input.asOf }) }, effects);
+  const built = { runId: `${runId}-dev`, ...(input.asOf && { asOf: input.asOf }) };
+  const enriched = await step('enrich', built.runId, () => enrich(built, effects));
   stopIfAsked(signal);
-  const trained = await train({ runId: `${runId}-train` }, effects);
+  const trained = await step('train', `${runId}-train`, () => train({ runId: `${runId}-train` }, effects));
   stopIfAsked(signal);
-  checks.push(await check({ scope: 'gold', target: 'dev', runId, isReused: true }, effects));
-  if (checks[1]!.verdict === 'failed') return { ...failed, train: trained, asOf: null };
+  checks.push(await step('check_gold', runId, () => checkOf('gold', runId, effects), checkFault));
+  if (checks[1]!.verdict === 'failed') return { ...failed, enrich: enriched, train: trained, asOf: null };
 
   stopIfAsked(signal);
-  const promoted = await promote({ runId }, effects);
+  const promoted = await step('promote', runId, () => promote({ runId }, effects));
   stopIfAsked(signal);
   const reported =
     input.report === undefined
       ? undefined
-      : await reportOf(input.report.outDir, runId, promoted.status === 'nothing_new', effects);
+      : await reportOf({ outDir: input.report.outDir, runId, target: 'prod' }, promoted, step, effects);
   const isNothingNew =
     loaded.accounts.new === 0 && transformed.status === 'nothing_new' && promoted.status === 'nothing_new';
   return {
     ...partial,
     status: isNothingNew ? 'nothing_new' : 'done',
+    enrich: enriched,
     train: trained,
     checks,
     promote: promoted,
@@ -93,16 +104,58 @@ export async function run(input: RunInput, effects: Effects): Promise<RunResult>
   };
 }
 
+const ARCHIVE =
+  'an archive is a zip with files such as Streaming_History_Audio_2024_1.json or StreamingHistory_music_0.json; ask for yours at https://www.spotify.com/account/privacy';
+const NAMED_MAX = 3;
+
+/** Where nothing came in there is nothing to build: empty tables and an empty page would look like success. */
+function refuseNothingUsable(paths: readonly string[], { files, sequence }: LoadResult): void {
+  if (paths.length === 0 && sequence === 0 && files.length === 0) {
+    throw new JobError('nothing_usable', 'data', 'no files are given, and the lake is empty', {
+      hint: `listenlake run my_spotify_data.zip; ${ARCHIVE}`,
+    });
+  }
+  if (paths.length === 0 || files.some(({ status }) => status !== 'ignored')) return;
+  const names = files.slice(0, NAMED_MAX).map(({ fileName }) => fileName);
+  const more = files.length > NAMED_MAX ? `, and ${files.length - NAMED_MAX} more` : '';
+  const found =
+    files.length === 0
+      ? `nothing is in ${paths.join(', ')}`
+      : `no listening is in ${count(files.length, 'file')} (${names.join(', ')}${more})`;
+  throw new JobError('nothing_usable', 'data', found, { hint: ARCHIVE });
+}
+
 /** Up to date and there: drawing the same page again would take longer than all the rest. */
 async function reportOf(
-  outDir: string | undefined,
-  runId: string,
-  isSame: boolean,
+  input: ReportInput,
+  { status }: PromoteResult,
+  step: Step,
   effects: Effects,
 ): Promise<ReportOutput> {
-  const { store } = effects;
-  const html = outDir === undefined ? pageAddress(store) : join(outDir, 'report.html');
-  return isSame && (await isReportCurrent(outDir, effects))
+  const { outDir, runId } = input;
+  const html = outDir === undefined ? pageAddress(effects.store) : join(outDir, 'report.html');
+  return status === 'nothing_new' && (await isReportCurrent(outDir, effects))
     ? { html, charts: [] }
-    : report({ runId, outDir, target: 'prod' }, effects);
+    : step('report', runId, () => report(input, effects));
+}
+
+type Step = <T>(
+  job: ObservedJob,
+  runId: string,
+  action: () => Promise<T>,
+  faultOf?: (result: T) => string | undefined,
+) => Promise<T>;
+
+/** Each job is told of as a part of the run. */
+function stepsOf(partOf: string, effects: Effects): Step {
+  return (job, runId, ...work) => observed({ job, runId, partOf, target: targetOf(job) }, effects, ...work);
+}
+
+/** Readers see prod; all else is about dev. */
+function targetOf(job: ObservedJob): Target {
+  return job === 'report' ? 'prod' : 'dev';
+}
+
+function checkOf(scope: 'silver' | 'gold', runId: string, effects: Effects): Promise<CheckResult> {
+  return check({ scope, target: 'dev', runId, isReused: true }, effects);
 }

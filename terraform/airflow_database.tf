@@ -26,11 +26,30 @@ resource "aws_db_instance" "airflow" {
   auto_minor_version_upgrade          = true
   backup_retention_period             = 7
   copy_tags_to_snapshot               = true
-  enabled_cloudwatch_logs_exports     = ["postgresql", "upgrade"]
+  enabled_cloudwatch_logs_exports     = local._database_logs
   skip_final_snapshot                 = true
   # Made, kept and changed every week by RDS in Secrets Manager: Terraform never sees it. Airflow logs in as a user of its own.
   manage_master_user_password   = true
   master_user_secret_kms_key_id = one(local.kms_key_arns)
+
+  # RDS makes groups that are not there by itself: without an end, and left behind by `terraform destroy`.
+  depends_on = [aws_cloudwatch_log_group.database]
+}
+
+locals {
+  _database_logs = ["postgresql", "upgrade"]
+  # As RDS names them.
+  airflow_database_log_groups = { for log in local._database_logs : log => "/aws/rds/instance/${var.name}-airflow/${log}" }
+}
+
+resource "aws_cloudwatch_log_group" "database" {
+  #checkov:skip=CKV_AWS_158:CloudWatch encrypts by itself; encryption = SSE-KMS turns the lake's key on
+  #checkov:skip=CKV_AWS_338:a log is for finding out why a run failed; how long is up to airflow.log_days
+  for_each = local.airflow.is_eks ? local.airflow_database_log_groups : {}
+
+  name              = each.value
+  retention_in_days = var.airflow.log_days
+  kms_key_id        = one(local.kms_key_arns)
 }
 
 resource "aws_db_subnet_group" "airflow" {

@@ -21,11 +21,12 @@ locals {
   }
 
   # cloud-init's file, complete: what is below is all that makes a bare Amazon Linux into this host.
-  host_user_data = join("\n", ["#cloud-config", yamlencode({
+  host_user_data = !local.airflow.is_ec2 ? "" : join("\n", ["#cloud-config", yamlencode({
     packages = ["docker"]
     write_files = concat(local.backup_files, [
       { path = "/etc/listenlake/compose.yaml", content = file("${local._host_files}/compose.yaml"), permissions = "0644" },
       { path = "/etc/listenlake/host.env", content = join("", [for name, value in local.host_environment : "${name}=\"${value}\"\n"]), permissions = "0644" },
+      { path = "/etc/listenlake/jobs.env", content = join("", [for name, value in local.secret_names : "${name}=${value}\n"]), permissions = "0644" },
       { path = "/usr/local/sbin/listenlake-roles", content = file("${local._host_files}/roles.sh"), permissions = "0755" },
       { path = "/usr/local/sbin/listenlake-start", content = file("${local._host_files}/start.sh"), permissions = "0755" },
       { path = "/usr/local/sbin/listenlake-tell", content = file("${local._host_files}/tell.sh"), permissions = "0755" },
@@ -34,13 +35,8 @@ locals {
       { path = "/etc/systemd/system/listenlake-roles.timer", content = file("${local._host_files}/roles.timer"), permissions = "0644" },
       # Task logs are read in Airflow's UI from the disk and go by themselves.
       { path = "/etc/tmpfiles.d/listenlake.conf", content = "e /srv/listenlake/logs - - - ${var.airflow.log_days}d\n", permissions = "0644" },
-      { path = "/etc/docker/daemon.json", content = jsonencode({
-        # What every container prints, jobs included; `docker logs` and Airflow read the same from Docker's own cache.
-        "log-driver"        = "awslogs"
-        "log-opts"          = { "awslogs-group" = local._host_log_group, "awslogs-region" = local.region, "tag" = "{{.Name}}/{{.ID}}" }
-        "live-restore"      = true
-        "no-new-privileges" = true
-      }), permissions = "0644" },
+      # What every container prints goes to CloudWatch, jobs included; `docker logs` and Airflow read the same from Docker's own cache.
+      { path = "/etc/docker/daemon.json", content = templatefile("${local._host_files}/daemon.json", { log_group = local._host_log_group, region = local.region }), permissions = "0644" },
     ])
     runcmd = concat([
       ["systemctl", "enable", "--now", "docker.service"],
@@ -49,14 +45,20 @@ locals {
     ], local.backup_commands)
   })])
 
-  _host_log_group = one(local.airflow_log_groups)
+  _host_log_group = local.airflow.is_ec2 ? one(local.airflow_log_groups) : null
 }
 
 # Newest when the host is made; later ones come with `terraform apply -replace=aws_instance.airflow[0]`.
 data "aws_ssm_parameter" "amazon_linux" {
   count = local.airflow.is_ec2 ? 1 : 0
 
-  name = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-arm64"
+  name = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-${local.airflow_is_arm ? "arm64" : "x86_64"}"
+}
+
+resource "terraform_data" "airflow_platform" {
+  count = local.airflow.is_ec2 ? 1 : 0
+
+  input = local.airflow_platform
 }
 
 resource "aws_instance" "airflow" {
@@ -98,7 +100,10 @@ resource "aws_instance" "airflow" {
   tags = { Name = "${var.name}-airflow" }
 
   lifecycle {
-    ignore_changes = [ami]
+    # Of a host that is stopped AWS says that it has no address: a plan made then would replace it.
+    ignore_changes = [ami, associate_public_ip_address]
+    # Another kind of processor needs another system.
+    replace_triggered_by = [terraform_data.airflow_platform]
   }
 
   # Its first words need a way out and a place.
@@ -263,11 +268,25 @@ resource "aws_iam_role_policy" "host_hours" {
   role = aws_iam_role.host_hours[0].name
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [{
-      Effect   = "Allow"
-      Action   = ["ec2:StartInstances", "ec2:StopInstances"]
-      Resource = [aws_instance.airflow[0].arn]
-    }]
+    Statement = concat(
+      [{
+        Sid      = "Hours"
+        Effect   = "Allow"
+        Action   = ["ec2:StartInstances", "ec2:StopInstances"]
+        Resource = [aws_instance.airflow[0].arn]
+      }],
+      # Who starts a host with disks under a key of the account gives EC2 the use of the key: without this the host is stopped and stays so.
+      [for arn in local.kms_key_arns : {
+        Sid      = "Key"
+        Effect   = "Allow"
+        Action   = ["kms:CreateGrant"]
+        Resource = [arn]
+        Condition = {
+          Bool         = { "kms:GrantIsForAWSResource" = "true" }
+          StringEquals = { "kms:ViaService" = "ec2.${local.region}.amazonaws.com" }
+        }
+      }],
+    )
   })
 }
 

@@ -118,7 +118,7 @@ resource "aws_eks_node_group" "airflow" {
   node_group_name = var.name
   node_role_arn   = aws_iam_role.nodes[0].arn
   subnet_ids      = aws_eks_cluster.airflow[0].vpc_config[0].subnet_ids
-  ami_type        = "AL2023_ARM_64_STANDARD"
+  ami_type        = local.airflow_is_arm ? "AL2023_ARM_64_STANDARD" : "AL2023_x86_64_STANDARD"
   instance_types  = [var.airflow.eks.instance_type]
 
   launch_template {
@@ -265,8 +265,9 @@ resource "aws_iam_role_policy" "airflow" {
     Version = "2012-10-17"
     Statement = concat(
       [
-        { Sid = "Logs", Effect = "Allow", Action = ["s3:GetObject", "s3:PutObject"], Resource = ["${local.bucket_arn}/${local.airflow_logs_prefix}/*"] },
-        { Sid = "List", Effect = "Allow", Action = ["s3:ListBucket"], Resource = [local.bucket_arn], Condition = { StringLike = { "s3:prefix" = ["${local.airflow_logs_prefix}/*"] } } },
+        { Sid = "Logs", Effect = "Allow", Action = ["s3:GetObject", "s3:PutObject"], Resource = ["${local.airflow_logs_arn}/*"] },
+        # Of the whole bucket, so that S3 says 404 of a log that is not there yet (airflow_logs.tf).
+        { Sid = "List", Effect = "Allow", Action = ["s3:ListBucket"], Resource = [local.airflow_logs_arn] },
       ],
       [for arn in local.kms_key_arns : { Sid = "Key", Effect = "Allow", Action = ["kms:Decrypt", "kms:GenerateDataKey"], Resource = [arn] }],
     )
@@ -322,8 +323,6 @@ resource "aws_iam_role_policy" "autoscaler" {
 }
 
 locals {
-  airflow_logs_prefix = "airflow-logs"
-
   # Pod Identity: a role for service accounts of this cluster, by name.
   _pod_trusts = {
     for role, accounts in {

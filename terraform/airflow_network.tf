@@ -8,8 +8,16 @@ locals {
     is_eks   = var.airflow.host == "eks"
   }
 
-  # Where Airflow's components, jobs or cluster say what they do.
-  airflow_log_groups = { ec2 = ["/${var.name}/airflow"], eks = ["/aws/eks/${var.name}/cluster"], none = [] }[var.airflow.host]
+  # Of hosts and nodes, and so of the images: Graviton types have a g behind their number.
+  airflow_is_arm   = can(regex("^[a-z]+[0-9]+g", var.airflow.host == "eks" ? var.airflow.eks.instance_type : var.airflow.ec2.instance_type))
+  airflow_platform = local.airflow_is_arm ? "linux/arm64" : "linux/amd64"
+
+  # Where Airflow's components, jobs, cluster or database say what they do.
+  airflow_log_groups = {
+    ec2  = ["/${var.name}/airflow"]
+    eks  = concat(["/aws/eks/${var.name}/cluster"], values(local.airflow_database_log_groups))
+    none = []
+  }[var.airflow.host]
 
   # A network of its own, unless `network` names one that is there (own.tf).
   makes_network = local.airflow.has_host && var.network.vpc_id == null
@@ -25,6 +33,9 @@ data "aws_availability_zones" "available" {
   count = local.makes_network ? 1 : 0
 
   state = "available"
+  # Zones that refuse a control plane of EKS, by their ids: letters differ from account to account. The first of them has no Graviton types
+  # either (docs.aws.amazon.com/eks/latest/userguide/network-reqs.html).
+  exclude_zone_ids = ["use1-az3", "usw1-az2", "cac1-az3"]
 
   filter {
     # Local zones offer little of what is used here.

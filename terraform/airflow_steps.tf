@@ -2,10 +2,10 @@
 
 locals {
   _image_steps = !local.airflow.has_host ? [] : [
-    "# both images, for arm64, under the tag ${var.airflow.version}",
+    "# both images, for ${local.airflow_platform}, under the tag ${var.airflow.version}, built on a machine of that kind (`uname -m`: ${local.airflow_is_arm ? "aarch64 or arm64" : "x86_64"}); for another, choose another airflow.${var.airflow.host}.instance_type",
     "aws ecr get-login-password --region ${local.region} | docker login --username AWS --password-stdin ${split("/", aws_ecr_repository.jobs.repository_url)[0]}",
-    "docker buildx build --platform linux/arm64 --push --tag ${aws_ecr_repository.jobs.repository_url}:${var.airflow.version} .",
-    "docker buildx build --platform linux/arm64 --push --tag ${aws_ecr_repository.airflow[0].repository_url}:${var.airflow.version} airflow",
+    "docker buildx build --platform ${local.airflow_platform} --push --tag ${aws_ecr_repository.jobs.repository_url}:${var.airflow.version} .",
+    "docker buildx build --platform ${local.airflow_platform} --push --tag ${aws_ecr_repository.airflow[0].repository_url}:${var.airflow.version} airflow",
   ]
 
   airflow_steps = {
@@ -27,7 +27,7 @@ locals {
       "# Airflow, now and for each new version",
       "terraform -chdir=terraform output -raw airflow_values > values.aws.yaml",
       "helm upgrade --install airflow airflow --repo https://airflow.apache.org --version 1.22.0 --namespace airflow --values airflow/kubernetes/values.yaml --values values.aws.yaml",
-      "kubectl exec deployment/airflow-scheduler --namespace airflow -- airflow pools set listenlake_writer 1 'The lake has one writer'",
+      "kubectl exec deployment/airflow-scheduler --namespace airflow -- airflow pools set listenlake_writer 1 'The lake has one writer' --include-deferred",
       "# the password of admin, then Airflow at http://localhost:8080 as long as the second command runs",
       "kubectl get secret airflow-keys --namespace airflow --output go-template='{{index .data \"passwords.json\" | base64decode}}'",
       "kubectl port-forward service/airflow-api-server 8080:8080 --namespace airflow",
@@ -37,8 +37,8 @@ locals {
   # For the Helm chart, over airflow/kubernetes/values.yaml.
   airflow_values = !local.airflow.is_eks ? "" : yamlencode({
     images = { airflow = { repository = aws_ecr_repository.airflow[0].repository_url, tag = var.airflow.version } }
-    config = { logging = { remote_base_log_folder = "${local.lake_uri}/${local.airflow_logs_prefix}" } }
-    env = [for name, value in {
+    config = { logging = { remote_base_log_folder = "s3://${local.airflow_logs_bucket}/tasks" } }
+    env = [for name, value in merge(local.secret_names, {
       AIRFLOW_CONN_AWS_DEFAULT = "aws://"
       AWS_REGION               = local.region
       LISTENLAKE_AWS_NAME      = var.name
@@ -48,6 +48,6 @@ locals {
       LISTENLAKE_JOB_NAMESPACE = local.eks.namespace
       LISTENLAKE_JOB_RUNNER    = "kubernetes"
       LISTENLAKE_LAKE          = local.lake_uri
-    } : { name = name, value = value }]
+    }) : { name = name, value = value }]
   })
 }

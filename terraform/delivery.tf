@@ -28,6 +28,8 @@ locals {
     topic     = "sns:${local.region}:${local.account_id}:${var.name}-*"
   } : service => "arn:${local.partition}:${suffix}" }
 
+  _logs_buckets = local.airflow.is_eks ? [local.airflow_logs_arn] : []
+
   # What a plan reads. No object of the lake is among it, and no secret's value.
   _look = [
     {
@@ -45,7 +47,7 @@ locals {
       Sid      = "LookAtBucket"
       Effect   = "Allow"
       Action   = ["s3:GetAccelerateConfiguration", "s3:GetBucket*", "s3:GetEncryptionConfiguration", "s3:GetLifecycleConfiguration", "s3:GetReplicationConfiguration", "s3:ListBucket"]
-      Resource = [local.bucket_arn]
+      Resource = concat([local.bucket_arn], local._logs_buckets)
     },
     {
       Sid      = "LookAtCatalog"
@@ -80,7 +82,7 @@ locals {
         Effect = "Allow"
         # Not s3:DeleteBucket: the lake outlives every workflow.
         Action   = ["s3:CreateBucket", "s3:PutBucket*", "s3:PutEncryptionConfiguration", "s3:PutLifecycleConfiguration"]
-        Resource = local.makes_bucket ? [local.bucket_arn] : []
+        Resource = concat(local.makes_bucket ? [local.bucket_arn] : [], local._logs_buckets)
       },
       {
         Sid      = "ChangeCatalog"

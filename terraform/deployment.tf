@@ -9,9 +9,8 @@ output "deployment" {
     cluster       = one(aws_eks_cluster.airflow[*].name)
     instance      = one(aws_instance.airflow[*].id)
     job_image     = aws_ecr_repository.jobs.repository_url
-    # Graviton types have a g behind their number.
-    platform = can(regex("^[a-z]+[0-9]+g", var.airflow.host == "eks" ? var.airflow.eks.instance_type : var.airflow.ec2.instance_type)) ? "linux/arm64" : "linux/amd64"
-    region   = local.region
-    version  = var.airflow.version
+    platform      = local.airflow_platform
+    region        = local.region
+    version       = var.airflow.version
   }
 }

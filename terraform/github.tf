@@ -1,4 +1,4 @@
-# GitHub's workflows, only if asked for: they push the images and may take the job roles. (Airflow's hosts are in airflow_*.tf; a cluster
+# GitHub's workflows, only if asked for: they push the images, and take the roles of the jobs that are named. (Airflow's hosts are in airflow_*.tf; a cluster
 # of your own needs no resource but the trust and the associations in iam.tf.)
 
 resource "aws_iam_openid_connect_provider" "github" {

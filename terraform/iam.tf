@@ -8,12 +8,13 @@ locals {
       Version = "2012-10-17"
       Statement = [for statement in [
         {
-          # IfExists: asking after an object that is absent carries no prefix, and must be answered by 404 rather than 403.
+          # A request without a prefix would see the names of all files. So S3 answers 403 of an object that is absent, and a job looks for its
+          # one name instead (jobs/lake/s3/bucket.ts).
           Sid       = "List"
           Effect    = "Allow"
           Action    = grant.is_final ? ["s3:ListBucket", "s3:ListBucketVersions", "s3:ListBucketMultipartUploads"] : ["s3:ListBucket"]
           Resource  = [local.bucket_arn]
-          Condition = { StringLikeIfExists = { "s3:prefix" = [for prefix in distinct(concat(grant.read, grant.write, grant.delete)) : "${prefix}/*"] } }
+          Condition = { StringLike = { "s3:prefix" = [for prefix in distinct(concat(grant.read, grant.write, grant.delete)) : "${prefix}/*"] } }
         },
         {
           Sid      = "Locate"
@@ -113,7 +114,7 @@ locals {
   _operators    = length(var.people.operators) > 0 ? sort(var.people.operators) : [local._account_root]
   _analysts     = length(var.people.analysts) > 0 ? sort(var.people.analysts) : [local._account_root]
 
-  # Who may take a job's role: people, the EC2 host, the job's pod, the repository's workflow.
+  # Who may take a job's role: people, the EC2 host, the job's pod, and a workflow where `github.jobs` names the job.
   job_trusts = {
     for name in keys(local.jobs) : name => {
       Version = "2012-10-17"
@@ -145,7 +146,7 @@ locals {
             "aws:RequestTag/kubernetes-service-account" = "${local._service_account_prefix}-${name}"
           } }
         } if eks.cluster_name != null],
-        local._github_trust,
+        contains(try(var.github.jobs, []), name) ? local._github_trust : [],
       )
     }
   }

@@ -35,7 +35,7 @@ locals {
       delete    = ["staging"] # what was built ahead and is of no use any more; versions of silver are left to gc
       workgroup = []
       catalog   = { read = ["silver"], write = [], delete = [], register = ["silver"] }
-      secrets   = ["pseudonym-key"]
+      secrets   = []
     }
     enrich = {
       about     = "silver -> gold_dev"
@@ -105,7 +105,7 @@ locals {
       delete    = concat(["landing", "manifests", "staging", "state", "report", "athena-results"], local._layers)
       workgroup = ["dev", "prod"]
       catalog   = { read = ["bronze", "silver", "gold_dev", "gold_prod"], write = ["gold_dev", "gold_prod"], delete = ["gold_dev", "gold_prod"], register = ["silver"] }
-      secrets   = []
+      secrets   = ["pseudonym-key"] # an address stands in events as its pseudonym
     }
     retention = {
       about     = "removes old answers of the Web API everywhere, older versions included"

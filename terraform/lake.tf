@@ -148,10 +148,7 @@ resource "aws_s3_bucket_lifecycle_configuration" "lake" {
 
   dynamic "rule" {
     # Days by prefix.
-    for_each = merge(
-      local.airflow.is_eks ? { (local.airflow_logs_prefix) = var.airflow.log_days } : {},
-      local.has_backup ? { (local.airflow_backup_prefix) = var.airflow.ec2.backup_days } : {},
-    )
+    for_each = local.has_backup ? { (local.airflow_backup_prefix) = var.airflow.ec2.backup_days } : {}
 
     content {
       id     = rule.key

@@ -8,6 +8,14 @@ locals {
     } : name => what if contains(var.secrets, name)
   }
 
+  # Where jobs are told the names of those that there are, never the values (jobs/base/config.ts).
+  secret_names = {
+    for secret, variable in {
+      pseudonym-key = "LISTENLAKE_PSEUDONYM_SECRET"
+      spotify       = "LISTENLAKE_SPOTIFY_TOKEN_SECRET"
+    } : variable => "${var.name}/${secret}" if contains(var.secrets, secret)
+  }
+
   # Secrets whose readers put new values, too.
   rotated_secrets = ["spotify"]
 }

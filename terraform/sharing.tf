@@ -122,6 +122,21 @@ resource "aws_iam_role_policy" "shared" {
   })
 }
 
+# Where Lake Formation decides beside IAM, it is told the same of whole tables.
+resource "aws_lakeformation_permissions" "shared_tables" {
+  for_each = local.has_sharing && var.lake_formation ? toset(local.shared_tables) : []
+
+  principal   = aws_iam_role.shared[0].arn
+  permissions = ["DESCRIBE", "SELECT"]
+
+  table {
+    database_name = aws_glue_catalog_database.layer["gold_prod"].name
+    name          = each.key
+  }
+
+  depends_on = [aws_glue_catalog_table.gold]
+}
+
 # Registered in hybrid mode: only who has opted in, the role above, goes through Lake Formation; jobs and other analysts go on by IAM.
 resource "aws_lakeformation_resource" "gold_prod" {
   count = length(local.filtered_tables) > 0 ? 1 : 0

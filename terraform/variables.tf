@@ -8,8 +8,9 @@ variable "airflow" {
     version  = optional(string)
     ec2 = optional(object({
       # How long a nightly dump of Airflow's database is kept; 0: none is made.
-      backup_days   = optional(number, 14)
-      data_gib      = optional(number, 10)
+      backup_days = optional(number, 14)
+      data_gib    = optional(number, 10)
+      # Its kind of processor is that of the images: t4g, m7g, ... are arm64, t3, m7i, ... x86.
       instance_type = optional(string, "t4g.large")
       # When the host is up, as cron or rate expressions of EventBridge Scheduler; null: always.
       hours = optional(object({
@@ -42,8 +43,8 @@ variable "airflow" {
     error_message = "airflow.log_days must be one of the days that CloudWatch knows: 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365."
   }
   validation {
-    condition     = alltrue([for type in [var.airflow.ec2.instance_type, var.airflow.eks.instance_type] : can(regex("^(t4g|[cmr][6-9]gd?)\\.(medium|x?large|[2-9]xlarge)$", type))])
-    error_message = "airflow.*.instance_type must be a Graviton type from medium to 9xlarge (t4g.large, m7g.large, ...): the images are built for arm64."
+    condition     = alltrue([for type in [var.airflow.ec2.instance_type, var.airflow.eks.instance_type] : can(regex("^(t4g|t3a?|[cmr]([6-9]gd?|[5-9](i|a)d?|5d?))\\.(medium|x?large|[2-9]xlarge)$", type))])
+    error_message = "airflow.*.instance_type must be of the families t, c, m or r from medium to 9xlarge: t4g.large, m7g.large, ... (arm64), t3.large, m7i.large, ... (x86)."
   }
   validation {
     condition     = var.airflow.ec2.backup_days >= 0 && var.airflow.ec2.backup_days <= 365 && floor(var.airflow.ec2.backup_days) == var.airflow.ec2.backup_days
@@ -185,9 +186,10 @@ variable "encryption" {
 }
 
 variable "github" {
-  description = "Lets workflows of one GitHub repository push the image and take the job roles, without keys, from one environment of it. provider_arn: the account's OIDC provider for GitHub, where it has one already."
+  description = "Lets workflows of one GitHub repository push the images, without keys, from one environment of it. jobs: whose roles they may take as well, by name; none by default. provider_arn: the account's OIDC provider for GitHub, where it has one already."
   type = object({
     environment  = optional(string, "prod")
+    jobs         = optional(set(string), [])
     provider_arn = optional(string)
     repository   = string
   })
@@ -201,6 +203,16 @@ variable "github" {
     condition     = var.github == null || can(regex("^[A-Za-z0-9_.-]+$", var.github.environment))
     error_message = "github.environment must be one environment's name, without wildcards."
   }
+  validation {
+    condition     = length(setsubtract(try(var.github.jobs, []), keys(local.jobs))) == 0
+    error_message = "github.jobs must be some of the jobs in jobs.tf."
+  }
+}
+
+variable "lake_formation" {
+  description = "Grants in AWS Lake Formation what the policies of the roles say, for accounts where it decides beside IAM (who applies this must be a Lake Formation administrator). `listenlake doctor --aws` says whether it does."
+  type        = bool
+  default     = false
 }
 
 variable "kms_key_arn" {
@@ -314,7 +326,7 @@ variable "scan_limit_gib" {
 }
 
 variable "secrets" {
-  description = "Secrets to make room for: spotify (extract from the Web API), pseudonym-key (load, transform). Terraform makes the containers, you put the values. 0.40 US dollars a month each."
+  description = "Secrets to make room for: spotify (extract from the Web API), pseudonym-key (load, forget). Terraform makes the containers, you put the values. 0.40 US dollars a month each."
   type        = set(string)
   default     = []
 

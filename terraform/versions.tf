@@ -3,17 +3,17 @@ terraform {
   required_version = ">= 1.11"
 
   required_providers {
+    # 5.81: an OIDC provider for GitHub needs no thumbprint any more.
     aws = {
       source  = "hashicorp/aws"
-      version = ">= 5.80, < 7.0"
+      version = ">= 5.81, < 7.0"
     }
   }
 
-  # Bucket and region come from bootstrap/:
+  # Bucket, region and the key, which is the lake's own, come from bootstrap/:
   #   terraform -chdir=bootstrap output -raw backend > backend.hcl
   #   terraform init -backend-config=backend.hcl
   backend "s3" {
-    key          = "listenlake/terraform.tfstate"
     encrypt      = true
     use_lockfile = true
   }

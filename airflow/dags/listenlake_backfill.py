@@ -7,10 +7,10 @@ never changed, so the same interval twice, or intervals in any order, end in the
 
 from datetime import timedelta
 
-from airflow.sdk import Asset, Param, chain
+from airflow.sdk import Param, chain
 
 from include.flow import flow
-from include.job import job
+from include.job import asset, job
 
 MOMENT = r"^$|^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}:\d{2}Z)?$"
 
@@ -31,6 +31,6 @@ with flow("listenlake_backfill", doc=__doc__, deadline=timedelta(hours=12), para
         job("enrich", task_id="enrich_dev"),
         job("train", "--on-refusal=skip"),
         job("check", "--scope=gold", "--target=dev", task_id="check_dev"),
-        job("promote", outlets=[Asset("gold_prod")]),
+        job("promote", outlets=[asset("gold_prod")]),
         job("report"),
     )

@@ -7,10 +7,9 @@ for; the next one asks for all that there is. `listenlake_daily` loads what land
 
 from datetime import timedelta
 
-from airflow.sdk import Asset
-
 from include.flow import flow
-from include.job import job
+from include.job import asset, job
 
+# Airflow looks only into files in which it finds the words "airflow" and "asset".
 with flow("listenlake_capture", cron="*/30 * * * *", doc=__doc__, deadline=timedelta(minutes=25)):
-    job("extract", "recently-played", task_id="extract_recently_played", needs=["spotify"], outlets=[Asset("landing")])
+    job("extract", "recently-played", task_id="extract_recently_played", needs=["spotify"], outlets=[asset("landing")])

@@ -12,10 +12,10 @@ listening into landing (`users`, `days`, `seed`), to see the whole flow without 
 
 from datetime import timedelta
 
-from airflow.sdk import Asset, Param, chain
+from airflow.sdk import Param, chain
 
 from include.flow import flow
-from include.job import PLAN, job, stage_arguments
+from include.job import PLAN, asset, job, stage_arguments
 
 PARAMS = {
     "tracks_csv": Param("", type="string", title="File of the inbox", description="Empty: everything in the inbox."),
@@ -59,6 +59,6 @@ with flow("listenlake_daily", cron="0 4 * * *", doc=__doc__, deadline=timedelta(
         job("enrich", task_id="enrich_dev"),
         job("train", "--on-refusal=skip"),
         job("check", "--scope=gold", "--target=dev", task_id="check_dev"),
-        job("promote", outlets=[Asset("gold_prod")]),
+        job("promote", outlets=[asset("gold_prod")]),
         job("report"),
     )

@@ -7,10 +7,9 @@ Which playlists: your own, and those that LISTENLAKE_SPOTIFY_PLAYLISTS names. A 
 
 from datetime import timedelta
 
-from airflow.sdk import Asset
-
 from include.flow import flow
-from include.job import job
+from include.job import asset, job
 
+# Airflow looks only into files in which it finds the words "airflow" and "asset".
 with flow("listenlake_playlists", cron="0 3 * * 1", doc=__doc__, deadline=timedelta(hours=1)):
-    job("extract", "playlists", task_id="extract_playlists", needs=["spotify"], outlets=[Asset("landing")])
+    job("extract", "playlists", task_id="extract_playlists", needs=["spotify"], outlets=[asset("landing")])

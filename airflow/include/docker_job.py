@@ -20,6 +20,12 @@ XCOM_BYTES_MAX = 64 * 1024
 
 REASON_LINES = 5
 
+TAIL_LINES = 200
+"""The engine counts the last lines of stdout and stderr together, and leaves those of the other one out only then."""
+
+ROTATED_LOGS = ("json-file", "local")
+"""The engine's log drivers that know `max-size` and `max-file`: any other one (awslogs on the EC2 host) refuses such a container."""
+
 
 class DockerJob(DockerOperator):
     """
@@ -68,15 +74,13 @@ class DockerJob(DockerOperator):
     def execute(self, context) -> Any:
         skip_unless(self.only_if)
         self.command = [argument for argument in self.command if argument != ""]
-        self._private_environment = {
-            name: value
-            for name, value in os.environ.items()
-            if name.startswith(tuple(self.passed_on)) and not name.startswith(tuple(self.not_passed_on))
-        }
+        self._private_environment = self.environment_of_worker()
         # The lease and the sweep of staging tell runs apart by host and process id: no two containers may share a host's name.
         self.hostname = uuid.uuid4().hex[:12]
         ti = context["ti"]
         self.labels = {"listenlake.task": f"{ti.dag_id}/{ti.run_id}/{ti.task_id}/{ti.map_index}"}
+        if self.cli.info()["LoggingDriver"] not in ROTATED_LOGS:
+            self.log_opts_max_size = self.log_opts_max_file = None
         self._stop_former_try()
         try:
             super().execute(context)
@@ -85,11 +89,19 @@ class DockerJob(DockerOperator):
             raise
         except DockerContainerFailedException as error:
             exit_code = self.cli.inspect_container(self.container["Id"])["State"]["ExitCode"]
-            raise failure(exit_code, self._lines(stderr=True, tail=REASON_LINES)) from error
+            raise failure(exit_code, self._last_lines(REASON_LINES, stderr=True)) from error
         finally:
             # Not by the operator itself: it would be gone before its result and its exit code are read.
             if self.container is not None:
                 self.cli.remove_container(self.container["Id"], force=True, v=True)
+
+    def environment_of_worker(self) -> dict[str, str]:
+        """The variables of this process that the container gets."""
+        return {
+            name: value
+            for name, value in os.environ.items()
+            if name.startswith(tuple(self.passed_on)) and not name.startswith(tuple(self.not_passed_on))
+        }
 
     def on_kill(self) -> None:
         if self.container is not None:
@@ -106,10 +118,11 @@ class DockerJob(DockerOperator):
 
     def _result(self) -> dict[str, Any] | None:
         """The last line of stdout alone: DockerOperator's own result is that of stdout and stderr mixed, as text."""
-        line = self._lines(stdout=True, tail=1)
+        line = self._last_lines(1, stdout=True)
         if len(line) > XCOM_BYTES_MAX or not line.startswith("{"):
             return None
         return json.loads(line)
 
-    def _lines(self, *, stdout: bool = False, stderr: bool = False, tail: int) -> str:
-        return self.cli.logs(self.container["Id"], stdout=stdout, stderr=stderr, tail=tail).decode(errors="replace").strip()
+    def _last_lines(self, count: int, *, stdout: bool = False, stderr: bool = False) -> str:
+        text = self.cli.logs(self.container["Id"], stdout=stdout, stderr=stderr, tail=TAIL_LINES).decode(errors="replace")
+        return "\n".join(text.strip().split("\n")[-count:])

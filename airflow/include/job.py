@@ -28,6 +28,7 @@ in outcome.py. The settings are environment variables of Airflow's (of every com
                                of the job's role
     LISTENLAKE_JOB_SERVICE_ACCOUNT     kubernetes: one account for all jobs; empty: what the platform gives
     LISTENLAKE_JOB_NETWORK     docker: the network of the jobs that need one
+    LISTENLAKE_OPENLINEAGE     where the jobs tell of their tables (docs/lineage.md); then each names its task as its parent
     LISTENLAKE_JOB_RETRY_SECONDS, LISTENLAKE_JOB_LATER_SECONDS     for tests: how long a retry waits
 """
 
@@ -37,6 +38,8 @@ import os
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
+
+from airflow.sdk import Asset
 
 from include.outcome import NOTHING_NEW_EXIT, retry_policy
 
@@ -48,6 +51,7 @@ LOGIN = os.environ.get("LISTENLAKE_JOB_LOGIN", "")
 ROLES = os.environ.get("LISTENLAKE_JOB_ROLES", "")
 POOL = os.environ.get("LISTENLAKE_JOB_POOL", "default_pool")
 
+LINEAGE = os.environ.get("LISTENLAKE_OPENLINEAGE", "")
 STAGE_ROWS = os.environ.get("LISTENLAKE_JOB_STAGE_ROWS", "")
 
 # A killed job holds the writer's lease for up to a minute: sooner, a retry would only find it held.
@@ -76,25 +80,43 @@ SETTINGS = (
     "LISTENLAKE_LAKE",
     "LISTENLAKE_LOG_LEVEL",
     "LISTENLAKE_MEMORY_MB",
+    "LISTENLAKE_OPENLINEAGE",
+    "LISTENLAKE_OPENLINEAGE_NAMESPACE",
     "LISTENLAKE_PSEUDONYM_SECRET",
     "LISTENLAKE_S3_PATH_STYLE",
     "LISTENLAKE_SPOTIFY_CALL_BUDGET",
     "LISTENLAKE_SPOTIFY_CLIENT_ID",
     "LISTENLAKE_SPOTIFY_PLAYLISTS",
+    "LISTENLAKE_SPOTIFY_TOKEN_SECRET",
     "LISTENLAKE_THREADS",
     "LISTENLAKE_USER",
 )
 
+# In the job's lineage events the task is its parent; nothing where Airflow's OpenLineage provider is not installed.
+PARENT = "{{{{ macros.OpenLineageProviderPlugin.{}(ti) if macros.OpenLineageProviderPlugin is defined }}}}"
+PARENTS = {"OPENLINEAGE_PARENT_ID": "lineage_parent_id", "OPENLINEAGE_ROOT_PARENT_ID": "lineage_root_parent_id"}
+
 # Set for every job. What it does not name comes from the job's own defaults (docs/reference/configuration.md).
-ENVIRONMENT = {"LISTENLAKE_NOTHING_NEW_EXIT": str(NOTHING_NEW_EXIT)}
+ENVIRONMENT = {
+    "LISTENLAKE_NOTHING_NEW_EXIT": str(NOTHING_NEW_EXIT),
+    **{name: PARENT.format(macro) for name, macro in PARENTS.items() if LINEAGE},
+}
 
 
 SECRETS = {
+    "doctor": ("pseudonym-key",),
     "extract": ("spotify",),
+    "forget": ("pseudonym-key",),
     "load": ("pseudonym-key",),
-    "transform": ("pseudonym-key",),
 }
-"""Which job gets which secret: the same table as in terraform/jobs.tf. On Kubernetes, the Secret `listenlake-<name>` where there is one."""
+"""Which job gets which secret: the same table as in terraform/jobs.tf (and doctor, which compares a given key with the lake's mark of it).
+On Kubernetes, the Secret `listenlake-<name>` where there is one."""
+
+SECRET_VARIABLES = {
+    "pseudonym-key": ("LISTENLAKE_PSEUDONYM_KEY",),
+    "spotify": ("LISTENLAKE_SPOTIFY_CLIENT_SECRET",),
+}
+"""docker: the worker's variables that hold a secret. Names of secrets in Secrets Manager are none: who may read one, its role says."""
 
 ACCOUNTS = {"coverage": "report", "doctor": "gc"}
 """Jobs without an account of their own read what another one reads; the others have that of their name (airflow/kubernetes/)."""
@@ -121,6 +143,11 @@ def _partial(command: str, *, task_id: str | None = None, needs: Sequence[str] =
 
 
 job.partial = _partial
+
+
+def asset(name: str) -> Asset:
+    """What a task announces, at the address under which the jobs' own lineage events have it (docs/lineage.md)."""
+    return Asset(name=name, uri=f"{LAKE.rstrip('/') if '://' in LAKE else 'file://' + os.path.abspath(LAKE)}/{name}")
 
 
 PLAN = ("--plan", f"--min-rows={STAGE_ROWS}" if STAGE_ROWS else "")
@@ -165,6 +192,12 @@ def _common() -> dict[str, Any]:
     }
 
 
+def _others_secrets(command: str) -> list[str]:
+    """The variables that hold secrets which this job does not need."""
+    own = SECRETS.get(command, ())
+    return [name for secret, names in SECRET_VARIABLES.items() if secret not in own for name in names]
+
+
 def _docker(command: str, needs: Sequence[str]) -> dict[str, Any]:
     is_folder = "://" not in LAKE
     mounts: list[dict[str, Any]] = []
@@ -193,18 +226,20 @@ def _docker(command: str, needs: Sequence[str]) -> dict[str, Any]:
         "environment": environment,
         # The worker's own variables reach the job when it runs, unseen: keys and secrets are among them.
         "passed_on": ("LISTENLAKE_", "AWS_"),
-        # Not what is set above, nor paths that only the worker has.
-        "not_passed_on": ("LISTENLAKE_JOB_", *environment, "LISTENLAKE_SPOTIFY_TOKEN_FILE"),
-        # A job on a folder talks to nobody, and cannot.
-        "network_mode": os.environ.get("LISTENLAKE_JOB_NETWORK", "bridge") if "spotify" in needs or not is_folder else "none",
+        # Not what is set above, nor paths that only the worker has, nor secrets of other jobs.
+        "not_passed_on": ("LISTENLAKE_JOB_", *environment, "LISTENLAKE_SPOTIFY_TOKEN_FILE", *_others_secrets(command)),
+        # A job on a folder talks to nobody, and cannot; but where a lineage backend is to be told.
+        "network_mode": os.environ.get("LISTENLAKE_JOB_NETWORK", "bridge")
+        if "spotify" in needs or not is_folder or "://" in LINEAGE
+        else "none",
         "mounts": mounts,
         "user": os.environ.get("LISTENLAKE_JOB_USER", "65532:65532"),
         "cpus": CPUS,
         "mem_limit": f"{MEMORY_MIB}m",
         "stop_seconds": STOP_SECONDS,
-        # Airflow keeps the log of the task; the engine's copy is gone with the container.
+        # Airflow keeps the log of the task; the engine's copy is gone with the container. Two files, because `local` packs full ones.
         "log_opts_max_size": "10m",
-        "log_opts_max_file": "1",
+        "log_opts_max_file": "2",
         "host_config": {
             # Nothing of the image can be changed by what runs in it, and what breaks out has no rights.
             "read_only": True,

@@ -96,6 +96,15 @@ def test_s15_settings_of_airflow_reach_the_pod_and_secrets_do_not(monkeypatch):
         }
 
 
+def test_names_of_secrets_reach_the_pod_so_that_a_job_reads_them_by_its_role(monkeypatch):
+    names = {"LISTENLAKE_PSEUDONYM_SECRET": "lake/pseudonym-key", "LISTENLAKE_SPOTIFY_TOKEN_SECRET": "lake/spotify"}
+    for name, value in names.items():
+        monkeypatch.setenv(name, value)
+    for command in ["extract", "load"]:
+        environment = {variable["name"]: variable["value"] for variable in pod_of(command)["spec"]["containers"][0]["env"]}
+        assert names.items() <= environment.items()
+
+
 def test_s14_secrets_go_to_the_jobs_of_the_table():
     secrets = {
         command: [source["secretRef"] for source in pod_of(command)["spec"]["containers"][0]["envFrom"] if "secretRef" in source]
@@ -104,7 +113,6 @@ def test_s14_secrets_go_to_the_jobs_of_the_table():
     assert {command: [secret["name"] for secret in given] for command, given in secrets.items() if given} == {
         "extract": ["listenlake-spotify"],
         "load": ["listenlake-pseudonym-key"],
-        "transform": ["listenlake-pseudonym-key"],
     }
     assert all(secret["optional"] for given in secrets.values() for secret in given)
     assert pod_of("report")["spec"]["containers"][0]["envFrom"] == [{"configMapRef": {"name": "listenlake", "optional": True}}]

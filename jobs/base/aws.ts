@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { credentialsOfMachine } from './config.ts';
 import { JobError, stopped } from './errors.ts';
 
 /**
@@ -10,17 +11,20 @@ export interface AwsOptions {
   endpoint?: string;
   /** How long an answer may take to begin; default 60 s. */
   requestTimeoutMs?: number;
+  /** How long to wait for credentials that the machine renews (`credentialsOfMachine`); default 60 s. */
+  credentialsTimeoutMs?: number;
 }
 
 /** One service of AWS: requests with bounded retries, and errors that say what to do. */
 export interface AwsCaller<C> {
   /**
    * Sends with up to `ATTEMPTS_MAX` attempts where the service is busy or the network fails, and once more
-   * with credentials read anew where they have expired.
+   * with credentials read anew where they have expired. Credentials that the machine renews are waited for:
+   * the agent of a new node answers late, a file may be renewed a moment later.
    *
    * @returns what `action` returns
    * @throws the SDK's own error for an answer that a caller may understand (`toJobError` translates it);
-   *   `stopped` (75) once `signal` is aborted
+   *   `credentials_late` (75; retry helps); `stopped` (75) once `signal` is aborted
    */
   send<T>(action: (client: C, attempt: number) => Promise<T>, signal?: AbortSignal): Promise<T>;
   close(): void;
@@ -35,6 +39,7 @@ const PAUSE_FIRST_MS = 200;
 const PAUSE_MAX_MS = 5_000;
 const CONNECT_TIMEOUT_MS = 5_000;
 const REQUEST_TIMEOUT_MS = 60_000;
+const CREDENTIALS_TIMEOUT_MS = 60_000;
 
 const BUSY_NAMES = new Set([
   'InternalError',
@@ -65,9 +70,10 @@ const NETWORK_CODES = new Set([
   'ETIMEDOUT',
 ]);
 const EXPIRED_NAMES = new Set(['ExpiredToken', 'ExpiredTokenException', 'TokenRefreshRequired']);
+/** Nobody has given credentials, or they are no longer good: where something renews them, that may pass. */
+const LATE_NAMES = new Set([...EXPIRED_NAMES, 'CredentialsProviderError']);
 const CREDENTIAL_NAMES = new Set([
-  ...EXPIRED_NAMES,
-  'CredentialsProviderError',
+  ...LATE_NAMES,
   'InvalidAccessKeyId',
   'InvalidClientTokenId',
   'InvalidToken',
@@ -85,12 +91,24 @@ interface AwsError extends Error {
   $response?: { headers?: Record<string, string> };
 }
 
-/** @param makeClient called again when credentials have expired, so that they are read anew */
-export function awsCaller<C extends { destroy(): void }>(makeClient: () => C): AwsCaller<C> {
+/** @param makeClient called again when credentials have to be read anew */
+export function awsCaller<C extends { destroy(): void }>(
+  makeClient: () => C,
+  { credentialsTimeoutMs = CREDENTIALS_TIMEOUT_MS }: Pick<AwsOptions, 'credentialsTimeoutMs'> = {},
+): AwsCaller<C> {
   let client = makeClient();
+  /** Of many requests at once, the first one makes the new client for all. */
+  const renew = (used: C): void => {
+    if (client !== used) return;
+    client.destroy();
+    client = makeClient();
+  };
   return {
     async send(action, signal) {
       let isRefreshed = false;
+      let breaks = 0;
+      let waits = 0;
+      let lateSince: number | undefined;
       for (let attempt = 1; ; attempt += 1) {
         if (signal?.aborted) throw stopped();
         const used = client;
@@ -98,17 +116,20 @@ export function awsCaller<C extends { destroy(): void }>(makeClient: () => C): A
           return await action(used, attempt);
         } catch (error) {
           if (signal?.aborted) throw stopped();
+          const source = LATE_NAMES.has(nameOf(error)) ? credentialsOfMachine() : undefined;
           if (EXPIRED_NAMES.has(nameOf(error)) && !isRefreshed) {
             isRefreshed = true;
-            // Of many requests at once, the first one makes the new client for all.
-            if (client === used) {
-              client.destroy();
-              client = makeClient();
-            }
-          } else if (isTransient(error) && attempt < ATTEMPTS_MAX) {
-            await pause(attempt, signal);
+            renew(used);
+          } else if (source !== undefined) {
+            lateSince ??= performance.now();
+            if (performance.now() - lateSince > credentialsTimeoutMs) throw late(source, credentialsTimeoutMs, error);
+            waits += 1;
+            await pause(waits, signal);
+            renew(used);
           } else {
-            throw error;
+            breaks += 1;
+            if (!isTransient(error) || breaks >= ATTEMPTS_MAX) throw error;
+            await pause(breaks, signal);
           }
         }
       }
@@ -119,17 +140,30 @@ export function awsCaller<C extends { destroy(): void }>(makeClient: () => C): A
   };
 }
 
+function late(source: string, waitedMs: number, cause: unknown): JobError {
+  const { name, message } = cause as Error;
+  return new JobError(
+    'credentials_late',
+    'tempfail',
+    `no credentials that AWS takes for ${Math.round(waitedMs / 1000)} s (${name}: ${firstLine(message)})`,
+    { hint: `run it again later; they should come from ${source}; what was committed is whole`, cause },
+  );
+}
+
 /** Settings of an SDK client whose retries are ours: the SDK makes one attempt, waits are bounded. */
 export function clientSettings({ region, endpoint, requestTimeoutMs = REQUEST_TIMEOUT_MS }: AwsOptions): {
   region?: string;
   endpoint?: string;
   maxAttempts: number;
+  ignoreCache: true;
   requestHandler: Record<string, number | boolean>;
 } {
   return {
     ...(region === undefined ? {} : { region }),
     ...(endpoint === undefined ? {} : { endpoint }),
     maxAttempts: 1,
+    // Handed on to where the SDK looks for credentials: without it a new client gets those of the file as it was read first.
+    ignoreCache: true,
     requestHandler: {
       connectionTimeout: CONNECT_TIMEOUT_MS,
       requestTimeout: requestTimeoutMs,

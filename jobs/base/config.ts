@@ -16,6 +16,13 @@ const SECRET = /^(?:(?:arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:)?
 /** What Spotify's tokens look like: somebody has pasted one where a name is wanted. */
 const TOKEN = /^(?:AQ|BQ)[A-Za-z0-9_-]{60,}$/;
 
+/** Which run of which job has started this one: `namespace/name/run`, as OpenLineage's integrations pass it on. */
+const PARENT_RUN = /^(.+)\/([^/]+)\/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/i;
+const parentRun = z
+  .string()
+  .default('')
+  .refine((text) => text === '' || PARENT_RUN.test(text), 'namespace/name/run, the last a UUID');
+
 const flag = z.enum(['true', 'false']).transform((text) => text === 'true');
 const whole = (min: number, max: number) =>
   z
@@ -123,7 +130,7 @@ export const VARIABLES = {
       .string()
       .regex(/^[A-Za-z0-9._-]{0,128}$/, 'letters, digits, dots, hyphens and underscores')
       .default(''),
-    help: 'Workgroup of your queries. Empty: <name>-dev or <name>-prod by target; people who only read set <name>-analysts.',
+    help: 'Workgroup of your queries. Empty: <name>-dev or <name>-prod by target.',
   },
   LISTENLAKE_S3_PATH_STYLE: {
     rule: flag.default(false),
@@ -133,11 +140,70 @@ export const VARIABLES = {
     rule: whole(0, 255).default(0),
     help: 'Exit code of a job that found nothing new. A scheduler that can show such a task as skipped gives its own code: Airflow 99.',
   },
+  LISTENLAKE_OPENLINEAGE: {
+    rule: z
+      .string()
+      .default('')
+      .refine(
+        (text) => !text.includes('://') || isPlainUrl(text),
+        'a path, or http(s)://host[:port][/path] without a password and a query',
+      ),
+    help: 'Where each job tells its run, inputs and outputs as OpenLineage events: a file of JSON lines, or the http(s) URL of a backend such as Marquez (docs/lineage.md). Empty: nowhere.',
+  },
+  LISTENLAKE_OPENLINEAGE_API_KEY: {
+    rule: z.string().default(''),
+    help: 'Key that the backend asks for; sent as `Authorization: Bearer`. Keep it here or in .env.',
+  },
+  LISTENLAKE_OPENLINEAGE_NAMESPACE: {
+    rule: z.string().min(1, 'must not be empty').default('listenlake'),
+    help: 'Namespace of the jobs in the events. Where several lakes tell one backend, each needs its own.',
+  },
+  OPENLINEAGE_PARENT_ID: {
+    rule: parentRun,
+    help: 'The run that has started this command, `namespace/name/run`: the parent in the events. Schedulers set it.',
+  },
+  OPENLINEAGE_ROOT_PARENT_ID: {
+    rule: parentRun,
+    help: 'The run at the very top, in the same form. Empty: the parent.',
+  },
   LISTENLAKE_LOG_LEVEL: {
     rule: z.enum(['silent', 'error', 'warn', 'info', 'debug']).default('warn'),
     help: 'Log lines on stderr (JSON): silent, error, warn, info or debug.',
   },
 } as const satisfies Record<string, { rule: z.ZodType; help: string }>;
+
+/** True for an address that events may be posted to. */
+function isPlainUrl(text: string): boolean {
+  if (!URL.canParse(text)) return false;
+  const { protocol, username, password, search, hash } = new URL(text);
+  return /^https?:$/.test(protocol) && `${username}${password}${search}${hash}` === '';
+}
+
+/** One run of one job, as lineage backends know it. */
+export interface LineageRun {
+  readonly namespace: string;
+  readonly name: string;
+  /** A UUID. */
+  readonly runId: string;
+}
+
+function lineageRunOf(text: string): LineageRun | undefined {
+  const [, namespace, name, runId] = PARENT_RUN.exec(text) ?? [];
+  return runId === undefined ? undefined : { namespace: namespace!, name: name!, runId };
+}
+
+/** Where lineage events go. */
+export interface LineageConfig {
+  /** Path of a file of JSON lines, or `http(s)://...`. */
+  readonly to: string;
+  /** Empty: none is sent. */
+  readonly apiKey: string;
+  /** Of the jobs. */
+  readonly namespace: string;
+  /** The run that has started this command, and the one at the top; undefined: none has. */
+  readonly parent: LineageRun | undefined;
+  readonly root: LineageRun | undefined;
+}
 
 /** Access to Spotify's Web API. Empty id and secret: not set up. */
 export interface SpotifyConfig {
@@ -174,6 +240,8 @@ export interface Config {
   /** Secret that holds the key; undefined: none was named. */
   readonly pseudonymSecret: string | undefined;
   readonly logLevel: string;
+  /** Undefined: no lineage events. */
+  readonly lineage: LineageConfig | undefined;
   /** Exit code of a job whose result says `status: nothing_new`. */
   readonly nothingNewExit: number;
   readonly spotify: SpotifyConfig;
@@ -228,6 +296,16 @@ export function readConfig(
     pseudonymKey: v.LISTENLAKE_PSEUDONYM_KEY || undefined,
     pseudonymSecret: v.LISTENLAKE_PSEUDONYM_SECRET || undefined,
     logLevel: v.LISTENLAKE_LOG_LEVEL,
+    lineage:
+      v.LISTENLAKE_OPENLINEAGE === ''
+        ? undefined
+        : Object.freeze({
+            to: v.LISTENLAKE_OPENLINEAGE,
+            apiKey: v.LISTENLAKE_OPENLINEAGE_API_KEY,
+            namespace: v.LISTENLAKE_OPENLINEAGE_NAMESPACE,
+            parent: lineageRunOf(v.OPENLINEAGE_PARENT_ID),
+            root: lineageRunOf(v.OPENLINEAGE_ROOT_PARENT_ID || v.OPENLINEAGE_PARENT_ID),
+          }),
     nothingNewExit: v.LISTENLAKE_NOTHING_NEW_EXIT,
     cacheDir: join(given.XDG_CACHE_HOME || join(homedir(), '.cache'), 'listenlake'),
     spotify: Object.freeze({
@@ -247,7 +325,9 @@ export function readConfig(
       workGroup: v.LISTENLAKE_ATHENA_WORKGROUP || undefined,
       isPathStyle: v.LISTENLAKE_S3_PATH_STYLE,
     }),
-    secrets: [v.LISTENLAKE_PSEUDONYM_KEY, v.LISTENLAKE_SPOTIFY_CLIENT_SECRET].filter((secret) => secret !== ''),
+    secrets: [v.LISTENLAKE_PSEUDONYM_KEY, v.LISTENLAKE_SPOTIFY_CLIENT_SECRET, v.LISTENLAKE_OPENLINEAGE_API_KEY].filter(
+      (secret) => secret !== '',
+    ),
   });
 }
 
@@ -256,6 +336,7 @@ const HARMLESS = new Set(['AWS_REGION', 'AWS_DEFAULT_REGION', 'AWS_PROFILE']);
 /** Ours that say where tokens, keys and data go. */
 const REDIRECTING = new Set([
   'LISTENLAKE_ENV_FILE',
+  'LISTENLAKE_OPENLINEAGE',
   'LISTENLAKE_PSEUDONYM_SECRET',
   'LISTENLAKE_SPOTIFY_TOKEN_FILE',
   'LISTENLAKE_SPOTIFY_TOKEN_SECRET',
@@ -309,3 +390,22 @@ const TEST_VARIABLES = new Set([
   'LISTENLAKE_DBT_PATH',
   'LISTENLAKE_DBT_SILVER',
 ]);
+
+/**
+ * Where this machine's credentials for AWS come from, if something renews them: the agent of EKS Pod Identity
+ * (or of ECS), a service account's token (IRSA), a file that is named by a variable. Undefined for keys in
+ * the environment and for a person's own login, which nobody renews while a job waits.
+ *
+ * @see https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html
+ */
+export function credentialsOfMachine(environment: NodeJS.ProcessEnv = process.env): string | undefined {
+  if (environment.AWS_ACCESS_KEY_ID) return undefined;
+  const sources = {
+    AWS_CONTAINER_CREDENTIALS_FULL_URI: 'the agent at',
+    AWS_CONTAINER_CREDENTIALS_RELATIVE_URI: 'the agent at',
+    AWS_WEB_IDENTITY_TOKEN_FILE: "the service account's token",
+    AWS_SHARED_CREDENTIALS_FILE: 'the file',
+  };
+  const [name, what] = Object.entries(sources).find(([each]) => environment[each]) ?? [];
+  return name === undefined ? undefined : `${what} ${environment[name]}`;
+}

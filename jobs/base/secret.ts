@@ -14,6 +14,7 @@ export async function readSecret(name: string, aws: AwsOptions = {}): Promise<st
   const region = /^arn:[^:]+:secretsmanager:([^:]+):/.exec(name)?.[1];
   const caller = awsCaller(
     () => new SecretsManagerClient(clientSettings(region === undefined ? aws : { region, ...aws })),
+    aws,
   );
   try {
     const answer = await caller.send((client) => client.send(new GetSecretValueCommand({ SecretId: name })));

@@ -32,7 +32,7 @@ export async function writeRecords(
   const scan = await scanOf(staged.scratch);
   if (rows > 0) rowSourceOf(scan, staged.name, [source]);
   await writeRows(staged, source, scan, staged.scratch, people?.sql);
-  return draftOfRows(staged, source, rows);
+  return draftOfRows(staged, source, scan, rows);
 }
 
 async function scanOf(path: string): Promise<JsonScan> {

@@ -1,10 +1,17 @@
 import { open } from 'node:fs/promises';
 import { JobError } from '../base/errors.ts';
-import { isPersonalKey, isPersonalSql, type PseudonymSql, withoutPersonalSql } from '../base/personal-fields.ts';
+import {
+  isPersonalKey,
+  isPersonalSql,
+  type PseudonymSql,
+  withoutPersonal,
+  withoutPersonalSql,
+} from '../base/personal-fields.ts';
 import { type Embedded, literalPath, quoteName, quoteText } from '../engine/duckdb/database.ts';
 import { JSON_BATCH_ROWS, type JsonScan } from '../formats/json/scanner.ts';
 import { refuseLongRows } from '../formats/long-rows.ts';
 import { contractOf } from '../lake/contracts.ts';
+import type { FileKeys } from '../lake/manifest.ts';
 import { monthsAround } from './periods.ts';
 import type { BronzeDraft, PassedOver, RowSource, StagedFile } from './source.ts';
 
@@ -27,6 +34,8 @@ const OWN_COLUMNS = new Set(['source_key', 'row_number', 'extra']);
 /** Keys that the contract does not know; real drift is one to four at a time. */
 const UNKNOWN_KEYS_MAX = 200;
 const EXTRA_NAME_CHARS_MAX = 64;
+/** Names of unknown keys that the index keeps of a file: it is read by every job. */
+const RECORDED_KEYS_MAX = 20;
 /**
  * Whether any column of the row holds something personal. The name is longer than that of any key that is
  * read, so that no file has it.
@@ -140,7 +149,7 @@ export async function writeRows(
   pseudonyms: PseudonymSql | undefined,
 ): Promise<number> {
   const columns = contractOf('bronze', source.table).columns.map(({ name }) => name);
-  const known = new Map(columns.filter((name) => !OWN_COLUMNS.has(name)).map((name) => [source.keyOf(name), name]));
+  const known = knownKeys(source);
   const unknown = unknownKeys(scan, known);
   const reads = [
     ...[...known.keys()].map((key) => `${quoteText(key)}: 'varchar'`),
@@ -222,6 +231,7 @@ async function firstText(file: string, key: string): Promise<string | undefined>
 export async function draftOfRows(
   { engine, output }: StagedFile,
   source: RowSource,
+  scan: JsonScan,
   rows: number,
 ): Promise<BronzeDraft> {
   const { table, kind } = source;
@@ -231,6 +241,7 @@ export async function draftOfRows(
   return {
     ...{ table, kind, format: 'parquet', rows, readRows: rows - (passedOver?.rows ?? 0), periods },
     ...(accounts.length > 0 && { accounts }),
+    ...(rows > 0 && { keys: keysOf(scan, source) }),
     ...(passedOver && { passedOver }),
   };
 }
@@ -267,6 +278,26 @@ async function periodsOfRows(engine: Embedded, source: RowSource, file: string):
     where moment >= timestamp '2002-01-01' and moment < timestamp '2041-01-01'
     order by day`);
   return source.period === 'day' ? days.map(({ day }) => day) : monthsAround(days.map(({ day }) => day));
+}
+
+/** Keys of the file to the columns of the contract that they fill. */
+function knownKeys(source: RowSource): Map<string, string> {
+  const columns = contractOf('bronze', source.table).columns.map(({ name }) => name);
+  return new Map(columns.filter((name) => !OWN_COLUMNS.has(name)).map((name) => [source.keyOf(name), name]));
+}
+
+/** How the keys of the rows differ from those of the contract. */
+function keysOf(scan: JsonScan, source: RowSource): FileKeys {
+  const known = knownKeys(source);
+  const given = [...known].filter(([, name]) => source.derived?.[name] === undefined).map(([key]) => key);
+  return {
+    unknown: unknownKeys(scan, known)
+      .map((key) => withoutPersonal(key))
+      .sort()
+      .slice(0, RECORDED_KEYS_MAX),
+    absent: given.filter((key) => !scan.keys.has(key)).sort(),
+    partial: given.filter((key) => scan.keys.has(key) && scan.keys.get(key)! < scan.rows).sort(),
+  };
 }
 
 function unknownKeys(scan: JsonScan, known: Map<string, string>): string[] {

@@ -1,8 +1,8 @@
 import type { PseudonymSql } from '../base/personal-fields.ts';
 import type { Embedded } from '../engine/duckdb/database.ts';
-import type { CsvShape } from '../formats/csv.ts';
+import type { CsvEncoding, CsvHeader, CsvShape } from '../formats/csv.ts';
 import type { JsonScan } from '../formats/json/scanner.ts';
-import type { LakeState } from '../lake/manifest.ts';
+import type { FileKeys, LakeState } from '../lake/manifest.ts';
 
 /**
  * One foreign system: the files that it writes, and what bronze makes of them. `jobs/sources/index.ts` lists
@@ -157,15 +157,26 @@ export interface CsvSource extends CsvShape {
   nameSays?(fileName: string): NamedContent;
   /** The month (`YYYY-MM`) that a record belongs to, where the record itself says it. */
   periodOf?(record: Readonly<Record<string, string>>): string | undefined;
+  /** Its records become rows of a kind of JSON. */
+  rows?: CsvRecords | CsvOfItsOwn;
+}
+
+/** Records that are such rows: the key for a column (the same where none is given), and its value. */
+interface CsvRecords {
+  source: RowSource;
+  keyOf: ReadonlyMap<string, string>;
+  cellOf?: (key: string, text: string) => string;
+}
+
+/** A file that code of the source reads: it is checked as a whole, or is more than one table. */
+interface CsvOfItsOwn {
+  source: RowSource;
   /**
-   * The kind of JSON that has the same rows, its key for a column (the same where none is given), and its
-   * value.
+   * Keys of the kind to values, row by row; what a row does not have is absent.
+   *
+   * @throws JobError (65): the file is refused
    */
-  rows?: {
-    source: RowSource;
-    keyOf: ReadonlyMap<string, string>;
-    cellOf?: (key: string, text: string) => string;
-  };
+  recordsOf(path: string, encoding: CsvEncoding, header: CsvHeader): AsyncIterable<Readonly<Record<string, string>>>;
 }
 
 /** JSON that is no list of flat rows: code of the source reads each value and writes the bronze object. */
@@ -224,6 +235,8 @@ export interface BronzeDraft {
   periods: string[];
   /** Pseudonyms of the accounts whose rows it holds, where it says so. */
   accounts?: string[];
+  /** How the keys of its rows differ from the contract's; absent where they have none, or there are no rows. */
+  keys?: FileKeys;
 }
 
 /**

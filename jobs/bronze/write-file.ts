@@ -83,7 +83,7 @@ async function putDraft(
   draft: MarkedDraft,
   { store, sources, userId }: Writing,
 ): Promise<Ended> {
-  const { table, kind, format, rows, readRows, accounts, passedOver, keyMark } = draft;
+  const { table, kind, format, rows, readRows, accounts, keys, passedOver, keyMark } = draft;
   let { bytes, sha256 } = await contentOf(output);
   // What it replaces has the key by the source.
   const key = bronzeKey(table, replaces === undefined ? sourceKey : sha256, format);
@@ -97,6 +97,7 @@ async function putDraft(
     // Rows that were elsewhere under the name of before are to go from there.
     periods: [...new Set([...draft.periods, ...(replaces?.periods ?? [])])].sort(),
     ...(accounts && { accounts }),
+    ...(keys && { keys }),
   };
   const { name } = candidate;
   return {

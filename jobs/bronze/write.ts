@@ -51,7 +51,7 @@ async function writeJsonRows(
     const what = `${scan.rows} rows were checked, but the engine read ${rows}`;
     throw new JobError('parsers_disagree', 'data', what, { hint });
   }
-  return draftOfRows(staged, source, rows);
+  return draftOfRows(staged, source, scan, rows);
 }
 
 /** Records as they are: each is one JSON text, beside what the file's name says of all of them. */
@@ -91,7 +91,11 @@ async function writeCsvRows(
   { encoding, header }: OfForm<'csv'>,
   people: People | undefined,
 ): Promise<BronzeDraft> {
-  const { source, keyOf, cellOf } = header.shape.rows!;
+  const { rows } = header.shape;
+  if ('recordsOf' in rows!) {
+    return writeRecords(staged, rows.source, rows.recordsOf(staged.path, encoding, header), people);
+  }
+  const { source, keyOf, cellOf } = rows!;
   const keys = header.names.map((name) => keyOf.get(name) ?? name);
   if (new Set(keys).size !== keys.length) throw duplicateColumn();
   async function* records(): AsyncGenerator<Record<string, string>> {

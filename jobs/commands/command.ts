@@ -36,6 +36,8 @@ export interface Command {
   positionals?: Record<string, Options & { describe: string }>;
   /** Takes the lake's writer lease. A function where it depends on the flags. */
   isWriter: boolean | ((args: Arguments) => boolean);
+  /** Looks at what is there, so it never makes a lake. A function where it depends on the flags. */
+  isReader?: true | ((args: Arguments) => boolean);
   /** Removes what killed commands have left by itself; before other writers that is done for them. */
   isSweeper?: true;
   /**

@@ -13,6 +13,7 @@ export const COVERAGE: Command = {
   writes: '-',
   options: {},
   isWriter: false,
+  isReader: true,
   async run(_args, effects) {
     const { coverage } = await import('../coverage.ts');
     const result = await coverage(effects);

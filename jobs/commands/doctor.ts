@@ -26,6 +26,7 @@ export const DOCTOR: Command = {
     },
   },
   isWriter: (args) => args.spotify === true,
+  isReader: (args) => args.lake !== undefined,
   async run(args, effects, runId) {
     const { doctor } = await import('../doctor.ts');
     const findings = await doctor({ verify: args.verify === true, aws: args.aws === true }, effects);

@@ -11,6 +11,7 @@ import { openEngine } from '../engine/open.ts';
 import { acquireLease, type Lease } from '../lake/lease.ts';
 import { openPlace } from '../lake/open.ts';
 import { isElsewhere } from '../lake/store.ts';
+import { openSink } from '../lineage/sink.ts';
 
 export interface CommandOptions {
   job: string;
@@ -41,6 +42,7 @@ export async function withEffects<T>(
   if (!isElsewhere(config.lakeUri)) refuseUnusablePath(resolve(config.lakeUri));
   const place = await openPlace(config);
   const { store } = place;
+  const lineage = config.lineage && openSink(config.lineage, log);
   // Before the lease is taken: whoever is stopped just then gives it back.
   const stop = stopOnSignals();
   let lease: Lease | undefined;
@@ -55,7 +57,7 @@ export async function withEffects<T>(
       const progress: Progress =
         options.isProgressShown && process.stderr.isTTY ? terminalProgress(process.stderr, now) : silentProgress;
       return await action(
-        { config, store, engine, lease, log, progress, scratch, now, signal: stop.signal },
+        { config, store, engine, lease, lineage, log, progress, scratch, now, signal: stop.signal },
         makeRunId(now()),
       );
     } finally {

@@ -1,6 +1,8 @@
 import { resolve } from 'node:path';
 import { JobError } from '../base/errors.ts';
 import { count } from '../base/words.ts';
+import type { Effects } from '../effects/index.ts';
+import { observed } from '../lineage/observe.ts';
 import type { SyntheticOptions } from '../sources/synthetic/index.ts';
 import { type Arguments, type Command, list, type Outcome, optional, PATHS, whole } from './command.ts';
 import type { ApiSource } from './extract-api.ts';
@@ -58,29 +60,32 @@ export const EXTRACT: Command = {
     const { generateIntoFolder } = await import('../sources/synthetic/landing.ts');
     return eventsOutcome(await generateIntoFolder(eventsOptions(args), resolve(out)), out);
   },
-  async run(args, effects, runId) {
-    const source = await apiSourceOf(args);
-    if (source !== undefined) return (await import('./extract-api.ts')).extractFromApi(source, runId, effects);
-    if (isEvents(args)) {
-      const { generateIntoLanding } = await import('../sources/synthetic/landing.ts');
-      return eventsOutcome(await generateIntoLanding(eventsOptions(args), effects), 'landing');
-    }
-    const { extract } = await import('../extract.ts');
-    const result = await extract({ paths: list(args.paths), userId: effects.config.userId }, effects);
-    const added = result.files.filter((file) => file.status === 'new').length;
-    const known = result.files.filter((file) => file.status === 'known').length;
-    const bad = result.files.filter((file) => file.status === 'refused' || file.status === 'changed');
-    const lines = [
-      `${count(added, 'file')} put into landing, ${count(known, 'file')} known already`,
-      ...bad.map((file) => `${file.fileName}: ${file.reason}`),
-    ];
-    return {
-      text: [...lines, 'next: listenlake load'].join('\n'),
-      json: { status: added === 0 ? 'nothing_new' : 'extracted', added, known, refused: bad.length },
-      exit: result.exit,
-    };
-  },
+  run: (args, effects, runId) => observed({ job: 'extract', runId }, effects, () => extractInto(args, effects, runId)),
 };
+
+/** Into landing, from wherever the positionals say. */
+async function extractInto(args: Arguments, effects: Effects, runId: string): Promise<Outcome> {
+  const source = await apiSourceOf(args);
+  if (source !== undefined) return (await import('./extract-api.ts')).extractFromApi(source, runId, effects);
+  if (isEvents(args)) {
+    const { generateIntoLanding } = await import('../sources/synthetic/landing.ts');
+    return eventsOutcome(await generateIntoLanding(eventsOptions(args), effects), 'landing');
+  }
+  const { extract } = await import('../extract.ts');
+  const result = await extract({ paths: list(args.paths), userId: effects.config.userId }, effects);
+  const added = result.files.filter((file) => file.status === 'new').length;
+  const known = result.files.filter((file) => file.status === 'known').length;
+  const bad = result.files.filter((file) => file.status === 'refused' || file.status === 'changed');
+  const lines = [
+    `${count(added, 'file')} put into landing, ${count(known, 'file')} known already`,
+    ...bad.map((file) => `${file.fileName}: ${file.reason}`),
+  ];
+  return {
+    text: [...lines, 'next: listenlake load'].join('\n'),
+    json: { status: added === 0 ? 'nothing_new' : 'extracted', added, known, refused: bad.length },
+    exit: result.exit,
+  };
+}
 
 /**
  * What `extract <word>` is to ask the Web API for; undefined for files and folders (one of that name is given

@@ -20,6 +20,7 @@ export const GC: Command = {
     },
   },
   isWriter: (args) => args['dry-run'] !== true,
+  isReader: true,
   isSweeper: true,
   examples: [['listenlake gc --dry-run', 'see what it would delete']],
   async run(args, effects) {

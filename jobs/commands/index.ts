@@ -6,6 +6,7 @@ import { systemError } from '../base/disk.ts';
 import { describeError, EXIT, JobError } from '../base/errors.ts';
 import { createLog } from '../base/log.ts';
 import { visible, visibleJson } from '../base/visible.ts';
+import { isLakeThere } from '../lake/open.ts';
 import type { Arguments, Command, Outcome } from './command.ts';
 import { withEffects } from './effects.ts';
 import { COMMANDS } from './registry.ts';
@@ -66,12 +67,22 @@ async function perform(command: Command, args: Arguments, config: Config): Promi
   const alone = await command.runAlone?.(args, config);
   if (alone !== undefined) return alone;
   const isWriter = typeof command.isWriter === 'function' ? command.isWriter(args) : command.isWriter;
+  const isReader = typeof command.isReader === 'function' ? command.isReader(args) : command.isReader === true;
+  if (isReader) refuseMissingLake(config);
   const job = command.usage.split(' ', 1)[0] ?? '';
   const isProgressShown = args.quiet !== true;
   const { isSweeper = false } = command;
   return withEffects(config, { job, isWriter, isProgressShown, isSweeper }, (effects, runId) =>
     command.run(args, effects, runId),
   );
+}
+
+/** A mistyped `--lake` is told, instead of being made an empty lake. */
+function refuseMissingLake(config: Config): void {
+  if (isLakeThere(config)) return;
+  throw new JobError('lake_missing', 'config', `there is no lake at ${resolve(config.lakeUri)}`, {
+    hint: 'give --lake, or make one: listenlake run my_spotify_data.zip',
+  });
 }
 
 function buildParser(choose: (command: Command, args: Arguments) => void): Argv {

@@ -1,5 +1,6 @@
 import { count } from '../base/words.ts';
 import type { LoadedFile } from '../bronze/loaded-file.ts';
+import { observed } from '../lineage/observe.ts';
 import type { LoadResult } from '../load.ts';
 import type { Command } from './command.ts';
 import { list, PATHS, QUARANTINE_OPTION, refusedExit } from './command.ts';
@@ -16,9 +17,9 @@ export const LOAD: Command = {
   isWriter: true,
   async run(args, effects, runId) {
     const { load } = await import('../load.ts');
-    const result = await load(
-      { runId, paths: list(args.paths), userId: effects.config.userId, keepLanding: effects.config.keepLanding },
-      effects,
+    const { userId, keepLanding } = effects.config;
+    const result = await observed({ job: 'load', runId }, effects, () =>
+      load({ runId, paths: list(args.paths), userId, keepLanding }, effects),
     );
     return {
       text: loadText(result),

@@ -1,6 +1,7 @@
 import { count } from '../base/words.ts';
 import type { TableDifference } from '../gold/differences.ts';
 import { isChanged } from '../gold/differences.ts';
+import { observed } from '../lineage/observe.ts';
 import type { PromoteResult } from '../promote.ts';
 import type { Command } from './command.ts';
 import { REBUILD_OPTION } from './command.ts';
@@ -19,7 +20,9 @@ export const PROMOTE: Command = {
   isWriter: true,
   async run(args, effects, runId) {
     const { promote } = await import('../promote.ts');
-    const result = await promote({ runId, dryRun: args['dry-run'] === true, rebuild: args.rebuild === true }, effects);
+    const dryRun = args['dry-run'] === true;
+    const work = (): Promise<PromoteResult> => promote({ runId, dryRun, rebuild: args.rebuild === true }, effects);
+    const result = await (dryRun ? work() : observed({ job: 'promote', runId }, effects, work));
     return {
       text: promoteText(result),
       json: { status: result.status, as_of: result.asOf, tables: result.differences.length },

@@ -1,5 +1,6 @@
 import { count } from '../base/words.ts';
 import { isElsewhere } from '../lake/store.ts';
+import { observed } from '../lineage/observe.ts';
 import type { Command } from './command.ts';
 import { OUT_OPTION, outDir, TARGET_OPTION, target } from './command.ts';
 
@@ -14,9 +15,12 @@ export const REPORT: Command = {
     ...OUT_OPTION,
   },
   isWriter: false,
+  isReader: true,
   async run(args, effects, runId) {
     const { report } = await import('../report.ts');
-    const result = await report({ runId, outDir: outDir(args, effects), target: target(args) }, effects);
+    const input = { runId, outDir: outDir(args, effects), target: target(args) };
+    const work = { job: 'report', runId, target: input.target } as const;
+    const result = await observed(work, effects, () => report(input, effects));
     return {
       text: [
         `report: ${result.html}`,

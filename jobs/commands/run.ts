@@ -1,7 +1,8 @@
 import type { Effects } from '../effects/index.ts';
 import { isElsewhere } from '../lake/store.ts';
-import type { RunResult } from '../run.ts';
-import { checkText } from './check.ts';
+import { observed } from '../lineage/observe.ts';
+import type { RunInput, RunResult } from '../run.ts';
+import { checkText, qualityLines } from './check.ts';
 import type { Arguments, Command, Outcome } from './command.ts';
 import {
   INTERVAL_OPTIONS,
@@ -13,6 +14,7 @@ import {
   QUARANTINE_OPTION,
   refusedExit,
 } from './command.ts';
+import { recommendationLines } from './enrich.ts';
 import { row, shown } from './lines.ts';
 import { cameIn } from './load.ts';
 import { changeLines } from './promote.ts';
@@ -36,15 +38,18 @@ export const RUN: Command = {
   examples: [['listenlake run my_spotify_data.zip', 'your first command']],
   async run(args, effects, runId) {
     const { run } = await import('../run.ts');
-    const result = await run(
-      {
-        runId,
-        paths: list(args.paths),
-        userId: effects.config.userId,
-        report: args.report === false ? undefined : { outDir: outDir(args, effects) },
-        asOf: optional(args.to),
-      },
+    const input: RunInput = {
+      runId,
+      paths: list(args.paths),
+      userId: effects.config.userId,
+      report: args.report === false ? undefined : { outDir: outDir(args, effects) },
+      asOf: optional(args.to),
+    };
+    const result = await observed(
+      { job: 'run', runId },
       effects,
+      () => run(input, effects),
+      ({ status }) => (status === 'checks_failed' ? status : undefined),
     );
     const json = {
       status: result.status,
@@ -102,7 +107,9 @@ export function runText(result: RunResult, effects: Pick<Effects, 'config'>): st
     );
   }
   if (result.train !== undefined && failed.length === 0) lines.push(...modelLines(result.train));
+  if (failed.length === 0) lines.push(...recommendationLines(result.enrich?.recommendations));
   if (result.report !== undefined) lines.push(row('report', shown(result.report.html)));
+  if (failed.length === 0) lines.push(...qualityLines(result.checks));
   lines.push('', ...nextLines(result, effects));
   return lines.join('\n');
 }
@@ -123,9 +130,7 @@ function nextLines(result: RunResult, { config }: Pick<Effects, 'config'>): stri
   const page = result.report?.html;
   const open = page !== undefined && isElsewhere(page) ? `fetch the report (aws s3 cp ${page} .)` : 'open the report';
   const isDrawn = page !== undefined || result.status !== 'done';
-  const steps = [
-    `${isDrawn ? `${open}, or ` : ''}ask: listenlake sql${at} --target prod "select * from top_tracks limit 10"`,
-  ];
+  const steps = [`${isDrawn ? `${open}, or ` : ''}ask: listenlake sql${at} "select * from top_tracks limit 10"`];
   if (result.refused > 0)
     steps.push(
       `see what was refused: listenlake sql${at} "select file_name, row_number, reason from silver.quarantine"`,

@@ -12,7 +12,7 @@ export const SQL: Command = {
   writes: '-',
   positionals: { query: { type: 'string', describe: 'One select; or use --file' } },
   options: {
-    ...TARGET_OPTION,
+    target: { ...TARGET_OPTION.target, default: 'prod', describe: 'Which gold: prod (default), as promoted, or dev' },
     file: {
       type: 'string',
       requiresArg: true,
@@ -23,15 +23,21 @@ export const SQL: Command = {
     'max-rows': { type: 'string', requiresArg: true, describe: 'Refuse results with more rows than this' },
   },
   isWriter: false,
+  isReader: true,
   examples: [
     ['listenlake sql "select * from top_tracks limit 10"', ''],
-    ['listenlake sql --target prod --file warehouse/queries/skip_rate_by_genre.sql', ''],
+    ['listenlake sql --file warehouse/queries/skip_rate_by_genre.sql', ''],
   ],
+  /** A wrong question is told before the lake is opened. */
+  async runAlone(args) {
+    if (args.json === true && args.csv === true)
+      throw new JobError('usage_invalid', 'usage', '--json and --csv exclude each other', { hint: 'give one' });
+    refuseNoStatement(args);
+    return undefined;
+  },
   async run(args, effects) {
     const { formatResult, scannedText, sql } = await import('../sql.ts');
     const statement = await statementOf(args);
-    if (args.json === true && args.csv === true)
-      throw new JobError('usage_invalid', 'usage', '--json and --csv exclude each other', { hint: 'give one' });
     const format = args.json === true ? 'json' : args.csv === true ? 'csv' : 'table';
     const maxRows = optional(args['max-rows']);
     const result = await sql(
@@ -52,20 +58,21 @@ export const SQL: Command = {
   },
 };
 
-async function statementOf(args: Arguments): Promise<string> {
-  const file = optional(args.file);
-  const query = optional(args.query);
+function refuseNoStatement(args: Arguments): void {
+  const [file, query] = [optional(args.file), optional(args.query)];
   if (file === undefined && query === undefined) {
     throw new JobError('usage_invalid', 'usage', 'no statement', {
       hint: 'listenlake sql "select ..." or --file question.sql',
     });
   }
-  if (query !== undefined) return query;
-  if (file === '-') return readFile('/dev/stdin', 'utf8');
-  if (!existsSync(file!))
+  if (query === undefined && file !== '-' && !existsSync(file!))
     throw new JobError('file_missing', 'usage', 'there is no such file', {
       place: { file: file! },
       hint: 'see warehouse/queries',
     });
-  return readFile(file!, 'utf8');
+}
+
+async function statementOf(args: Arguments): Promise<string> {
+  const file = optional(args.file)!;
+  return optional(args.query) ?? readFile(file === '-' ? '/dev/stdin' : file, 'utf8');
 }

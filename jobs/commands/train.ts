@@ -1,4 +1,5 @@
 import { count } from '../base/words.ts';
+import { observed } from '../lineage/observe.ts';
 import type { TrainResult } from '../train.ts';
 import { cardMarkdown } from '../training/card.ts';
 import type { TrainingRecord } from '../training/records.ts';
@@ -23,7 +24,9 @@ export const TRAIN: Command = {
   isWriter: true,
   async run(args, effects, runId) {
     const { train } = await import('../train.ts');
-    const result = await train({ runId, rebuild: args.rebuild === true }, effects);
+    const result = await observed({ job: 'train', runId }, effects, () =>
+      train({ runId, rebuild: args.rebuild === true }, effects),
+    );
     const { card, asOf } = result.record;
     const isRefused = card.refusal !== null;
     const isSkipped = isRefused && args['on-refusal'] === 'skip';

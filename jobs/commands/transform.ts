@@ -2,6 +2,7 @@ import { JobError } from '../base/errors.ts';
 import { parseInterval } from '../base/interval.ts';
 import { count } from '../base/words.ts';
 import type { LoadedFile } from '../bronze/loaded-file.ts';
+import { observed } from '../lineage/observe.ts';
 import type { Plan } from '../silver/fan-out/plan.ts';
 import type { StageResult } from '../silver/fan-out/stage.ts';
 import type { TransformResult } from '../transform.ts';
@@ -82,10 +83,8 @@ export const TRANSFORM: Command = {
     }
     const { transform } = await import('../transform.ts');
     const loadedOn = new Date(effects.now()).toISOString().slice(0, 10);
-    const result = await transform(
-      { runId, loadedOn, ...(from && { from }), ...(to && { to }), rebuild: args.rebuild === true },
-      effects,
-    );
+    const input = { runId, loadedOn, ...(from && { from }), ...(to && { to }), rebuild: args.rebuild === true };
+    const result = await observed({ job: 'transform', runId }, effects, () => transform(input, effects));
     const json = {
       status: result.status,
       accounts: result.accounts,

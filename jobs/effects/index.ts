@@ -28,8 +28,16 @@ export interface Effects {
    * whose turn it is.
    */
   readonly now: () => number;
+  /** Takes what is told of jobs and their tables; absent where nobody asked for it. */
+  readonly lineage?: EventSink | undefined;
   /** Aborted on SIGTERM and SIGINT: finish or roll back the unit at hand, then stop. */
   readonly signal: AbortSignal;
+}
+
+/** Where events go, one after the other. */
+export interface EventSink {
+  /** Resolves also where the event could not be delivered: that is told in the log, and is nobody's failure. */
+  send(event: object): Promise<void>;
 }
 
 /**

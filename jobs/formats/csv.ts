@@ -233,23 +233,55 @@ export async function* readCsv(
   try {
     for await (const record of source) {
       row += 1;
-      if (record.length !== header.length) {
-        throw new JobError('csv_malformed', 'data', `${record.length} fields where the header has ${header.length}`, {
-          hint: 'download or copy the file again',
-          place: { row },
-        });
-      }
+      if (record.length !== header.length) throw malformedCsv(record.length, header.length, row);
       refuseLarge(record, row);
       yield Object.fromEntries(header.map((name, index) => [name, record[index] ?? '']));
     }
   } catch (error) {
-    if (!isCsvError(error)) throw error;
-    throw new JobError('csv_malformed', 'data', `not a whole CSV file (${error.code})`, {
-      hint: 'download or copy the file again',
-      place: { row: row + 1 },
-      cause: error,
-    });
+    throw brokenCsv(error, row + 1);
   }
+}
+
+/**
+ * Every record of a file that is several tables below one another, with its number (1-based, empty lines not
+ * counted). Records without any text part the tables as empty lines do: spreadsheets write such. Bounded memory.
+ *
+ * @throws `csv_malformed`, `rows_too_long` (65) with the row
+ */
+export async function* readCsvTables(
+  path: string,
+  encoding: CsvEncoding,
+  delimiter: string,
+): AsyncGenerator<{ cells: string[]; row: number }> {
+  let [row, beyond] = [0, 0];
+  try {
+    for await (const cells of records(path, encoding, { delimiter, isLenient: false })) {
+      row += 1;
+      beyond += beyondUsual(cells.reduce((sum, { length }) => sum + length, 0));
+      refuseLongRows(beyond, 'records');
+      if (cells.some((cell) => cell.trim() !== '')) yield { cells, row };
+    }
+  } catch (error) {
+    throw brokenCsv(error, row + 1);
+  }
+}
+
+/** A record that has not as many fields as its header. @param row 1-based */
+export function malformedCsv(fields: number, expected: number, row: number): JobError {
+  return new JobError('csv_malformed', 'data', `${fields} fields where the header has ${expected}`, {
+    hint: 'download or copy the file again',
+    place: { row },
+  });
+}
+
+/** What the parser has thrown as the refusal of the file; any other error as it is. */
+function brokenCsv(error: unknown, row: number): unknown {
+  if (!isCsvError(error)) return error;
+  return new JobError('csv_malformed', 'data', `not a whole CSV file (${error.code})`, {
+    hint: 'download or copy the file again',
+    place: { row },
+    cause: error,
+  });
 }
 
 /**

@@ -150,7 +150,7 @@ function resultOf(test: DataTest, failing: number): TestResult {
  * Only what the engine or the lake says about the test is its result; a full disk, a stop or a bug ends the
  * job.
  */
-function errorOf(test: DataTest, error: unknown): TestResult {
+export function errorOf(test: DataTest, error: unknown): TestResult {
   if (!(error instanceof JobError) || (error.exit !== 'usage' && error.exit !== 'data')) throw error;
   const where = error.place.file === undefined ? '' : `${error.place.file}: `;
   return {

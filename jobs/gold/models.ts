@@ -158,22 +158,31 @@ function fingerprintsOf(nodes: readonly Node[], writer: string, state: BuildOpti
   return fingerprints;
 }
 
+/** A model as others see it. */
+export interface GraphModel {
+  name: string;
+  materialized: Materialized;
+  /** Models that it reads, by name. */
+  refs: string[];
+  /** Tables below gold that it reads, as `schema.table`. */
+  sources: string[];
+  /** Its select in full: models under their names, sources as `schema.table`. */
+  select: string;
+}
+
 /**
- * Names of the project's models in build order, and what each reads: `ref` by model name, `source` as
- * `schema.table`.
+ * The project's models in build order, and what each reads.
  *
  * @throws `model_invalid` (78) for unknown references and for cycles
  */
-export function modelGraph(
-  project: Project,
-  options: Pick<BuildOptions, 'dialect' | 'target' | 'asOf'>,
-): { name: string; materialized: Materialized; refs: string[]; sources: string[] }[] {
+export function modelGraph(project: Project, options: Pick<BuildOptions, 'dialect' | 'target' | 'asOf'>): GraphModel[] {
   const nodes = planModels(project, openTemplates(project, options));
-  return nodes.map(({ model, materialized, refs, sources }) => ({
+  return nodes.map(({ model, materialized, refs, sources, texts }) => ({
     name: model.name,
     materialized,
     refs: [...refs].sort(),
     sources: [...sources].sort(),
+    select: texts[0]!,
   }));
 }
 

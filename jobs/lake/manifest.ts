@@ -79,6 +79,21 @@ export interface BronzeFile extends OutputFile {
    * it.
    */
   accounts?: string[];
+  /**
+   * The keys of its rows beside those of its contract. Absent where its rows have no keys of their own, and
+   * where an older version loaded it.
+   */
+  keys?: FileKeys;
+}
+
+/** How the keys of a file's rows differ from the contract's, each list in the order of the alphabet. */
+export interface FileKeys {
+  /** Keys that the contract does not have; names of personal keys are not kept. */
+  unknown: string[];
+  /** Keys of the contract that no row has. */
+  absent: string[];
+  /** Keys of the contract that some rows have and others have not. */
+  partial: string[];
 }
 
 /** Accounts of one file or of a whole run, in rows. `read = new + duplicate + quarantined` always. */

@@ -1,11 +1,13 @@
 import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Config } from '../base/config.ts';
 import { JobError } from '../base/errors.ts';
 import { makeScratch, openFolderLake, sweepStaging } from './folder/store.ts';
-import { type LakeStore, schemeOf } from './store.ts';
+import { PREFIX } from './keys.ts';
+import { isElsewhere, type LakeStore, schemeOf } from './store.ts';
 
 /** A store, and where a command's private files go. */
 export interface Place {
@@ -34,6 +36,17 @@ export async function openPlace(config: Pick<Config, 'lakeUri' | 'aws'>): Promis
   throw new JobError('lake_unsupported', 'config', `there are no lakes at ${scheme}://`, {
     hint: 'give a folder or s3://bucket/prefix',
   });
+}
+
+/** What lies in the folder of a lake into which anything was ever brought. */
+const MARKS = [PREFIX.manifests, PREFIX.landing, PREFIX.bronze];
+
+/**
+ * True where there is a lake to read. Of a store elsewhere its own answers tell: a bucket is made before the
+ * first file.
+ */
+export function isLakeThere({ lakeUri }: Pick<Config, 'lakeUri'>): boolean {
+  return isElsewhere(lakeUri) || MARKS.some((prefix) => existsSync(join(resolve(lakeUri), prefix)));
 }
 
 async function openFolder(uri: string): Promise<Place> {

@@ -21,6 +21,8 @@ const MOMENTS: Readonly<Record<string, string>> = {
   artists: 'last_seen_at',
   albums: 'last_seen_at',
   playlists: 'last_seen_at',
+  weather_days: 'weather_date',
+  time_zones: 'valid_from',
 };
 
 /** One table's numbers before and after a run. */

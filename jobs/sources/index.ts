@@ -6,7 +6,9 @@ import { LAST_FM } from './last-fm/index.ts';
 import { LISTENBRAINZ } from './listenbrainz/index.ts';
 import { SPOTIFY_API } from './spotify-api/index.ts';
 import { SYNTHETIC } from './synthetic/source.ts';
+import { TIME_ZONE_TABLES } from './time-zones/index.ts';
 import { TRACKS } from './tracks/index.ts';
+import { WEATHER } from './weather/index.ts';
 
 /**
  * Every source. The order counts where two would take a file: the Web API comes last, because it takes every
@@ -19,6 +21,8 @@ export const SOURCES: readonly Source[] = [
   EVENTS,
   LAST_FM,
   LISTENBRAINZ,
+  WEATHER,
+  TIME_ZONE_TABLES,
   SYNTHETIC,
   SPOTIFY_API,
 ];

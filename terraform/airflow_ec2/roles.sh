@@ -1,11 +1,15 @@
 #!/bin/bash
-# Writes short-lived credentials for each job role: $roles/<job>/credentials, valid for an hour, new every 20 minutes. A job's container gets
-# the folder of its own role and cannot reach the host's (IMDSv2 with one hop), so it can do what its row of terraform/jobs.tf says.
+# Writes short-lived credentials, new every 20 minutes. For each job role $roles/<job>/credentials, valid for an hour: a job's container gets
+# the folder of its own role and cannot reach the host's (IMDSv2 with one hop), so it can do what its row of terraform/jobs.tf says. And the
+# login at the registry of the images, $login/config.json, valid for 12 hours: the host and Airflow's scheduler pull with it.
 set -euo pipefail
 
 folder=${LISTENLAKE_HOST_DIR:-/etc/listenlake}
 roles=${LISTENLAKE_ROLES_DIR:-/run/listenlake/roles}
+login=${LISTENLAKE_LOGIN_DIR:-/run/listenlake/registry}
 owner=${LISTENLAKE_JOB_UID:-65532}
+# Airflow's user in its image.
+airflow=50000
 set -a
 . "$folder/host.env"
 set +a
@@ -28,4 +32,15 @@ for job in $JOB_ROLES; do
   # Whole or not at all, for whoever reads it just now.
   mv "$roles/$job/.new" "$roles/$job/credentials"
 done
+
+install -d -m 0755 "$login"
+if password=$(aws ecr get-login-password); then
+  printf '{"auths": {"%s": {"auth": "%s"}}}\n' "$REGISTRY" "$(printf 'AWS:%s' "$password" | base64 --wrap=0)" >"$login/.new"
+  chmod 0400 "$login/.new"
+  chown "$airflow" "$login/.new"
+  mv "$login/.new" "$login/config.json"
+else
+  echo "no login at $REGISTRY" >&2
+  failed=1
+fi
 exit $failed

@@ -4,6 +4,7 @@ set -euo pipefail
 
 folder=${LISTENLAKE_HOST_DIR:-/etc/listenlake}
 data=${LISTENLAKE_DATA_DIR:-/srv/listenlake}
+login=${LISTENLAKE_LOGIN_DIR:-/run/listenlake/registry}
 # The official image of Docker's command line has `compose`, which Amazon Linux does not package.
 compose_image=public.ecr.aws/docker/library/docker:28-cli
 
@@ -39,14 +40,18 @@ if [ ! -s "$data/secrets.env" ]; then
   mv "$data/secrets.env.new" "$data/secrets.env"
 fi
 
-aws ecr get-login-password | docker login --username AWS --password-stdin "$REGISTRY" >/dev/null
 for image in "$JOB_IMAGE" "$AIRFLOW_IMAGE"; do
-  docker pull --quiet "$image" || { echo "$image is not there yet: push it (docs/airflow.md)" >&2; exit 75; }
+  docker --config "$login" pull --quiet "$image" || { echo "$image is not there yet: push it (docs/airflow.md)" >&2; exit 75; }
 done
-# What earlier versions left; images in use stay.
-docker image prune --all --force --filter until=168h >/dev/null
 
 docker run --rm --volume /var/run/docker.sock:/var/run/docker.sock --volume "$folder:$folder:ro" --volume "$data:$data:ro" \
-  --env DATA_DIR="$data" --env DOCKER_GID="$(stat -c %g /var/run/docker.sock)" "$compose_image" \
+  --env DATA_DIR="$data" --env HOST_DIR="$folder" --env DOCKER_GID="$(stat -c %g /var/run/docker.sock)" "$compose_image" \
   docker compose --project-name listenlake --file "$folder/compose.yaml" --env-file "$folder/host.env" --env-file "$data/secrets.env" \
   up --detach --remove-orphans
+
+# What earlier versions left, by name: no rule about age knows which image the next job needs. One that is in use stays, and goes next time.
+for image in "$JOB_IMAGE" "$AIRFLOW_IMAGE"; do
+  docker image ls --format '{{.Repository}}:{{.Tag}}' "${image%:*}" | grep -vxF -e "$JOB_IMAGE" -e "$AIRFLOW_IMAGE" -e "${image%:*}:<none>" |
+    xargs --no-run-if-empty --max-args=1 docker image rm >/dev/null || true
+done
+docker image prune --force >/dev/null

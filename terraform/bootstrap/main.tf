@@ -7,13 +7,13 @@ terraform {
   required_providers {
     aws = {
       source  = "hashicorp/aws"
-      version = ">= 5.80, < 7.0"
+      version = ">= 5.81, < 7.0"
     }
   }
 }
 
 variable "name" {
-  description = "Starts the bucket's name: the same as in the root module."
+  description = "Starts the bucket's name, and is the folder of the state in it: the same as in the root module."
   type        = string
   default     = "listenlake"
 
@@ -123,9 +123,10 @@ resource "aws_s3_bucket_lifecycle_configuration" "state" {
 }
 
 output "backend" {
-  description = "Goes to ../backend.hcl."
+  description = "Goes to ../backend.hcl. The key is the lake's: a second lake has another state (docs/aws.md)."
   value       = <<-EOT
-    bucket = "${aws_s3_bucket.state.id}"
+    bucket = "${aws_s3_bucket.state.bucket}"
+    key    = "${var.name}/terraform.tfstate"
     region = "${data.aws_region.current.id}"
   EOT
 }

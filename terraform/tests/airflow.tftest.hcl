@@ -11,12 +11,12 @@ run "none" {
 
   assert {
     condition = 0 == sum([for made in [
-      aws_cloudwatch_log_group.cluster, aws_cloudwatch_log_group.host, aws_db_instance.airflow, aws_default_security_group.airflow,
+      aws_cloudwatch_log_group.cluster, aws_cloudwatch_log_group.database, aws_cloudwatch_log_group.host, aws_db_instance.airflow, aws_default_security_group.airflow,
       aws_ebs_volume.airflow, aws_ecr_repository.airflow, aws_eip.nat, aws_eks_addon.airflow, aws_eks_cluster.airflow,
       aws_eks_node_group.airflow, aws_eks_pod_identity_association.job, aws_eks_pod_identity_association.pod,
       aws_iam_instance_profile.host, aws_iam_role.airflow, aws_iam_role.autoscaler, aws_iam_role.cluster, aws_iam_role.host,
       aws_iam_role.host_hours, aws_iam_role.nodes, aws_instance.airflow, aws_internet_gateway.airflow, aws_kms_key.cluster,
-      aws_launch_template.nodes, aws_nat_gateway.airflow, aws_security_group.database, aws_security_group.host, aws_scheduler_schedule.host, aws_subnet.airflow, aws_vpc.airflow,
+      aws_launch_template.nodes, aws_nat_gateway.airflow, aws_s3_bucket.airflow_logs, aws_security_group.database, aws_security_group.host, aws_scheduler_schedule.host, aws_subnet.airflow, aws_vpc.airflow,
       aws_vpc_endpoint.s3,
     ] : length(made)])
     error_message = "without airflow.host nothing of it may be made"
@@ -33,6 +33,7 @@ run "ec2" {
 
   variables {
     airflow = { host = "ec2", version = "1.2.0" }
+    secrets = ["pseudonym-key"]
   }
 
   assert {
@@ -105,6 +106,37 @@ run "ec2" {
   }
 }
 
+run "ec2_on_x86" {
+  command = plan
+
+  variables {
+    airflow = { host = "ec2", version = "1.2.0", ec2 = { instance_type = "t3.large" } }
+  }
+
+  assert {
+    condition     = aws_instance.airflow[0].instance_type == "t3.large" && data.aws_ssm_parameter.amazon_linux[0].name == "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64"
+    error_message = "a type with an x86 processor must get a system for it"
+  }
+
+  assert {
+    condition     = terraform_data.airflow_platform[0].input == "linux/amd64" && strcontains(output.airflow, "--platform linux/amd64") && !strcontains(output.airflow, "arm64") && strcontains(output.airflow, "x86_64")
+    error_message = "its images must be built for it, on a machine of its kind: Node often dies where it is emulated"
+  }
+}
+
+run "eks_on_x86" {
+  command = plan
+
+  variables {
+    airflow = { host = "eks", version = "1.2.0", eks = { instance_type = "m7i.large" } }
+  }
+
+  assert {
+    condition     = aws_eks_node_group.airflow[0].ami_type == "AL2023_x86_64_STANDARD" && strcontains(output.airflow, "--platform linux/amd64")
+    error_message = "nodes with x86 processors must get a system and images for them"
+  }
+}
+
 run "ec2_with_hours_and_a_key" {
   command = plan
 
@@ -135,12 +167,21 @@ run "ec2_with_hours_and_a_key" {
     condition     = jsondecode(aws_iam_role_policy.host_hours[0].policy).Statement[0].Resource == [aws_instance.airflow[0].arn]
     error_message = "who starts and stops may do it to this host alone"
   }
+
+  assert {
+    condition = [for statement in jsondecode(aws_iam_role_policy.host_hours[0].policy).Statement : jsonencode([statement.Action, statement.Resource, statement.Condition]) if statement.Sid == "Key"] == [jsonencode([
+      ["kms:CreateGrant"], [aws_kms_key.lake[0].arn],
+      { Bool = { "kms:GrantIsForAWSResource" = "true" }, StringEquals = { "kms:ViaService" = "ec2.eu-west-1.amazonaws.com" } },
+    ])]
+    error_message = "who starts a host with encrypted disks must be able to give EC2 the use of the key, for its disks alone"
+  }
 }
 
 run "eks" {
   command = plan
 
   variables {
+    secrets = ["pseudonym-key", "spotify"]
     airflow = { host = "eks", version = "1.2.0", eks = { api_cidrs = ["203.0.113.7/32"], nodes_max = 5 } }
   }
 
@@ -175,6 +216,11 @@ run "eks" {
   }
 
   assert {
+    condition     = data.aws_availability_zones.available[0].exclude_zone_ids == toset(["use1-az3", "usw1-az2", "cac1-az3"])
+    error_message = "zones that refuse a cluster must be left out, by id"
+  }
+
+  assert {
     condition     = length(aws_nat_gateway.airflow) == 1 && keys(aws_route.out) == ["private", "public"] && length(aws_vpc_endpoint.s3) == 1
     error_message = "one NAT gateway as the way out, and S3 beside it"
   }
@@ -186,7 +232,7 @@ run "eks" {
 
   assert {
     condition     = [for group in aws_eks_node_group.airflow : [group.scaling_config[0].min_size, group.scaling_config[0].max_size, group.ami_type]] == [[1, 5, "AL2023_ARM_64_STANDARD"]]
-    error_message = "nodes must scale between one and nodes_max, on arm64 like the images"
+    error_message = "nodes must scale between one and nodes_max, with the system of their processor"
   }
 
   assert {
@@ -210,8 +256,18 @@ run "eks" {
   }
 
   assert {
-    condition     = toset(flatten([for statement in jsondecode(aws_iam_role_policy.airflow[0].policy).Statement : statement.Resource])) == toset(["arn:aws:s3:::listenlake-123456789012-eu-west-1", "arn:aws:s3:::listenlake-123456789012-eu-west-1/airflow-logs/*"]) && !strcontains(aws_iam_role_policy.airflow[0].policy, "Delete")
+    condition     = toset(flatten([for statement in jsondecode(aws_iam_role_policy.airflow[0].policy).Statement : statement.Resource])) == toset(["arn:aws:s3:::listenlake-airflow-logs-123456789012-eu-west-1", "arn:aws:s3:::listenlake-airflow-logs-123456789012-eu-west-1/*"]) && !strcontains(aws_iam_role_policy.airflow[0].policy, "Delete")
     error_message = "Airflow's pods write and read logs, and see nothing of the lake"
+  }
+
+  assert {
+    condition     = [for statement in jsondecode(aws_iam_role_policy.airflow[0].policy).Statement : try(statement.Condition, null) if contains(statement.Action, "s3:ListBucket")] == [null]
+    error_message = "Airflow must be told that a log is not there yet: with the right to list a prefix alone S3 refuses to say, and no log is ever written"
+  }
+
+  assert {
+    condition     = aws_s3_bucket_public_access_block.airflow_logs[0].restrict_public_buckets && strcontains(aws_s3_bucket_policy.airflow_logs[0].policy, "aws:SecureTransport") && aws_s3_bucket_ownership_controls.airflow_logs[0].rule[0].object_ownership == "BucketOwnerEnforced"
+    error_message = "logs must be as private as the lake"
   }
 
   assert {
@@ -230,18 +286,28 @@ run "eks" {
   }
 
   assert {
+    condition     = { for log, group in aws_cloudwatch_log_group.database : log => "${group.name} ${group.retention_in_days}" } == { for log in aws_db_instance.airflow[0].enabled_cloudwatch_logs_exports : log => "/aws/rds/instance/${aws_db_instance.airflow[0].identifier}/${log} 30" }
+    error_message = "each log of the database must have a group of ours, that empties itself and goes with a destroy"
+  }
+
+  assert {
     condition     = [for rule in aws_security_group.database[0].ingress : "${rule.protocol} ${rule.from_port}-${rule.to_port} ${length(rule.security_groups)} ${try(length(rule.cidr_blocks), 0)}"] == ["tcp 5432-5432 1 0"] && length(aws_security_group.database[0].egress) == 0
     error_message = "only the cluster may come to the database, and it goes nowhere"
   }
 
   assert {
-    condition     = { for rule in aws_s3_bucket_lifecycle_configuration.lake[0].rule : rule.id => rule.expiration[0].days if rule.id != "noncurrent-versions" && length(rule.expiration) > 0 } == { airflow-logs = 30, athena-results = 7 }
+    condition     = [for rule in aws_s3_bucket_lifecycle_configuration.airflow_logs[0].rule : rule.expiration[0].days] == [30]
     error_message = "S11: logs of tasks must go by themselves"
   }
 
   assert {
-    condition     = yamldecode(output.airflow_values).images.airflow.tag == "1.2.0" && yamldecode(output.airflow_values).config.logging.remote_base_log_folder == "s3://listenlake-123456789012-eu-west-1/airflow-logs" && contains([for each in yamldecode(output.airflow_values).env : "${each.name}=${each.value}"], "LISTENLAKE_JOB_RUNNER=kubernetes")
+    condition     = yamldecode(output.airflow_values).images.airflow.tag == "1.2.0" && yamldecode(output.airflow_values).config.logging.remote_base_log_folder == "s3://listenlake-airflow-logs-123456789012-eu-west-1/tasks" && contains([for each in yamldecode(output.airflow_values).env : "${each.name}=${each.value}"], "LISTENLAKE_JOB_RUNNER=kubernetes")
     error_message = "the values must tell the chart images, lake and logs"
+  }
+
+  assert {
+    condition     = length(setsubtract(["LISTENLAKE_PSEUDONYM_SECRET=listenlake/pseudonym-key", "LISTENLAKE_SPOTIFY_TOKEN_SECRET=listenlake/spotify"], [for each in yamldecode(output.airflow_values).env : "${each.name}=${each.value}"])) == 0
+    error_message = "jobs must be told the names of the secrets that there are: a key that nobody reads protects nobody"
   }
 
   assert {
@@ -266,8 +332,13 @@ run "eks_private_with_a_key_and_operators" {
   }
 
   assert {
-    condition     = length(aws_kms_key.cluster) == 0 && alltrue([for key in [aws_eks_cluster.airflow[0].encryption_config[0].provider[0].key_arn, aws_db_instance.airflow[0].kms_key_id, aws_cloudwatch_log_group.cluster[0].kms_key_id] : key == aws_kms_key.lake[0].arn])
+    condition     = length(aws_kms_key.cluster) == 0 && alltrue([for key in [aws_eks_cluster.airflow[0].encryption_config[0].provider[0].key_arn, aws_db_instance.airflow[0].kms_key_id, aws_cloudwatch_log_group.cluster[0].kms_key_id, aws_cloudwatch_log_group.database["postgresql"].kms_key_id] : key == aws_kms_key.lake[0].arn])
     error_message = "the lake's key must cover cluster, database and logs"
+  }
+
+  assert {
+    condition     = toset(flatten([for statement in jsondecode(aws_kms_key.lake[0].policy).Statement : [for arn in [statement.Condition.ArnEquals["kms:EncryptionContext:aws:logs:arn"]] : trimprefix(arn, "arn:aws:logs:eu-west-1:123456789012:log-group:")] if statement.Sid == "Logs"])) == toset(["/aws/eks/second-lake/cluster", "/aws/rds/instance/second-lake-airflow/postgresql", "/aws/rds/instance/second-lake-airflow/upgrade"])
+    error_message = "CloudWatch must be allowed the key for the groups of cluster and database"
   }
 
   assert {

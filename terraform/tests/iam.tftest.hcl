@@ -149,9 +149,9 @@ run "deny_matrix" {
 
   assert {
     condition = alltrue([for role in aws_iam_role_policy.job : alltrue([
-      for statement in jsondecode(role.policy).Statement : alltrue([for pattern in statement.Condition.StringLikeIfExists["s3:prefix"] : can(regex("^[a-z]", pattern))]) if contains(statement.Action, "s3:ListBucket")
+      for statement in jsondecode(role.policy).Statement : keys(statement.Condition) == ["StringLike"] && alltrue([for pattern in statement.Condition.StringLike["s3:prefix"] : can(regex("^[a-z]", pattern))]) if contains(statement.Action, "s3:ListBucket")
     ])])
-    error_message = "a job lists only its own prefixes"
+    error_message = "a job lists only its own prefixes, and nothing where it gives none"
   }
 
   assert {
@@ -185,6 +185,11 @@ run "trust_by_default" {
     condition     = alltrue([for role in aws_iam_role.job : jsonencode([for statement in jsondecode(role.assume_role_policy).Statement : statement.Principal]) == jsonencode([{ AWS = ["arn:aws:iam::123456789012:root"] }])])
     error_message = "without further word only the account's own IAM policies decide"
   }
+
+  assert {
+    condition     = length(aws_lakeformation_permissions.database) + length(aws_lakeformation_permissions.tables) == 0
+    error_message = "nothing of Lake Formation unless asked for: who applies this need not be its administrator"
+  }
 }
 
 run "trust_of_pods_by_irsa_and_of_workflows" {
@@ -192,7 +197,7 @@ run "trust_of_pods_by_irsa_and_of_workflows" {
 
   variables {
     eks     = { oidc_provider_arn = "arn:aws:iam::123456789012:oidc-provider/oidc.eks.eu-west-1.amazonaws.com/id/EXAMPLE", namespace = "lake" }
-    github  = { repository = "example/listenlake" }
+    github  = { repository = "example/listenlake", jobs = ["check", "report"] }
     people  = { analysts = ["arn:aws:iam::123456789012:role/reader"], operators = ["arn:aws:iam::123456789012:role/operator"] }
     secrets = ["pseudonym-key", "spotify"]
   }
@@ -208,13 +213,18 @@ run "trust_of_pods_by_irsa_and_of_workflows" {
   }
 
   assert {
-    condition = alltrue([for role in concat(values(aws_iam_role.job), aws_iam_role.image[*]) : contains([
+    condition = alltrue([for role in [aws_iam_role.job["check"], aws_iam_role.job["report"], aws_iam_role.image[0]] : contains([
       for statement in jsondecode(role.assume_role_policy).Statement : jsonencode(statement.Condition) if statement.Sid == "GitHub"
       ], jsonencode({ StringEquals = {
         "token.actions.githubusercontent.com:aud" = "sts.amazonaws.com"
         "token.actions.githubusercontent.com:sub" = "repo:example/listenlake:environment:prod"
     } }))])
     error_message = "GitHub: one repository, one environment, no wildcard"
+  }
+
+  assert {
+    condition     = toset([for job, role in aws_iam_role.job : job if strcontains(role.assume_role_policy, "githubusercontent")]) == toset(["check", "report"])
+    error_message = "GitHub: the roles of the jobs that are named, and no other"
   }
 
   assert {
@@ -225,8 +235,8 @@ run "trust_of_pods_by_irsa_and_of_workflows" {
   assert {
     condition = jsonencode({ for job, role in aws_iam_role_policy.job : job => length(flatten([
       for statement in jsondecode(role.policy).Statement : statement.Resource if contains(statement.Action, "secretsmanager:GetSecretValue")
-    ])) }) == jsonencode({ check = 0, enrich = 0, extract = 1, forget = 0, gc = 0, load = 1, promote = 0, report = 0, retention = 0, train = 0, transform = 1 })
-    error_message = "secrets: extract its token, load and transform theirs, nobody else any"
+    ])) }) == jsonencode({ check = 0, enrich = 0, extract = 1, forget = 1, gc = 0, load = 1, promote = 0, report = 0, retention = 0, train = 0, transform = 0 })
+    error_message = "secrets: extract its token, load and forget the key of pseudonyms, nobody else any"
   }
 
   assert {
@@ -269,7 +279,46 @@ run "trust_of_pods_by_pod_identity" {
   }
 
   assert {
-    condition     = length(aws_iam_openid_connect_provider.github) == 0 && strcontains(aws_iam_role.job["promote"].assume_role_policy, "repo:example/listenlake:environment:lake")
+    condition     = length(aws_iam_openid_connect_provider.github) == 0 && strcontains(aws_iam_role.image[0].assume_role_policy, "repo:example/listenlake:environment:lake")
     error_message = "an OIDC provider that the account has already must be used"
+  }
+
+  assert {
+    condition     = !anytrue([for role in aws_iam_role.job : strcontains(role.assume_role_policy, "githubusercontent")])
+    error_message = "GitHub: it pushes images, and takes no job's role unless jobs are named, forget and gc among them"
+  }
+}
+
+run "lake_formation" {
+  command = plan
+
+  variables {
+    lake_formation = true
+  }
+
+  assert {
+    condition = toset([for key, grant in aws_lakeformation_permissions.tables : "${key} ${join(" ", grant.permissions)}"]) == toset([
+      "analyst/gold_dev DESCRIBE SELECT", "analyst/gold_prod DESCRIBE SELECT",
+      "check/gold_dev DESCRIBE SELECT", "check/gold_prod DESCRIBE SELECT", "check/silver DESCRIBE SELECT",
+      "enrich/gold_dev ALTER DESCRIBE INSERT SELECT", "enrich/silver DESCRIBE SELECT",
+      "forget/bronze DESCRIBE SELECT", "forget/gold_dev ALTER DESCRIBE DROP INSERT SELECT", "forget/gold_prod ALTER DESCRIBE DROP INSERT SELECT", "forget/silver ALTER DELETE DESCRIBE INSERT SELECT",
+      "gc/gold_dev DESCRIBE DROP SELECT", "gc/gold_prod DESCRIBE DROP SELECT",
+      "promote/gold_dev DESCRIBE SELECT", "promote/gold_prod ALTER DESCRIBE INSERT SELECT",
+      "report/gold_prod DESCRIBE SELECT",
+      "retention/bronze DESCRIBE SELECT", "retention/gold_dev ALTER DESCRIBE DROP INSERT SELECT", "retention/gold_prod ALTER DESCRIBE DROP INSERT SELECT", "retention/silver ALTER DELETE DESCRIBE INSERT SELECT",
+      "train/gold_dev ALTER DESCRIBE INSERT SELECT",
+      "transform/silver ALTER DELETE DESCRIBE INSERT SELECT",
+    ])
+    error_message = "Lake Formation must let each role do what its policy says, and no more"
+  }
+
+  assert {
+    condition     = toset([for key, grant in aws_lakeformation_permissions.database : key if contains(grant.permissions, "CREATE_TABLE")]) == toset(["enrich/gold_dev", "forget/gold_dev", "forget/gold_prod", "promote/gold_prod", "retention/gold_dev", "retention/gold_prod", "train/gold_dev"])
+    error_message = "only who publishes to a database makes tables in it"
+  }
+
+  assert {
+    condition     = alltrue([for grant in values(aws_lakeformation_permissions.tables) : grant.table[0].wildcard])
+    error_message = "grants must cover the tables that jobs make later"
   }
 }

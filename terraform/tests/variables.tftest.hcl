@@ -30,9 +30,9 @@ run "refuses_the_other_rules" {
   command = plan
 
   variables {
-    airflow        = { host = "ec2", ec2 = { data_gib = 2, instance_type = "t3.large", hours = { start = "at three", stop = "rate(1 day)" } } }
+    airflow        = { host = "ec2", ec2 = { data_gib = 2, instance_type = "p3.large", hours = { start = "at three", stop = "rate(1 day)" } } }
     budget         = { monthly_usd = 0 }
-    github         = { repository = "example/listenlake", environment = "*" }
+    github         = { repository = "example/listenlake", environment = "*", jobs = ["everything"] }
     name           = "double--hyphen"
     people         = { operators = ["*"] }
     scan_limit_gib = { prod = 20000 }

@@ -17,7 +17,8 @@ import { generateIntoFolder } from '../../jobs/sources/synthetic/landing.ts';
 import { listenlake, ROOT } from '../fixtures/command-line.ts';
 import { buildImage, docker, IMAGE } from '../fixtures/image.ts';
 import { fingerprint, type TableFingerprint } from '../fixtures/lake-tables.ts';
-import { layerSkipped, PYTHON } from '../fixtures/layers.ts';
+import { DOCKER, layerSkipped, PYTHON } from '../fixtures/layers.ts';
+import { hostEngineMissing, startHostEngine } from './host-engine.ts';
 
 /** What `make demo` makes, in small: every kind of file, and years of listening that tasks can share. */
 const DEMO = { seed: 7, users: 25, days: 20, tracks: 1_000, exportPlays: 4_000, exportYears: 6 };
@@ -120,6 +121,38 @@ describe('what needs no run', () => {
           .concat('\n'),
       );
       expect([done.status, done.stdout.slice(-3000)]).toEqual([0, expect.stringMatching(/ passed/)]);
+    },
+    600_000,
+  );
+});
+
+describe('a job on an engine of its own', () => {
+  const missing = 'missing' in opened ? opened.missing : hostEngineMissing();
+  if (missing !== undefined) layerSkipped('an engine with the settings of the EC2 host', missing, DOCKER);
+
+  (missing === undefined ? it.each(['host', 'json-file', 'local'] as const) : it.skip.each(['host']))(
+    'is created where containers log by %s, its result is found, and the host tells CloudWatch what it printed',
+    async (log) => {
+      const own = await mkdtemp(join(tmpdir(), 'listenlake-engine-'));
+      const engine = await startHostEngine(own, log as 'host');
+      try {
+        const env = {
+          ...process.env,
+          ...{ AIRFLOW_HOME: own, AIRFLOW__CORE__LOAD_EXAMPLES: 'false', PYTHONDONTWRITEBYTECODE: '1' },
+          ...{ DOCKER_HOST: engine.address, PYTHONPATH: join(ROOT, 'airflow'), LISTENLAKE_JOB_IMAGE: engine.image },
+          ...{ LISTENLAKE_LAKE: 's3://bucket', LISTENLAKE_JOB_NETWORK: 'none' },
+        };
+        const script = join(ROOT, 'tests/airflow/run_job.py');
+        const done = await promisify(execFile)(join((opened as { bin: string }).bin, 'python'), [script], { env });
+        expect(done.stdout.trim().split('\n').at(-1)).toBe('{"checked": 1}');
+        if (log === 'host') {
+          await until(async () => (await engine.logged()).length === 2);
+          expect(await engine.logged()).toEqual(['the last word', '{"checked": 1}']);
+        }
+      } finally {
+        await engine.close();
+        await rm(own, { recursive: true, force: true });
+      }
     },
     600_000,
   );
@@ -349,7 +382,7 @@ async function tablesOf(of: string): Promise<Record<string, TableFingerprint>> {
     `${gold}.record_counts.rows_before`,
     `${gold}.record_counts.change`,
   ]);
-  return fingerprint(of, undefined, ['silver.table_stats.rows_before', ...history]);
+  return fingerprint(of, undefined, ['silver.table_stats.rows_before', 'silver.loaded_files.loaded_on', ...history]);
 }
 
 async function trigger(dag: string): Promise<string> {

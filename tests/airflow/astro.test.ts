@@ -85,22 +85,29 @@ describeCompose('astro dev start', () => {
     }
   });
 
-  it('gives the engine to the scheduler alone, and starts it when its folders are there', () => {
-    const services = merged({ DOCKER_GID: '991', DOCKER_SOCKET: '/run/user/1000/docker.sock' });
-    const holders = Object.entries(services).flatMap(([name, { volumes = [] }]) =>
-      volumes
-        .filter(({ source }) => source.endsWith('docker.sock'))
-        .map(({ source, target }) => [name, source, target]),
-    );
-    expect(holders).toEqual([['scheduler', '/run/user/1000/docker.sock', '/var/run/docker.sock']]);
-    const { scheduler } = services;
-    expect([scheduler!.command, scheduler!.group_add]).toEqual([['airflow', 'scheduler'], ['991']]);
+  it('hands the engine on to the scheduler alone, and starts it when folders and socket are there', () => {
+    const services = merged({ DOCKER_SOCKET: '/run/user/1000/docker.sock' });
+    const holding = (end: string): string[][] =>
+      Object.entries(services).flatMap(([name, { volumes = [] }]) =>
+        volumes.filter(({ source }) => source.endsWith(end)).map(({ source, target }) => [name, source, target]),
+      );
+    expect(holding('docker.sock')).toEqual([['engine', '/run/user/1000/docker.sock', '/var/run/docker.sock']]);
+    expect(holding('engine').map(([name]) => name)).toEqual(['engine', 'scheduler']);
+    const { scheduler, engine } = services;
+    expect([scheduler!.command, scheduler!.group_add]).toEqual([['airflow', 'scheduler'], ['0']]);
+    expect(scheduler!.environment!.DOCKER_HOST).toBe('unix:///engine/docker.sock');
     // What the CLI mounts and waits for stays.
     expect(scheduler!.volumes!.map(({ target }) => target)).toEqual(
       expect.arrayContaining(['/usr/local/airflow/dags', '/usr/local/airflow/include']),
     );
-    expect(Object.keys(scheduler!.depends_on!).sort()).toEqual(['db-migration', 'folders']);
-    expect(scheduler!.depends_on!.folders).toMatchObject({ condition: 'service_completed_successfully' });
+    expect(Object.keys(scheduler!.depends_on!).sort()).toEqual(['db-migration', 'engine']);
+    expect(engine!.depends_on!.folders).toMatchObject({ condition: 'service_completed_successfully' });
+  });
+
+  it('hands it on by the same few lines as docker-compose.yml', () => {
+    const { services } = parse(readFileSync(join(ROOT, 'docker-compose.yml'), 'utf8'), { merge: true });
+    const { services: astro } = parse(OVERRIDE, { merge: true }) as { services: Record<string, Service> };
+    expect(astro.engine!.command).toEqual(services.engine.command);
   });
 
   it('takes another lake, inbox, image and user from the shell', () => {

@@ -65,8 +65,8 @@ async function main(): Promise<void> {
   process.stderr.write(
     [
       `  source ${shown.startsWith('..') ? envFile : shown}      # the lines above`,
-      '  ./listenlake sql --target prod "select * from top_tracks limit 10"',
-      '  ./listenlake sql --target prod --file warehouse/queries/skip_rate_by_genre.sql',
+      '  ./listenlake sql "select * from top_tracks limit 10"',
+      '  ./listenlake sql --file warehouse/queries/skip_rate_by_genre.sql',
       '  ./listenlake sql "select table_name, rows, bytes from record_counts order by bytes desc nulls last"',
       '  ./listenlake doctor --aws',
       '  ./listenlake run my_spotify_data.zip --no-report',

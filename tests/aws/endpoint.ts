@@ -50,6 +50,11 @@ export interface Endpoint {
   calls: Call[];
   /** Rules that are still in force, in the order in which they are tried. */
   rules: Rule[];
+  /**
+   * S3 says that an object is not there (404) only to who may list the bucket without a prefix. Our roles may
+   * list their own prefixes, and are told 403 (docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html).
+   */
+  rights: { hideAbsent: boolean };
   close(): Promise<void>;
 }
 
@@ -70,6 +75,7 @@ export async function startEndpoint(
 ): Promise<Endpoint> {
   const calls: Call[] = [];
   const rules: Rule[] = [];
+  const rights = { hideAbsent: false };
 
   async function answer(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
     const call = await readCall(incoming);
@@ -86,6 +92,11 @@ export async function startEndpoint(
     const handler = athena(call.operation);
     const good = handler === undefined ? await pass(upstream, call) : await handled(handler, call);
     if (fault?.kind === 'lose-answer') return void incoming.socket.destroy();
+    const isAboutObject = /^(?:Head|Get|Put|Copy)Object$|^CompleteMultipartUpload$/.test(call.operation);
+    if (rights.hideAbsent && good.status === 404 && isAboutObject && !String(good.body).includes('NoSuchUpload')) {
+      outgoing.writeHead(403, { 'content-type': 'application/xml' });
+      return void outgoing.end(incoming.method === 'HEAD' ? '' : '<Error><Code>AccessDenied</Code></Error>');
+    }
     outgoing.writeHead(good.status, good.headers);
     if (fault?.kind === 'cut-body') {
       outgoing.write(good.body.subarray(0, good.body.length / 2), () => incoming.socket.destroySoon());
@@ -106,6 +117,7 @@ export async function startEndpoint(
     url: `http://${host}:${(server.address() as AddressInfo).port}`,
     calls,
     rules,
+    rights,
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());

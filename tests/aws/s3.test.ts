@@ -91,6 +91,32 @@ if (local === undefined) {
     return { store, reopen: () => openS3Lake(uri, options()) };
   });
 
+  describe('with the right to list its own prefixes alone', () => {
+    beforeAll(() => {
+      endpoint.rights.hideAbsent = true;
+    });
+    afterAll(() => {
+      endpoint.rights.hideAbsent = false;
+    });
+    lakeContract('S3 that hides what is absent', async () => {
+      const { store, uri } = await openNew();
+      return { store, reopen: () => openS3Lake(uri, options()) };
+    });
+
+    it('a refusal of an object that is there stays a refusal, of one that may not be listed, too', async () => {
+      const { store } = await openNew();
+      await store.put('gold/a', '1');
+      endpoint.rules.push({ operation: /^(?:Head|Get)Object$/, fault: s3Error('AccessDenied', 403), times: 2 });
+      const denied = { code: 'store_denied', exit: 'auth' };
+      await expect(store.head('gold/a')).rejects.toMatchObject(denied);
+      await expect(readText(store, 'gold/a')).rejects.toMatchObject(denied);
+      expect(await readText(store, 'gold/a')).toBe('1');
+      endpoint.rules.push({ operation: 'ListObjectsV2', fault: s3Error('AccessDenied', 403) });
+      await expect(store.head('gold/b')).rejects.toMatchObject(denied);
+      expect(await store.head('gold/b')).toBeUndefined();
+    });
+  });
+
   gcContract('S3', async () => (await openNew()).store);
 
   describe('S3 lake', () => {

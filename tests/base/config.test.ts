@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readConfig, readEnvFile, VARIABLES } from '../../jobs/base/config.ts';
@@ -40,6 +40,22 @@ describe('configuration', () => {
     expect(readConfig({ LISTENLAKE_LAKE: 'a' }, { LISTENLAKE_LAKE: 'b', LISTENLAKE_USER: undefined }).lakeUri).toBe(
       'b',
     );
+  });
+
+  it('lineage goes nowhere unless asked, and knows who has started it', () => {
+    const run = '01990000-0000-7000-8000-00000000000a';
+    expect(readConfig({ OPENLINEAGE_PARENT_ID: `airflow/daily.run/${run}` }).lineage).toBeUndefined();
+    const given = {
+      LISTENLAKE_OPENLINEAGE: 'https://lineage.example.com/api',
+      LISTENLAKE_OPENLINEAGE_API_KEY: 'a key',
+    };
+    const { lineage, secrets } = readConfig({ ...given, OPENLINEAGE_PARENT_ID: `a/b/daily.run/${run}` });
+    const parent = { namespace: 'a/b', name: 'daily.run', runId: run };
+    const to = 'https://lineage.example.com/api';
+    expect(lineage).toEqual({ to, apiKey: 'a key', namespace: 'listenlake', parent, root: parent });
+    expect(secrets).toEqual(['a key']);
+    for (const text of ['daily.run', `/daily.run/${run}`, 'a/daily.run/7', `a//${run}`])
+      expect(() => readConfig({ OPENLINEAGE_PARENT_ID: text })).toThrow('OPENLINEAGE_PARENT_ID');
   });
 
   it('every variable is explained', () => {
@@ -93,6 +109,12 @@ describe('log', () => {
       expect(() => JSON.parse(line)).not.toThrow();
     }
   });
+});
+
+it('no setting sends analysts to the command line: their role reads gold through Athena, and cannot open the lake', () => {
+  const helps = Object.values(VARIABLES).map(({ help }) => help);
+  expect(helps.filter((help) => /analyst/i.test(help))).toEqual([]);
+  expect(readFileSync(new URL('../../.env.example', import.meta.url), 'utf8')).not.toMatch(/analyst/i);
 });
 
 describe('a file of variables', () => {

@@ -44,7 +44,7 @@ export function lineagePage(): string {
     NOTE,
     'Arrows go from a table to the tables that are made of it: from bronze to silver as the selects in `warehouse/silver/`',
     'read it, in gold as the models refer to each other. Left out are `record_counts` and `silver.table_stats`, which count every',
-    'table, and `silver.quarantine`, which takes what any table refuses.\n',
+    'table, and `silver.quarantine`, which takes what any table refuses. Which columns: [column by column](lineage-columns.md).\n',
     fenced(['flowchart LR', ...groups, ...lines.filter((line) => !line.endsWith(' record_counts'))]),
   ].join('\n');
 }

@@ -69,7 +69,8 @@ it(`F55, F72: ${POLLS_MIN} polls of the catalog, of sql and of the report beside
         const { code, signal, stderr } = await finished(child);
         clearTimeout(timer);
         isDone = code === 0;
-        if (code === 75) await sleep(2_000); // another one is writing
+        // Another one is writing. To ask again takes half a second of a processor.
+        if (code === 75) await sleep(5_000);
         if (code !== 0 && code !== 75 && signal !== 'SIGKILL') codes.push(`${code ?? signal}: ${stderr}`);
       }
     }
@@ -80,7 +81,7 @@ it(`F55, F72: ${POLLS_MIN} polls of the catalog, of sql and of the report beside
     while (isWriting) {
       // Each of them is a process of its own: often while the fewest are wanted, seldom for as long as the
       // runs still take.
-      await sleep(asked.versions.length < SQL_POLLS_MIN ? 100 : 1_000);
+      await sleep(asked.versions.length < SQL_POLLS_MIN ? 100 : 3_000);
       const { code, stdout, stderr } = await listenlake(['sql', '--lake', lake, '--json', question]);
       if (code !== 0) asked.wrong.push(`${code}: ${stderr}`);
       else {

@@ -1,4 +1,5 @@
 import { type CheckResult, check } from '../../jobs/check.ts';
+import { checkText, qualityLines } from '../../jobs/commands/check.ts';
 import type { EngineSession } from '../../jobs/engine/index.ts';
 import { enrich } from '../../jobs/enrich.ts';
 import { runTests, silverTests } from '../../jobs/gold/data-tests.ts';
@@ -241,5 +242,48 @@ ${tests}
       { status: 'error', failing_rows: null, message: expect.stringContaining('nothing') },
       { status: 'failed', failing_rows: 2 },
     ]);
+  });
+});
+
+describe('data_quality', () => {
+  it('its warnings are results that warn, in the summary and in the table of results, and fail nothing', async () => {
+    const play = (play_id: string, minute: number): Row => ({
+      ...{ play_id, user_id: 'me', source: 'export_extended', content_type: 'unknown', played_ms: 60_000 },
+      ...{ started_at: `2026-02-27 10:0${minute}:00`, ended_at: `2026-02-27 10:0${minute + 1}:00` },
+      ...{ reason_end: minute === 0 ? 'teleported' : 'trackdone', year: 2026 },
+    });
+    // Of three rows that were read two are plays, none is a copy, and none was refused: one is gone.
+    const file: Row = { source_key: 'f', file_name: 'a.json', kind: 'export_extended', table_name: 'export_extended' };
+    const commit = (plays: Row[]) =>
+      lake.commitSilver({ plays, loaded_files: [{ ...file, is_refused: false, rows_read: 3, has_keys: true }] });
+    const run = async (): Promise<CheckResult> => {
+      await enrich({ runId: `enrich-${runs++}`, asOf: '2026-02-28' }, lake.effects);
+      return check({ scope: 'gold', target: 'dev', runId: `check-${runs++}` }, lake.effects);
+    };
+    await commit([play('p1', 0), play('p2', 1)]);
+    const result = await run();
+    const warnings = result.results.filter(({ status }) => status === 'warned');
+    expect(warnings.map(({ table_name, test, message }) => [table_name, test, message])).toEqual([
+      [
+        'data_quality',
+        'new_reason_end(plays)',
+        expect.stringMatching(/^reasons that are not known here: 1, such as teleported; these plays are neutral/),
+      ],
+      [
+        'data_quality',
+        'rows_of_files(plays)',
+        expect.stringMatching(/^rows of the files that silver lacks: 1; run `listenlake transform --rebuild`/),
+      ],
+    ]);
+    expect(result).toMatchObject({ verdict: 'passed', failed: 0, errors: 0, warned: 2 });
+    expect(checkText(result)).toContain('warned: data_quality rows_of_files(plays): rows of the files that silver');
+    expect(qualityLines([result])).toHaveLength(2);
+    const kept = await lake.engine.query("select test from silver.check_results where status = 'warned' order by test");
+    expect(kept.rows).toEqual([['new_reason_end(plays)'], ['rows_of_files(plays)']]);
+
+    await commit([play('p1', 1), play('p2', 2), play('p3', 3)]);
+    const mended = await run();
+    expect(mended.warned).toBe(0);
+    expect(qualityLines([mended])).toEqual([]);
   });
 });

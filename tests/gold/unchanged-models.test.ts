@@ -252,10 +252,12 @@ it('the models of the warehouse: what is taken over is what a full build would g
   const project = readProject();
   const graph = modelGraph(project, { dialect: 'duckdb', target: 'dev', asOf: AS_OF });
   /** Of the graph alone: what is touched by a change, and what reads that. */
+  // An ephemeral model is a part of those that read it.
+  const tables = graph.filter(({ materialized }) => materialized !== 'ephemeral').map(({ name }) => name);
   const readersOf = (isTouched: (node: (typeof graph)[number]) => boolean): string[] => {
     const found = new Set<string>();
     for (const node of graph) if (isTouched(node) || node.refs.some((ref) => found.has(ref))) found.add(node.name);
-    return [...found].sort();
+    return tables.filter((name) => found.has(name)).sort();
   };
   const play = (n: number, day: string): Row => ({
     ...{
@@ -286,7 +288,7 @@ it('the models of the warehouse: what is taken over is what a full build would g
     await lake.commitSilver(rows);
     expect(await run()).toEqual(readersOf(({ sources }) => sources.includes(`silver.${table}`)));
     const taken = await fingerprint(lake.root, ['gold_dev']);
-    expect(await run({ rebuild: true })).toHaveLength(graph.length);
+    expect(await run({ rebuild: true })).toHaveLength(tables.length);
     expect(await fingerprint(lake.root, ['gold_dev'])).toEqual(taken);
   }
   const hasEnd = readersOf(({ name }) => /as_of_date\(\)/.test(project.models.get(name)!.sql));

@@ -1,8 +1,11 @@
 /** docker-compose.yml as Docker Compose itself reads it; no image is pulled. */
-import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { parse } from 'yaml';
 import { ROOT } from '../fixtures/command-line.ts';
 import { DOCKER, layerSkipped } from '../fixtures/layers.ts';
@@ -15,6 +18,8 @@ interface Service {
   volumes?: { type: string; source: string; target: string; read_only?: boolean }[];
   profiles?: string[];
   cap_drop?: string[];
+  user?: string;
+  group_add?: string[];
 }
 
 const version = spawnSync('docker', ['compose', 'version'], { encoding: 'utf8' });
@@ -38,7 +43,16 @@ function config(env: Record<string, string> = {}, ...profiles: string[]): Record
 
 describeCompose('docker-compose.yml', () => {
   it('is Airflow with its database by default; the S3 stand-in comes with its profile', () => {
-    const airflow = ['api-server', 'dag-processor', 'folders', 'migrate', 'postgres', 'scheduler', 'triggerer'];
+    const airflow = [
+      'api-server',
+      'dag-processor',
+      'engine',
+      'folders',
+      'migrate',
+      'postgres',
+      'scheduler',
+      'triggerer',
+    ];
     expect(Object.keys(config()).sort()).toEqual(airflow);
     expect(Object.keys(config({}, 's3')).sort()).toEqual([...airflow, 's3'].sort());
   });
@@ -51,12 +65,18 @@ describeCompose('docker-compose.yml', () => {
     }
   });
 
-  it('gives the engine to nobody but the scheduler, and the code to all, read only', () => {
+  it('gives the engine to nobody but the scheduler, whatever group its socket has, and the code to all, read only', () => {
     const services = config();
-    const holders = Object.entries(services).filter(([, { volumes }]) =>
-      volumes?.some(({ source }) => source.endsWith('docker.sock')),
-    );
-    expect(holders.map(([name]) => name)).toEqual(['scheduler']);
+    const holders = (socket: RegExp): string[] =>
+      Object.entries(services)
+        .filter(([, { volumes }]) => volumes?.some(({ source }) => socket.test(source)))
+        .map(([name]) => name);
+    // One that is root hands it on by a socket of its own.
+    expect(holders(/docker\.sock$/)).toEqual(['engine']);
+    expect(holders(/^engine$/)).toEqual(['engine', 'scheduler']);
+    expect([services.engine!.user, services.engine!.cap_drop]).toEqual(['0:0', ['ALL']]);
+    expect(services.scheduler!.environment!.DOCKER_HOST).toBe('unix:///engine/docker.sock');
+    expect(services.scheduler!.group_add).toBeUndefined();
     for (const name of ['api-server', 'scheduler', 'dag-processor', 'triggerer']) {
       expect(services[name]!.cap_drop).toEqual(['ALL']);
       const code = services[name]!.volumes!.filter(({ target }) => /\/(dags|include)$/.test(target));
@@ -91,17 +111,19 @@ interface Written {
 
 describe('docker-compose.yml as it is written', () => {
   it('S1: holds no secret: they are made at random at the first start, once, for the user of Airflow alone', () => {
-    const text = readFileSync(join(ROOT, 'docker-compose.yml'), 'utf8');
-    const { services } = parse(text, { merge: true }) as { services: Record<string, Written> };
+    const content = readFileSync(join(ROOT, 'docker-compose.yml'), 'utf8');
+    const { services } = parse(content, { merge: true }) as { services: Record<string, Written> };
     for (const { environment = {} } of Object.values(services)) {
       for (const [name, value] of Object.entries(environment))
-        if (/SECRET|PASSWORD|CONN/.test(name))
+        if (/SECRET|PASSWORD|CONN|KEY/.test(name))
           expect([name, value]).toEqual([expect.stringMatching(/_(CMD|FILE)$/), expect.stringContaining('/secrets/')]);
     }
     const holders = Object.entries(services).filter(([, { volumes }]) =>
       volumes?.some((volume) => /^secrets:\/secrets(:ro)?$/.test(volume)),
     );
-    expect(holders.map(([name]) => name)).toEqual(Object.keys(services).filter((name) => name !== 's3'));
+    expect(holders.map(([name]) => name)).toEqual(
+      Object.keys(services).filter((name) => !['engine', 's3'].includes(name)),
+    );
     // The very script that the container runs, on folders of this test.
     const folder = mkdtempSync(join(tmpdir(), 'listenlake-compose-'));
     for (const name of ['lake', 'inbox', 'secrets']) mkdirSync(join(folder, name));
@@ -113,16 +135,50 @@ describe('docker-compose.yml as it is written', () => {
       const env = { LISTENLAKE_JOB_USER: `${process.getuid!()}:${process.getgid!()}` };
       const done = spawnSync(process.execPath, ['-e', script], { env, encoding: 'utf8' });
       expect(done.stderr).toBe('');
-      return ['airflow', 'postgres'].map((name) => readFileSync(join(folder, 'secrets', name), 'utf8'));
+      return ['airflow', 'postgres', 'fernet'].map((name) => readFileSync(join(folder, 'secrets', name), 'utf8'));
     };
-    const [airflow, postgres] = run();
+    const [airflow, postgres, fernet] = run();
     expect([airflow, postgres]).toEqual([
       expect.stringMatching(/^[0-9a-f]{64}$/),
       expect.stringMatching(/^[0-9a-f]{64}$/),
     ]);
     expect(airflow).not.toBe(postgres);
-    expect(run()).toEqual([airflow, postgres]);
+    // 32 bytes (github.com/fernet/spec), without which Airflow stores connections in the clear.
+    expect([fernet, Buffer.from(fernet!, 'base64url').length]).toEqual([expect.stringMatching(/^[\w-]{43}=$/), 32]);
+    expect(
+      Object.values(services).filter(({ environment = {} }) => 'AIRFLOW__CORE__FERNET_KEY_CMD' in environment),
+    ).toHaveLength(5);
+    expect(run()).toEqual([airflow, postgres, fernet]);
     expect(statSync(join(folder, 'secrets/airflow')).mode & 0o777).toBe(0o440);
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  it('the engine is reached through the socket that is handed on, answers and half-closed connections included', async () => {
+    const { services } = parse(readFileSync(join(ROOT, 'docker-compose.yml'), 'utf8'), { merge: true });
+    const folder = mkdtempSync(join(tmpdir(), 'listenlake-socket-'));
+    const script = services.engine.command
+      .join('\n')
+      .replace('/engine/', `${folder}/`)
+      .replace('/var/run/', `${folder}/real-`);
+    // It answers once the other side has said all that it has to say, as an engine does with what is attached.
+    const far = createServer({ allowHalfOpen: true }, (socket) => {
+      let heard = '';
+      socket.on('data', (chunk) => {
+        heard += chunk;
+      });
+      socket.on('end', () => socket.end(`heard ${heard}`));
+    }).listen(join(folder, 'real-docker.sock'));
+    const relay = spawn(process.execPath, ['-e', script], { stdio: 'inherit' });
+    const near = join(folder, 'docker.sock');
+    while (!(existsSync(near) && (statSync(near).mode & 0o777) === 0o660)) await sleep(20);
+    const answers = ['one', 'two'].map(async (word) => {
+      const socket = connect({ path: near, allowHalfOpen: true });
+      socket.end(word);
+      return text(socket);
+    });
+    expect(await Promise.all(answers)).toEqual(['heard one', 'heard two']);
+    relay.kill();
+    far.close();
     rmSync(folder, { recursive: true, force: true });
   });
 });

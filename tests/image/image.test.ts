@@ -88,7 +88,7 @@ describeImage('image', () => {
 
   it('doctor is well inside, with a read-only root, no rights and no network', () => {
     const began = performance.now();
-    const ran = docker(['run', '--rm', ...HARDENED, IMAGE, 'doctor', '--lake', '/tmp/lake', '--json']);
+    const ran = docker(['run', '--rm', ...HARDENED, '--env=LISTENLAKE_LAKE=/tmp/lake', IMAGE, 'doctor', '--json']);
     process.stderr.write(
       `image: doctor took ${((performance.now() - began) / 1000).toFixed(1)} s, container included\n`,
     );
@@ -116,9 +116,8 @@ describeImage('image', () => {
         expect(docker(['run', '--rm', '--entrypoint=/bin/sh', name, '-c', 'true']).code).toBe(127);
         const ran = docker(['run', '--rm', ...HARDENED, name, 'run', '/tmp/none', '--lake=/tmp/lake']);
         expect([ran.code, ran.stderr]).toEqual([64, expect.stringContaining('/tmp/none')]);
-        expect(docker(['run', '--rm', ...HARDENED, name, 'sql', 'select 42', '--lake=/tmp/lake']).stdout).toContain(
-          '42',
-        );
+        const well = docker(['run', '--rm', ...HARDENED, '--env=LISTENLAKE_LAKE=/tmp/lake', name, 'doctor']);
+        expect([well.code, well.stderr]).toEqual([0, '']);
       })
       .finally(() => docker(['image', 'rm', '--force', name]));
   }, 900_000);

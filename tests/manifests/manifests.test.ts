@@ -1,5 +1,7 @@
 /** airflow/kubernetes/ without a cluster: what must be in it, and nothing more. */
-import { readdirSync, readFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseAllDocuments, parse as parseYaml } from 'yaml';
 import { ROOT } from '../fixtures/command-line.ts';
@@ -137,5 +139,73 @@ describe('Kubernetes manifests', () => {
     // A quota on limits refuses every container without them, so the range must give some.
     const [range] = ofKind('LimitRange')[0]?.spec?.limits ?? [];
     expect(range).toMatchObject({ type: 'Container', default: { memory: '64Mi' }, max: { memory: '8Gi' } });
+  });
+});
+
+describe("the values of Airflow's chart", () => {
+  interface Values {
+    config: { core: { simple_auth_manager_passwords_file: string } };
+    apiServer: {
+      args: string[];
+      extraVolumes: { name: string; secret?: unknown; emptyDir?: unknown }[];
+      extraVolumeMounts: { name: string; mountPath: string; readOnly?: boolean }[];
+    };
+  }
+  const { config, apiServer } = parseYaml(readFileSync(join(FOLDER, 'values.yaml'), 'utf8')) as Values;
+  const { simple_auth_manager_passwords_file: file } = config.core;
+  const mountOf = (path: string) =>
+    apiServer.extraVolumeMounts.find(({ mountPath }) => path.startsWith(`${mountPath}/`))!;
+  const volumeOf = (path: string) => apiServer.extraVolumes.find(({ name }) => name === mountOf(path).name)!;
+
+  it('give the API server a file of passwords that it can open for writing, which a Secret is not', () => {
+    expect(mountOf(file).readOnly).not.toBe(true);
+    expect(volumeOf(file)).toMatchObject({ emptyDir: {} });
+    const source = apiServer.extraVolumeMounts.find(({ name }) => name === 'keys')!;
+    expect(volumeOf(`${source.mountPath}/x`)).toMatchObject({ secret: { secretName: 'airflow-keys' } });
+  });
+
+  it('start the API server, as the chart does, once the passwords are there', () => {
+    // What the container runs, in folders of this test and with a stand-in for Airflow.
+    const folder = mkdtempSync(join(tmpdir(), 'listenlake-values-'));
+    for (const { name } of apiServer.extraVolumeMounts) mkdirSync(join(folder, name));
+    writeFileSync(join(folder, 'keys/passwords.json'), '{"admin": "x"}', { mode: 0o440 });
+    writeFileSync(join(folder, 'airflow'), '#!/bin/sh\necho "started $*"\n', { mode: 0o755 });
+    const [shell, ...args] = apiServer.args.map((arg) =>
+      apiServer.extraVolumeMounts.reduce(
+        (text, { name, mountPath }) => text.replaceAll(mountPath, join(folder, name)),
+        arg,
+      ),
+    );
+    const run = (): string =>
+      execFileSync(shell!, args, { env: { PATH: `${folder}:${process.env.PATH}` }, encoding: 'utf8' }).trim();
+    // A container that is started again finds what the former one has left.
+    for (let start = 0; start < 2; start += 1) {
+      expect(run()).toBe('started api-server');
+      expect(readFileSync(join(folder, 'auth/passwords.json'), 'utf8')).toBe('{"admin": "x"}');
+      expect(statSync(join(folder, 'auth/passwords.json')).mode & 0o777).toBe(0o600);
+    }
+    rmSync(folder, { recursive: true, force: true });
+  });
+});
+
+describe("the writers' pool", () => {
+  // A deferred task gives its slot back unless the pool counts it, and then a second writer starts beside its pod.
+  it('counts deferred tasks wherever it is made, so that it keeps writers apart where tasks wait deferred', () => {
+    const places = [
+      'airflow/local.ts',
+      'docker-compose.yml',
+      'docs/airflow.md',
+      'docs/kubernetes.md',
+      'terraform/airflow_ec2/compose.yaml',
+      'terraform/airflow_steps.tf',
+    ];
+    const made = places.flatMap((place) =>
+      // One line, or one that a document has broken.
+      [...readFileSync(join(ROOT, place), 'utf8').matchAll(/\bpools\W{1,4}set\b[\s\S]{0,100}/g)].map(([text]) => [
+        place,
+        text.includes('--include-deferred'),
+      ]),
+    );
+    expect(made).toEqual(places.map((place) => [place, true]));
   });
 });

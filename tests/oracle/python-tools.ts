@@ -9,6 +9,8 @@ const DBT = ['dbt-core==1.10.23', 'dbt-duckdb==1.11.1', 'duckdb==1.5.6'];
 const SQLFLUFF = ['sqlfluff==4.5.0'];
 /** With what it computes with, because numbers are compared. */
 const STATSMODELS = ['statsmodels==0.15.0', 'numpy==2.4.6', 'scipy==1.17.1', 'pandas==3.1.1'];
+/** The client whose classes are OpenLineage's schema, and a second parser that follows columns. */
+const LINEAGE = ['openlineage-python==1.54.0', 'sqlglot==30.30.0'];
 const INSTALL_TIMEOUT_MS = 600_000;
 const BUILD_TIMEOUT_MS = 600_000;
 
@@ -27,6 +29,11 @@ export function openSqlfluff(): Tool {
 /** A Python that has statsmodels, or why it cannot be had here. */
 export function openStatsmodels(): Tool {
   return openTool('statsmodels', STATSMODELS, 'python');
+}
+
+/** A Python that has OpenLineage's client and sqlglot, or why it cannot be had here. */
+export function openLineageOracles(): Tool {
+  return openTool('lineage', LINEAGE, 'python');
 }
 
 /**

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { finished, listenlake, ROOT, start } from '../fixtures/command-line.ts';
+import { fingerprint } from '../fixtures/lake-tables.ts';
 
 let folder: string;
 let lake: string;
@@ -228,7 +229,7 @@ describe('sql', () => {
 describe('the program', () => {
   it('ends when all is said, whatever is still under way', async () => {
     const underWay = `--import=data:text/javascript,${encodeURIComponent('setInterval(() => {}, 1_000)')}`;
-    const run = await listenlake(['doctor', '--lake', join(folder, 'empty')], { NODE_OPTIONS: underWay });
+    const run = await listenlake(['doctor'], { LISTENLAKE_LAKE: join(folder, 'empty'), NODE_OPTIONS: underWay });
     expect([run.code, run.stderr]).toEqual([0, '']);
     const refused = await listenlake(['sql', '--lake', lake, 'selec 1'], { NODE_OPTIONS: underWay });
     expect([refused.code, refused.stdout]).toEqual([64, '']);
@@ -277,9 +278,44 @@ describe('the program', () => {
   });
 
   it('doctor on an empty lake says how to begin, exit 0', async () => {
-    const run = await listenlake(['doctor', '--lake', join(folder, 'empty')]);
+    const run = await listenlake(['doctor'], { LISTENLAKE_LAKE: join(folder, 'empty') });
     expect([run.code, run.stderr]).toEqual([0, '']);
     expect(run.stdout).toContain('listenlake run');
+  });
+
+  it.each([['sql', 'select 1'], ['doctor'], ['coverage'], ['gc', '--dry-run'], ['report'], ['check'], ['profile']])(
+    '%s of a lake that is not there ends with 78 and makes nothing',
+    async (...args) => {
+      const missing = join(folder, 'lkae');
+      const run = await listenlake([...args, '--lake', missing]);
+      expect([run.code, run.stdout]).toEqual([78, '']);
+      expect(run.stderr).toMatch(/^listenlake: there is no lake at \/.*\/lkae \(give --lake, or make one: .*\)\n$/);
+      expect(existsSync(missing)).toBe(false);
+    },
+  );
+
+  it('run on what is no listening builds nothing, and says what was found and what an archive looks like', async () => {
+    const source = join(folder, 'no-listening');
+    await mkdir(join(source, 'nothing'), { recursive: true });
+    await writeFile(join(source, 'notes.txt'), 'nothing to hear');
+    await writeFile(join(source, 'photo.png'), Buffer.from('89504e470d0a1a0a0000', 'hex'));
+    for (const [paths, words] of [
+      [[join(source, 'notes.txt')], 'no listening is in 1 file (notes.txt)'],
+      [[source], 'no listening is in 2 files (no-listening/notes.txt, no-listening/photo.png)'],
+      [[join(source, 'nothing')], 'nothing is in '],
+      [[], 'no files are given, and the lake is empty'],
+    ] as const) {
+      const made = join(folder, 'made-of-nothing');
+      const run = await listenlake(['run', ...paths, '--lake', made]);
+      expect([paths, run.code, run.stdout]).toEqual([paths, 65, '']);
+      expect(run.stderr).toContain(words);
+      expect(run.stderr).toMatch(/an archive is a zip with files such as Streaming_History_Audio_.*\n$/);
+      expect(existsSync(join(made, 'gold'))).toBe(false);
+    }
+    // The same beside a lake that has listening: nothing of it changes.
+    const before = await fingerprint(lake);
+    expect((await listenlake(['run', source, '--lake', lake])).code).toBe(65);
+    expect(await fingerprint(lake)).toEqual(before);
   });
 
   it('every question of warehouse/queries answers from prod', async () => {

@@ -31,13 +31,22 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-it('fills every table of gold', async () => {
+/**
+ * Item to item does not beat the most popular songs here, so nothing is published: 25 listeners of 5,000 tracks give
+ * most pairs of tracks no second session in common, and the generator draws each track of a session on its own, by
+ * taste of genre and by popularity. With 600 such listeners it does: hit rates of 29.1 % and 23.8 %.
+ */
+const HONESTLY_EMPTY = ['track_recommendations'];
+
+it('fills every table of gold, but for those that say why they are empty', async () => {
   const { rows } = await engine.query(
     `select table_name, rows from record_counts where layer = 'gold' order by table_name`,
     { target: 'prod' },
   );
   expect(rows.length).toBeGreaterThan(50);
-  expect(rows.filter(([, count]) => count === 0n).map(([table]) => table)).toEqual([]);
+  expect(rows.filter(([, count]) => count === 0n).map(([table]) => table)).toEqual(HONESTLY_EMPTY);
+  const quality = await engine.query('select status, users from recommendation_quality', { target: 'prod' });
+  expect(quality.rows).toEqual([['not_better', 26n]]);
 });
 
 const QUESTIONS = join(WAREHOUSE_DIR, 'queries');

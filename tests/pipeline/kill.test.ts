@@ -83,7 +83,7 @@ it(`F36, F37: kill -9 at ${POINTS} points, ${KILLS_EACH} in each lake, under a r
       for (let turn = 0; turn < KILLS_EACH; turn += 1) {
         // A golden-ratio sequence: spread evenly over the run, different every time, the same on every
         // machine. Later kills of a lake are spread over what the ones before have left to do.
-        const share = (0.5 + (number * KILLS_EACH + turn) * 0.618_033_988_749_895) % 1;
+        const share = (0.5 + (turn * LAKES + number) * 0.618_033_988_749_895) % 1;
         const left = 1.1 - (await commitsOf(lake)) / all;
         await kill(lake, share * left, turn === 0);
       }

@@ -77,6 +77,7 @@ describe('run', () => {
     // Which run brought a table its last rows is history, not content.
     const history = [
       'silver.table_stats.rows_before',
+      'silver.loaded_files.loaded_on',
       'gold_dev.record_counts.rows_before',
       'gold_dev.record_counts.change',
       'gold_prod.record_counts.rows_before',

@@ -12,6 +12,7 @@ const ROOMS = [
   'silver',
   'gold',
   'training',
+  'lineage',
   'report',
   'profile',
   'removal',

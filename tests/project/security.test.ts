@@ -31,7 +31,8 @@ describe('S2: secrets', () => {
 
   it('stand in no argument of the process that has them, and in nothing that it says', async () => {
     const secret = `CANARY-${'s'.repeat(32)}`;
-    const child = start(['doctor', '--lake', join(folder, 'lake')], {
+    const child = start(['doctor'], {
+      LISTENLAKE_LAKE: join(folder, 'lake'),
       LISTENLAKE_SPOTIFY_CLIENT_ID: 'c'.repeat(32),
       LISTENLAKE_SPOTIFY_CLIENT_SECRET: secret,
       LISTENLAKE_PSEUDONYM_KEY: secret,
@@ -57,9 +58,10 @@ describe('S2: secrets', () => {
     const listed = /^SETTINGS = \(\n([^)]*)\)/m.exec(python)?.[1] ?? '';
     const names = [...listed.matchAll(/"([A-Z_]+)"/g)].map(([, name]) => name!);
     expect(names).toContain('LISTENLAKE_LAKE');
-    // The one is the name of a secret in Secrets Manager, which only the job's own role may read.
+    // These are names of secrets in Secrets Manager, which only the job's own role may read.
     expect(names.filter((name) => /SECRET|TOKEN|PASSWORD|_KEY|CREDENTIAL/.test(name))).toEqual([
       'LISTENLAKE_PSEUDONYM_SECRET',
+      'LISTENLAKE_SPOTIFY_TOKEN_SECRET',
     ]);
     // What a container gets from the worker comes as `private_environment`, which Airflow neither renders nor
     // keeps.

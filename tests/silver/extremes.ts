@@ -332,6 +332,11 @@ export function extremeFiles(): TestFile[] {
     ...{ release_mbid: null, artist_mbids: null, isrc: null, spotify_id: null, duration_ms: '180000', duration: null },
     ...{ music_service: 'spotify.com', submission_client: 'x' },
   };
+  const weather = {
+    ...{ latitude: '52.5', longitude: '13.4', time_zone: 'Europe/Berlin', date: '2024-05-01', temperature: '59' },
+    ...{ temperature_unit: '°F', precipitation: '1', precipitation_unit: 'inch', sunshine: '3600', weather_code: '3' },
+  };
+  const journey = { valid_from: '2024-05-01', valid_to: '2024-06-01', time_zone: 'Asia/Tokyo' };
   // Without any time a track was still playing, and is not counted.
   const timed = rowsOf({ ...scrobble, uts: '' }).filter((row) => `${row.uts}${row.played_at}`.trim() !== '');
   const files = [
@@ -340,6 +345,8 @@ export function extremeFiles(): TestFile[] {
     { table: 'lastfm_scrobbles', rows: [...rowsOf(scrobble), ...timed] },
     { table: 'listenbrainz_listens', rows: [...rowsOf(listen), ...rowsOf({ ...listen, duration_ms: null })] },
     { table: 'listening_events', rows: events },
+    { table: 'weather_csv', kind: 'weather', userId: null, rows: rowsOf(weather) },
+    { table: 'time_zones_csv', kind: 'time_zones', rows: rowsOf(journey) },
     ...charts(),
     ...tracks(),
     answers(),

@@ -100,6 +100,21 @@ export function world(): TestFile[] {
         }),
       })),
     },
+    // Two files tell of one day.
+    ...[1, 2].map((last) => ({
+      table: 'weather_csv',
+      kind: 'weather',
+      userId: null,
+      rows: [1, last, 40].map((day) => ({
+        ...{
+          latitude: '52.5',
+          longitude: '13.4',
+          time_zone: 'Europe/Berlin',
+          date: `2024-05-${String(day).padStart(2, '0')}`,
+        },
+        ...{ temperature: `${last}.5`, temperature_unit: '°C' },
+      })),
+    })),
     {
       table: 'refused',
       rows: [

@@ -3,7 +3,7 @@
  * for the programs that reach out.
  */
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { parse } from 'yaml';
 import { DOCKER, layerSkipped } from '../fixtures/layers.ts';
 import { type Done, runProgram } from './terraform.ts';
@@ -24,9 +24,10 @@ export interface Host {
   path(name: string): string;
   data: string;
   roles: string;
+  login: string;
   /**
-   * Runs one of the host's scripts. `words` are for the stand-ins: `aws` answers no role and `docker pull` no
-   * image that has one of them in it.
+   * Runs one of the host's scripts. `words` are for the stand-ins: `aws` answers no request and `docker pull`
+   * no image that has one of them in it.
    */
   run(name: string, words?: string): Promise<Done & { calls: string[] }>;
 }
@@ -49,7 +50,8 @@ export function makeHost(folder: string, userData: UserData): Host {
     aws: `${calls}\ncase "$*" in *"\${REFUSED:-nothing}"*) exit 254;; *assume-role*) printf 'ASIAEXAMPLE\\tkey/+of %s\\ttoken==\\n' "$4" | tr ' ' _;; *) echo password;; esac`,
     blkid: 'exit 0',
     chown: 'exit 0',
-    docker: `${calls}\n[ "$1" != login ] || cat >/dev/null\ncase "$*" in pull*"\${REFUSED:-nothing}"*) exit 1;; esac`,
+    // It has an image of each repository from an earlier version, and one without a tag.
+    docker: `${calls}\ncase "$*" in *" pull "*"\${REFUSED:-nothing}"*) exit 1;; "image ls "*) for tag in 1.2.0 1.1.0 '<none>'; do echo "$(eval echo \\$$#):$tag"; done;; esac`,
     install:
       'while [ $# -gt 0 ]; do case "$1" in -o|-g) shift 2;; *) args="$args $1"; shift;; esac; done\nexec /usr/bin/install $args',
     mountpoint: 'exit 0',
@@ -60,17 +62,20 @@ export function makeHost(folder: string, userData: UserData): Host {
   }
   const data = join(folder, 'data');
   const roles = join(folder, 'roles');
+  const login = join(folder, 'registry');
   mkdirSync(data);
   return {
     path,
     data,
     roles,
+    login,
     async run(name, words) {
       const environment = {
         PATH: `${bin}:${process.env.PATH}`,
         LISTENLAKE_HOST_DIR: join(folder, 'etc'),
         LISTENLAKE_DATA_DIR: data,
         LISTENLAKE_ROLES_DIR: roles,
+        LISTENLAKE_LOGIN_DIR: login,
         REFUSED: words,
       };
       const done = await runProgram('bash', ['-c', `exec 3>&1 >/dev/null; exec bash "${path(name)}"`], { environment });
@@ -96,10 +101,11 @@ export function describeHost(work: string, userDataOf: () => UserData): void {
       expect(JSON.parse(readFileSync(path('daemon.json'), 'utf8'))['log-opts']['awslogs-group']).toBe(
         '/listenlake/airflow',
       );
-      // Whatever is called a password, secret, key or token is a reference, or made on the host.
+      // Whatever is called a password, secret, key or token is a reference, made on the host, or a secret's name.
       const assigned = [...all.matchAll(/^\s*\w*(?:PASSWORD|SECRET|KEY|TOKEN)\s*[:=]\s*(.+)$/gim)];
       expect(assigned.length).toBeGreaterThan(3);
-      for (const [line, value] of assigned) expect([line, value]).toEqual([line, expect.stringMatching(/^\$\{/)]);
+      for (const [line, value] of assigned)
+        expect([line, value]).toEqual([line, expect.stringMatching(/^\$\{|^listenlake\/[\w-]+$/)]);
       expect(all).not.toMatch(/AKIA|ASIA|-----BEGIN/);
     });
 
@@ -119,7 +125,7 @@ export function describeHost(work: string, userDataOf: () => UserData): void {
 
       const done = await run('listenlake-start');
       expectToSucceed(done);
-      expect(done.calls.at(-1)).toMatch(
+      expect(done.calls.find((call) => call.includes('docker compose'))).toMatch(
         /^docker run --rm .*docker compose .*--env-file \S+host.env --env-file \S+secrets.env up --detach --remove-orphans$/,
       );
       expect([readFileSync(secrets, 'utf8'), readFileSync(join(data, 'auth/passwords.json'), 'utf8')]).toEqual([
@@ -128,7 +134,7 @@ export function describeHost(work: string, userDataOf: () => UserData): void {
       ]);
 
       const args = ['--file', path('compose.yaml'), '--env-file', path('host.env'), '--env-file', secrets];
-      const environment = { DATA_DIR: data, DOCKER_GID: '991' };
+      const environment = { DATA_DIR: data, HOST_DIR: dirname(path('jobs.env')), DOCKER_GID: '991' };
       const version = await runProgram('docker', ['compose', 'version']);
       if (version.code !== 0) return layerSkipped('docker compose', 'not installed', DOCKER);
       const config = await runProgram(
@@ -151,7 +157,45 @@ export function describeHost(work: string, userDataOf: () => UserData): void {
         AWS_SHARED_CREDENTIALS_FILE: '/run/aws/credentials',
         LISTENLAKE_JOB_ROLES: '/run/listenlake/roles',
         LISTENLAKE_LAKE: 's3://listenlake-123456789012-eu-west-1',
+        // Where Terraform has made room for a secret, jobs are told its name.
+        LISTENLAKE_PSEUDONYM_SECRET: 'listenlake/pseudonym-key',
       });
+    });
+
+    it('removes the images of other versions by name once Airflow is up, and never by age', async () => {
+      const { path, run } = makeHost(mkdtempSync(join(work, 'host-')), userDataOf());
+      const done = await run('listenlake-start');
+      expectToSucceed(done);
+      const [jobs, airflow] = ['JOB', 'AIRFLOW'].map(
+        (name) => new RegExp(`^${name}_IMAGE="(.+):1.2.0"$`, 'm').exec(readFileSync(path('host.env'), 'utf8'))![1]!,
+      );
+      const removals = done.calls.filter((call) => /^docker image (rm|prune)/.test(call));
+      // Without --all, what has a tag stays, whenever it was built.
+      expect(removals).toEqual([
+        ...[jobs, airflow].map((repository) => `docker image rm ${repository}:1.1.0`),
+        'docker image prune --force',
+      ]);
+      const up = done.calls.findIndex((call) => call.endsWith('up --detach --remove-orphans'));
+      expect(done.calls.indexOf(removals[0]!)).toBeGreaterThan(up);
+    });
+
+    it('keeps one login at the registry, which the timer renews and with which host and scheduler pull', async () => {
+      const { login, run } = makeHost(mkdtempSync(join(work, 'host-')), userDataOf());
+      expectToSucceed(await run('listenlake-roles'));
+      const file = join(login, 'config.json');
+      const held = readFileSync(file, 'utf8');
+      const auth = Buffer.from('AWS:password').toString('base64');
+      expect(JSON.parse(held)).toEqual({ auths: { '123456789012.dkr.ecr.eu-west-1.amazonaws.com': { auth } } });
+      expect(statSync(file).mode & 0o777).toBe(0o400);
+      const started = await run('listenlake-start');
+      const pulls = started.calls.filter((call) => call.includes(' pull '));
+      expect(pulls).toEqual([1, 2].map(() => expect.stringMatching(`^docker --config ${login} pull `)));
+      const refused = await run('listenlake-roles', 'get-login-password');
+      expect([refused.code, refused.stderr]).toEqual([1, 'no login at 123456789012.dkr.ecr.eu-west-1.amazonaws.com\n']);
+      expect(readFileSync(file, 'utf8')).toBe(held);
+      const { services } = parse(contentOf(userDataOf(), 'compose.yaml'), { merge: true });
+      expect(services.scheduler.environment.DOCKER_CONFIG).toBe('/run/listenlake/registry');
+      expect(services.scheduler.volumes).toContain('/run/listenlake/registry:/run/listenlake/registry:ro');
     });
 
     it('S15: gives each job the short-lived credentials of its own role, and keeps the old ones where new ones are refused', async () => {
@@ -169,10 +213,14 @@ export function describeHost(work: string, userDataOf: () => UserData): void {
       }
       const refused = await run('listenlake-roles', 'listenlake-load');
       expect([refused.code, refused.stderr]).toEqual([1, 'no credentials for load\n']);
-      expect(refused.calls.length).toBe(jobs.length);
+      expect(refused.calls.filter((call) => call.includes('assume-role')).length).toBe(jobs.length);
       expect(credentialsOf('load')).toContain('listenlake-load');
     });
   });
+}
+
+function contentOf({ write_files: files }: UserData, name: string): string {
+  return files.find(({ path }) => basename(path) === name)!.content;
 }
 
 function expectToSucceed(done: Done): void {

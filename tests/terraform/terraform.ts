@@ -21,6 +21,7 @@ const SERVICES = [
   'glue',
   'iam',
   'kms',
+  'lakeformation',
   'logs',
   'rds',
   's3',

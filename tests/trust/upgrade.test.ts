@@ -22,6 +22,7 @@ const MINUTES = 60_000;
 const tablesOf = (lake: string): ReturnType<typeof fingerprint> =>
   fingerprint(lake, undefined, [
     'silver.table_stats.rows_before',
+    'silver.loaded_files.loaded_on',
     ...['gold_dev', 'gold_prod'].flatMap((gold) =>
       ['rows_before', 'change'].map((name) => `${gold}.record_counts.${name}`),
     ),

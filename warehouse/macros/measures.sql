@@ -37,6 +37,11 @@ cast(coalesce(sum({{ column }}), 0) as bigint)
 (cast({{ part }} as double) / nullif(cast({{ whole }} as double), 0e0))
 {%- endmacro %}
 
+{#- So many per thousand of a whole number, rounded down (/ keeps a fraction on DuckDB only). -#}
+{% macro per_1000(whole, per) -%}
+cast(({{ per }} * {{ whole }} - mod({{ per }} * {{ whole }}, 1000)) / 1000 as bigint)
+{%- endmacro %}
+
 {#-
 Wilson's 95 % interval of a share: within it lies the true rate of which `part` of `whole` is a
 sample. The ends 0 and 1 are set, since rounding would miss them by a hair. Null of nothing.
@@ -76,6 +81,30 @@ replace(
                         '.0',
                         ''
                     )
+{%- endmacro %}
+
+{#- A number with two decimals, as text: -0.07; a difference that rounds to nothing is 0.00. -#}
+{% macro two_decimals(number) -%}
+{%- set hundredths = 'cast(round(100e0 * ' ~ number ~ ') as bigint)' -%}
+{%- set size = '(case when ' ~ hundredths ~ ' < 0 then -' ~ hundredths ~ ' else ' ~ hundredths ~ ' end)' -%}
+(
+        case when {{ hundredths }} < 0 then '-' else '' end
+        || cast(cast(({{ size }} - mod({{ size }}, 100)) / 100 as bigint) as varchar)
+        || '.' || substr(cast(100 + mod({{ size }}, 100) as varchar), 2)
+    )
+{%- endmacro %}
+
+{#-
+Hyperbolic tangent of a number from 0 to 2, by its continued fraction (to 1e-15): the engines' own functions differ in
+the last digit, and these four operations do not.
+-#}
+{% macro tanh(number) -%}
+{%- set square = number ~ ' * ' ~ number -%}
+{%- set fraction = namespace(text='23e0') -%}
+{%- for odd in [21, 19, 17, 15, 13, 11, 9, 7, 5, 3, 1] -%}
+{%- set fraction.text = '(' ~ odd ~ 'e0 + ' ~ square ~ ' / ' ~ fraction.text ~ ')' -%}
+{%- endfor -%}
+{{ number }} / {{ fraction.text }}
 {%- endmacro %}
 
 {#-
@@ -167,4 +196,11 @@ case
         ) then 'skipped'
     else 'finished'
 end
+{%- endmacro %}
+
+{#- The values of reason_end that exports were seen to have. -#}
+{% macro known_reasons() -%}
+'trackdone', 'fwdbtn', 'backbtn', 'endplay', 'logout', 'remote', 'trackerror', 'unexpected-exit',
+        'unexpected-exit-while-paused', 'unknown', 'clickrow', 'clickside', 'playbtn', 'popup', 'appload', 'uriopen',
+        'switched-to-audio', 'switched-to-video'
 {%- endmacro %}

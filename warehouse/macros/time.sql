@@ -34,6 +34,28 @@ cast(at_timezone(with_timezone({{ ts }}, 'UTC'), {{ zone }}) as timestamp(3))
 {%- endif %}
 {%- endmacro %}
 
+{#-
+Time zone of a play or event: what the person's own table says for its date (int_own_time_zones, joined as own_zones),
+else that of its country (dim_countries, joined as countries).
+-#}
+{% macro time_zone() -%}
+coalesce(own_zones.time_zone, countries.time_zone, 'UTC')
+{%- endmacro %}
+
+{#-
+What a clock shows at a UTC timestamp, by CTEs that are joined by its date: own_zones (int_own_time_zones), else
+offsets, which has the same columns for the zone of the country. Local times cost more than all else, so they are
+asked for by day: where a clock is as far from UTC at the end of a day as at its start, it was so all day, because no
+zone has changed twice in a day. On the few days with a change each timestamp is asked for.
+-#}
+{% macro local_time_by_day(ts) -%}
+case
+            when coalesce(own_zones.start_ms, offsets.start_ms) = coalesce(own_zones.end_ms, offsets.end_ms)
+                then {{ add_ms(ts, 'coalesce(own_zones.start_ms, offsets.start_ms)') }}
+            else {{ local_time(ts, 'coalesce(own_zones.time_zone, offsets.time_zone)') }}
+        end
+{%- endmacro %}
+
 {#- The first date that is no longer in the run's interval. -#}
 {% macro as_of_date() -%}
 cast(substr('{{ var("as_of") }}', 1, 10) as date)

@@ -282,3 +282,19 @@ create or replace macro python_list(text) as
             )
         when text is not null then [text]
     end;
+
+-- A name of the IANA database that has two: the one that dim_countries and the engines know.
+create or replace macro zone_name(text) as
+    case trim(text)
+        when 'Europe/Kyiv' then 'Europe/Kiev'
+        when 'America/Nuuk' then 'America/Godthab'
+        when 'America/Buenos_Aires' then 'America/Argentina/Buenos_Aires'
+        when 'Africa/Asmera' then 'Africa/Asmara'
+        when 'Asia/Calcutta' then 'Asia/Kolkata'
+        when 'Asia/Katmandu' then 'Asia/Kathmandu'
+        when 'Asia/Rangoon' then 'Asia/Yangon'
+        when 'Asia/Saigon' then 'Asia/Ho_Chi_Minh'
+        when 'Atlantic/Faeroe' then 'Atlantic/Faroe'
+        when 'Pacific/Ponape' then 'Pacific/Pohnpei'
+        else trim(text)
+    end;

@@ -34,9 +34,10 @@ export interface Catalog extends PartitionCalls {
   /** Makes the table, or points the one of this name at the location and columns. */
   put(database: string, table: TableInput): Promise<void>;
   /**
-   * Replaces a table if it is still the version that `known` is.
+   * Replaces a table if it is still what `known` is, under the version that Glue gives of it now.
    *
    * @returns false where somebody else has changed it meanwhile; nothing has happened then
+   * @throws `catalog_unlocked` (78) where Glue gives no version: then nothing would keep two jobs apart
    */
   replace(database: string, known: Table, table: TableInput): Promise<boolean>;
   /** Removes tables, not their objects; one that is gone is fine. */
@@ -86,7 +87,7 @@ const FORMATS = {
 } as const;
 
 export function openCatalog(options: AwsOptions): Catalog {
-  const aws = awsCaller(() => new GlueClient(clientSettings(options)));
+  const aws = awsCaller(() => new GlueClient(clientSettings(options)), options);
 
   async function find(database: string, name: string): Promise<Table | undefined> {
     try {
@@ -101,16 +102,18 @@ export function openCatalog(options: AwsOptions): Catalog {
     }
   }
 
-  async function replace(database: string, known: Table, table: TableInput): Promise<boolean> {
+  /** @param current as `find` has just read it: of a table in a listing, the version is not to be relied on */
+  async function update(database: string, current: Table, table: TableInput): Promise<boolean> {
+    const { VersionId } = current;
+    if (VersionId === undefined) {
+      throw new JobError('catalog_unlocked', 'config', `Glue gives no version of ${database}.${table.Name}`, {
+        hint: 'without it two jobs could publish over each other: use a Glue Data Catalog of AWS; what was committed is whole',
+      });
+    }
     try {
       await aws.send((client) =>
         client.send(
-          new UpdateTableCommand({
-            DatabaseName: database,
-            TableInput: table,
-            VersionId: known.VersionId,
-            SkipArchive: true,
-          }),
+          new UpdateTableCommand({ DatabaseName: database, TableInput: table, VersionId, SkipArchive: true }),
         ),
       );
       return true;
@@ -120,6 +123,12 @@ export function openCatalog(options: AwsOptions): Catalog {
       const now = await find(database, table.Name ?? '');
       return now?.StorageDescriptor?.Location === table.StorageDescriptor?.Location;
     }
+  }
+
+  async function replace(database: string, known: Table, table: TableInput): Promise<boolean> {
+    const current = await find(database, table.Name ?? '');
+    if (current === undefined || fingerprintOf(known) !== fingerprintOf(current)) return false;
+    return update(database, current, table);
   }
 
   return {
@@ -150,7 +159,7 @@ export function openCatalog(options: AwsOptions): Catalog {
         if (nameOf(error) !== 'AlreadyExistsException') throw translated(error, database);
         const known = await find(database, table.Name ?? '');
         if (known !== undefined && isSame(known, table)) return;
-        if (known === undefined || !(await replace(database, known, table))) {
+        if (known === undefined || !(await update(database, known, table))) {
           throw new JobError('publish_conflict', 'tempfail', `somebody else is changing ${database}.${table.Name}`, {
             hint: 'run it again',
             cause: error,
@@ -281,6 +290,13 @@ function isSame(known: Table, wanted: TableInput): boolean {
     table.StorageDescriptor?.Columns?.map(({ Name, Type }) => [Name, Type]),
   ];
   return JSON.stringify(shape(known)) === JSON.stringify(shape(wanted));
+}
+
+/** What tells that a table was changed since it was listed. */
+function fingerprintOf({ UpdateTime, Parameters = {}, StorageDescriptor: storage }: Table): string {
+  const parameters = Object.entries(Parameters).sort();
+  const columns = storage?.Columns?.map(({ Name, Type, Comment }) => [Name, Type, Comment]);
+  return JSON.stringify([UpdateTime?.getTime(), parameters, storage?.Location, columns]);
 }
 
 function missing(database: string, cause: unknown): JobError {

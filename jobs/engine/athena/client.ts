@@ -12,6 +12,7 @@ import {
 import { type AwsOptions, awsCaller, clientSettings, nameOf, pause, toJobError } from '../../base/aws.ts';
 import { JobError } from '../../base/errors.ts';
 import type { ResultColumn, ResultSet, SqlValue } from '../index.ts';
+import { busy, executionFailure, startFailure } from './failures.ts';
 import { costOf } from './price.ts';
 
 export interface AthenaClientOptions extends AwsOptions {
@@ -44,9 +45,9 @@ export interface StatementRunner {
   /**
    * Runs a statement to its end.
    *
-   * @throws `sql_invalid` (64) for a mistake in it, `object_damaged` (65) where a file cannot be read,
-   *   `scan_limit` (65) with the bytes scanned, `engine_busy` (75) when it is throttled or queued for too
-   *   long, `engine_timeout` and `engine_failed` (69), `workgroup_missing` (78), `stopped` (75)
+   * @throws what `failures.ts` makes of Athena's words: `sql_invalid` (64), `object_damaged`, `scan_limit`
+   *   (65), `engine_timeout`, `engine_exhausted`, `engine_failed` (69), `engine_busy` (75; also where it is
+   *   queued for too long), `engine_denied` (77), `workgroup_missing` (78); `stopped` (75)
    */
   run(statement: Statement): Promise<Finished>;
   /** All rows of a finished select. @throws `result_too_large` (64) beyond `maxRows` */
@@ -63,16 +64,11 @@ const POLL_FIRST_MS = 100;
 const POLL_MAX_MS = 2_000;
 const PAGE_ROWS = 1_000;
 const TRIES_MAX = 3;
-/** Athena's types of failure that mean: the time was up. */
-const TIMEOUT_TYPES = new Set([206, 210]);
-/** What it says of a file that is not what it was when it was written, or is gone. */
-const DAMAGE =
-  /^(HIVE_BAD_DATA|HIVE_CURSOR_ERROR|HIVE_CANNOT_OPEN_SPLIT|HIVE_FILE_NOT_FOUND|HIVE_FILESYSTEM_ERROR|HIVE_INVALID_METADATA|PARQUET)/;
 const THROTTLED = new Set(['TooManyRequestsException', 'ThrottlingException', 'Throttling']);
 
 /** Athena's asynchronous calls as one that waits. */
 export function statementRunner(options: AthenaClientOptions): StatementRunner {
-  const aws = awsCaller(() => new AthenaClient(clientSettings(options)));
+  const aws = awsCaller(() => new AthenaClient(clientSettings(options)), options);
   const { signal, queueTimeoutMs = QUEUE_TIMEOUT_MS } = options;
 
   async function start(statement: Statement, attempt: number): Promise<string> {
@@ -96,7 +92,7 @@ export function statementRunner(options: AthenaClientOptions): StatementRunner {
         if (QueryExecutionId === undefined) throw new Error('Athena answered without an execution');
         return QueryExecutionId;
       } catch (error) {
-        if (!THROTTLED.has(nameOf(error))) throw startError(error, statement);
+        if (!THROTTLED.has(nameOf(error))) throw startFailure(error, statement.workGroup);
         if (performance.now() - waitedFrom > queueTimeoutMs) throw busy('Athena takes no more queries now', error);
         await pause(tries, signal); // others' queries are running: there is room when one of them ends
       }
@@ -172,7 +168,7 @@ export function statementRunner(options: AthenaClientOptions): StatementRunner {
             scannedBytes: execution.Statistics?.DataScannedInBytes ?? 0,
           };
         }
-        const error = failureOf(execution);
+        const error = executionFailure(execution);
         if (!(statement.isRepeatable && error.code === 'engine_failed' && attempt < TRIES_MAX)) throw error;
         await pause(attempt, signal);
       }
@@ -217,20 +213,6 @@ function tokenOf({ sql, parameters, workGroup, database, identity }: Statement, 
     .digest('hex');
 }
 
-function startError(error: unknown, { workGroup }: Statement): unknown {
-  if (nameOf(error) === 'InvalidRequestException') {
-    const { message } = error as Error;
-    if (/work ?group/i.test(message)) {
-      return new JobError('workgroup_missing', 'config', `Athena's workgroup ${workGroup}: ${message}`, {
-        hint: 'make it with `terraform apply`; LISTENLAKE_AWS_NAME is the name that Terraform was given',
-        cause: error,
-      });
-    }
-    return mistake(message, error);
-  }
-  return toJobError(error, 'engine', 'start a query');
-}
-
 async function asked<T>(doing: string, action: () => Promise<T>): Promise<T> {
   try {
     return await action();
@@ -238,49 +220,6 @@ async function asked<T>(doing: string, action: () => Promise<T>): Promise<T> {
     if (THROTTLED.has(nameOf(error))) throw busy('Athena answers no more calls now', error);
     throw toJobError(error, 'engine', doing);
   }
-}
-
-function failureOf({ Status, Statistics, QueryExecutionId }: QueryExecution): JobError {
-  const reason = Status?.StateChangeReason ?? Status?.AthenaError?.ErrorMessage ?? 'no reason was given';
-  const bytes = Statistics?.DataScannedInBytes ?? 0;
-  const where = `(query ${QueryExecutionId}, ${bytes} bytes scanned)`;
-  if (Status?.State === 'CANCELLED') {
-    if (/bytes scanned|scan.*limit/i.test(reason)) {
-      return new JobError('scan_limit', 'data', `the query scanned ${bytes} bytes, more than its workgroup allows`, {
-        hint: 'filter by partition or ask a smaller question; scan_limit_gib in terraform/ is the limit',
-      });
-    }
-    return busy(`the query was cancelled: ${reason} ${where}`);
-  }
-  const { ErrorCategory: category, ErrorType: type } = Status?.AthenaError ?? {};
-  if (DAMAGE.test(reason)) {
-    return new JobError('object_damaged', 'data', reason, {
-      hint: '`listenlake doctor --verify` says which object is damaged, `doctor --aws` whether a table was altered; both say what to do',
-    });
-  }
-  if (TIMEOUT_TYPES.has(type ?? -1) || /timed? ?out/i.test(reason)) {
-    return new JobError('engine_timeout', 'unavailable', `the query took too long: ${reason} ${where}`, {
-      hint: 'run it again, or ask a smaller question',
-    });
-  }
-  if (category === 2) return mistake(reason);
-  return new JobError('engine_failed', 'unavailable', `Athena failed: ${reason} ${where}`, {
-    hint: 'nothing was published; run it again',
-  });
-}
-
-/** `COLUMN_NOT_FOUND: line 3:7: Column 'x' cannot be resolved` with the place at its end. */
-function mistake(reason: string, cause?: unknown): JobError {
-  const [, line, column, said] = /^(?:[A-Z_]+: )?line (\d+):(\d+): ([\s\S]*)$/.exec(reason) ?? [];
-  const text = said === undefined ? reason : `${said} (line ${line}, column ${column})`;
-  return new JobError('sql_invalid', 'usage', text.replaceAll(/\s*\n\s*/g, ' '), cause === undefined ? {} : { cause });
-}
-
-function busy(message: string, cause?: unknown): JobError {
-  return new JobError('engine_busy', 'tempfail', message, {
-    hint: 'run it again later',
-    ...(cause === undefined ? {} : { cause }),
-  });
 }
 
 function resultColumn({ Name = '', Type = '', Precision, Scale }: ColumnInfo): ResultColumn {

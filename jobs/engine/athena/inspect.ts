@@ -11,6 +11,7 @@ import type { LakeStore } from '../../lake/store.ts';
 import type { GoldModels } from '../index.ts';
 import { type Catalog, contractTable, databasePrefix, goldTable, openCatalog } from './catalog.ts';
 import { differencesOf, structureDifferences } from './differences.ts';
+import { governedFinding, isGoverned } from './lake-formation.ts';
 import { TARGETS } from './publish.ts';
 import { RUN_MARK } from './relations.ts';
 import { silverDifferences } from './silver.ts';
@@ -43,13 +44,13 @@ const ENGINE = /^Athena engine version 3$/;
 export async function inspectCatalog(options: InspectOptions): Promise<Finding[]> {
   const lakeUri = options.store.uri.replace(/\/+$/, '');
   const catalog = openCatalog(options);
-  const athena = awsCaller(() => new AthenaClient(clientSettings(options)));
+  const athena = awsCaller(() => new AthenaClient(clientSettings(options)), options);
   try {
     const findings: Finding[] = [];
     for (const layer of ['bronze', 'silver'] as const) {
       const wanted = readContracts().filter((contract) => contract.layer === layer);
       findings.push(
-        ...(await inspectDatabase(catalog, options.name, layer, async (known) => [
+        ...(await inspectDatabase(catalog, options, layer, async (known) => [
           ...(
             await atMost(TABLES_AT_ONCE, wanted, (contract) =>
               contractFindings(catalog, options, contract, known.get(contract.table)),
@@ -66,7 +67,7 @@ export async function inspectCatalog(options: InspectOptions): Promise<Finding[]
     }
     for (const target of TARGETS) {
       findings.push(
-        ...(await inspectDatabase(catalog, options.name, `gold_${target}`, async (known) =>
+        ...(await inspectDatabase(catalog, options, `gold_${target}`, async (known) =>
           goldFindings(target, options.state, options.models, known, lakeUri),
         )),
       );
@@ -87,11 +88,11 @@ export async function inspectCatalog(options: InspectOptions): Promise<Finding[]
 
 async function inspectDatabase(
   catalog: Catalog,
-  name: string,
+  options: InspectOptions,
   layer: string,
   compare: (known: Map<string, Table>) => Promise<Finding[]>,
 ): Promise<Finding[]> {
-  const database = `${databasePrefix(name)}${layer}`;
+  const database = `${databasePrefix(options.name)}${layer}`;
   let known: Map<string, Table>;
   let findings: Finding[];
   try {
@@ -103,7 +104,9 @@ async function inspectDatabase(
     if (error.code !== 'catalog_missing') throw error;
     return [{ name: layer, verdict: 'fail', text: `there is no database ${database} in Glue: ${APPLY}` }];
   }
-  if (findings.every(({ verdict }) => verdict === 'ok')) {
+  const isWell = findings.every(({ verdict }) => verdict === 'ok');
+  if (await isGoverned(options, database)) findings.push(governedFinding(layer, database, isWell));
+  if (isWell) {
     const tables = [...known.keys()].filter((table) => !table.includes(RUN_MARK)).length;
     findings.push({ name: layer, verdict: 'ok', text: `${database}: ${tables} tables as they should be` });
   }

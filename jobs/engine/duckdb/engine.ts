@@ -7,7 +7,7 @@ import { atMost } from '../../base/concurrency.ts';
 import { diskError, diskErrorInWords } from '../../base/disk.ts';
 import { isDamage, isErrno, JobError, stopped } from '../../base/errors.ts';
 import { hashObject } from '../../base/hash.ts';
-import { CATALOG_KEY, goldKey, PREFIX } from '../../lake/keys.ts';
+import { CATALOG_KEY, goldKey, PREFIX, type Target } from '../../lake/keys.ts';
 import { EMPTY_STATE, type LakeState, latestManifest, type OutputFile } from '../../lake/manifest.ts';
 import type { LakeStore } from '../../lake/store.ts';
 import { checkColumns } from '../declared-columns.ts';
@@ -172,7 +172,7 @@ export async function openDuckDbEngine(options: DuckDbOptions): Promise<SqlEngin
       } catch (error) {
         if (signal?.aborted) throw stopped();
         const unknown = unknownTableOf(error);
-        throw unknown === undefined ? error : await withNearNames(connection!, error as JobError, unknown);
+        throw unknown === undefined ? error : await withNearNames(connection!, error as JobError, unknown, target);
       } finally {
         signal?.removeEventListener('abort', interrupt);
         clearInterval(asking);
@@ -358,7 +358,17 @@ async function verifyObject(store: LakeStore, file: OutputFile, verified: Map<st
   verified.set(file.key, seen);
 }
 
-async function withNearNames(connection: DuckDBConnection, error: JobError, unknown: string): Promise<JobError> {
+/** @returns the error with what is there instead, or with how to make it */
+async function withNearNames(
+  connection: DuckDBConnection,
+  error: JobError,
+  unknown: string,
+  target: Target,
+): Promise<JobError> {
+  const schema = `gold_${target}`;
+  const made = await runSelect(connection, 'select count(*) from duckdb_views() where schema_name = $1', [schema], 1);
+  const first = target === 'prod' ? '`listenlake run` makes them' : '`listenlake enrich` makes them';
+  const empty = made.rows[0]?.[0] === 0n ? `${schema} has no tables yet: ${first}; ` : '';
   const rows = await runSelect(
     connection,
     `select schema_name || '.' || view_name from duckdb_views() where not internal
@@ -367,5 +377,8 @@ async function withNearNames(connection: DuckDBConnection, error: JobError, unkn
     5,
   );
   const message = error.message.replace(/; Did you mean "[^"]*"\??/, '');
-  return new JobError(error.code, error.exit, message, { hint: `near: ${rows.rows.flat().join(', ')}`, cause: error });
+  return new JobError(error.code, error.exit, message, {
+    hint: `${empty}near: ${rows.rows.flat().join(', ')}`,
+    cause: error,
+  });
 }

@@ -1,4 +1,4 @@
-import { HeadObjectCommand, type S3Client } from '@aws-sdk/client-s3';
+import { HeadObjectCommand, ListObjectsV2Command, type S3Client } from '@aws-sdk/client-s3';
 import { type AwsCaller, statusOf, toJobError } from '../../base/aws.ts';
 import type { ObjectInfo } from '../store.ts';
 
@@ -30,8 +30,30 @@ export async function look(
     return { info, token: answer.Metadata?.[TOKEN] };
   } catch (error) {
     // A HEAD has no body, so a missing bucket looks the same; that one was found when the lake was opened.
-    if (statusOf(error) === 404) return undefined;
+    if (statusOf(error) === 404 || (await isHiddenAbsence(bucket, key, error))) return undefined;
     throw error;
+  }
+}
+
+/**
+ * True where S3 refuses an object (403) only because it is not there. It says so by 404 to those alone who may
+ * list the bucket without a prefix, names of everybody's files included; a job may list its own prefixes, and
+ * asks for the one name (docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html).
+ *
+ * @param error the refusal; false for any other error, and where the name may not be listed either
+ */
+export async function isHiddenAbsence(bucket: Bucket, key: string, error: unknown): Promise<boolean> {
+  if (statusOf(error) !== 403) return false;
+  const { Bucket: name, Key } = place(bucket, key);
+  try {
+    const { Contents = [] } = await bucket.aws.send((client) =>
+      client.send(new ListObjectsV2Command({ Bucket: name, Prefix: Key, MaxKeys: 1 })),
+    );
+    // Names come in order, so the shortest is first.
+    return Contents[0]?.Key !== Key;
+  } catch (refused) {
+    if (statusOf(refused) === 403) return false;
+    throw refused;
   }
 }
 

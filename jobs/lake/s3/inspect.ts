@@ -19,7 +19,10 @@ const REMEDY = 'run `terraform apply`';
  */
 export async function inspectBucket(uri: string, options: AwsOptions & { isPathStyle: boolean }): Promise<Finding[]> {
   const { name } = parseUri(uri);
-  const aws = awsCaller(() => new S3Client({ ...clientSettings(options), forcePathStyle: options.isPathStyle }));
+  const aws = awsCaller(
+    () => new S3Client({ ...clientSettings(options), forcePathStyle: options.isPathStyle }),
+    options,
+  );
   const Bucket = name;
   try {
     return [

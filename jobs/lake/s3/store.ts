@@ -19,7 +19,7 @@ import { diskError, makeFolders } from '../../base/disk.ts';
 import { JobError } from '../../base/errors.ts';
 import { PREFIX } from '../keys.ts';
 import type { LakeStore, ObjectInfo } from '../store.ts';
-import { addressOf, type Bucket, etagOf, look, place, translated } from './bucket.ts';
+import { addressOf, type Bucket, etagOf, isHiddenAbsence, look, place, translated } from './bucket.ts';
 import { abortUpload, deleteVersion, list, listUploads, listVersions } from './list.ts';
 import { COPY_BYTES_MAX, copyWithin, putObject } from './write.ts';
 
@@ -49,7 +49,10 @@ const BREAKS_MAX = 7;
 export async function openS3Lake(uri: string, options: S3Options): Promise<LakeStore> {
   const { name, root } = parseUri(uri);
   const bucket: Bucket = {
-    aws: awsCaller(() => new S3Client({ ...clientSettings(options), forcePathStyle: options.isPathStyle ?? false })),
+    aws: awsCaller(
+      () => new S3Client({ ...clientSettings(options), forcePathStyle: options.isPathStyle ?? false }),
+      options,
+    ),
     name,
     root,
     partBytes: options.partBytes ?? PART_BYTES,
@@ -173,7 +176,7 @@ async function openFrom(
     );
     return { body: answer.Body as Readable, bytes: answer.ContentLength ?? 0, version: etagOf(answer) };
   } catch (error) {
-    if (nameOf(error) === 'NoSuchKey') throw missing(key);
+    if (nameOf(error) === 'NoSuchKey' || (await isHiddenAbsence(bucket, key, error))) throw missing(key);
     if (statusOf(error) === 412) {
       throw new JobError('store_unavailable', 'unavailable', `${key} was replaced while it was read`, {
         hint: 'run it again',

@@ -11,7 +11,7 @@ import {
 import { isTransient, nameOf, pause, statusOf } from '../../base/aws.ts';
 import { JobError } from '../../base/errors.ts';
 import type { ObjectBody, PutCondition, PutResult, WrittenObject } from '../store.ts';
-import { type Bucket, etagOf, look, place, TOKEN } from './bucket.ts';
+import { type Bucket, etagOf, isHiddenAbsence, look, place, TOKEN } from './bucket.ts';
 
 /** What one `put` writes, and how it recognises its own work. */
 export interface Write {
@@ -197,7 +197,8 @@ async function decided(bucket: Bucket, write: Write, attempt: () => Promise<Writ
     } catch (error) {
       const status = statusOf(error);
       const isLost = nameOf(error) === 'NoSuchUpload';
-      const isRefused = status === 412 || (status === 404 && write.condition.ifVersion !== undefined && !isLost);
+      const isGone = status === 404 || (await isHiddenAbsence(bucket, write.key, error));
+      const isRefused = status === 412 || (isGone && write.condition.ifVersion !== undefined && !isLost);
       const isBusy = status === 409;
       if (nameOf(error) === 'NoSuchBucket' || !(isRefused || isBusy || isLost || isTransient(error))) throw error;
       const found = await look(bucket, write.key).catch(() => {

@@ -8,7 +8,9 @@ import { planTimeTables } from '../open.ts';
 import type { StagedPartition } from '../partition.ts';
 import { buildCatalogue } from './catalogue.ts';
 import { buildExportFiles } from './export-files.ts';
+import { buildLoadedFiles } from './loaded-files.ts';
 import { buildQuarantine, countRefused } from './quarantine.ts';
+import { buildTimeZones, buildWeather } from './whole-tables.ts';
 
 /** What was built of all tables of silver. */
 export interface Work {
@@ -34,7 +36,7 @@ export async function buildSilver(
     stopIfAsked(effects.signal);
     built.push(await buildTable(table, staging));
   }
-  for (const builder of [buildExportFiles, buildCatalogue]) {
+  for (const builder of [buildExportFiles, buildCatalogue, buildWeather, buildTimeZones, buildLoadedFiles]) {
     stopIfAsked(effects.signal);
     built.push(await builder(build));
   }

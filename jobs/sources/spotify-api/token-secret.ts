@@ -40,7 +40,7 @@ export function secretTokenStore(
 ): TokenStore {
   const region = /^arn:[^:]+:secretsmanager:([^:]+):/.exec(name)?.[1];
   const options = region === undefined ? aws : { region, ...aws };
-  const caller = awsCaller(() => new SecretsManagerClient(clientSettings(options)));
+  const caller = awsCaller(() => new SecretsManagerClient(clientSettings(options)), options);
   const place = { file: `secret ${name}` };
 
   /**

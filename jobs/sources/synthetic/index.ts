@@ -9,6 +9,7 @@ import { densePolling, isTold, type PollCounts, usualPolling, writeRecentlyPlaye
 import { truthDocument } from './skip-model.ts';
 import { createSpokenContent } from './spoken-content.ts';
 import { createFileSet, type FileSet, type FileSink } from './text-file.ts';
+import { writeWeather } from './weather.ts';
 import { writeLibrary } from './web-api.ts';
 
 export type { ExportOptions, PollOptions, SyntheticOptions } from './options.ts';
@@ -46,7 +47,7 @@ export interface ExportSummary {
 
 /**
  * Writes a whole synthetic data set: `tracks.csv`, `truth.json`, `events/`, `export/`, `api/` and `charts/`,
- * all of one catalogue of tracks, all before `options.end`. A pure function of the options: no clock, no
+ * all of one catalogue of tracks, and the `weather/` of the export's days, all before `options.end`. A pure function of the options: no clock, no
  * other randomness. Nothing in it is real: names are made-up words, addresses are those for documentation.
  *
  * Memory grows with users and tracks, not with days or plays.
@@ -81,6 +82,7 @@ export async function generateDataset(
     await writeLibrary(options.seed, catalogue, endMs, files);
     step();
     await writeCharts(options.seed, catalogue, endMs, files);
+    if (options.exportPlays > 0) await writeWeather(options.seed, exportDays(options.exportYears), endMs, files);
     step();
     const planted: Planted = { ...csv.planted, ...account.planted };
     if (events.unknownLengths > 0) planted.event_unknown_length = events.unknownLengths;

@@ -31,6 +31,8 @@ tracks as (select * from {{ ref('dim_tracks') }}),
 
 countries as (select * from {{ ref('dim_countries') }}),
 
+own_zones as (select * from {{ ref('int_own_time_zones') }}),
+
 -- Tracks and episodes in one, so that a play is joined once: their ids in sources never meet.
 known_contents as (
     select
@@ -58,9 +60,7 @@ known_contents as (
     from episode_identity
 ),
 
--- Local times cost more than all else here, so they are asked for by day. Where a clock is as far
--- from UTC at the end of a day as at its start, it was so all day: no zone has changed twice in a
--- day. On the few days with a change, each play is asked for (see local_ended_at).
+-- What local_time_by_day reads, of the zones of countries.
 played_days as (
     select
         coalesce(country, '') as country,
@@ -235,31 +235,24 @@ with_start as (
     from in_order
 ),
 
-with_offset as (
+heard as (
     select
         with_start.*,
-        offsets.time_zone,
-        case when offsets.start_ms = offsets.end_ms then offsets.start_ms end as offset_ms
+        case
+            when with_start.is_implausible then null
+            when with_start.given_session_id is not null then with_start.user_id || ':' || with_start.given_session_id
+            else with_start.user_id || ':' || cast({{ epoch_ms('with_start.session_start') }} as varchar)
+        end as session_id,
+        {{ local_time_by_day('with_start.ended_at') }} as local_ended_at
     from with_start
     inner join offsets
         on
             coalesce(with_start.country, '') = offsets.country
             and cast(with_start.ended_at as date) = offsets.played_date
-),
-
-heard as (
-    select
-        *,
-        case
-            when is_implausible then null
-            when given_session_id is not null then user_id || ':' || given_session_id
-            else user_id || ':' || cast({{ epoch_ms('session_start') }} as varchar)
-        end as session_id,
-        case
-            when offset_ms is not null then {{ add_ms('ended_at', 'offset_ms') }}
-            else {{ local_time('ended_at', 'time_zone') }}
-        end as local_ended_at
-    from with_offset
+    left join own_zones
+        on
+            with_start.user_id = own_zones.user_id
+            and cast(with_start.ended_at as date) = own_zones.zone_date
 ),
 
 final as (

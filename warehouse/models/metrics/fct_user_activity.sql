@@ -16,6 +16,8 @@ events as (
 
 countries as (select * from {{ ref('dim_countries') }}),
 
+own_zones as (select * from {{ ref('int_own_time_zones') }}),
+
 heard as (
     select
         user_id,
@@ -55,12 +57,16 @@ adds_local as (
     select
         events.user_id,
         cast(
-            {{ local_time('cast(events.occurred_at as timestamp(3))', "coalesce(countries.time_zone, 'UTC')") }}
+            {{ local_time('cast(events.occurred_at as timestamp(3))', time_zone()) }}
             as date
         ) as local_date
     from events
     left join countries
         on events.country = countries.country
+    left join own_zones
+        on
+            events.user_id = own_zones.user_id
+            and cast(events.occurred_at as date) = own_zones.zone_date
 ),
 
 adds as (

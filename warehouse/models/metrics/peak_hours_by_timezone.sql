@@ -8,10 +8,12 @@ plays as (
 
 countries as (select * from {{ ref('dim_countries') }}),
 
+own_zones as (select * from {{ ref('int_own_time_zones') }}),
+
 -- The zone in which fct_plays took the local hour.
 by_hour as (
     select
-        coalesce(countries.time_zone, 'UTC') as time_zone,
+        {{ time_zone() }} as time_zone,
         plays.local_weekday,
         plays.local_hour,
         count(*) as plays,
@@ -19,6 +21,8 @@ by_hour as (
     from plays
     left join countries
         on plays.country = countries.country
+    left join own_zones
+        on plays.user_id = own_zones.user_id and plays.played_date = own_zones.zone_date
     group by 1, 2, 3
 ),
 

@@ -43,6 +43,8 @@
     ['artists', 'null'],
     ['albums', 'null'],
     ['model_features', 'max(started_at)'],
+    ['recommendation_quality', 'null'],
+    ['track_recommendations', 'null'],
     ['listening_years', 'null'],
     ['yearly_top', 'null'],
     ['listening_streaks', 'max(last_date)'],
@@ -51,9 +53,11 @@
     ['obsessions', 'max(week_start)'],
     ['rediscoveries', 'max(returned_at)'],
     ['artist_evolution', 'max(month_start)'],
+    ['listening_by_weather', 'null'],
     ['listening_clock', 'null'],
     ['listening_traits', 'null'],
     ['listening_coverage', 'max(coverage_date)'],
+    ['data_quality', 'null'],
 ] %}
 with
 

@@ -1,16 +1,14 @@
 -- What is known when a play begins, for each play with a verdict whose track is in a features file.
---
--- Only exports, events and features files are read here: nothing that the Web API has said, and no
--- scrobble. That is why neither fct_plays nor any dimension of tracks is.
+-- What has no features counts in sessions and in what the user has done before.
 with
 
 plays as (
-    select *
-    from {{ source('silver', 'plays') }}
-    where source in ('export_extended', 'export_account')
+    select
+        *,
+        case when verdict = 'skipped' then 1 else 0 end as skipped,
+        case when verdict = 'neutral' then 0 else 1 end as judged
+    from {{ ref('int_training_plays') }}
 ),
-
-events as (select * from {{ source('silver', 'listening_events') }}),
 
 features as (
     select *
@@ -25,129 +23,7 @@ features as (
 
 countries as (select * from {{ ref('dim_countries') }}),
 
-own_plays as (
-    select
-        play_id,
-        user_id,
-        source,
-        track_id,
-        track_name,
-        artist_name,
-        cast(null as varchar) as given_session_id,
-        cast(started_at as timestamp(3)) as started_at,
-        cast(ended_at as timestamp(3)) as ended_at,
-        {{ own_verdict() }} as verdict,
-        played_ms,
-        country,
-        device,
-        coalesce(is_incognito, false) as is_incognito
-    from plays
-),
-
--- As in fct_plays: the next play or skip of the track after a play tells.
-events_keyed as (
-    select
-        *,
-        cast(occurred_at as timestamp(3)) as ended_at,
-        coalesce(track_id, coalesce(artist_name, '') || '|' || track_name) as track_key
-    from events
-    where action in ('play', 'skip')
-),
-
-events_in_order as (
-    select
-        *,
-        lead(action) over (
-            partition by user_id, session_id, track_key
-            order by
-                ended_at,
-                case when action = 'play' then 0 else 1 end,
-                event_id
-        ) as next_action,
-        lead(ended_at) over (
-            partition by user_id, session_id, track_key
-            order by
-                ended_at,
-                case when action = 'play' then 0 else 1 end,
-                event_id
-        ) as next_at
-    from events_keyed
-),
-
-event_plays as (
-    select
-        event_id as play_id,
-        user_id,
-        'events' as source,
-        track_id,
-        track_name,
-        artist_name,
-        session_id as given_session_id,
-        {{ add_ms('ended_at', '-coalesce(played_ms, 0)') }} as started_at,
-        ended_at,
-        {{ event_verdict() }} as verdict,
-        played_ms,
-        country,
-        device,
-        false as is_incognito
-    from events_in_order
-    where action = 'play'
-),
-
-all_plays as (
-    select * from own_plays
-    union all
-    select * from event_plays
-),
-
--- What counts in reports: a private session says nothing here either.
-heard as (
-    select *
-    from all_plays
-    where {{ in_reports() }}
-),
-
-in_order as (
-    select
-        *,
-        max(case when given_session_id is null then ended_at end) over (
-            partition by user_id
-            order by started_at, ended_at, play_id
-            rows between unbounded preceding and 1 preceding
-        ) as session_until
-    from heard
-),
-
-with_start as (
-    select
-        *,
-        max(
-            case
-                when given_session_id is not null then null
-                when session_until is null then started_at
-                when
-                    {{ epoch_ms('started_at') }} - {{ epoch_ms('session_until') }}
-                    >= {{ var('session_gap_minutes') }} * 60000 then started_at
-            end
-        ) over (
-            partition by user_id
-            order by started_at, ended_at, play_id
-            rows between unbounded preceding and current row
-        ) as session_start
-    from in_order
-),
-
-with_session as (
-    select
-        *,
-        case
-            when given_session_id is not null then user_id || ':' || given_session_id
-            else user_id || ':' || cast({{ epoch_ms('session_start') }} as varchar)
-        end as session_id,
-        case when verdict = 'skipped' then 1 else 0 end as skipped,
-        case when verdict = 'neutral' then 0 else 1 end as judged
-    from with_start
-),
+own_zones as (select * from {{ ref('int_own_time_zones') }}),
 
 -- Earlier plays only: the row itself is in none of its own counts.
 with_past as (
@@ -187,7 +63,7 @@ with_past as (
             order by started_at, ended_at, play_id
             rows between unbounded preceding and 1 preceding
         ) as track_skips_before
-    from with_session
+    from plays
 ),
 
 with_features as (
@@ -204,7 +80,7 @@ with_features as (
     where with_past.verdict in ('skipped', 'finished')
 ),
 
--- Local times are asked for by day, as in fct_plays: a zone changes its clock once on a day at most.
+-- What local_time_by_day reads, of the zones of countries.
 days as (
     select distinct
         coalesce(country, '') as country,
@@ -237,11 +113,7 @@ offsets as (
 with_clock as (
     select
         with_features.*,
-        case
-            when offsets.start_ms = offsets.end_ms
-                then {{ add_ms('with_features.started_at', 'offsets.start_ms') }}
-            else {{ local_time('with_features.started_at', 'offsets.time_zone') }}
-        end as local_started_at,
+        {{ local_time_by_day('with_features.started_at') }} as local_started_at,
         row_number() over (
             partition by with_features.user_id
             order by with_features.started_at, with_features.ended_at, with_features.play_id
@@ -252,6 +124,10 @@ with_clock as (
         on
             coalesce(with_features.country, '') = offsets.country
             and cast(with_features.started_at as date) = offsets.started_date
+    left join own_zones
+        on
+            with_features.user_id = own_zones.user_id
+            and cast(with_features.started_at as date) = own_zones.zone_date
 ),
 
 final as (
