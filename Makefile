@@ -65,3 +65,18 @@ aws-local: install ## Start S3, Glue and Athena here (moto, a real Trino), with 
 
 clean: ## Remove what demo, tests and benchmarks left behind (not your lake)
 	rm -rf $(DEMO) test-results bench/results coverage
+
+# ENV=name: one lake among several, by terraform/environments/name.tfvars.
+.PHONY: aws aws-images aws-run aws-open
+
+aws: install ## Make the lake and Airflow's host in your AWS account, as terraform/ says; the four say what comes next
+	@$(NODE) deploy/main.ts lake
+
+aws-images: install ## Build both images and push them to your account (needs Docker); on EKS also fill the cluster
+	@$(NODE) deploy/main.ts images
+
+aws-run: install ## Run listenlake_daily there and follow it to its end (GENERATE=1: on synthetic listening)
+	@$(NODE) deploy/main.ts run
+
+aws-open: install ## Open Airflow's page there at http://localhost:8080 (needs the Session Manager plugin)
+	@$(NODE) deploy/main.ts open

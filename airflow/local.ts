@@ -95,7 +95,7 @@ function findPython(): string | undefined {
 }
 
 /** The settings of Airflow's components, and of `airflow` commands beside them. */
-function airflowSettings({
+export function airflowSettings({
   home,
   lake,
   inbox,

@@ -18,7 +18,7 @@ resource "aws_db_instance" "airflow" {
   allocated_storage                   = 20
   storage_type                        = "gp3"
   storage_encrypted                   = true
-  kms_key_id                          = one(aws_kms_key.lake[*].arn)
+  kms_key_id                          = one(local.kms_key_arns)
   db_subnet_group_name                = aws_db_subnet_group.airflow[0].name
   vpc_security_group_ids              = [aws_security_group.database[0].id]
   publicly_accessible                 = false
@@ -30,7 +30,7 @@ resource "aws_db_instance" "airflow" {
   skip_final_snapshot                 = true
   # Made, kept and changed every week by RDS in Secrets Manager: Terraform never sees it. Airflow logs in as a user of its own.
   manage_master_user_password   = true
-  master_user_secret_kms_key_id = one(aws_kms_key.lake[*].arn)
+  master_user_secret_kms_key_id = one(local.kms_key_arns)
 
   # RDS makes groups that are not there by itself: without an end, and left behind by `terraform destroy`.
   depends_on = [aws_cloudwatch_log_group.database]
@@ -49,14 +49,14 @@ resource "aws_cloudwatch_log_group" "database" {
 
   name              = each.value
   retention_in_days = var.airflow.log_days
-  kms_key_id        = one(aws_kms_key.lake[*].arn)
+  kms_key_id        = one(local.kms_key_arns)
 }
 
 resource "aws_db_subnet_group" "airflow" {
   count = local.airflow.is_eks ? 1 : 0
 
   name       = "${var.name}-airflow"
-  subnet_ids = [for name, subnet in local.airflow_subnets : aws_subnet.airflow[name].id if subnet.table == "private"]
+  subnet_ids = local.private_subnet_ids
 }
 
 resource "aws_security_group" "database" {
@@ -64,7 +64,7 @@ resource "aws_security_group" "database" {
 
   name        = "${var.name}-airflow-database"
   description = "Airflow's database: the cluster comes in, nothing goes out"
-  vpc_id      = aws_vpc.airflow[0].id
+  vpc_id      = local.vpc_id
   egress      = []
 
   ingress {

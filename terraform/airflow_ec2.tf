@@ -8,6 +8,7 @@ locals {
   host_environment = !local.airflow.is_ec2 ? {} : {
     AIRFLOW_IMAGE       = "${aws_ecr_repository.airflow[0].repository_url}:${var.airflow.version}"
     AWS_REGION          = local.region
+    BACKUPS             = "${local.lake_uri}/${local.airflow_backup_prefix}"
     DATA_VOLUME         = aws_ebs_volume.airflow[0].id
     JOB_IMAGE           = "${aws_ecr_repository.jobs.repository_url}:${var.airflow.version}"
     JOB_ROLES           = join(" ", keys(local.jobs))
@@ -15,18 +16,20 @@ locals {
     LISTENLAKE_AWS_NAME = var.name
     LISTENLAKE_LAKE     = local.lake_uri
     LOG_DAYS            = tostring(var.airflow.log_days)
+    LOG_GROUP           = local._host_log_group
     REGISTRY            = split("/", aws_ecr_repository.jobs.repository_url)[0]
   }
 
   # cloud-init's file, complete: what is below is all that makes a bare Amazon Linux into this host.
   host_user_data = !local.airflow.is_ec2 ? "" : join("\n", ["#cloud-config", yamlencode({
     packages = ["docker"]
-    write_files = [
+    write_files = concat(local.backup_files, [
       { path = "/etc/listenlake/compose.yaml", content = file("${local._host_files}/compose.yaml"), permissions = "0644" },
       { path = "/etc/listenlake/host.env", content = join("", [for name, value in local.host_environment : "${name}=\"${value}\"\n"]), permissions = "0644" },
       { path = "/etc/listenlake/jobs.env", content = join("", [for name, value in local.secret_names : "${name}=${value}\n"]), permissions = "0644" },
       { path = "/usr/local/sbin/listenlake-roles", content = file("${local._host_files}/roles.sh"), permissions = "0755" },
       { path = "/usr/local/sbin/listenlake-start", content = file("${local._host_files}/start.sh"), permissions = "0755" },
+      { path = "/usr/local/sbin/listenlake-tell", content = file("${local._host_files}/tell.sh"), permissions = "0755" },
       { path = "/etc/systemd/system/listenlake-airflow.service", content = file("${local._host_files}/airflow.service"), permissions = "0644" },
       { path = "/etc/systemd/system/listenlake-roles.service", content = file("${local._host_files}/roles.service"), permissions = "0644" },
       { path = "/etc/systemd/system/listenlake-roles.timer", content = file("${local._host_files}/roles.timer"), permissions = "0644" },
@@ -34,12 +37,12 @@ locals {
       { path = "/etc/tmpfiles.d/listenlake.conf", content = "e /srv/listenlake/logs - - - ${var.airflow.log_days}d\n", permissions = "0644" },
       # What every container prints goes to CloudWatch, jobs included; `docker logs` and Airflow read the same from Docker's own cache.
       { path = "/etc/docker/daemon.json", content = templatefile("${local._host_files}/daemon.json", { log_group = local._host_log_group, region = local.region }), permissions = "0644" },
-    ]
-    runcmd = [
+    ])
+    runcmd = concat([
       ["systemctl", "enable", "--now", "docker.service"],
       ["systemctl", "enable", "--now", "listenlake-roles.timer"],
       ["systemctl", "enable", "--now", "--no-block", "listenlake-airflow.service"],
-    ]
+    ], local.backup_commands)
   })])
 
   _host_log_group = local.airflow.is_ec2 ? one(local.airflow_log_groups) : null
@@ -65,8 +68,8 @@ resource "aws_instance" "airflow" {
 
   ami                         = data.aws_ssm_parameter.amazon_linux[0].insecure_value
   instance_type               = var.airflow.ec2.instance_type
-  subnet_id                   = aws_subnet.airflow["public"].id
-  associate_public_ip_address = true
+  subnet_id                   = local.host_subnet.id
+  associate_public_ip_address = local.makes_network || var.network.public_address
   vpc_security_group_ids      = [aws_security_group.host[0].id]
   iam_instance_profile        = aws_iam_instance_profile.host[0].name
   ebs_optimized               = true
@@ -83,7 +86,7 @@ resource "aws_instance" "airflow" {
 
   root_block_device {
     encrypted   = true
-    kms_key_id  = one(aws_kms_key.lake[*].arn)
+    kms_key_id  = one(local.kms_key_arns)
     volume_type = "gp3"
     volume_size = 20
     tags        = { Name = "${var.name}-airflow-system" }
@@ -107,15 +110,15 @@ resource "aws_instance" "airflow" {
   depends_on = [aws_cloudwatch_log_group.host, aws_iam_role_policy.host, aws_iam_role_policy_attachment.host_ssm, aws_route.out, aws_route_table_association.airflow]
 }
 
-# Airflow's database, task logs and passwords. It outlives the host, not the lake: there is no backup of it, because what is lost with it is
-# the history of runs; the lake holds the data and says itself what is done.
+# Airflow's database, task logs and passwords. It outlives the host, not the lake. The database is dumped every night (airflow_backup.tf); the
+# lake holds the data and says itself what is done.
 resource "aws_ebs_volume" "airflow" {
   #checkov:skip=CKV_AWS_189:AWS's own key is the default because another costs money while idle; encryption = SSE-KMS turns the key on
   count = local.airflow.is_ec2 ? 1 : 0
 
-  availability_zone = aws_subnet.airflow["public"].availability_zone
+  availability_zone = local.host_subnet.availability_zone
   encrypted         = true
-  kms_key_id        = one(aws_kms_key.lake[*].arn)
+  kms_key_id        = one(local.kms_key_arns)
   size              = var.airflow.ec2.data_gib
   type              = "gp3"
 
@@ -137,7 +140,7 @@ resource "aws_security_group" "host" {
 
   name        = "${var.name}-host"
   description = "Host of Airflow: nothing comes in, HTTPS goes out"
-  vpc_id      = aws_vpc.airflow[0].id
+  vpc_id      = local.vpc_id
   # Said, so that a rule made by hand is taken away again.
   ingress = []
 
@@ -158,14 +161,15 @@ resource "aws_cloudwatch_log_group" "host" {
 
   name              = local._host_log_group
   retention_in_days = var.airflow.log_days
-  kms_key_id        = one(aws_kms_key.lake[*].arn)
+  kms_key_id        = one(local.kms_key_arns)
 }
 
 resource "aws_iam_role" "host" {
   count = local.airflow.is_ec2 ? 1 : 0
 
-  name        = "${var.name}-host"
-  description = "EC2 host that starts listenlake's jobs as containers"
+  name                 = "${var.name}-host"
+  permissions_boundary = var.permissions_boundary_arn
+  description          = "EC2 host that starts listenlake's jobs as containers"
   assume_role_policy = jsonencode({
     Version   = "2012-10-17"
     Statement = [{ Effect = "Allow", Principal = { Service = "ec2.amazonaws.com" }, Action = ["sts:AssumeRole"] }]
@@ -243,8 +247,9 @@ resource "aws_scheduler_schedule" "host" {
 resource "aws_iam_role" "host_hours" {
   count = length(local.host_hours) > 0 ? 1 : 0
 
-  name        = "${var.name}-host-hours"
-  description = "EventBridge Scheduler starts and stops the host of Airflow"
+  name                 = "${var.name}-host-hours"
+  permissions_boundary = var.permissions_boundary_arn
+  description          = "EventBridge Scheduler starts and stops the host of Airflow"
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
     Statement = [{
@@ -271,7 +276,7 @@ resource "aws_iam_role_policy" "host_hours" {
         Resource = [aws_instance.airflow[0].arn]
       }],
       # Who starts a host with disks under a key of the account gives EC2 the use of the key: without this the host is stopped and stays so.
-      [for arn in aws_kms_key.lake[*].arn : {
+      [for arn in local.kms_key_arns : {
         Sid      = "Key"
         Effect   = "Allow"
         Action   = ["kms:CreateGrant"]

@@ -64,7 +64,7 @@ resource "aws_eks_cluster" "airflow" {
   }
 
   vpc_config {
-    subnet_ids              = [for name, subnet in local.airflow_subnets : aws_subnet.airflow[name].id if subnet.table == "private"]
+    subnet_ids              = local.private_subnet_ids
     endpoint_private_access = true
     endpoint_public_access  = length(var.airflow.eks.api_cidrs) > 0
     public_access_cidrs     = length(var.airflow.eks.api_cidrs) > 0 ? var.airflow.eks.api_cidrs : null
@@ -85,7 +85,7 @@ resource "aws_cloudwatch_log_group" "cluster" {
 
   name              = local._cluster_log_group
   retention_in_days = var.airflow.log_days
-  kms_key_id        = one(aws_kms_key.lake[*].arn)
+  kms_key_id        = one(local.kms_key_arns)
 }
 
 # Secrets of the cluster are encrypted with a key of the account even where the lake is not: a cluster cannot be given one later without it.
@@ -108,7 +108,7 @@ resource "aws_kms_key" "cluster" {
 }
 
 locals {
-  _cluster_key_arn = one(concat(aws_kms_key.lake[*].arn, aws_kms_key.cluster[*].arn))
+  _cluster_key_arn = one(concat(local.kms_key_arns, aws_kms_key.cluster[*].arn))
 }
 
 resource "aws_eks_node_group" "airflow" {
@@ -209,8 +209,9 @@ resource "aws_eks_access_policy_association" "operator" {
 resource "aws_iam_role" "cluster" {
   count = local.airflow.is_eks ? 1 : 0
 
-  name        = "${var.name}-cluster"
-  description = "Control plane of the cluster ${var.name}"
+  name                 = "${var.name}-cluster"
+  permissions_boundary = var.permissions_boundary_arn
+  description          = "Control plane of the cluster ${var.name}"
   assume_role_policy = jsonencode({
     Version   = "2012-10-17"
     Statement = [{ Effect = "Allow", Principal = { Service = "eks.amazonaws.com" }, Action = ["sts:AssumeRole"] }]
@@ -220,8 +221,9 @@ resource "aws_iam_role" "cluster" {
 resource "aws_iam_role" "nodes" {
   count = local.airflow.is_eks ? 1 : 0
 
-  name        = "${var.name}-nodes"
-  description = "Nodes of the cluster ${var.name}: join, pull images, network"
+  name                 = "${var.name}-nodes"
+  permissions_boundary = var.permissions_boundary_arn
+  description          = "Nodes of the cluster ${var.name}: join, pull images, network"
   assume_role_policy = jsonencode({
     Version   = "2012-10-17"
     Statement = [{ Effect = "Allow", Principal = { Service = "ec2.amazonaws.com" }, Action = ["sts:AssumeRole"] }]
@@ -248,9 +250,10 @@ resource "aws_eks_pod_identity_association" "pod" {
 resource "aws_iam_role" "airflow" {
   count = local.airflow.is_eks ? 1 : 0
 
-  name               = "${var.name}-airflow"
-  description        = "Airflow's components on the cluster ${var.name}: logs of tasks"
-  assume_role_policy = jsonencode(local._pod_trusts.airflow)
+  name                 = "${var.name}-airflow"
+  permissions_boundary = var.permissions_boundary_arn
+  description          = "Airflow's components on the cluster ${var.name}: logs of tasks"
+  assume_role_policy   = jsonencode(local._pod_trusts.airflow)
 }
 
 resource "aws_iam_role_policy" "airflow" {
@@ -266,7 +269,7 @@ resource "aws_iam_role_policy" "airflow" {
         # Of the whole bucket, so that S3 says 404 of a log that is not there yet (airflow_logs.tf).
         { Sid = "List", Effect = "Allow", Action = ["s3:ListBucket"], Resource = [local.airflow_logs_arn] },
       ],
-      [for arn in aws_kms_key.lake[*].arn : { Sid = "Key", Effect = "Allow", Action = ["kms:Decrypt", "kms:GenerateDataKey"], Resource = [arn] }],
+      [for arn in local.kms_key_arns : { Sid = "Key", Effect = "Allow", Action = ["kms:Decrypt", "kms:GenerateDataKey"], Resource = [arn] }],
     )
   })
 }
@@ -275,9 +278,10 @@ resource "aws_iam_role_policy" "airflow" {
 resource "aws_iam_role" "autoscaler" {
   count = local.airflow.is_eks ? 1 : 0
 
-  name               = "${var.name}-autoscaler"
-  description        = "Cluster Autoscaler of the cluster ${var.name}"
-  assume_role_policy = jsonencode(local._pod_trusts.autoscaler)
+  name                 = "${var.name}-autoscaler"
+  permissions_boundary = var.permissions_boundary_arn
+  description          = "Cluster Autoscaler of the cluster ${var.name}"
+  assume_role_policy   = jsonencode(local._pod_trusts.autoscaler)
 }
 
 resource "aws_iam_role_policy" "autoscaler" {

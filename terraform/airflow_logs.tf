@@ -46,7 +46,7 @@ resource "aws_s3_bucket_server_side_encryption_configuration" "airflow_logs" {
 
     apply_server_side_encryption_by_default {
       sse_algorithm     = local.is_kms ? "aws:kms" : "AES256"
-      kms_master_key_id = one(aws_kms_key.lake[*].arn)
+      kms_master_key_id = one(local.kms_key_arns)
     }
   }
 }

@@ -19,17 +19,18 @@ locals {
     none = []
   }[var.airflow.host]
 
-  _airflow_cidr = "10.64.0.0/16"
+  # A network of its own, unless `network` names one that is there (own.tf).
+  makes_network = local.airflow.has_host && var.network.vpc_id == null
   # EKS and RDS both ask for two zones.
   airflow_subnets = merge(
-    { for name in ["public"] : name => { zone = 0, cidr = cidrsubnet(local._airflow_cidr, 8, 0), table = "public" } if local.airflow.has_host },
-    { for zone, name in ["private-a", "private-b"] : name => { zone = zone, cidr = cidrsubnet(local._airflow_cidr, 4, zone + 1), table = "private" } if local.airflow.is_eks },
+    { for name in ["public"] : name => { zone = 0, cidr = cidrsubnet(var.network.cidr, 8, 0), table = "public" } if local.makes_network },
+    { for zone, name in ["private-a", "private-b"] : name => { zone = zone, cidr = cidrsubnet(var.network.cidr, 4, zone + 1), table = "private" } if local.makes_network && local.airflow.is_eks },
   )
 }
 
 data "aws_availability_zones" "available" {
   #checkov:skip=CKV_AWS_394:only the first two in order of their names are taken, and a new zone gets a later letter
-  count = local.airflow.has_host ? 1 : 0
+  count = local.makes_network ? 1 : 0
 
   state = "available"
   # Zones that refuse a control plane of EKS, by their ids: letters differ from account to account. The first of them has no Graviton types
@@ -45,9 +46,9 @@ data "aws_availability_zones" "available" {
 
 resource "aws_vpc" "airflow" {
   #checkov:skip=CKV2_AWS_11:nothing listens in the public subnet, and flow logs cost more than the host writes; add them where an audit asks for them
-  count = local.airflow.has_host ? 1 : 0
+  count = local.makes_network ? 1 : 0
 
-  cidr_block           = local._airflow_cidr
+  cidr_block           = var.network.cidr
   enable_dns_hostnames = true
   enable_dns_support   = true
 
@@ -56,7 +57,7 @@ resource "aws_vpc" "airflow" {
 
 # Whatever names no group of its own gets this one: no way in, no way out.
 resource "aws_default_security_group" "airflow" {
-  count = local.airflow.has_host ? 1 : 0
+  count = local.makes_network ? 1 : 0
 
   vpc_id  = aws_vpc.airflow[0].id
   ingress = []
@@ -75,7 +76,7 @@ resource "aws_subnet" "airflow" {
 }
 
 resource "aws_internet_gateway" "airflow" {
-  count = local.airflow.has_host ? 1 : 0
+  count = local.makes_network ? 1 : 0
 
   vpc_id = aws_vpc.airflow[0].id
 
@@ -107,7 +108,7 @@ resource "aws_route" "out" {
 }
 
 resource "aws_vpc_endpoint" "s3" {
-  count = local.airflow.has_host ? 1 : 0
+  count = local.makes_network ? 1 : 0
 
   vpc_id            = aws_vpc.airflow[0].id
   service_name      = "com.amazonaws.${local.region}.s3"
@@ -119,7 +120,7 @@ resource "aws_vpc_endpoint" "s3" {
 
 resource "aws_eip" "nat" {
   #checkov:skip=CKV2_AWS_19:it belongs to the NAT gateway below, which this check does not know
-  count = local.airflow.is_eks ? 1 : 0
+  count = local.makes_network && local.airflow.is_eks ? 1 : 0
 
   domain = "vpc"
 
@@ -128,7 +129,7 @@ resource "aws_eip" "nat" {
 
 # One for both zones: if its zone fails, jobs wait and are retried. A second one costs as much again.
 resource "aws_nat_gateway" "airflow" {
-  count = local.airflow.is_eks ? 1 : 0
+  count = local.makes_network && local.airflow.is_eks ? 1 : 0
 
   allocation_id = aws_eip.nat[0].id
   subnet_id     = aws_subnet.airflow["public"].id

@@ -46,7 +46,7 @@ resource "aws_athena_workgroup" "lake" {
 
       encryption_configuration {
         encryption_option = local.is_kms ? "SSE_KMS" : "SSE_S3"
-        kms_key_arn       = one(aws_kms_key.lake[*].arn)
+        kms_key_arn       = one(local.kms_key_arns)
       }
     }
   }

@@ -3,7 +3,7 @@
 locals {
   repository_arns = { for name in concat([var.name], aws_ecr_repository.airflow[*].name) : name => "arn:${local.partition}:ecr:${local.region}:${local.account_id}:repository/${name}" }
 
-  # A release of both images is pushed under one tag, so one number counts for both.
+  # A release of both images is pushed under one tag, so one number counts for both. One of the workflow's is three: an index and two platforms.
   _image_lifecycle = {
     rules = [
       {
@@ -15,7 +15,7 @@ locals {
       {
         rulePriority = 2
         description  = "the last 10 releases, so that a backfill can run older code"
-        selection    = { tagStatus = "any", countType = "imageCountMoreThan", countNumber = 10 }
+        selection    = { tagStatus = "any", countType = "imageCountMoreThan", countNumber = local.has_delivery ? 30 : 10 }
         action       = { type = "expire" }
       },
     ]
@@ -33,7 +33,7 @@ resource "aws_ecr_repository" "jobs" {
 
   encryption_configuration {
     encryption_type = local.is_kms ? "KMS" : "AES256"
-    kms_key         = one(aws_kms_key.lake[*].arn)
+    kms_key         = one(local.kms_key_arns)
   }
 }
 
@@ -55,7 +55,7 @@ resource "aws_ecr_repository" "airflow" {
 
   encryption_configuration {
     encryption_type = local.is_kms ? "KMS" : "AES256"
-    kms_key         = one(aws_kms_key.lake[*].arn)
+    kms_key         = one(local.kms_key_arns)
   }
 }
 

@@ -12,9 +12,10 @@ resource "aws_iam_openid_connect_provider" "github" {
 resource "aws_iam_role" "image" {
   count = var.github == null ? 0 : 1
 
-  name               = "${var.name}-image"
-  description        = "GitHub workflow that pushes the images of the jobs and of Airflow"
-  assume_role_policy = jsonencode({ Version = "2012-10-17", Statement = local._github_trust })
+  name                 = "${var.name}-image"
+  permissions_boundary = var.permissions_boundary_arn
+  description          = "GitHub workflow that pushes the images of the jobs and of Airflow"
+  assume_role_policy   = jsonencode({ Version = "2012-10-17", Statement = local._github_trust })
 }
 
 resource "aws_iam_role_policy" "image" {
@@ -34,6 +35,7 @@ resource "aws_iam_role_policy" "image" {
           "ecr:BatchCheckLayerAvailability",
           "ecr:BatchGetImage",
           "ecr:CompleteLayerUpload",
+          "ecr:DescribeImages",
           "ecr:GetDownloadUrlForLayer",
           "ecr:InitiateLayerUpload",
           "ecr:PutImage",

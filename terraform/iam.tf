@@ -88,7 +88,7 @@ locals {
           Sid      = "Key"
           Effect   = "Allow"
           Action   = ["kms:Decrypt", "kms:GenerateDataKey"]
-          Resource = aws_kms_key.lake[*].arn
+          Resource = local.kms_key_arns
         },
       ] : statement if length(statement.Resource) > 0]
     }
@@ -171,9 +171,10 @@ locals {
 resource "aws_iam_role" "job" {
   for_each = local.jobs
 
-  name               = "${var.name}-${each.key}"
-  description        = "listenlake ${each.key}: ${replace(each.value.about, "->", "to")}"
-  assume_role_policy = jsonencode(local.job_trusts[each.key])
+  name                 = "${var.name}-${each.key}"
+  permissions_boundary = var.permissions_boundary_arn
+  description          = "listenlake ${each.key}: ${replace(each.value.about, "->", "to")}"
+  assume_role_policy   = jsonencode(local.job_trusts[each.key])
 }
 
 resource "aws_iam_role_policy" "job" {
@@ -194,8 +195,9 @@ resource "aws_eks_pod_identity_association" "job" {
 }
 
 resource "aws_iam_role" "analyst" {
-  name        = "${var.name}-analyst"
-  description = "Reads gold through the workgroup ${local.workgroups.analysts.name}"
+  name                 = "${var.name}-analyst"
+  permissions_boundary = var.permissions_boundary_arn
+  description          = "Reads gold through the workgroup ${local.workgroups.analysts.name}"
   assume_role_policy = jsonencode({
     Version   = "2012-10-17"
     Statement = [{ Effect = "Allow", Principal = { AWS = local._analysts }, Action = ["sts:AssumeRole"] }]
@@ -262,7 +264,7 @@ resource "aws_iam_role_policy" "analyst" {
           Resource = [local.bucket_arn]
         },
       ],
-      [for arn in aws_kms_key.lake[*].arn : { Sid = "Key", Effect = "Allow", Action = ["kms:Decrypt", "kms:GenerateDataKey"], Resource = [arn] }],
+      [for arn in local.kms_key_arns : { Sid = "Key", Effect = "Allow", Action = ["kms:Decrypt", "kms:GenerateDataKey"], Resource = [arn] }],
     )
   })
 }

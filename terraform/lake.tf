@@ -2,11 +2,13 @@
 
 locals {
   # Bucket names are shared by all of AWS: account and region make this one ours without a random part.
-  bucket     = "${var.name}-${local.account_id}-${local.region}"
+  bucket     = coalesce(var.bucket, "${var.name}-${local.account_id}-${local.region}")
   bucket_arn = "arn:${local.partition}:s3:::${local.bucket}"
   lake_uri   = "s3://${local.bucket}"
 
   is_kms = var.encryption == "SSE-KMS"
+  # Of the key that covers everything: the one made here, or `kms_key_arn`. None with SSE-S3.
+  kms_key_arns = local.is_kms ? concat(aws_kms_key.lake[*].arn, compact([var.kms_key_arn])) : []
 }
 
 resource "aws_s3_bucket" "lake" {
@@ -14,6 +16,8 @@ resource "aws_s3_bucket" "lake" {
   #checkov:skip=CKV_AWS_144:bronze can be loaded again from the exports, all else is made from bronze; a second region would double the bill
   #checkov:skip=CKV_AWS_145:SSE-S3 is the default because a key costs money while idle; encryption = SSE-KMS turns the key on
   #checkov:skip=CKV2_AWS_62:jobs are started by a schedule and read the lake's manifests; nothing listens to events of the bucket
+  count = local.makes_bucket ? 1 : 0
+
   bucket = local.bucket
 
   lifecycle {
@@ -23,7 +27,9 @@ resource "aws_s3_bucket" "lake" {
 }
 
 resource "aws_s3_bucket_ownership_controls" "lake" {
-  bucket = aws_s3_bucket.lake.id
+  count = local.makes_bucket ? 1 : 0
+
+  bucket = aws_s3_bucket.lake[0].id
 
   rule {
     object_ownership = "BucketOwnerEnforced"
@@ -31,7 +37,9 @@ resource "aws_s3_bucket_ownership_controls" "lake" {
 }
 
 resource "aws_s3_bucket_public_access_block" "lake" {
-  bucket = aws_s3_bucket.lake.id
+  count = local.makes_bucket ? 1 : 0
+
+  bucket = aws_s3_bucket.lake[0].id
 
   block_public_acls       = true
   block_public_policy     = true
@@ -40,7 +48,9 @@ resource "aws_s3_bucket_public_access_block" "lake" {
 }
 
 resource "aws_s3_bucket_versioning" "lake" {
-  bucket = aws_s3_bucket.lake.id
+  count = local.makes_bucket ? 1 : 0
+
+  bucket = aws_s3_bucket.lake[0].id
 
   versioning_configuration {
     status = "Enabled"
@@ -48,7 +58,9 @@ resource "aws_s3_bucket_versioning" "lake" {
 }
 
 resource "aws_s3_bucket_server_side_encryption_configuration" "lake" {
-  bucket = aws_s3_bucket.lake.id
+  count = local.makes_bucket ? 1 : 0
+
+  bucket = aws_s3_bucket.lake[0].id
 
   rule {
     # Without a bucket key each object costs a call to KMS.
@@ -56,13 +68,15 @@ resource "aws_s3_bucket_server_side_encryption_configuration" "lake" {
 
     apply_server_side_encryption_by_default {
       sse_algorithm     = local.is_kms ? "aws:kms" : "AES256"
-      kms_master_key_id = one(aws_kms_key.lake[*].arn)
+      kms_master_key_id = one(local.kms_key_arns)
     }
   }
 }
 
 resource "aws_s3_bucket_policy" "lake" {
-  bucket = aws_s3_bucket.lake.id
+  count = local.makes_bucket ? 1 : 0
+
+  bucket = aws_s3_bucket.lake[0].id
   policy = jsonencode({
     Version = "2012-10-17"
     Statement = [{
@@ -80,7 +94,9 @@ resource "aws_s3_bucket_policy" "lake" {
 }
 
 resource "aws_s3_bucket_lifecycle_configuration" "lake" {
-  bucket = aws_s3_bucket.lake.id
+  count = local.makes_bucket ? 1 : 0
+
+  bucket = aws_s3_bucket.lake[0].id
 
   rule {
     id     = "athena-results"
@@ -130,12 +146,34 @@ resource "aws_s3_bucket_lifecycle_configuration" "lake" {
     }
   }
 
+  dynamic "rule" {
+    # Days by prefix.
+    for_each = local.has_backup ? { (local.airflow_backup_prefix) = var.airflow.ec2.backup_days } : {}
+
+    content {
+      id     = rule.key
+      status = "Enabled"
+
+      filter {
+        prefix = "${rule.key}/"
+      }
+
+      expiration {
+        days = rule.value
+      }
+
+      noncurrent_version_expiration {
+        noncurrent_days = 1
+      }
+    }
+  }
+
   # Rules about versions are refused before versioning is on.
   depends_on = [aws_s3_bucket_versioning.lake]
 }
 
 resource "aws_kms_key" "lake" {
-  count = local.is_kms ? 1 : 0
+  count = local.makes_key ? 1 : 0
 
   description             = "Everything at rest in the lake ${var.name}"
   enable_key_rotation     = true
@@ -151,22 +189,38 @@ resource "aws_kms_key" "lake" {
         Action    = "kms:*"
         Resource  = "*"
       }],
-      # CloudWatch asks in its own name when it writes a log group that is encrypted with the key.
-      [for group in local.airflow_log_groups : {
-        Sid       = "Logs"
-        Effect    = "Allow"
-        Principal = { Service = "logs.${local.region}.amazonaws.com" }
-        Action    = ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"]
-        Resource  = "*"
-        Condition = { ArnEquals = { "kms:EncryptionContext:aws:logs:arn" = "arn:${local.partition}:logs:${local.region}:${local.account_id}:log-group:${group}" } }
-      }],
+      local.kms_service_statements,
     )
   })
 }
 
 resource "aws_kms_alias" "lake" {
-  count = local.is_kms ? 1 : 0
+  count = local.makes_key ? 1 : 0
 
   name          = "alias/${var.name}"
   target_key_id = aws_kms_key.lake[0].key_id
+}
+
+locals {
+  # What AWS's own services ask of the key. A key of yours needs the same in its policy (output key_policy).
+  kms_service_statements = concat(
+    # CloudWatch asks in its own name when it writes a log group that is encrypted with the key.
+    [for group in concat(local.airflow_log_groups, local.has_alarms && local.airflow.is_eks ? [local._pods_log_group] : []) : {
+      Sid       = "Logs"
+      Effect    = "Allow"
+      Principal = { Service = "logs.${local.region}.amazonaws.com" }
+      Action    = ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"]
+      Resource  = "*"
+      Condition = { ArnEquals = { "kms:EncryptionContext:aws:logs:arn" = "arn:${local.partition}:logs:${local.region}:${local.account_id}:log-group:${group}" } }
+    }],
+    # CloudWatch publishes alarms to a topic that is encrypted with the key.
+    [for _ in var.alarms.email[*] : {
+      Sid       = "Alarms"
+      Effect    = "Allow"
+      Principal = { Service = "cloudwatch.amazonaws.com" }
+      Action    = ["kms:Decrypt", "kms:GenerateDataKey*"]
+      Resource  = "*"
+      Condition = { StringEquals = { "aws:SourceAccount" = local.account_id } }
+    }],
+  )
 }

@@ -40,6 +40,11 @@ output "job_role_arns" {
   value       = { for name, role in aws_iam_role.job : name => role.arn }
 }
 
+output "key_policy" {
+  description = "With a key of yours (kms_key_arn): the statements that its policy needs beside the account's own."
+  value       = jsonencode(local.is_kms ? local.kms_service_statements : [])
+}
+
 output "next_steps" {
   description = "What to do now, one command a line: terraform output -raw next_steps."
   value = join("\n", concat(

@@ -27,7 +27,7 @@ resource "aws_secretsmanager_secret" "job" {
 
   name        = "${var.name}/${each.key}"
   description = each.value
-  kms_key_id  = one(aws_kms_key.lake[*].arn)
+  kms_key_id  = one(local.kms_key_arns)
   # Long enough to take a deletion back; it costs nothing meanwhile, but the name cannot be made again.
   recovery_window_in_days = 7
 }

@@ -7,7 +7,9 @@ variable "airflow" {
     log_days = optional(number, 30)
     version  = optional(string)
     ec2 = optional(object({
-      data_gib = optional(number, 10)
+      # How long a nightly dump of Airflow's database is kept; 0: none is made.
+      backup_days = optional(number, 14)
+      data_gib    = optional(number, 10)
       # Its kind of processor is that of the images: t4g, m7g, ... are arm64, t3, m7i, ... x86.
       instance_type = optional(string, "t4g.large")
       # When the host is up, as cron or rate expressions of EventBridge Scheduler; null: always.
@@ -45,6 +47,10 @@ variable "airflow" {
     error_message = "airflow.*.instance_type must be of the families t, c, m or r from medium to 9xlarge: t4g.large, m7g.large, ... (arm64), t3.large, m7i.large, ... (x86)."
   }
   validation {
+    condition     = var.airflow.ec2.backup_days >= 0 && var.airflow.ec2.backup_days <= 365 && floor(var.airflow.ec2.backup_days) == var.airflow.ec2.backup_days
+    error_message = "airflow.ec2.backup_days must be whole days from 0 (no backup) to 365."
+  }
+  validation {
     condition     = var.airflow.ec2.data_gib >= 5 && var.airflow.ec2.data_gib <= 1000
     error_message = "airflow.ec2.data_gib must be from 5 to 1000 GiB: it holds Airflow's database and logs, not the lake."
   }
@@ -66,6 +72,44 @@ variable "airflow" {
   }
 }
 
+variable "alarms" {
+  description = "Who hears of a daily run that does not come or fails, of a host that is down and of credentials that are not renewed: a mail address (AWS asks it to confirm first), an SNS topic of yours, or both. Neither: no alarms."
+  type = object({
+    email             = optional(string)
+    hours_without_run = optional(number, 26)
+    topic_arn         = optional(string)
+  })
+  default = {}
+
+  validation {
+    condition     = var.alarms.email == null || can(regex("^[^@\\s]+@[^@\\s]+\\.[^@\\s]+$", var.alarms.email))
+    error_message = "alarms.email must be a mail address, or null."
+  }
+  validation {
+    condition     = var.alarms.hours_without_run >= 2 && var.alarms.hours_without_run <= 168 && floor(var.alarms.hours_without_run) == var.alarms.hours_without_run
+    error_message = "alarms.hours_without_run must be whole hours from 2 to 168: CloudWatch looks back a week at most."
+  }
+  validation {
+    condition     = var.alarms.topic_arn == null || can(regex("^arn:[a-z-]+:sns:[a-z0-9-]+:\\d{12}:[A-Za-z0-9_-]+$", var.alarms.topic_arn))
+    error_message = "alarms.topic_arn must be the ARN of an SNS topic (arn:aws:sns:<region>:<account>:<name>) that CloudWatch may publish to."
+  }
+  validation {
+    condition     = var.airflow.host != "none" || var.alarms.email == null && var.alarms.topic_arn == null
+    error_message = "alarms watch a host of Airflow: set airflow.host to ec2 or eks, or leave alarms out."
+  }
+}
+
+variable "bucket" {
+  description = "A bucket of yours for the lake, alone. null: one is made. Yours is used as it is: what it must have is in docs/aws.md, and `listenlake doctor --aws` compares it."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.bucket == null || can(regex("^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$", var.bucket))
+    error_message = "bucket must be a bucket's name: 3 to 63 lower-case letters, digits and hyphens (no dots: they break TLS)."
+  }
+}
+
 variable "budget" {
   description = "Alarm by mail when the account's cost of a month passes this sum (or is forecast to). No mail address, no budget."
   type = object({
@@ -81,6 +125,29 @@ variable "budget" {
   validation {
     condition     = var.budget.email == null || can(regex("^[^@\\s]+@[^@\\s]+\\.[^@\\s]+$", var.budget.email))
     error_message = "budget.email must be a mail address, or null for no budget."
+  }
+}
+
+variable "delivery" {
+  description = "Lets the workflow deploy.yml of the repository in `github` plan and apply this configuration, each from an environment of GitHub's: plan_environment on every pull request, environment behind its reviewers. state_bucket: where the state is, if not where `make aws` puts it."
+  type = object({
+    environment      = optional(string, "prod")
+    plan_environment = optional(string, "plan")
+    state_bucket     = optional(string)
+  })
+  default = null
+
+  validation {
+    condition     = var.delivery == null || alltrue([for name in [try(var.delivery.environment, ""), try(var.delivery.plan_environment, "")] : can(regex("^[A-Za-z0-9_.-]+$", name))])
+    error_message = "delivery.environment and delivery.plan_environment must be one environment's name each, without wildcards."
+  }
+  validation {
+    condition     = var.delivery == null || try(var.delivery.environment != var.delivery.plan_environment, true)
+    error_message = "delivery: what plans on every pull request must not be what applies: two environments."
+  }
+  validation {
+    condition     = var.delivery == null || var.github != null
+    error_message = "delivery needs github = { repository = \"owner/name\" }."
   }
 }
 
@@ -148,6 +215,21 @@ variable "lake_formation" {
   default     = false
 }
 
+variable "kms_key_arn" {
+  description = "With SSE-KMS: a key of yours in this region, instead of one that is made. Its policy must let the account's IAM decide and allow AWS's services what the output key_policy says."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.kms_key_arn == null || can(regex("^arn:[a-z-]+:kms:[a-z0-9-]+:\\d{12}:key/[a-z0-9-]+$", var.kms_key_arn))
+    error_message = "kms_key_arn must be the ARN of a key (arn:aws:kms:<region>:<account>:key/<id>), not of an alias."
+  }
+  validation {
+    condition     = var.kms_key_arn == null || var.encryption == "SSE-KMS"
+    error_message = "kms_key_arn is used with encryption = SSE-KMS alone."
+  }
+}
+
 variable "name" {
   description = "Starts the name of everything that is made, so that two lakes fit into one account."
   type        = string
@@ -156,6 +238,38 @@ variable "name" {
   validation {
     condition     = can(regex("^[a-z][a-z0-9-]{1,18}[a-z0-9]$", var.name)) && !strcontains(var.name, "--")
     error_message = "name must be 3 to 20 lower-case letters, digits and single hyphens, and start with a letter."
+  }
+}
+
+variable "network" {
+  description = "Of Airflow's host. cidr: the range of the network that is made; or vpc_id and subnet_ids: one of yours (ec2: the first subnet; eks: all, in two zones at least), from where HTTPS reaches AWS, Spotify and the registries of images. public_address: the EC2 host gets one, for a subnet of yours whose way out is an internet gateway."
+  type = object({
+    cidr           = optional(string, "10.64.0.0/16")
+    public_address = optional(bool, false)
+    subnet_ids     = optional(list(string), [])
+    vpc_id         = optional(string)
+  })
+  default = {}
+
+  validation {
+    condition     = try(tonumber(split("/", var.network.cidr)[1]) >= 16 && tonumber(split("/", var.network.cidr)[1]) <= 20 && cidrhost(var.network.cidr, 0) == split("/", var.network.cidr)[0], false)
+    error_message = "network.cidr must be an IPv4 range from /16 to /20 by its first address, such as 10.64.0.0/16."
+  }
+  validation {
+    condition     = var.network.vpc_id == null || can(regex("^vpc-[0-9a-f]{8,17}$", var.network.vpc_id))
+    error_message = "network.vpc_id must be like vpc-0123456789abcdef0."
+  }
+  validation {
+    condition     = alltrue([for id in var.network.subnet_ids : can(regex("^subnet-[0-9a-f]{8,17}$", id))]) && length(distinct(var.network.subnet_ids)) == length(var.network.subnet_ids)
+    error_message = "network.subnet_ids must be like subnet-0123456789abcdef0, each once."
+  }
+  validation {
+    condition     = (var.network.vpc_id == null) == (length(var.network.subnet_ids) == 0)
+    error_message = "network.vpc_id and network.subnet_ids go together."
+  }
+  validation {
+    condition     = var.airflow.host != "eks" || var.network.vpc_id == null || length(var.network.subnet_ids) >= 2
+    error_message = "network.subnet_ids: EKS needs two at least, in two zones."
   }
 }
 
@@ -170,6 +284,17 @@ variable "people" {
   validation {
     condition     = alltrue([for arn in setunion(var.people.analysts, var.people.operators) : can(regex("^arn:[a-z-]+:(iam|sts)::\\d{12}:[a-z-]+/[^*]+$", arn))])
     error_message = "people must be ARNs of IAM users or roles (arn:aws:iam::<account>:role/<name>), without wildcards."
+  }
+}
+
+variable "permissions_boundary_arn" {
+  description = "Policy that bounds every role that is made, where an account demands one. null: none."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.permissions_boundary_arn == null || can(regex("^arn:[a-z-]+:iam::(\\d{12}|aws):policy/.+$", var.permissions_boundary_arn))
+    error_message = "permissions_boundary_arn must be the ARN of an IAM policy (arn:aws:iam::<account>:policy/<name>)."
   }
 }
 
@@ -208,6 +333,28 @@ variable "secrets" {
   validation {
     condition     = length(setsubtract(var.secrets, ["pseudonym-key", "spotify"])) == 0
     error_message = "secrets must be some of: pseudonym-key, spotify."
+  }
+}
+
+variable "sharing" {
+  description = "analysts: ARNs of users and roles that may take the role <name>-shared, which reads the tables of gold_prod that know no person, and no other. rows: by Lake Formation also the plays of events, without users; needs an account whose Lake Formation administrator applies this."
+  type = object({
+    analysts = optional(set(string), [])
+    rows     = optional(bool, false)
+  })
+  default = {}
+
+  validation {
+    condition     = alltrue([for arn in var.sharing.analysts : can(regex("^arn:[a-z-]+:(iam|sts)::\\d{12}:[a-z-]+/[^*]+$", arn))])
+    error_message = "sharing.analysts must be ARNs of IAM users or roles (arn:aws:iam::<account>:role/<name>), without wildcards."
+  }
+  validation {
+    condition     = length(setintersection(var.sharing.analysts, var.people.analysts)) == 0
+    error_message = "sharing.analysts: who may also take the analyst's role sees names all the same."
+  }
+  validation {
+    condition     = !var.sharing.rows || length(var.sharing.analysts) > 0
+    error_message = "sharing.rows needs sharing.analysts."
   }
 }
 

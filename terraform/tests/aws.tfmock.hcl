@@ -76,7 +76,8 @@ mock_resource "aws_instance" {
 
 mock_resource "aws_kms_key" {
   defaults = {
-    arn = "arn:aws:kms:eu-west-1:123456789012:key/mocked"
+    arn    = "arn:aws:kms:eu-west-1:123456789012:key/mocked"
+    key_id = "mocked"
   }
 }
 
@@ -84,6 +85,12 @@ mock_resource "aws_launch_template" {
   defaults = {
     id             = "lt-0123456789abcdef0"
     latest_version = 1
+  }
+}
+
+mock_resource "aws_sns_topic" {
+  defaults = {
+    arn = "arn:aws:sns:eu-west-1:123456789012:mocked"
   }
 }
 

@@ -10,26 +10,26 @@ run "defaults" {
 
   assert {
     condition = alltrue([
-      aws_s3_bucket_public_access_block.lake.block_public_acls,
-      aws_s3_bucket_public_access_block.lake.block_public_policy,
-      aws_s3_bucket_public_access_block.lake.ignore_public_acls,
-      aws_s3_bucket_public_access_block.lake.restrict_public_buckets,
+      aws_s3_bucket_public_access_block.lake[0].block_public_acls,
+      aws_s3_bucket_public_access_block.lake[0].block_public_policy,
+      aws_s3_bucket_public_access_block.lake[0].ignore_public_acls,
+      aws_s3_bucket_public_access_block.lake[0].restrict_public_buckets,
     ])
     error_message = "all four blocks of public access must be on"
   }
 
   assert {
-    condition     = aws_s3_bucket_ownership_controls.lake.rule[0].object_ownership == "BucketOwnerEnforced"
+    condition     = aws_s3_bucket_ownership_controls.lake[0].rule[0].object_ownership == "BucketOwnerEnforced"
     error_message = "ACLs must be off"
   }
 
   assert {
-    condition     = aws_s3_bucket_versioning.lake.versioning_configuration[0].status == "Enabled"
+    condition     = aws_s3_bucket_versioning.lake[0].versioning_configuration[0].status == "Enabled"
     error_message = "versioning must be on"
   }
 
   assert {
-    condition = jsonencode(jsondecode(aws_s3_bucket_policy.lake.policy).Statement) == jsonencode([{
+    condition = jsonencode(jsondecode(aws_s3_bucket_policy.lake[0].policy).Statement) == jsonencode([{
       Action    = "s3:*"
       Condition = { Bool = { "aws:SecureTransport" = "false" } }
       Effect    = "Deny"
@@ -41,32 +41,32 @@ run "defaults" {
   }
 
   assert {
-    condition     = { for rule in aws_s3_bucket_lifecycle_configuration.lake.rule : rule.id => [rule.status, rule.filter[0].prefix] } == { aborted-uploads = ["Enabled", ""], athena-results = ["Enabled", "athena-results/"], noncurrent-versions = ["Enabled", ""] }
+    condition     = { for rule in aws_s3_bucket_lifecycle_configuration.lake[0].rule : rule.id => [rule.status, rule.filter[0].prefix] } == { aborted-uploads = ["Enabled", ""], athena-results = ["Enabled", "athena-results/"], noncurrent-versions = ["Enabled", ""] }
     error_message = "the lifecycle must have three rules, all on, and only Athena's results by prefix"
   }
 
   assert {
-    condition     = { for rule in aws_s3_bucket_lifecycle_configuration.lake.rule : rule.id => rule.expiration[0].days if rule.id != "noncurrent-versions" && length(rule.expiration) > 0 } == { athena-results = 7 }
+    condition     = { for rule in aws_s3_bucket_lifecycle_configuration.lake[0].rule : rule.id => rule.expiration[0].days if rule.id != "noncurrent-versions" && length(rule.expiration) > 0 } == { athena-results = 7 }
     error_message = "Athena's results must expire after 7 days, and nothing else may"
   }
 
   assert {
-    condition     = { for rule in aws_s3_bucket_lifecycle_configuration.lake.rule : rule.id => rule.noncurrent_version_expiration[0].noncurrent_days if length(rule.noncurrent_version_expiration) > 0 } == { athena-results = 1, noncurrent-versions = 30 }
+    condition     = { for rule in aws_s3_bucket_lifecycle_configuration.lake[0].rule : rule.id => rule.noncurrent_version_expiration[0].noncurrent_days if length(rule.noncurrent_version_expiration) > 0 } == { athena-results = 1, noncurrent-versions = 30 }
     error_message = "older versions must expire after 30 days, those of results after one"
   }
 
   assert {
-    condition     = { for rule in aws_s3_bucket_lifecycle_configuration.lake.rule : rule.id => rule.abort_incomplete_multipart_upload[0].days_after_initiation if length(rule.abort_incomplete_multipart_upload) > 0 } == { aborted-uploads = 7 }
+    condition     = { for rule in aws_s3_bucket_lifecycle_configuration.lake[0].rule : rule.id => rule.abort_incomplete_multipart_upload[0].days_after_initiation if length(rule.abort_incomplete_multipart_upload) > 0 } == { aborted-uploads = 7 }
     error_message = "F48: aborted uploads must go after 7 days"
   }
 
   assert {
-    condition     = aws_s3_bucket.lake.force_destroy != true
+    condition     = aws_s3_bucket.lake[0].force_destroy != true
     error_message = "a lake that holds anything must survive a destroy"
   }
 
   assert {
-    condition     = one(aws_s3_bucket_server_side_encryption_configuration.lake.rule).apply_server_side_encryption_by_default[0].sse_algorithm == "AES256" && length(aws_kms_key.lake) == 0
+    condition     = one(aws_s3_bucket_server_side_encryption_configuration.lake[0].rule).apply_server_side_encryption_by_default[0].sse_algorithm == "AES256" && length(aws_kms_key.lake) == 0
     error_message = "the default must be encrypted without a key that costs money"
   }
 
@@ -133,7 +133,7 @@ run "everything_asked_for" {
   }
 
   assert {
-    condition     = one(aws_s3_bucket_server_side_encryption_configuration.lake.rule).apply_server_side_encryption_by_default[0].kms_master_key_id == aws_kms_key.lake[0].arn && one(aws_s3_bucket_server_side_encryption_configuration.lake.rule).bucket_key_enabled
+    condition     = one(aws_s3_bucket_server_side_encryption_configuration.lake[0].rule).apply_server_side_encryption_by_default[0].kms_master_key_id == aws_kms_key.lake[0].arn && one(aws_s3_bucket_server_side_encryption_configuration.lake[0].rule).bucket_key_enabled
     error_message = "SSE-KMS must use the key of the lake, with a bucket key"
   }
 
@@ -168,7 +168,7 @@ run "everything_asked_for" {
   }
 
   assert {
-    condition     = aws_s3_bucket.lake.bucket == "second-lake-123456789012-eu-west-1" && aws_glue_catalog_database.layer["gold_prod"].name == "second_lake_gold_prod" && aws_ecr_repository.jobs.name == "second-lake"
+    condition     = aws_s3_bucket.lake[0].bucket == "second-lake-123456789012-eu-west-1" && aws_glue_catalog_database.layer["gold_prod"].name == "second_lake_gold_prod" && aws_ecr_repository.jobs.name == "second-lake"
     error_message = "a second lake must have names of its own"
   }
 

@@ -257,6 +257,7 @@ if (await isUsable())
           name: 'tf-test',
           // A moto of somebody else's may have no policies of AWS's own, which the host needs one of.
           airflow: address === undefined ? { host: 'ec2', version: '1.2.0', ec2: { hours: HOURS } } : {},
+          alarms: address === undefined ? { email: 'owner@example.com' } : {},
           github: { repository: 'example/listenlake' },
           secrets: ['pseudonym-key', 'spotify'],
         };
@@ -275,7 +276,8 @@ if (await isUsable())
         const environment = await terraform('output', '-raw', 'environment');
         const bucket = /LISTENLAKE_LAKE=s3:\/\/(\S+)/.exec(environment.stdout)![1]!;
         expect(bucket).toMatch(/^tf-test-\d{12}-eu-west-1$/);
-        expect(await expiries(endpoint, bucket)).toEqual({ 'athena-results/': 7 });
+        const backup = address === undefined ? { 'airflow-backup/': 14 } : {};
+        expect(await expiries(endpoint, bucket)).toEqual({ 'athena-results/': 7, ...backup });
         expect((await inspected(endpoint, bucket)).filter(({ verdict }) => verdict !== 'ok')).toEqual([]);
         await publish(endpoint, bucket);
         await publishSilver(endpoint, bucket);

@@ -14,6 +14,7 @@ const CHECKOV = 'checkov==3.3.30';
 const SERVICES = [
   'athena',
   'budgets',
+  'cloudwatch',
   'ec2',
   'ecr',
   'eks',
@@ -26,6 +27,7 @@ const SERVICES = [
   's3',
   'scheduler',
   'secretsmanager',
+  'sns',
   'ssm',
   'sts',
 ];
