@@ -144,7 +144,10 @@ describe('lineage events of a run', () => {
       ),
     );
     expect(named.length).toBeGreaterThan(1_000);
-    expect([...new Set(named)].filter((each) => !read.has(each) && each !== trained)).toEqual([]);
+    // A table of silver that no file has filled yet is read as one without rows, and is no dataset.
+    const filled = new Set(ended('transform').outputs.map((output) => output.name));
+    const isThere = (each: string): boolean => !each.includes('/silver.') || filled.has(each);
+    expect([...new Set(named)].filter((each) => !read.has(each) && each !== trained && isThere(each))).toEqual([]);
   });
 
   it('say what the tests found, without their words', () => {
