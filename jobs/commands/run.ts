@@ -15,7 +15,7 @@ import {
 } from './command.ts';
 import { row, shown } from './lines.ts';
 import { cameIn } from './load.ts';
-import { changeLines } from './promote.ts';
+import { changeLines, copyLines } from './promote.ts';
 import { modelLines } from './train.ts';
 import { accountLines, refusedLines, upgradeLines } from './transform.ts';
 
@@ -95,6 +95,7 @@ export function runText(result: RunResult, effects: Pick<Effects, 'config'>): st
     lines.push(
       '',
       ...changeLines(promote),
+      ...copyLines(promote),
       row(
         'as of',
         `${promote.asOf.slice(0, 10)} (exclusive; the midnight after the newest listening unless --to says otherwise)`,

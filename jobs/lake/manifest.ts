@@ -128,6 +128,24 @@ export interface GoldVersion {
   origins?: Record<string, string>;
 }
 
+/** A table of prod as an Iceberg table: `key` is the prefix of all that belongs to it. */
+export interface IcebergTable extends OutputFile {
+  /** Key of the metadata file that readers begin with. */
+  metadata: string;
+  /** Iceberg's name of the table, the same one for every version of it. */
+  uuid: string;
+  /** What tells the table of `gold_prod` that it was made from (gold/versions.ts). */
+  origin: string;
+}
+
+/** The copy of prod as Iceberg tables (decision 35). */
+export interface IcebergCopy {
+  /** Run of the version of `gold_prod` that it shows. */
+  runId: string;
+  /** Model to table; every model of that version has one. */
+  tables: Record<string, IcebergTable>;
+}
+
 /**
  * Everything that is true after a commit. Lists that grow are kept in objects of their own (`state/`), named
  * here.
@@ -142,6 +160,8 @@ export interface LakeState {
   /** Silver table to the key of its file list (JSON array of `SilverFile`). */
   silver: Record<string, string>;
   gold: Partial<Record<Target, GoldVersion>>;
+  /** Absent where there is no copy. */
+  iceberg?: IcebergCopy;
   /** Check results by what was checked (`silver`, `gold_dev`, `gold_prod`): see check.ts. */
   checks: Record<string, { key: string; verdict: 'passed' | 'failed'; of: string }>;
   /**
