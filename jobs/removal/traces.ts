@@ -189,9 +189,11 @@ export async function withScanner<T>(
     try {
       if ((await lstat(path)).size > AVRO_BYTES_MAX) throw new JobError('avro_large', 'data', 'too large');
       for (const block of avroBlocks(await readFile(path))) {
-        looked.found.push(...bytes(block, key));
-        if (label !== undefined && asAvroText !== undefined && block.includes(asAvroText))
-          looked.found.push({ place: key, what: 'label', found: label });
+        const found = bytes(block, key);
+        const isNamed = asAvroText !== undefined && block.includes(asAvroText);
+        if (label !== undefined && isNamed && found.every((finding) => finding.found !== label))
+          found.push({ place: key, what: 'label', found: label });
+        looked.found.push(...found);
       }
     } catch (error) {
       if (!(error instanceof JobError && error.exit === 'data')) throw error;

@@ -9,6 +9,8 @@ const DBT = ['dbt-core==1.10.23', 'dbt-duckdb==1.11.1', 'duckdb==1.5.6'];
 const SQLFLUFF = ['sqlfluff==4.5.0'];
 /** With what it computes with, because numbers are compared. */
 const STATSMODELS = ['statsmodels==0.15.0', 'numpy==2.4.6', 'scipy==1.17.1', 'pandas==3.1.1'];
+/** With what it reads Parquet and asks Glue by. */
+const PYICEBERG = ['pyiceberg==0.12.0', 'pyarrow==26.0.1', 'boto3==1.44.8'];
 const INSTALL_TIMEOUT_MS = 600_000;
 const BUILD_TIMEOUT_MS = 600_000;
 
@@ -27,6 +29,11 @@ export function openSqlfluff(): Tool {
 /** A Python that has statsmodels, or why it cannot be had here. */
 export function openStatsmodels(): Tool {
   return openTool('statsmodels', STATSMODELS, 'python');
+}
+
+/** A Python that has PyIceberg, or why it cannot be had here. */
+export function openPyIceberg(): Tool {
+  return openTool('pyiceberg', PYICEBERG, 'python');
 }
 
 /**
