@@ -26,6 +26,7 @@ output "environment" {
       "LISTENLAKE_AWS_NAME=${var.name}",
       "AWS_REGION=${local.region}",
     ],
+    var.iceberg ? ["LISTENLAKE_ICEBERG=true"] : [],
     contains(keys(local.secrets), "pseudonym-key") ? ["LISTENLAKE_PSEUDONYM_SECRET=${var.name}/pseudonym-key"] : [],
     contains(keys(local.secrets), "spotify") ? ["LISTENLAKE_SPOTIFY_TOKEN_SECRET=${var.name}/spotify"] : [],
   ) : "${line}\n"])

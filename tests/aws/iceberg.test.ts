@@ -224,7 +224,7 @@ if (local?.athena === undefined || pyIceberg === undefined || 'missing' in pyIce
     // The rows, and the manifest, which is packed.
     const { key } = (await copied()).listeners!;
     const places = found.map(({ place }) => place.slice(key.length).replace(/[^/]*(\.parquet|-m0\.avro)/, '$1'));
-    expect(places.sort()).toEqual(['data/.parquet (user_id)', 'metadata/-m0.avro']);
+    expect(places.sort()).toEqual(['data/.parquet', 'data/.parquet (user_id)', 'metadata/-m0.avro']);
     expect(hits.filter(({ what }) => what === 'old version').length).toBeGreaterThan(10);
 
     const uuid = (await copied()).listeners!.uuid;
