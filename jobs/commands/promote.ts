@@ -11,7 +11,7 @@ export const PROMOTE: Command = {
   usage: 'promote',
   summary: 'Compare dev with prod, then publish as prod what dev was checked on',
   reads: 'gold_dev, gold_prod',
-  writes: 'gold_prod',
+  writes: 'gold_prod (and its Iceberg tables)',
   options: {
     'dry-run': { type: 'boolean', default: false, describe: 'Show the difference, change nothing' },
     ...REBUILD_OPTION,

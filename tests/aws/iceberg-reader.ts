@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import type { ResultSet, SqlValue } from '../../jobs/engine/index.ts';
 import { environmentOf } from './local.ts';
 
 const PROGRAM = fileURLToPath(new URL('./read_iceberg.py', import.meta.url));
@@ -24,6 +25,17 @@ export interface IcebergReader {
   /** Looks again at the table that is open. @throws Error with its words where it cannot */
   refresh(): Promise<ReadTable>;
   close(): void;
+}
+
+/** Iceberg's names of types that are called otherwise here. */
+const TYPES: Record<string, string> = { string: 'varchar', int: 'integer', long: 'bigint' };
+
+/** The table as the project's own engines would answer it. */
+export function resultOf({ columns, types, rows }: ReadTable): ResultSet {
+  const named = columns.map((name, at) => ({ name, type: TYPES[types[at]!] ?? types[at]!.replaceAll(' ', '') }));
+  const typed = (value: ReadTable['rows'][number][number], at: number): SqlValue =>
+    value !== null && named[at]!.type === 'bigint' ? BigInt(value) : value;
+  return { columns: named, rows: rows.map((row) => row.map(typed)) };
 }
 
 /** @param python one that has PyIceberg; @param endpoint where Glue and S3 are */

@@ -5,6 +5,7 @@ import { createLog } from '../../jobs/base/log.ts';
 import { silentProgress } from '../../jobs/base/progress.ts';
 import { DAY_MS } from '../../jobs/base/time.ts';
 import type { Effects } from '../../jobs/effects/index.ts';
+import { inspectCatalog } from '../../jobs/engine/athena/inspect.ts';
 import type { DeclaredColumn, SqlValue } from '../../jobs/engine/index.ts';
 import { gc } from '../../jobs/gc.ts';
 import { copyProd } from '../../jobs/gold/iceberg.ts';
@@ -110,6 +111,13 @@ if (local?.athena === undefined || pyIceberg === undefined || 'missing' in pyIce
     sorted((await (await lake.openEngine()).query(`select ${NAMES} from gold_prod.${model}`, { target: 'prod' })).rows);
   const asRead = async (model: string): Promise<ReadTable> => reader.load(`${database}.${model}`);
 
+  const inspected = async (): Promise<string[]> => {
+    const place = { endpoint: endpoint.url, region: REGION, store: lake.store, name: lake.name, workGroup: undefined };
+    const models = { hash: '', columns: new Map() };
+    const findings = await inspectCatalog({ ...place, state: await lake.state(), models });
+    return findings.filter(({ name }) => name === 'gold_iceberg').map(({ verdict, text }) => `${verdict} ${text}`);
+  };
+
   it('without its database it says what to do, and prod is as it was', async () => {
     await makeProd('first', {
       listeners: listeners(row('bob', 2), row(CANARY, 3), NULLS),
@@ -189,7 +197,11 @@ if (local?.athena === undefined || pyIceberg === undefined || 'missing' in pyIce
     await expect(copyProd({ job: 'promote', runId: 'copy-5' }, undefined, killed)).rejects.toThrow('killed');
     expect((await lake.state()).iceberg?.runId).toBe('fourth');
     expect((await asRead('listeners')).metadata).toContain('/copy-4/');
+    expect(await inspected()).toEqual([
+      'fail gold_iceberg.listeners shows another version than the one of the commit: run `listenlake promote`',
+    ]);
     await publish(await lake.state());
+    expect(await inspected()).toEqual([`ok ${database}: 3 tables as they should be`]);
     expect(sorted((await asRead('listeners')).rows)).toEqual(await ofProd('listeners'));
 
     const [data] = (await listKeys(lake.store, (await copied()).artists!.key)).filter((key) =>

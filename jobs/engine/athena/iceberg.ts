@@ -4,6 +4,7 @@ import type { Column, Table, TableInput } from '@aws-sdk/client-glue';
 import { z } from 'zod';
 import { atMost } from '../../base/concurrency.ts';
 import { isDamage, JobError } from '../../base/errors.ts';
+import type { Finding } from '../../base/finding.ts';
 import { icebergMetadataKey, icebergTablePrefix, PREFIX } from '../../lake/keys.ts';
 import { hashOf, type IcebergCopy, type IcebergTable, objectsOf } from '../../lake/manifest.ts';
 import type { LakeStore } from '../../lake/store.ts';
@@ -119,6 +120,22 @@ export async function unusedIceberg(
   return tables
     .filter(([name, { CreateTime }]) => name.includes(RUN_MARK) && (CreateTime?.getTime() ?? 0) < madeBefore)
     .map(([name]) => `${places.databaseOf(ICEBERG_DATABASE)}.${name}`);
+}
+
+/** Tables of the copy that Glue does not show as the commit names them. */
+export function icebergFindings(copy: IcebergCopy, known: ReadonlyMap<string, Table>, lakeUri: string): Finding[] {
+  return Object.entries(copy.tables).flatMap(([model, { metadata }]) => {
+    const shown = known.get(model)?.Parameters?.metadata_location;
+    if (shown === `${lakeUri}/${metadata}`) return [];
+    const what = shown === undefined ? 'is not in Glue' : 'shows another version than the one of the commit';
+    return [
+      {
+        name: ICEBERG_DATABASE,
+        verdict: 'fail',
+        text: `${ICEBERG_DATABASE}.${model} ${what}: run \`listenlake promote\``,
+      } as const,
+    ];
+  });
 }
 
 /**
