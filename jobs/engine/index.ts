@@ -1,5 +1,6 @@
+import type { IcebergTable } from '../lake/iceberg.ts';
 import type { Target } from '../lake/keys.ts';
-import type { IcebergTable, LakeState, OutputFile } from '../lake/manifest.ts';
+import type { LakeState, OutputFile } from '../lake/manifest.ts';
 
 /**
  * A value of a result row, without loss: 64-bit and wider integers are bigint; decimals, times, lists and the

@@ -1,15 +1,8 @@
 import { atMost } from '../base/concurrency.ts';
 import { commitWork } from '../effects/commit.ts';
 import { type Effects, stopIfAsked } from '../effects/index.ts';
-import {
-  EMPTY_STATE,
-  hashOf,
-  type IcebergCopy,
-  type IcebergTable,
-  type LakeState,
-  latestManifest,
-  objectsOf,
-} from '../lake/manifest.ts';
+import type { IcebergCopy, IcebergTable } from '../lake/iceberg.ts';
+import { EMPTY_STATE, hashOf, type LakeState, latestManifest, objectsOf } from '../lake/manifest.ts';
 import type { LakeStore } from '../lake/store.ts';
 import { originOf } from './versions.ts';
 

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { JobError } from '../base/errors.ts';
 import { hashText } from '../base/hash.ts';
+import type { IcebergCopy } from './iceberg.ts';
 import {
   LATEST_MANIFEST_HINT_KEY,
   manifestKey,
@@ -126,24 +127,6 @@ export interface GoldVersion {
    * Of `gold_prod`: model to what tells the table of `gold_dev` that its own is a copy of (gold/versions.ts).
    */
   origins?: Record<string, string>;
-}
-
-/** A table of prod as an Iceberg table: `key` is the prefix of all that belongs to it. */
-export interface IcebergTable extends OutputFile {
-  /** Key of the metadata file that readers begin with. */
-  metadata: string;
-  /** Iceberg's name of the table, the same one for every version of it. */
-  uuid: string;
-  /** What tells the table of `gold_prod` that it was made from (gold/versions.ts). */
-  origin: string;
-}
-
-/** The copy of prod as Iceberg tables (decision 35). */
-export interface IcebergCopy {
-  /** Run of the version of `gold_prod` that it shows. */
-  runId: string;
-  /** Model to table; every model of that version has one. */
-  tables: Record<string, IcebergTable>;
 }
 
 /**
