@@ -79,7 +79,7 @@ export async function gc(input: GcInput, effects: Effects): Promise<GcResult> {
   };
   // Manifests first and in their order: what is left of them is without gaps, and an object that outlives its
   // manifest is found again.
-  for (const layer of ['manifests', 'gold', 'silver', 'staging', 'bronze', 'state'] as const) {
+  for (const layer of ['manifests', 'gold', 'iceberg', 'silver', 'staging', 'bronze', 'state'] as const) {
     const isKept = ({ key, modifiedAt }: ObjectInfo): boolean =>
       modifiedAt >= now - GRACE_MS || (layer === 'manifests' ? keptManifests.has(key) : named.has(key));
     for await (const object of ownObjects(store, layer, () => (result.foreign += 1))) {

@@ -4,6 +4,7 @@ import { commitWork, publishAgain } from './effects/commit.ts';
 import { type Effects, stopIfAsked } from './effects/index.ts';
 import type { TestResult } from './gold/data-tests.ts';
 import { differencesOf, isChanged, type TableDifference } from './gold/differences.ts';
+import { type CopyResult, copyProd } from './gold/iceberg.ts';
 import { type Project, readProject } from './gold/project.ts';
 import { checkScope, refuseFailed, type Scope } from './gold/verdict.ts';
 import { accountOf, currentDev, isCopied, isSameVersion, originsOf, refuseTaken } from './gold/versions.ts';
@@ -35,6 +36,8 @@ export interface PromoteResult {
   asOf: string;
   /** Tables in name order, unchanged ones too. */
   differences: TableDifference[];
+  /** What became of the copy of prod as Iceberg tables; undefined where there is none. */
+  iceberg?: CopyResult;
 }
 
 /** The run that publishes. */
@@ -49,10 +52,12 @@ interface PublishWork {
 
 /**
  * Compares gold_dev with gold_prod table by table, then shows as prod the very objects that dev's tests have
- * passed on. Whatever fails on the way leaves prod as it was.
+ * passed on. Whatever fails on the way leaves prod as it was. Then the copy as Iceberg tables follows, where there is
+ * one, also one that an earlier call has left behind.
  *
  * @throws `gold_missing`, `gold_outdated`, `checks_missing`, `checks_failed` (65), `run_id_taken` (64),
- *   `object_damaged` (65), `checks_errored` (69), `commit_conflict` (75; retry helps)
+ *   `object_damaged` (65), `checks_errored` (69), `commit_conflict` (75; retry helps); once prod is published, what
+ *   `copyProd` throws
  */
 export async function promote(input: PromoteInput, effects: Effects): Promise<PromoteResult> {
   const startedAt = effects.now();
@@ -68,14 +73,20 @@ export async function promote(input: PromoteInput, effects: Effects): Promise<Pr
   const result = { runId: prod?.runId ?? null, asOf: dev.asOf, differences };
   if (input.rebuild !== true && isSameVersion(prod, dev) && isTrainedAlike(project, prod, dev)) {
     await publishAgain(effects, base);
-    return { ...result, status: 'nothing_new' };
+    return { ...result, status: 'nothing_new', ...(input.dryRun !== true && (await followed(input, effects))) };
   }
   if (input.dryRun === true) return { ...result, status: 'dry_run' };
   const changed = differences.filter(isChanged).map(({ table, rows }) => ({ table, rows }));
   const details = { dev: dev.runId, changed };
   const work = { job: 'promote', runId: input.runId, startedAt, details, isAnew: input.rebuild === true };
   await publishDev(effects, base, project, work);
-  return { ...result, status: 'promoted', runId: input.runId };
+  return { ...result, status: 'promoted', runId: input.runId, ...(await followed(input, effects)) };
+}
+
+async function followed({ runId }: PromoteInput, effects: Effects): Promise<Pick<PromoteResult, 'iceberg'>> {
+  stopIfAsked(effects.signal);
+  const iceberg = await copyProd({ job: 'promote', runId }, effects.config.isIcebergWanted, effects);
+  return iceberg === undefined ? {} : { iceberg };
 }
 
 /**

@@ -7,12 +7,13 @@ locals {
   # Glue allows no hyphens in the names that SQL uses.
   database_prefix = replace(var.name, "-", "_")
   databases = {
-    for layer, what in {
+    for layer, what in merge({
       bronze    = "As received: immutable, one object per source file."
       silver    = "Typed, deduplicated, one contract each."
       gold_dev  = "The models, built and checked here first."
       gold_prod = "The models, promoted from gold_dev."
-    } : layer => { name = "${local.database_prefix}_${layer}", description = what }
+      # Its tables are not here: promote makes each version of them anew.
+    }, var.iceberg ? { gold_iceberg = "A copy of gold_prod as Iceberg tables, for readers beyond Athena." } : {}) : layer => { name = "${local.database_prefix}_${layer}", description = what }
   }
 
   # Types of the contracts and models to Glue's.

@@ -2,6 +2,8 @@
 
 locals {
   _layers = ["bronze", "silver", "gold/dev", "gold/prod"]
+  # The copy of prod as Iceberg tables, where there is one. Who deletes for good deletes what is left of an older one, too.
+  _iceberg = { prefixes = var.iceberg ? ["iceberg"] : [], databases = var.iceberg ? ["gold_iceberg"] : [] }
 
   # Prefixes of the lake (jobs/lake/keys.ts). `commits` adds what every commit needs: manifests, state and the lease, which its
   # holder deletes to give it back. `catalog`: databases whose tables and partitions it sees, whose tables it points elsewhere (write) or
@@ -68,13 +70,13 @@ locals {
       secrets   = []
     }
     promote = {
-      about     = "gold_dev -> gold_prod, once gold_dev has passed"
+      about     = "gold_dev -> gold_prod, once gold_dev has passed, and its copy"
       commits   = true
-      read      = ["gold/dev", "gold/prod"]
-      write     = ["gold/prod"]
+      read      = concat(["gold/dev", "gold/prod"], local._iceberg.prefixes)
+      write     = concat(["gold/prod"], local._iceberg.prefixes)
       delete    = []
       workgroup = ["prod"]
-      catalog   = { read = ["gold_dev", "gold_prod"], write = ["gold_prod"], delete = [], register = [] }
+      catalog   = { read = concat(["gold_dev", "gold_prod"], local._iceberg.databases), write = concat(["gold_prod"], local._iceberg.databases), delete = local._iceberg.databases, register = [] }
       secrets   = []
     }
     report = {
@@ -90,31 +92,31 @@ locals {
     gc = {
       about     = "deletes what no manifest names any more"
       commits   = true
-      read      = concat(["staging"], local._layers)
+      read      = concat(["iceberg", "staging"], local._layers)
       write     = []
-      delete    = concat(["manifests", "staging", "state"], local._layers)
+      delete    = concat(["iceberg", "manifests", "staging", "state"], local._layers)
       workgroup = []
-      catalog   = { read = ["gold_dev", "gold_prod"], write = [], delete = ["gold_dev", "gold_prod"], register = [] }
+      catalog   = { read = concat(["gold_dev", "gold_prod"], local._iceberg.databases), write = [], delete = concat(["gold_dev", "gold_prod"], local._iceberg.databases), register = [] }
       secrets   = []
     }
     forget = {
       about     = "removes a person everywhere, older versions included"
       commits   = true
-      read      = concat(["landing", "report", "staging", "athena-results"], local._layers)
-      write     = concat(["report"], local._layers) # the report is drawn again
-      delete    = concat(["landing", "manifests", "staging", "state", "report", "athena-results"], local._layers)
+      read      = concat(["iceberg", "landing", "report", "staging", "athena-results"], local._layers)
+      write     = concat(["report"], local._iceberg.prefixes, local._layers) # the report is drawn again
+      delete    = concat(["iceberg", "landing", "manifests", "staging", "state", "report", "athena-results"], local._layers)
       workgroup = ["dev", "prod"]
-      catalog   = { read = ["bronze", "silver", "gold_dev", "gold_prod"], write = ["gold_dev", "gold_prod"], delete = ["gold_dev", "gold_prod"], register = ["silver"] }
+      catalog   = { read = concat(["bronze", "silver", "gold_dev", "gold_prod"], local._iceberg.databases), write = concat(["gold_dev", "gold_prod"], local._iceberg.databases), delete = concat(["gold_dev", "gold_prod"], local._iceberg.databases), register = ["silver"] }
       secrets   = ["pseudonym-key"] # an address stands in events as its pseudonym
     }
     retention = {
       about     = "removes old answers of the Web API everywhere, older versions included"
       commits   = true
-      read      = concat(["landing", "report", "staging", "athena-results"], local._layers)
-      write     = concat(["report"], local._layers) # the report is drawn again
-      delete    = concat(["landing", "manifests", "staging", "state", "report", "athena-results"], local._layers)
+      read      = concat(["iceberg", "landing", "report", "staging", "athena-results"], local._layers)
+      write     = concat(["report"], local._iceberg.prefixes, local._layers) # the report is drawn again
+      delete    = concat(["iceberg", "landing", "manifests", "staging", "state", "report", "athena-results"], local._layers)
       workgroup = ["dev", "prod"]
-      catalog   = { read = ["bronze", "silver", "gold_dev", "gold_prod"], write = ["gold_dev", "gold_prod"], delete = ["gold_dev", "gold_prod"], register = ["silver"] }
+      catalog   = { read = concat(["bronze", "silver", "gold_dev", "gold_prod"], local._iceberg.databases), write = concat(["gold_dev", "gold_prod"], local._iceberg.databases), delete = concat(["gold_dev", "gold_prod"], local._iceberg.databases), register = ["silver"] }
       secrets   = []
     }
   }

@@ -26,6 +26,7 @@ output "environment" {
       "LISTENLAKE_AWS_NAME=${var.name}",
       "AWS_REGION=${local.region}",
     ],
+    var.iceberg ? ["LISTENLAKE_ICEBERG=true"] : [],
     [for variable, name in local.secret_names : "${variable}=${name}"],
   ) : "${line}\n"])
 }

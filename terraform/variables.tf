@@ -230,6 +230,13 @@ variable "kms_key_arn" {
   }
 }
 
+variable "iceberg" {
+  description = "Also keep a copy of gold_prod as Iceberg tables, for readers beyond Athena (Snowflake, Spark, DuckDB): a database of its own and the rights to write it."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
 variable "name" {
   description = "Starts the name of everything that is made, so that two lakes fit into one account."
   type        = string

@@ -130,6 +130,13 @@ export const VARIABLES = {
       .default(''),
     help: 'Workgroup of your queries. Empty: <name>-dev or <name>-prod by target.',
   },
+  LISTENLAKE_ICEBERG: {
+    rule: z
+      .enum(['', 'true', 'false'])
+      .default('')
+      .transform((text) => (text === '' ? undefined : text === 'true')),
+    help: 'true: `promote` also writes prod as Iceberg tables, for readers beyond Athena; false: it takes them away. Empty: it keeps up what the lake has. For a lake on S3.',
+  },
   LISTENLAKE_S3_PATH_STYLE: {
     rule: flag.default(false),
     help: 'true asks for endpoint/bucket/key instead of bucket.endpoint/key, as most services that are not AWS want it.',
@@ -244,6 +251,8 @@ export interface Config {
   readonly nothingNewExit: number;
   readonly spotify: SpotifyConfig;
   readonly aws: AwsConfig;
+  /** Whether `promote` keeps a copy of prod as Iceberg tables; undefined: where the lake has one. */
+  readonly isIcebergWanted: boolean | undefined;
   /** Days that answers of the Web API may stay; 0: for ever. */
   readonly apiRetentionDays: number;
   /** For what can be made again: hashes of files, virtual environments. Outside the lake and the clone. */
@@ -323,6 +332,7 @@ export function readConfig(
       workGroup: v.LISTENLAKE_ATHENA_WORKGROUP || undefined,
       isPathStyle: v.LISTENLAKE_S3_PATH_STYLE,
     }),
+    isIcebergWanted: v.LISTENLAKE_ICEBERG,
     secrets: [v.LISTENLAKE_PSEUDONYM_KEY, v.LISTENLAKE_SPOTIFY_CLIENT_SECRET, v.LISTENLAKE_OPENLINEAGE_API_KEY].filter(
       (secret) => secret !== '',
     ),

@@ -12,7 +12,7 @@ export const PROMOTE: Command = {
   usage: 'promote',
   summary: 'Compare dev with prod, then publish as prod what dev was checked on',
   reads: 'gold_dev, gold_prod',
-  writes: 'gold_prod',
+  writes: 'gold_prod (and its Iceberg tables)',
   options: {
     'dry-run': { type: 'boolean', default: false, describe: 'Show the difference, change nothing' },
     ...REBUILD_OPTION,
@@ -25,7 +25,10 @@ export const PROMOTE: Command = {
     const result = await (dryRun ? work() : observed({ job: 'promote', runId }, effects, work));
     return {
       text: promoteText(result),
-      json: { status: result.status, as_of: result.asOf, tables: result.differences.length },
+      json: {
+        ...{ status: result.status, as_of: result.asOf, tables: result.differences.length },
+        ...(result.iceberg && { iceberg: result.iceberg.status, iceberg_tables: result.iceberg.written }),
+      },
     };
   },
 };
@@ -33,7 +36,19 @@ export const PROMOTE: Command = {
 /** The difference between dev and prod, and what was done about it. */
 export function promoteText(result: PromoteResult): string {
   const words = { promoted: 'published', dry_run: 'not changed (--dry-run)', nothing_new: 'is what dev is' };
-  return [`gold_prod ${words[result.status]}, as of ${result.asOf.slice(0, 10)}`, ...changeLines(result)].join('\n');
+  const head = `gold_prod ${words[result.status]}, as of ${result.asOf.slice(0, 10)}`;
+  return [head, ...changeLines(result), ...copyLines(result)].join('\n');
+}
+
+/** What became of the copy as Iceberg tables, where the lake has one. */
+export function copyLines({ iceberg }: PromoteResult): string[] {
+  if (iceberg === undefined) return [];
+  const words = {
+    copied: `${count(iceberg.written, 'table')} written as Iceberg tables`,
+    nothing_new: 'the Iceberg tables show it',
+    withdrawn: 'the Iceberg tables are taken away; listenlake gc deletes their objects',
+  };
+  return [row('copy', words[iceberg.status])];
 }
 
 /** What changes for who reads prod. */

@@ -17,7 +17,7 @@ import {
 import { recommendationLines } from './enrich.ts';
 import { row, shown } from './lines.ts';
 import { cameIn } from './load.ts';
-import { changeLines } from './promote.ts';
+import { changeLines, copyLines } from './promote.ts';
 import { modelLines } from './train.ts';
 import { accountLines, refusedLines, upgradeLines } from './transform.ts';
 
@@ -100,6 +100,7 @@ export function runText(result: RunResult, effects: Pick<Effects, 'config'>): st
     lines.push(
       '',
       ...changeLines(promote),
+      ...copyLines(promote),
       row(
         'as of',
         `${promote.asOf.slice(0, 10)} (exclusive; the midnight after the newest listening unless --to says otherwise)`,

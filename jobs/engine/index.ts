@@ -1,3 +1,4 @@
+import type { IcebergTable } from '../lake/iceberg.ts';
 import type { Target } from '../lake/keys.ts';
 import type { LakeState, OutputFile } from '../lake/manifest.ts';
 
@@ -141,6 +142,15 @@ export interface EngineSession {
    */
   copy(model: string, columns: readonly DeclaredColumn[], from: OutputFile): Promise<OutputFile>;
   /**
+   * Writes a table of `gold_prod` as an Iceberg table of its own, whole and durable: what `publish` shows once a
+   * state names it. Absent where the engine has no Iceberg tables.
+   *
+   * @param known the table of this model that readers have now: the new one takes its name over, so that who has
+   *   it open may go on
+   * @throws what `relation` and `build` throw
+   */
+  copyAsIceberg?(model: string, known: IcebergTable | undefined): Promise<Omit<IcebergTable, 'origin'>>;
+  /**
    * To be called before what was read is committed. @throws `commit_conflict` (75; retry helps) where others
    * have changed it meanwhile
    */
@@ -180,6 +190,11 @@ export interface SqlEngine {
   unusedTables(states: readonly LakeState[], madeBefore: number): Promise<string[]>;
   /** Removes such tables from the catalog, not their objects; one that is gone is fine. */
   dropTables(names: readonly string[]): Promise<void>;
+  /**
+   * Takes every Iceberg table of the lake out of the catalog, not its objects; none is fine. Absent where the
+   * engine has none.
+   */
+  withdrawIceberg?(): Promise<void>;
   /**
    * What the catalog says of each table, as text: for whoever looks for something that must not be in it.
    * Nothing where the catalog is an object of the lake.

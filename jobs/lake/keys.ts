@@ -14,6 +14,8 @@
  *     gold/<target>/<run>/<model>/part-0.parquet         one prefix a run, published by pointing at it; later
  *     versions go on naming
  *                                                        the tables whose models had nothing new to read
+ *     iceberg/<run>/<model>/<attempt>/...                (S3 only) a table of prod once more, as an Iceberg table: its data and its
+ *                                                        metadata (decision 35)
  *     manifests/<20 digits>.json                         the commit log: the last one is the state of the
  *     lake
  *     state/<kind>/<sha256>.json                         file lists that manifests point at, content-addressed
@@ -51,6 +53,7 @@ export const PREFIX = {
   bronze: 'bronze/',
   silver: 'silver/',
   gold: 'gold/',
+  iceberg: 'iceberg/',
   manifests: 'manifests/',
   state: 'state/',
   staging: 'staging/',
@@ -67,6 +70,7 @@ export const LAYERS = {
   bronze: [PREFIX.bronze],
   silver: [PREFIX.silver],
   gold: [`${PREFIX.gold}dev/`, `${PREFIX.gold}prod/`],
+  iceberg: [PREFIX.iceberg],
   state: [PREFIX.state],
   staging: [PREFIX.staging],
   manifests: [PREFIX.manifests],
@@ -79,6 +83,8 @@ const OWN_KEYS: Readonly<Record<Layer, RegExp>> = {
   silver:
     /^[a-z][a-z0-9_]{0,62}\/(?:v\/(?:[a-z][a-z0-9_]{0,62}=[0-9A-Za-z_-]+\/)*[0-9a-f]{64}\/|(?:[a-z][a-z0-9_]{0,62}=[0-9A-Za-z_-]+\/)*)part-0\.parquet$/,
   gold: /^(?:dev|prod)\/[0-9A-Za-z][0-9A-Za-z_.-]{0,63}\/[a-z][a-z0-9_]{0,62}\/(?:part-0\.parquet|[1-9]\d{0,3}\/[^/]+)$/,
+  // All that lies at an Iceberg table's place is the table's, whichever engine has put it there.
+  iceberg: /^[0-9A-Za-z][0-9A-Za-z_.-]{0,63}\/[a-z][a-z0-9_]{0,62}\/[1-9]\d{0,3}\/.+$/,
   state: /^[a-z][a-z0-9_]{0,62}\/[0-9a-f]{64}\.json$/,
   staging: /^transform\/(?:[a-z][a-z0-9_]{0,62}\/[0-9a-f]{64}\.json|objects\/[0-9a-f]{64}\.parquet)$/,
   manifests: /^\d{20}\.json$/,
@@ -173,6 +179,17 @@ export function goldModelPrefix(target: Target, runId: string, model: string): s
 /** `gold/<target>/<run>/`: all that one run has written of a target. */
 export function goldRunPrefix(target: Target, runId: string): string {
   return `${PREFIX.gold}${target}/${checked(runId, RUN_ID)}/`;
+}
+
+/** `iceberg/<run>/<model>/<attempt>/`: the place of one Iceberg table, written once. */
+export function icebergTablePrefix(runId: string, model: string, attempt: number): string {
+  const place = [checked(runId, RUN_ID), checked(model, IDENTIFIER), checked(String(attempt), /^[1-9]\d{0,3}$/)];
+  return `${PREFIX.iceberg}${place.join('/')}/`;
+}
+
+/** `<prefix>metadata/<five digits>-<uuid>.metadata.json`: how Iceberg names the files that its readers begin with. */
+export function icebergMetadataKey(prefix: string, version: number, uuid: string): string {
+  return `${prefix}metadata/${String(version).padStart(5, '0')}-${checked(uuid, /^[0-9a-f-]{36}$/)}.metadata.json`;
 }
 
 /** `bronze/<table>/` or `silver/<table>/`: where the objects of a table are, all of them. */

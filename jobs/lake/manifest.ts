@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { JobError } from '../base/errors.ts';
 import { hashText } from '../base/hash.ts';
+import type { IcebergCopy } from './iceberg.ts';
 import {
   LATEST_MANIFEST_HINT_KEY,
   manifestKey,
@@ -142,6 +143,8 @@ export interface LakeState {
   /** Silver table to the key of its file list (JSON array of `SilverFile`). */
   silver: Record<string, string>;
   gold: Partial<Record<Target, GoldVersion>>;
+  /** Absent where there is no copy. */
+  iceberg?: IcebergCopy;
   /** Check results by what was checked (`silver`, `gold_dev`, `gold_prod`): see check.ts. */
   checks: Record<string, { key: string; verdict: 'passed' | 'failed'; of: string }>;
   /**

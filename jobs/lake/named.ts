@@ -34,6 +34,7 @@ export async function namedObjects(
     for (const segment of state.bronze) await addList<BronzeFile[]>(segment, keysOfFiles);
     for (const list of Object.values(state.silver)) await addList<SilverFile[]>(list, keysOfFiles);
     for (const version of Object.values(state.gold)) for (const { key } of Object.values(version.tables)) keys.add(key);
+    for (const { key } of Object.values(state.iceberg?.tables ?? {})) keys.add(key);
     for (const { key } of Object.values(state.checks)) keys.add(key);
     await addList<{ lookedUp?: string[] }>(state.spotify, (ledger) => ledger.lookedUp ?? []);
     if (state.lookUps !== undefined) keys.add(state.lookUps);
@@ -50,9 +51,17 @@ export async function namedObjects(
     }
   }
   return {
-    // A table of several objects is named by their prefix.
-    has: (key) => keys.has(key) || keys.has(key.slice(0, key.lastIndexOf('/') + 1)),
+    // A table of several objects is named by their prefix; an Iceberg table has folders below it.
+    has: (key) => keys.has(key) || foldersOf(key).some((folder) => keys.has(folder)),
   };
+}
+
+/** `a/b/`, `a/` for `a/b/c`. */
+function foldersOf(key: string): string[] {
+  const folders: string[] = [];
+  for (let end = key.lastIndexOf('/'); end > 0; end = key.lastIndexOf('/', end - 1))
+    folders.push(key.slice(0, end + 1));
+  return folders;
 }
 
 function keysOfFiles(files: readonly { key: string }[]): string[] {

@@ -1,6 +1,7 @@
 import { check } from '../check.ts';
 import { type Effects, stopIfAsked } from '../effects/index.ts';
 import { enrich } from '../enrich.ts';
+import { copyProd } from '../gold/iceberg.ts';
 import { readProject } from '../gold/project.ts';
 import { isSameVersion } from '../gold/versions.ts';
 import { EMPTY_STATE, type LakeState, latestManifest } from '../lake/manifest.ts';
@@ -14,8 +15,8 @@ interface RemovalWork {
 }
 
 /**
- * Gold of what a removal has left of silver: models, the skip model, their tests, and production, whatever the
- * tests find. What is built already stays.
+ * Gold of what a removal has left of silver: models, the skip model, their tests, production and its copy as Iceberg
+ * tables, whatever the tests find. What is built already stays.
  *
  * @returns the verdict on production; undefined where there is none
  */
@@ -26,7 +27,11 @@ export async function rebuildGold(work: RemovalWork, effects: Effects): Promise<
   // A rebuild takes no table over, so the trained one is empty.
   if ((await stateOf(effects)).gold.dev !== undefined) await train({ runId: `${runId}-train` }, effects);
   stopIfAsked(effects.signal);
-  return replaceProd(work, effects);
+  const verdict = await replaceProd(work, effects);
+  stopIfAsked(effects.signal);
+  // Whatever the setting of this machine says: what readers have of it must not stay.
+  await copyProd(work, undefined, effects);
+  return verdict;
 }
 
 async function stateOf({ store }: Effects): Promise<LakeState> {

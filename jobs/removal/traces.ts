@@ -1,10 +1,11 @@
 import type { Stats } from 'node:fs';
-import { lstat, rm } from 'node:fs/promises';
+import { lstat, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readStream } from '../base/disk.ts';
 import { isErrno, JobError } from '../base/errors.ts';
 import type { Effects } from '../effects/index.ts';
 import { type Embedded, literalPath, openEmbedded, quoteName, quoteText } from '../engine/duckdb/database.ts';
+import { avroBlocks } from '../formats/avro.ts';
 import { openGzip } from '../formats/gzip.ts';
 import { readHead } from '../formats/input.ts';
 import { openBudget } from '../formats/packing.ts';
@@ -34,12 +35,17 @@ const CHUNK_BYTES = 8 * 1024 ** 2;
 const OVERLAP_BYTES = 512;
 const SEPARATOR = '\u001f';
 
+/** A manifest lists some thousands of files. */
+const AVRO_BYTES_MAX = 64 * 1024 ** 2;
+/** Three letters and a length stand in numbers by chance, too. */
+const AVRO_LABEL_BYTES_MIN = 4;
 const HEAD_BYTES = 16;
 /** What hides its texts from a look at its bytes, by how it begins (hex). */
 const KINDS: readonly [beginning: RegExp, kind: string][] = [
   [/^50415231/, 'parquet'],
   [/^504b0(304|506|708)/, 'zip'],
   [/^1f8b/, 'gzip'],
+  [/^4f626a01/, 'avro'],
   [/^.{16}4455434b/, 'a database'],
   [/^(425a68|fd377a585a00|28b52ffd|377abcaf271c|526172211a07|04224d18)/, 'compressed'],
   [/^(89504e47|ffd8ff|47494638|52494646)/, 'a picture'],
@@ -84,6 +90,10 @@ export async function withScanner<T>(
       .toString('latin1')
       .replaceAll(/[.\\+*?()|[\]{}^$]/g, '\\$&');
   const asPerson = new RegExp(`"[a-z_]*(?:user|owner)[a-z_]*"\\s*:\\s*"${quoted}"|"${quoted}(?:/[a-z_-]+)?"\\s*:`, 'i');
+  // As a whole value: its length in bytes, doubled, stands before it.
+  const name = Buffer.from(label ?? '');
+  const asAvroText =
+    name.length >= AVRO_LABEL_BYTES_MIN && name.length < 64 ? Buffer.from([2 * name.length, ...name]) : undefined;
   const whatOf = (text: string): Hit['what'] => (text === label ? 'label' : 'value');
 
   function bytes(content: Buffer, place = ''): Finding[] {
@@ -168,9 +178,27 @@ export async function withScanner<T>(
     // By its bytes: tables that the other engine writes have no ending in their names.
     if (kind === 'parquet') return { found: await parquet(await databaseOf(path), key, path), unread: [] };
     const looked: Looked = { found: await streamed(key, path), unread: [] };
-    if (kind === 'zip' || kind === 'gzip') await unpacked(key, path, kind, depth, looked);
+    if (kind === 'avro') await avro(key, path, looked);
+    else if (kind === 'zip' || kind === 'gzip') await unpacked(key, path, kind, depth, looked);
     else if (kind !== undefined) looked.unread.push(`${key} (${kind})`);
     return looked;
+  }
+
+  /** Manifests of Iceberg tables: they hold the smallest and the largest value of each column. */
+  async function avro(key: string, path: string, looked: Looked): Promise<void> {
+    try {
+      if ((await lstat(path)).size > AVRO_BYTES_MAX) throw new JobError('avro_large', 'data', 'too large');
+      for (const block of avroBlocks(await readFile(path))) {
+        const found = bytes(block, key);
+        const isNamed = asAvroText !== undefined && block.includes(asAvroText);
+        if (label !== undefined && isNamed && found.every((finding) => finding.found !== label))
+          found.push({ place: key, what: 'label', found: label });
+        looked.found.push(...found);
+      }
+    } catch (error) {
+      if (!(error instanceof JobError && error.exit === 'data')) throw error;
+      looked.unread.push(`${key} (${error.message})`);
+    }
   }
 
   /** The files in an archive, each unpacked aside; not archives in archives. */

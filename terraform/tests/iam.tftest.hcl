@@ -20,12 +20,12 @@ run "deny_matrix" {
       check     = ["athena-results/dev/*", "athena-results/prod/*", "gold/dev/*", "gold/prod/*", "leases/*", "manifests/*", "silver/*", "state/*"]
       enrich    = ["athena-results/dev/*", "gold/dev/*", "leases/*", "manifests/*", "silver/*", "state/*"]
       extract   = ["landing/*", "leases/*", "manifests/*", "state/*"]
-      forget    = ["athena-results/*", "athena-results/dev/*", "athena-results/prod/*", "bronze/*", "gold/dev/*", "gold/prod/*", "landing/*", "leases/*", "manifests/*", "report/*", "silver/*", "staging/*", "state/*"]
-      gc        = ["bronze/*", "gold/dev/*", "gold/prod/*", "leases/*", "manifests/*", "silver/*", "staging/*", "state/*"]
+      forget    = ["athena-results/*", "athena-results/dev/*", "athena-results/prod/*", "bronze/*", "gold/dev/*", "gold/prod/*", "iceberg/*", "landing/*", "leases/*", "manifests/*", "report/*", "silver/*", "staging/*", "state/*"]
+      gc        = ["bronze/*", "gold/dev/*", "gold/prod/*", "iceberg/*", "leases/*", "manifests/*", "silver/*", "staging/*", "state/*"]
       load      = ["bronze/*", "landing/*", "leases/*", "manifests/*", "state/*"]
       promote   = ["athena-results/prod/*", "gold/dev/*", "gold/prod/*", "leases/*", "manifests/*", "state/*"]
       report    = ["athena-results/prod/*", "gold/prod/*", "manifests/*", "state/*"]
-      retention = ["athena-results/*", "athena-results/dev/*", "athena-results/prod/*", "bronze/*", "gold/dev/*", "gold/prod/*", "landing/*", "leases/*", "manifests/*", "report/*", "silver/*", "staging/*", "state/*"]
+      retention = ["athena-results/*", "athena-results/dev/*", "athena-results/prod/*", "bronze/*", "gold/dev/*", "gold/prod/*", "iceberg/*", "landing/*", "leases/*", "manifests/*", "report/*", "silver/*", "staging/*", "state/*"]
       train     = ["athena-results/dev/*", "gold/dev/*", "leases/*", "manifests/*", "state/*"]
       transform = ["bronze/*", "leases/*", "manifests/*", "silver/*", "staging/*", "state/*"]
     })
@@ -58,12 +58,12 @@ run "deny_matrix" {
       check     = ["leases/*"]
       enrich    = ["leases/*"]
       extract   = ["leases/*"]
-      forget    = ["athena-results/*", "bronze/*", "gold/dev/*", "gold/prod/*", "landing/*", "leases/*", "manifests/*", "report/*", "silver/*", "staging/*", "state/*"]
-      gc        = ["bronze/*", "gold/dev/*", "gold/prod/*", "leases/*", "manifests/*", "silver/*", "staging/*", "state/*"]
+      forget    = ["athena-results/*", "bronze/*", "gold/dev/*", "gold/prod/*", "iceberg/*", "landing/*", "leases/*", "manifests/*", "report/*", "silver/*", "staging/*", "state/*"]
+      gc        = ["bronze/*", "gold/dev/*", "gold/prod/*", "iceberg/*", "leases/*", "manifests/*", "silver/*", "staging/*", "state/*"]
       load      = ["landing/*", "leases/*"]
       promote   = ["leases/*"]
       report    = []
-      retention = ["athena-results/*", "bronze/*", "gold/dev/*", "gold/prod/*", "landing/*", "leases/*", "manifests/*", "report/*", "silver/*", "staging/*", "state/*"]
+      retention = ["athena-results/*", "bronze/*", "gold/dev/*", "gold/prod/*", "iceberg/*", "landing/*", "leases/*", "manifests/*", "report/*", "silver/*", "staging/*", "state/*"]
       train     = ["leases/*"]
       transform = ["leases/*", "staging/*"]
     })
@@ -320,5 +320,49 @@ run "lake_formation" {
   assert {
     condition     = alltrue([for grant in values(aws_lakeformation_permissions.tables) : grant.table[0].wildcard])
     error_message = "grants must cover the tables that jobs make later"
+  }
+}
+
+run "iceberg" {
+  command = plan
+
+  variables {
+    iceberg = true
+  }
+
+  assert {
+    condition = jsonencode({ for job, role in aws_iam_role_policy.job : job => sort(distinct(flatten([
+      for statement in jsondecode(role.policy).Statement : [for action in statement.Action : action if startswith(action, "s3:") && contains(statement.Resource, "arn:aws:s3:::listenlake-123456789012-eu-west-1/iceberg/*")]
+      ]))) if strcontains(role.policy, "/iceberg/") }) == jsonencode({
+      forget    = ["s3:AbortMultipartUpload", "s3:DeleteObject", "s3:DeleteObjectVersion", "s3:GetObject", "s3:ListMultipartUploadParts", "s3:PutObject"]
+      gc        = ["s3:AbortMultipartUpload", "s3:DeleteObject", "s3:DeleteObjectVersion", "s3:GetObject"]
+      promote   = ["s3:AbortMultipartUpload", "s3:GetObject", "s3:ListMultipartUploadParts", "s3:PutObject"]
+      retention = ["s3:AbortMultipartUpload", "s3:DeleteObject", "s3:DeleteObjectVersion", "s3:GetObject", "s3:ListMultipartUploadParts", "s3:PutObject"]
+    })
+    error_message = "objects of the copy: promote writes them, and deletes none"
+  }
+
+  assert {
+    condition = jsonencode({ for job, role in aws_iam_role_policy.job : job => sort(distinct(flatten([
+      for statement in jsondecode(role.policy).Statement : [for action in statement.Action : action if startswith(action, "glue:") && !strcontains(action, "Get") && contains(statement.Resource, "arn:aws:glue:eu-west-1:123456789012:table/listenlake_gold_iceberg/*")]
+      ]))) if strcontains(role.policy, "gold_iceberg") }) == jsonencode({
+      forget    = ["glue:BatchDeleteTable", "glue:CreateTable", "glue:DeleteTable", "glue:UpdateTable"]
+      gc        = ["glue:BatchDeleteTable", "glue:DeleteTable"]
+      promote   = ["glue:BatchDeleteTable", "glue:CreateTable", "glue:DeleteTable", "glue:UpdateTable"]
+      retention = ["glue:BatchDeleteTable", "glue:CreateTable", "glue:DeleteTable", "glue:UpdateTable"]
+    })
+    error_message = "tables of the copy: promote makes each version under a name of its own and takes that name away again"
+  }
+
+  assert {
+    condition = alltrue([for statement in jsondecode(aws_iam_role_policy.job["promote"].policy).Statement :
+      !contains(statement.Action, "glue:DeleteTable") || !anytrue([for resource in statement.Resource : strcontains(resource, "gold_dev") || strcontains(resource, "gold_prod")])
+    ])
+    error_message = "promote must not remove tables of gold"
+  }
+
+  assert {
+    condition     = aws_glue_catalog_database.layer["gold_iceberg"].name == "listenlake_gold_iceberg" && strcontains(output.environment, "LISTENLAKE_ICEBERG=true\n")
+    error_message = "the copy has a database of its own, and the jobs are told"
   }
 }

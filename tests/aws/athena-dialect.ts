@@ -52,7 +52,16 @@ export function toTrino(
   output: string,
 ): string {
   let text = sql.trim().replace(/;\s*$/, '');
-  if (kind.isTableAsSelect) {
+  const isIceberg = kind.isTableAsSelect && /\btable_type\s*=\s*'iceberg'/i.test(text);
+  if (isIceberg) {
+    // Athena wants both of an Iceberg table, and has one catalog for all tables.
+    if (!/\blocation\s*=/i.test(text) || !/\bis_external\s*=\s*false/i.test(text))
+      throw new Error('an Iceberg table needs a location and is_external = false');
+    text = text
+      .replace(ATHENA_PROPERTIES, '')
+      .replace(/,\s*\)/, ')')
+      .replace(/^create\s+table\s+/i, '$&iceberg.');
+  } else if (kind.isTableAsSelect) {
     text = text.replace(ATHENA_PROPERTIES, '').replace(/,\s*\)/, ')');
     const place = /\bexternal_location\b/i.test(text) ? '' : `external_location = '${output}/'`;
     if (/^create\s+table\s+\S+\s+with\s*\(/i.test(text))

@@ -24,7 +24,8 @@ const START_TIMEOUT_MS = 900_000;
 const HEAP = '1G';
 
 /**
- * Starts Trino with one catalog, `awsdatacatalog` (Athena's own name for Glue).
+ * Starts Trino with the catalog `awsdatacatalog` (Athena's own name for Glue). Athena has Hive and Iceberg tables
+ * in it side by side; Trino has a connector for each, so a second catalog, `iceberg`, stands behind the first.
  *
  * @param motoUrl where S3 and Glue are
  * @throws Unavailable without Java 24 or newer, Maven, or the jars
@@ -104,13 +105,24 @@ async function writeSettings(
     'task.max-writer-count': 1,
   });
   await write('log.properties', { 'io.trino': 'WARN' });
-  await write('catalog/awsdatacatalog.properties', {
-    'connector.name': 'hive',
-    'hive.metastore': 'glue',
+  const s3 = {
+    'fs.native-s3.enabled': true,
+    's3.endpoint': motoUrl,
+    's3.region': region,
+    's3.path-style-access': true,
+    's3.aws-access-key': 'test',
+    's3.aws-secret-key': 'test',
+  };
+  const glue = {
     'hive.metastore.glue.region': region,
     'hive.metastore.glue.endpoint-url': motoUrl,
     'hive.metastore.glue.aws-access-key': 'test',
     'hive.metastore.glue.aws-secret-key': 'test',
+  };
+  await write('catalog/awsdatacatalog.properties', {
+    'connector.name': 'hive',
+    'hive.metastore': 'glue',
+    ...glue,
     'hive.metastore.glue.partitions-segments': 1,
     // Athena inserts into external tables, and stops at 100 partitions of one statement.
     'hive.non-managed-table-writes-enabled': true,
@@ -119,12 +131,16 @@ async function writeSettings(
     'hive.storage-format': 'PARQUET',
     'hive.compression-codec': 'ZSTD',
     'hive.security': 'allow-all',
-    'fs.native-s3.enabled': true,
-    's3.endpoint': motoUrl,
-    's3.region': region,
-    's3.path-style-access': true,
-    's3.aws-access-key': 'test',
-    's3.aws-secret-key': 'test',
+    'hive.iceberg-catalog-name': 'iceberg',
+    ...s3,
+  });
+  await write('catalog/iceberg.properties', {
+    'connector.name': 'iceberg',
+    'iceberg.catalog.type': 'glue',
+    'iceberg.file-format': 'PARQUET',
+    'iceberg.compression-codec': 'ZSTD',
+    ...glue,
+    ...s3,
   });
 }
 
@@ -190,10 +206,11 @@ async function jarsOf(): Promise<string> {
       await runTool('mvn', ['-B', '-q', '-f', pom, '-P', profile, MAVEN_GOAL, ...settings]);
     }
     await checkJars(aside);
-    // What Trino's build would have put into the plugin: the class to begin with.
+    // What Trino's build would have put into the plugin: the classes to begin with.
     const services = join(aside, 'plugins/lake/services/META-INF/services');
     await mkdir(services, { recursive: true });
-    await writeFile(join(services, 'io.trino.spi.Plugin'), 'io.trino.plugin.hive.HivePlugin\n');
+    const plugins = ['io.trino.plugin.hive.HivePlugin', 'io.trino.plugin.iceberg.IcebergPlugin'];
+    await writeFile(join(services, 'io.trino.spi.Plugin'), plugins.map((name) => `${name}\n`).join(''));
     await rename(aside, folder).catch((error: unknown) => {
       if (!existsSync(folder)) throw error;
     });

@@ -11,6 +11,8 @@ const SQLFLUFF = ['sqlfluff==4.5.0'];
 const STATSMODELS = ['statsmodels==0.15.0', 'numpy==2.4.6', 'scipy==1.17.1', 'pandas==3.1.1'];
 /** The client whose classes are OpenLineage's schema, and a second parser that follows columns. */
 const LINEAGE = ['openlineage-python==1.54.0', 'sqlglot==30.30.0'];
+/** With what it reads Parquet and asks Glue by. */
+const PYICEBERG = ['pyiceberg==0.12.0', 'pyarrow==26.0.1', 'boto3==1.44.8'];
 const INSTALL_TIMEOUT_MS = 600_000;
 const BUILD_TIMEOUT_MS = 600_000;
 
@@ -34,6 +36,11 @@ export function openStatsmodels(): Tool {
 /** A Python that has OpenLineage's client and sqlglot, or why it cannot be had here. */
 export function openLineageOracles(): Tool {
   return openTool('lineage', LINEAGE, 'python');
+}
+
+/** A Python that has PyIceberg, or why it cannot be had here. */
+export function openPyIceberg(): Tool {
+  return openTool('pyiceberg', PYICEBERG, 'python');
 }
 
 /**

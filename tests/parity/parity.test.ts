@@ -1,6 +1,6 @@
 /**
  * One lake in a folder and one on S3, made by the same commands from the same files: DuckDB and Trino must
- * say the same of both. Terraform makes the catalog, Trino reads and writes through the Athena front, and
+ * say the same of both, and PyIceberg of the copy of prod. Terraform makes the catalog, Trino reads and writes through the Athena front, and
  * nothing in it knows that AWS is not there.
  */
 import { existsSync, mkdtempSync, readdirSync, readFileSync } from 'node:fs';
@@ -17,9 +17,12 @@ import { openFolderLake } from '../../jobs/lake/folder/store.ts';
 import { openS3Lake } from '../../jobs/lake/s3/store.ts';
 import { generateIntoFolder } from '../../jobs/sources/synthetic/landing.ts';
 import { applyLakeOrSkip, SMALL_DEMO } from '../aws/applied-lake.ts';
+import { openIcebergReader, resultOf } from '../aws/iceberg-reader.ts';
 import { REGION, startLocalAwsOrSkip } from '../aws/local.ts';
 import { type Finished, listenlake, REAL_DATA } from '../fixtures/command-line.ts';
+import { layerSkipped, PYTHON } from '../fixtures/layers.ts';
 import { answerDifferences, tableDifferences } from '../fixtures/table-difference.ts';
+import { openPyIceberg } from '../oracle/python-tools.ts';
 
 const ENGINES = { left: 'DuckDB', right: 'Trino' } as const;
 /** What is wrong with rows and is told in silver.quarantine. */
@@ -48,7 +51,10 @@ const questions = readdirSync(join(WAREHOUSE_DIR, 'queries')).sort();
 
 const work = mkdtempSync(join(tmpdir(), 'listenlake-parity-'));
 const local = await startLocalAwsOrSkip('parity', { isTrinoNeeded: true });
-const applied = local && (await applyLakeOrSkip('parity', local, join(work, 'terraform'), { name: 'parity' }));
+const applied =
+  local && (await applyLakeOrSkip('parity', local, join(work, 'terraform'), { name: 'parity', iceberg: true }));
+const pyIceberg = applied && openPyIceberg();
+if (pyIceberg !== undefined && 'missing' in pyIceberg) layerSkipped('PyIceberg', pyIceberg.missing, PYTHON);
 afterAll(async () => {
   await local?.close();
   await rm(work, { recursive: true, force: true });
@@ -125,6 +131,21 @@ if (applied === undefined) {
         expect([name, found[0].rows.length > 0]).toEqual([name, true]);
       },
     );
+
+    if (pyIceberg !== undefined && 'program' in pyIceberg) {
+      it('gold_iceberg: PyIceberg reads the rows of gold_prod, of every model', async () => {
+        const reader = openIcebergReader(pyIceberg.program, local!.endpoint.url);
+        try {
+          for (const model of models) {
+            const left = { name: ENGINES.right, result: await aws.query(`select * from gold_prod.${model}`) };
+            const right = { name: 'PyIceberg', result: resultOf(await reader.load(`parity_gold_iceberg.${model}`)) };
+            expect(tableDifferences(model, project.models.get(model)!.key, left, right)).toEqual([]);
+          }
+        } finally {
+          reader.close();
+        }
+      }, 900_000);
+    }
 
     it.each(questions)('queries/%s', async (file) => {
       const sql = readFileSync(join(WAREHOUSE_DIR, 'queries', file), 'utf8');

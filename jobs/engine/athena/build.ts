@@ -41,33 +41,24 @@ export async function buildTable(
   },
 ): Promise<OutputFile> {
   const { store, runner, catalog, lakeUri } = parts;
-
-  let builds = 0;
-  for await (const { prefix, attempt } of unusedPrefixes(store, request)) {
+  return onUnusedPrefix(store, request, goldPrefixOf(request), async (prefix, attempt) => {
     await catalog.put(statement.database, goldTable(request.name, request.columns, `${lakeUri}/${prefix}`));
-    builds += 1;
-    try {
-      const finished = await runner.run({
-        ...statement,
-        sql: insertOf(`${identifier(statement.database)}.${identifier(request.name)}`, request),
-        identity: [request.runId, 'build', request.model, attempt],
-        isRepeatable: false,
-      });
-      const objects = await objectsOf(store, prefix);
-      const rows = await runner.rowsWritten(finished);
-      if (rows === undefined) throw new Error(`Athena does not say how many rows it wrote for ${request.model}`);
-      return {
-        key: prefix,
-        rows,
-        bytes: objects.reduce((sum, { bytes }) => sum + bytes, 0),
-        sha256: hashOf(prefix, objects),
-      };
-    } catch (error) {
-      const isAthenas = error instanceof JobError && /^engine_(failed|timeout)$/.test(error.code);
-      if (!isAthenas || builds >= BUILDS_MAX) throw error;
-    }
-  }
-  throw new Error('prefixes end with an error');
+    const finished = await runner.run({
+      ...statement,
+      sql: insertOf(`${identifier(statement.database)}.${identifier(request.name)}`, request),
+      identity: [request.runId, 'build', request.model, attempt],
+      isRepeatable: false,
+    });
+    const objects = await objectsOf(store, prefix);
+    const rows = await runner.rowsWritten(finished);
+    if (rows === undefined) throw new Error(`Athena does not say how many rows it wrote for ${request.model}`);
+    return {
+      key: prefix,
+      rows,
+      bytes: objects.reduce((sum, { bytes }) => sum + bytes, 0),
+      sha256: hashOf(prefix, objects),
+    };
+  });
 }
 
 /**
@@ -83,7 +74,7 @@ export async function copyTable(
 ): Promise<OutputFile> {
   const { from } = table;
   const objects = await verifyGold({ store }, from);
-  for await (const { prefix } of unusedPrefixes(store, table)) {
+  return onUnusedPrefix(store, table, goldPrefixOf(table), async (prefix) => {
     await catalog.put(database, goldTable(table.name, table.columns, `${lakeUri}/${prefix}`));
     await atMost(COPIES_AT_ONCE, objects, ({ key }) => store.copy(key, `${prefix}${key.slice(from.key.length)}`));
     const copies = await objectsOf(store, prefix);
@@ -94,8 +85,7 @@ export async function copyTable(
     if (sizesOf(copies, prefix) !== sizesOf(objects, from.key))
       throw new Error(`the copy of ${from.key} at ${prefix} has other objects`);
     return { ...from, key: prefix, sha256: hashOf(prefix, copies) };
-  }
-  throw new Error('prefixes end with an error');
+  });
 }
 
 /**
@@ -126,19 +116,33 @@ interface Place {
   model: string;
 }
 
+function goldPrefixOf({ target, runId, model }: Place): (attempt: number) => string {
+  return (attempt) => goldTablePrefix(target, runId, model, attempt);
+}
+
 /**
- * Prefixes for a table of a run, each only where nothing lies: an attempt that has left anything, whole or
- * not, is not written to again.
+ * Writes a table of a run under a prefix where nothing lies: an attempt that has left anything, whole or not, is
+ * not written to again. What fails on Athena's side is begun anew under the next one, a few times.
  *
- * @throws `run_id_taken` (64) after the last
+ * @throws `run_id_taken` (64) after the last prefix; what the action throws
  */
-async function* unusedPrefixes(
+export async function onUnusedPrefix<T>(
   store: LakeStore,
-  { target, runId, model }: Place,
-): AsyncGenerator<{ prefix: string; attempt: number }> {
+  { runId, model }: Pick<Place, 'runId' | 'model'>,
+  prefixOf: (attempt: number) => string,
+  action: (prefix: string, attempt: number) => Promise<T>,
+): Promise<T> {
+  let begun = 0;
   for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt += 1) {
-    const prefix = goldTablePrefix(target, runId, model, attempt);
-    if ((await objectsOf(store, prefix)).length === 0) yield { prefix, attempt };
+    const prefix = prefixOf(attempt);
+    if ((await objectsOf(store, prefix)).length > 0) continue;
+    begun += 1;
+    try {
+      return await action(prefix, attempt);
+    } catch (error) {
+      const isAthenas = error instanceof JobError && /^engine_(failed|timeout)$/.test(error.code);
+      if (!isAthenas || begun >= BUILDS_MAX) throw error;
+    }
   }
   throw new JobError('run_id_taken', 'usage', `the run ${runId} has tried ${ATTEMPTS_MAX} times to write ${model}`, {
     hint: 'give the run another id',

@@ -22,6 +22,7 @@ import {
 import { buildTable, copyTable, takeTable } from './build.ts';
 import { databasePrefix, listedOnce, openCatalog } from './catalog.ts';
 import { type StatementRunner, statementRunner } from './client.ts';
+import { ICEBERG_DATABASE, withdrawIceberg, writeIceberg } from './iceberg.ts';
 import type { PublishedPlaces } from './places.ts';
 import { publishNewest, TARGETS, unusedTables } from './publish.ts';
 import { goldRelation, type Relation, runTable, sourceRelation, verifyGold } from './relations.ts';
@@ -186,8 +187,10 @@ export function openAthenaEngine(options: AthenaOptions): SqlEngine {
         );
       }
     },
+    withdrawIceberg: () => withdrawIceberg(parts),
     async *catalogEntries() {
-      for (const layer of LAYER_DATABASES) {
+      const hasIceberg = (await latestManifest(store))?.state.iceberg !== undefined;
+      for (const layer of hasIceberg ? [...LAYER_DATABASES, ICEBERG_DATABASE] : LAYER_DATABASES) {
         const database = parts.databaseOf(layer);
         for (const [table, found] of await catalog.all(database))
           yield { name: `${database}.${table}`, text: JSON.stringify(found) };
@@ -343,6 +346,10 @@ async function openSession(
       built.add(target);
       const name = runTable(model, runId);
       return copyTable(parts, statement.database, { model, columns, from, target, runId, name });
+    },
+    async copyAsIceberg(model, known) {
+      const relation = await relationOf('gold_prod', model);
+      return writeIceberg(parts, statement, { model, known, relation, runId });
     },
     // Tables of the run stay: publishing needs their columns, and `gc` takes them when their version is gone.
     async close() {

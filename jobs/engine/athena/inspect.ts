@@ -11,6 +11,7 @@ import type { LakeStore } from '../../lake/store.ts';
 import type { GoldModels } from '../index.ts';
 import { type Catalog, contractTable, databasePrefix, goldTable, openCatalog } from './catalog.ts';
 import { differencesOf, structureDifferences } from './differences.ts';
+import { ICEBERG_DATABASE, icebergFindings } from './iceberg.ts';
 import { governedFinding, isGoverned } from './lake-formation.ts';
 import { TARGETS } from './publish.ts';
 import { RUN_MARK } from './relations.ts';
@@ -72,6 +73,13 @@ export async function inspectCatalog(options: InspectOptions): Promise<Finding[]
         )),
       );
     }
+    const { iceberg } = options.state;
+    if (iceberg !== undefined)
+      findings.push(
+        ...(await inspectDatabase(catalog, options, ICEBERG_DATABASE, async (known) =>
+          icebergFindings(iceberg, known, lakeUri),
+        )),
+      );
     for (const group of WORKGROUPS) {
       const wanted = `${lakeUri}/${queryResultsPrefix(group)}`;
       findings.push(await inspectWorkGroup(athena, `${options.name}-${group}`, wanted));

@@ -4,6 +4,7 @@ import { JobError } from '../../base/errors.ts';
 import { goldModelPrefix, manifestKey, PREFIX, type Target } from '../../lake/keys.ts';
 import { type GoldVersion, type LakeState, latestManifest } from '../../lake/manifest.ts';
 import { type Catalog, goldTable, pointedAt } from './catalog.ts';
+import { publishIceberg, unusedIceberg } from './iceberg.ts';
 import type { Places } from './places.ts';
 import { RUN_MARK, runTable } from './relations.ts';
 import { publishSilver } from './silver.ts';
@@ -15,7 +16,7 @@ const REQUESTS_AT_ONCE = 8;
 const PUBLISHES_MAX = 5;
 
 /**
- * Makes Glue show the newest commit: silver, then gold. Whoever comes late must not bring back what was
+ * Makes Glue show the newest commit: silver, then gold, then the copy as Iceberg tables. Whoever comes late must not bring back what was
  * replaced, so the newest commit is looked for before it and after it, and before every write to a partition,
  * which knows no lock.
  *
@@ -42,6 +43,7 @@ export async function publishNewest(places: Places, given: LakeState, built: Rea
     for (const target of TARGETS) {
       isDone = (await publishTarget(places, target, state.gold[target], { built, isWanted })) && isDone;
     }
+    isDone = (await publishIceberg(places, state.iceberg, isWanted)) && isDone;
     if (refused !== undefined) throw refused;
     if (isDone && (await isWanted())) return;
   }
@@ -143,5 +145,5 @@ export async function unusedTables(
         unused.push(`${database}.${name}`);
     }
   }
-  return unused;
+  return [...unused, ...(await unusedIceberg({ catalog, databaseOf, lakeUri }, madeBefore))];
 }
