@@ -8,7 +8,7 @@ locals {
     { path = "/usr/local/sbin/listenlake-backup", name = "backup.sh", permissions = "0755" },
     { path = "/etc/systemd/system/listenlake-backup.service", name = "backup.service", permissions = "0644" },
     { path = "/etc/systemd/system/listenlake-backup.timer", name = "backup.timer", permissions = "0644" },
-  ] : { path = file.path, content = file("${local._host_files}/${file.name}"), permissions = file.permissions } if local.has_backup]
+  ] : { path = file.path, content = local.host_files[file.name], permissions = file.permissions } if local.has_backup]
   backup_commands = local.has_backup ? [["systemctl", "enable", "--now", "listenlake-backup.timer"]] : []
 }
 

@@ -3,6 +3,8 @@
 
 locals {
   _host_files = "${path.module}/airflow_ec2"
+  # Without the lines that are comments: EC2 takes 16 KiB of user data.
+  host_files = { for name in fileset(local._host_files, "*") : name => replace(file("${local._host_files}/${name}"), "/(?m)^[ \\t]*#[^!\\n].*\\n/", "") }
 
   # What the files in airflow_ec2/ read. No secret is among it: those are made on the host (start.sh).
   host_environment = !local.airflow.is_ec2 ? {} : {
@@ -24,15 +26,15 @@ locals {
   host_user_data = !local.airflow.is_ec2 ? "" : join("\n", ["#cloud-config", yamlencode({
     packages = ["docker"]
     write_files = concat(local.backup_files, [
-      { path = "/etc/listenlake/compose.yaml", content = file("${local._host_files}/compose.yaml"), permissions = "0644" },
+      { path = "/etc/listenlake/compose.yaml", content = local.host_files["compose.yaml"], permissions = "0644" },
       { path = "/etc/listenlake/host.env", content = join("", [for name, value in local.host_environment : "${name}=\"${value}\"\n"]), permissions = "0644" },
       { path = "/etc/listenlake/jobs.env", content = join("", [for name, value in local.secret_names : "${name}=${value}\n"]), permissions = "0644" },
-      { path = "/usr/local/sbin/listenlake-roles", content = file("${local._host_files}/roles.sh"), permissions = "0755" },
-      { path = "/usr/local/sbin/listenlake-start", content = file("${local._host_files}/start.sh"), permissions = "0755" },
-      { path = "/usr/local/sbin/listenlake-tell", content = file("${local._host_files}/tell.sh"), permissions = "0755" },
-      { path = "/etc/systemd/system/listenlake-airflow.service", content = file("${local._host_files}/airflow.service"), permissions = "0644" },
-      { path = "/etc/systemd/system/listenlake-roles.service", content = file("${local._host_files}/roles.service"), permissions = "0644" },
-      { path = "/etc/systemd/system/listenlake-roles.timer", content = file("${local._host_files}/roles.timer"), permissions = "0644" },
+      { path = "/usr/local/sbin/listenlake-roles", content = local.host_files["roles.sh"], permissions = "0755" },
+      { path = "/usr/local/sbin/listenlake-start", content = local.host_files["start.sh"], permissions = "0755" },
+      { path = "/usr/local/sbin/listenlake-tell", content = local.host_files["tell.sh"], permissions = "0755" },
+      { path = "/etc/systemd/system/listenlake-airflow.service", content = local.host_files["airflow.service"], permissions = "0644" },
+      { path = "/etc/systemd/system/listenlake-roles.service", content = local.host_files["roles.service"], permissions = "0644" },
+      { path = "/etc/systemd/system/listenlake-roles.timer", content = local.host_files["roles.timer"], permissions = "0644" },
       # Task logs are read in Airflow's UI from the disk and go by themselves.
       { path = "/etc/tmpfiles.d/listenlake.conf", content = "e /srv/listenlake/logs - - - ${var.airflow.log_days}d\n", permissions = "0644" },
       # What every container prints goes to CloudWatch, jobs included; `docker logs` and Airflow read the same from Docker's own cache.
