@@ -48,14 +48,14 @@ export function openIcebergReader(python: string, endpoint: string): IcebergRead
   child.stderr.on('data', (chunk: Buffer) => {
     words = (words + chunk.toString()).slice(-2_000);
   });
+  // Where it has ended, the next answer says so.
+  child.stdin.on('error', () => undefined);
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   async function ask(command: string): Promise<ReadTable> {
     child.stdin.write(`${command}\n`);
     const { value, done } = await lines.next();
     if (done === true) throw new Error(`PyIceberg has ended: ${words}`);
-    const answer = JSON.parse(value) as ReadTable & { error?: string };
-    if (answer.error !== undefined) throw new Error(answer.error);
-    return answer;
+    return JSON.parse(value) as ReadTable;
   }
   return {
     load: (name) => ask(`load ${name}`),
