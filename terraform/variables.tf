@@ -209,10 +209,11 @@ variable "github" {
   }
 }
 
-variable "lake_formation" {
-  description = "Grants in AWS Lake Formation what the policies of the roles say, for accounts where it decides beside IAM (who applies this must be a Lake Formation administrator). `listenlake doctor --aws` says whether it does."
+variable "iceberg" {
+  description = "Also keep a copy of gold_prod as Iceberg tables, for readers beyond Athena (Snowflake, Spark, DuckDB): a database of its own and the rights to write it."
   type        = bool
   default     = false
+  nullable    = false
 }
 
 variable "kms_key_arn" {
@@ -230,11 +231,10 @@ variable "kms_key_arn" {
   }
 }
 
-variable "iceberg" {
-  description = "Also keep a copy of gold_prod as Iceberg tables, for readers beyond Athena (Snowflake, Spark, DuckDB): a database of its own and the rights to write it."
+variable "lake_formation" {
+  description = "Grants in AWS Lake Formation what the policies of the roles say, for accounts where it decides beside IAM (who applies this must be a Lake Formation administrator). `listenlake doctor --aws` says whether it does."
   type        = bool
   default     = false
-  nullable    = false
 }
 
 variable "name" {
