@@ -132,7 +132,7 @@ run "eks_with_a_key" {
   }
 
   assert {
-    condition     = aws_sns_topic.alarms[0].kms_master_key_id == aws_kms_key.lake[0].key_id && contains([for statement in jsondecode(aws_kms_key.lake[0].policy).Statement : statement.Principal.Service if statement.Sid == "Alarms"], "cloudwatch.amazonaws.com") && strcontains(aws_kms_key.lake[0].policy, "log-group:/aws/containerinsights/listenlake/application")
+    condition     = aws_sns_topic.alarms[0].kms_master_key_id == aws_kms_key.lake[0].arn && contains([for statement in jsondecode(aws_kms_key.lake[0].policy).Statement : statement.Principal.Service if statement.Sid == "Alarms"], "cloudwatch.amazonaws.com") && strcontains(aws_kms_key.lake[0].policy, "log-group:/aws/containerinsights/listenlake/application")
     error_message = "CloudWatch must be allowed the key for the topic and for the log group"
   }
 
