@@ -67,7 +67,7 @@ clean: ## Remove what demo, tests and benchmarks left behind (not your lake)
 	rm -rf $(DEMO) test-results bench/results coverage
 
 # ENV=name: one lake among several, by terraform/environments/name.tfvars.
-.PHONY: aws aws-images aws-run aws-open
+.PHONY: aws aws-images aws-run aws-open aws-smoke
 
 aws: install ## Make the lake and Airflow's host in your AWS account, as terraform/ says; the four say what comes next
 	@$(NODE) deploy/main.ts lake
@@ -80,3 +80,6 @@ aws-run: install ## Run listenlake_daily there and follow it to its end (GENERAT
 
 aws-open: install ## Open Airflow's page there at http://localhost:8080 (needs the Session Manager plugin)
 	@$(NODE) deploy/main.ts open
+
+aws-smoke: install ## In a sandbox account: a lake of its own, a day's run, ten questions, destroy; a report of what differed
+	@$(NODE) deploy/main.ts smoke

@@ -11,7 +11,7 @@ import { ask, type Environment, ROOT, readDeployment, run, say, told } from './t
  * @throws DeployError
  */
 export function applyLake(environment: Environment, options: readonly string[] = []): void {
-  const { folder, name, variables } = environment;
+  const { dotenv, folder, name, variables } = environment;
   const login = 'log in first (aws configure, or export AWS_PROFILE=...)';
   const account = told(login, 'aws', ['sts', 'get-caller-identity', '--query', 'Account', '--output', 'text']);
   const region =
@@ -34,7 +34,6 @@ export function applyLake(environment: Environment, options: readonly string[] =
   writeFileSync(join(folder, 'backend.hcl'), lines.join(''));
   run('terraform', [`-chdir=${folder}`, 'init', '-input=false', '-reconfigure', '-backend-config=backend.hcl']);
   run('terraform', [`-chdir=${folder}`, 'apply', `-var-file=${variables}`, ...options]);
-  const dotenv = join(folder, '../.env');
   const answer = told('apply again', 'terraform', [`-chdir=${folder}`, 'output', '-raw', 'environment']);
   writeFileSync(dotenv, withLines(existsSync(dotenv) ? readFileSync(dotenv, 'utf8') : '', answer.split('\n')));
   say('', `the lake is there, and .env leads to it: ./listenlake doctor --aws looks whether all is well`);

@@ -1,8 +1,9 @@
-/** Called by the Makefile: `deploy/main.ts lake|images|run|open [terraform/]`, with ENV for one lake among several. */
+/** Called by the Makefile: `deploy/main.ts lake|images|run|open|smoke [terraform/ [listenlake]]`, with ENV for one lake among several. */
 import { openAirflow, runDaily } from './airflow.ts';
 import { pushImages } from './images.ts';
 import { applyLake } from './lake.ts';
-import { DeployError, openEnvironment } from './tools.ts';
+import { smokeTest } from './smoke.ts';
+import { DeployError, openEnvironment, say } from './tools.ts';
 
 try {
   const environment = openEnvironment(process.env.ENV ?? '', process.argv[3]);
@@ -12,6 +13,7 @@ try {
     images: () => pushImages(environment),
     run: () => runDaily(environment, Boolean(process.env.GENERATE)),
     open: () => openAirflow(environment),
+    smoke: async () => say(await smokeTest(environment.folder, { apply: options, listenlake: process.argv[4] })),
   };
   const command = commands[process.argv[2] ?? ''];
   if (command === undefined) throw new DeployError(`one of ${Object.keys(commands).join(', ')}`);

@@ -30,6 +30,8 @@ export interface Environment {
   name: string;
   /** Its variables; may not be there yet. */
   variables: string;
+  /** File of variables that leads `./listenlake` to it. */
+  dotenv: string;
 }
 
 /**
@@ -42,7 +44,8 @@ export function openEnvironment(environment: string, folder = join(ROOT, 'terraf
   const variables = join(folder, environment === '' ? 'terraform.tfvars' : `environments/${environment}.tfvars`);
   const text = existsSync(variables) ? readFileSync(variables, 'utf8') : '';
   const fallback = environment === '' ? 'listenlake' : `listenlake-${environment}`;
-  return { folder, variables, name: /^name\s*=\s*"([^"]+)"/m.exec(text)?.[1] ?? fallback };
+  const dotenv = join(folder, '../.env');
+  return { folder, variables, dotenv, name: /^name\s*=\s*"([^"]+)"/m.exec(text)?.[1] ?? fallback };
 }
 
 /**

@@ -38,12 +38,17 @@ function standIn(name: string, script = ''): void {
   writeFileSync(join(work, 'bin', name), text, { mode: 0o755 });
 }
 
-function deploy(command: string, environment: Record<string, string | undefined> = {}): Promise<Done> {
+function deploy(
+  command: string,
+  environment: Record<string, string | undefined> = {},
+  more: readonly string[] = [],
+): Promise<Done> {
   const args = [
     '--disable-warning=ExperimentalWarning',
     join(ROOT, 'deploy/main.ts'),
     command,
     join(work, 'terraform'),
+    ...more,
   ];
   const PATH = `${join(work, 'bin')}:${process.env.PATH}`;
   const clean = { ENV: undefined, GENERATE: undefined, NODE_OPTIONS: undefined, AWS_REGION: 'eu-west-1', CI: 'true' };
@@ -324,5 +329,66 @@ describe('make aws-run', () => {
     const done = await deploy('run');
     expect([done.code, done.stderr]).toEqual([1, expect.stringMatching(/^the run by_hand_\d+ failed: .*aws-open/)]);
     expect(done.stdout).toContain('load failed');
+  });
+});
+
+describe('make aws-smoke', () => {
+  const greenHost = `case "$*" in
+    *get-caller-identity*) echo 123456789012;;
+    *send-command*) echo "$*" >"\${0%/*}/last"; echo 11111111-2222;;
+    *"--query Status"*) echo Success;;
+    *StandardOutputContent*) case "$(cat "\${0%/*}/last")" in *"dags state"*) echo STATE;; *) echo 'load STATE';; esac;;
+  esac`;
+  beforeEach(() => {
+    cpSync(join(TERRAFORM_DIR, 'disposable.tf.example'), join(work, 'terraform/disposable.tf.example'));
+    writeFileSync(join(work, 'terraform/terraform.tfvars'), 'name = "mine"\n');
+    writeFileSync(join(work, '.env'), 'LISTENLAKE_LAKE=s3://mine\n');
+    standIn('terraform', TERRAFORM);
+    standIn('docker', 'case "$*" in login*) cat >/dev/null;; esac');
+    standIn('aws', greenHost.replaceAll('STATE', 'success'));
+  });
+  const smoke = (): Promise<Done> => deploy('smoke', {}, [join(work, 'bin/listenlake')]);
+  const report = (): string => readFileSync(join(work, 'aws-smoke-report.md'), 'utf8');
+
+  it('applies a lake of its own, runs a day, compares ten answers, and leaves nothing behind', async () => {
+    standIn('listenlake', 'printf "n\\r\\n%s\\n" 1');
+    const done = await smoke();
+    expect([done.code, done.stderr]).toEqual([0, '']);
+    expect(done.stdout).toContain(report());
+    expect(report()).toContain('16 of 16 steps as expected');
+    expect(existsSync(join(work, 'terraform-smoke'))).toBe(false);
+    expect(readFileSync(join(work, '.env'), 'utf8')).toBe('LISTENLAKE_LAKE=s3://mine\n');
+    const applied = calls().filter((call) => /^terraform .*terraform-smoke (apply|destroy)/.test(call));
+    expect(applied).toEqual([
+      expect.stringMatching(/terraform-smoke apply -var-file=\S+smoke\.tfvars/),
+      expect.stringMatching(/terraform-smoke destroy -var-file=\S+smoke\.tfvars -auto-approve$/),
+    ]);
+    const asked = calls().filter((call) => call.startsWith('listenlake '));
+    expect(asked.filter((call) => call.includes(' sql '))).toHaveLength(20);
+    expect(asked.filter((call) => / (extract|run|doctor) /.test(call))).toHaveLength(3);
+  });
+
+  it('destroys the lake, and keeps the way back to it, where a step failed', async () => {
+    standIn('listenlake');
+    standIn('aws', greenHost.replaceAll('STATE', 'failed'));
+    expect(await smoke()).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/^a daily run on synthetic listening: see aws-smoke-report.md/),
+    });
+    expect(report()).toMatch(/\| a daily run on synthetic listening \| \d+ \| the run by_hand_\d+ failed/);
+    expect(report()).not.toContain('question');
+    expect(calls().at(-1)).toMatch(/^terraform .* destroy /);
+    expect(existsSync(join(work, 'terraform-smoke/backend.hcl'))).toBe(true);
+  });
+
+  it('says which answer differs, and asks the others all the same', async () => {
+    standIn(
+      'listenlake',
+      'case "$*" in *skip_rate_by_genre*) echo "genre,rate"; echo "folk,${LISTENLAKE_LAKE:+0.5}";; *) echo 1;; esac',
+    );
+    expect(await smoke()).toMatchObject({ code: 1, stderr: expect.stringMatching(/^question skip_rate_by_genre: /) });
+    expect(report()).toContain('| differs in line 2: folk, there, folk,0.5 here |');
+    expect(report().match(/\| question /g)).toHaveLength(10);
+    expect(report()).toContain('15 of 16 steps');
   });
 });
