@@ -35,7 +35,8 @@ let end: (() => Promise<void>) | undefined;
 
 beforeAll(async () => {
   if (programs === undefined) return;
-  folder = mkdtempSync(join(tmpdir(), 'listenlake-backup-'));
+  // Another user than this one must reach it, and the folder of the tests in memory is closed to others.
+  folder = mkdtempSync(join(process.getuid?.() === 0 ? '/tmp' : tmpdir(), 'listenlake-backup-'));
   end = await startPostgres(programs);
   makeStandIns();
 });
