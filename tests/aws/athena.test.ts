@@ -6,7 +6,6 @@ import {
   UpdateWorkGroupCommand,
 } from '@aws-sdk/client-athena';
 import { GetTableCommand, UpdateTableCommand } from '@aws-sdk/client-glue';
-import { DuckDBInstance } from '@duckdb/node-api';
 import { silentProgress } from '../../jobs/base/progress.ts';
 import type { Effects } from '../../jobs/effects/index.ts';
 import { goldTable } from '../../jobs/engine/athena/catalog.ts';
@@ -77,16 +76,14 @@ if (local?.athena === undefined) {
       return file;
     }
 
-    const versionOf = (runId: string): GoldVersion => ({
-      runId,
-      asOf: '2026-03-01T00:00:00.000Z',
-      silverSequence: 1,
-      modelsHash: '',
-      tables: {},
-    });
-
     const withGold = async (runId: string, file: OutputFile): Promise<LakeState> => {
-      const dev = { ...versionOf(runId), tables: { answers: file } };
+      const dev: GoldVersion = {
+        runId,
+        asOf: '2026-03-01T00:00:00.000Z',
+        silverSequence: 1,
+        modelsHash: '',
+        tables: { answers: file },
+      };
       return (await lake.commitState({ ...(await lake.state()), gold: { dev } })).state;
     };
 
@@ -98,56 +95,6 @@ if (local?.athena === undefined) {
     }
 
     const answers = async (): Promise<unknown> => (await (await lake.openEngine()).query('select n from answers')).rows;
-
-    it('a table that may be large is left in order bucket by bucket, and no machine holds it whole', async () => {
-      const engine = await lake.openEngine();
-      const state = await lake.state();
-      const sorted = {
-        model: 'listens',
-        select: `select concat('u', cast(n % 7 as varchar)) as user_id, (n * 7919) % 20011 as place
-          from (select sequence(1, 5000) as ns) cross join unnest(ns) as t (n)`,
-        columns: [
-          { name: 'user_id', type: 'varchar' },
-          { name: 'place', type: 'bigint' },
-        ],
-        sort: ['user_id', 'place'],
-      };
-      const placeOf = async (runId: string, of: LakeState): Promise<OutputFile> => {
-        const session = await engine.session({ state: of, target: 'dev', runId });
-        const file = await session.build(sorted);
-        await session.close();
-        return file;
-      };
-      const file = await placeOf('in-order', state);
-      expect(file.rows).toBe(5000);
-      const duckdb = await (await DuckDBInstance.create(':memory:')).connect();
-      let rows = 0;
-      for (const key of await listKeys(lake.store, file.key)) {
-        const path = await lake.store.localFile(key);
-        const written = await duckdb.runAndReadAll(
-          `select user_id || ' ' || lpad(place::varchar, 6, '0') from read_parquet('${path}', file_row_number=true) order by file_row_number`,
-        );
-        const order = written.getRows().flat().map(String);
-        // Machines write at the same time: what is in order is each bucket, here the rows of a user.
-        for (let user = 0; user < 7; user += 1) {
-          const own = order.filter((text) => text.startsWith(`u${user} `));
-          expect(own).toEqual(own.toSorted());
-        }
-        rows += order.length;
-      }
-      duckdb.closeSync();
-      expect(rows).toBe(5000);
-      // What a limit depends on is held by one machine.
-      expect(executionsOf('insert into').at(-1)!.sql).not.toMatch(/\blimit\b/);
-      // Known to be small, it is one file.
-      const before = { ...state, gold: { dev: { ...versionOf('in-order'), tables: { listens: file } } } };
-      const again = await placeOf('in-order-again', before);
-      expect(await listKeys(lake.store, again.key)).toHaveLength(1);
-      expect(executionsOf('insert into').at(-1)!.sql).toMatch(
-        /order by "user_id" nulls last, "place" nulls last\nlimit/,
-      );
-      expect(again.rows).toBe(5000);
-    });
 
     it('reads results of many pages, and a row that looks like the header', async () => {
       const { columns, rows } = await lake.engine.query(`

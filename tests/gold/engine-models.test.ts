@@ -309,6 +309,12 @@ describe('the models of the warehouse', () => {
   });
 
   it('render for the other engine too', () => {
-    expect(modelGraph(readProject(), { ...OPTIONS, dialect: 'athena' })).toEqual(modelGraph(readProject(), OPTIONS));
+    // The same models read the same tables; what they select is in each engine's own words.
+    const graphOf = (dialect: 'duckdb' | 'athena'): unknown[] =>
+      modelGraph(readProject(), { ...OPTIONS, dialect }).map(({ select, ...node }) => ({
+        ...node,
+        isRendered: select !== '',
+      }));
+    expect(graphOf('athena')).toEqual(graphOf('duckdb'));
   });
 });

@@ -16,12 +16,8 @@ const BUILDS_MAX = 3;
 const ATTEMPTS_MAX = 20;
 /** Objects of a table that S3 copies at the same time. */
 const COPIES_AT_ONCE = 8;
-/**
- * Up to so many rows a table is sorted as a whole, into one file: some 100 MB on the one machine that holds
- * them. Its limit leaves room to grow since the version before.
- */
-const WHOLE_ROWS_MAX = 1_000_000;
-const LIMIT_MAX = 2_147_483_647;
+/** The largest limit there is; a table of more rows is no longer one that a model should sort. */
+const SORTED_ROWS_MAX = 2_147_483_647;
 
 /**
  * Writes the rows of a select under a prefix that nobody has used, and makes the run's table point at it.
@@ -32,13 +28,7 @@ const LIMIT_MAX = 2_147_483_647;
 export async function buildTable(
   parts: Places & { runner: StatementRunner },
   statement: { database: string; workGroup: string },
-  request: BuildRequest & {
-    target: Target;
-    runId: string;
-    name: string;
-    /** Rows of the table in the version before; undefined where it had none. */
-    rowsBefore: number | undefined;
-  },
+  request: BuildRequest & { target: Target; runId: string; name: string },
 ): Promise<OutputFile> {
   const { store, runner, catalog, lakeUri } = parts;
   return onUnusedPrefix(store, request, goldPrefixOf(request), async (prefix, attempt) => {
@@ -149,28 +139,13 @@ export async function onUnusedPrefix<T>(
   });
 }
 
-/**
- * The engine leaves out the order of what it inserts, unless a limit depends on it, and what a limit depends
- * on is held by one machine. So a table that is large, or of which nobody knows yet, is sorted by bucket: a
- * window numbers the rows of each value of the first column, on as many machines as there are, and leaves
- * them in order. Buckets of several machines come side by side; readers skip nearly as much. The number is
- * asked for, because a window that nobody needs is left out.
- */
-export function insertOf(
-  table: string,
-  { select, columns, sort, rowsBefore }: BuildRequest & { rowsBefore: number | undefined },
-): string {
+function insertOf(table: string, { select, columns, sort }: BuildRequest): string {
   const typed = columns.map(({ name, type }) => {
     const precise = type === 'timestamp' ? 'timestamp(3)' : type;
     return `cast(${identifier(name)} as ${precise}) as ${identifier(name)}`;
   });
-  const [bucket] = sort;
+  // The engine leaves out the order of what it inserts, unless a limit depends on it.
   const keys = sort.map((name) => `${identifier(name)} nulls last`).join(', ');
-  const insert = `insert into ${table}\nselect ${typed.join(', ')}\nfrom`;
-  if (bucket === undefined) return `${insert} (${select}\n) as model`;
-  if (rowsBefore !== undefined && rowsBefore <= WHOLE_ROWS_MAX)
-    return `${insert} (${select}\n) as model\norder by ${keys}\nlimit ${LIMIT_MAX}`;
-  const place = identifier('place_in_its_bucket');
-  const numbered = `row_number() over (partition by ${identifier(bucket)} order by ${keys}) as ${place}`;
-  return `${insert} (select model.*, ${numbered} from (${select}\n) as model) as sorted\nwhere ${place} > 0`;
+  const order = sort.length === 0 ? '' : `\norder by ${keys}\nlimit ${SORTED_ROWS_MAX}`;
+  return `insert into ${table}\nselect ${typed.join(', ')}\nfrom (${select}\n) as model${order}`;
 }

@@ -331,8 +331,7 @@ async function openSession(
       if (request.areColumnsKnown !== true) checkColumns(request, await describe(request.select));
       built.add(target);
       const name = runTable(request.model, runId);
-      const rowsBefore = state.gold[target]?.tables[request.model]?.rows;
-      const file = await buildTable(parts, statement, { ...request, target, runId, name, rowsBefore });
+      const file = await buildTable(parts, statement, { ...request, target, runId, name });
       setRun(request.model, request.columns);
       return file;
     },
