@@ -35,6 +35,8 @@ const SOURCE = {
   exportYears: 1,
   faults: true,
 };
+/** Nobody has a table of time zones here, and so few listeners share no taste that could be told. */
+const EMPTY = ['int_own_time_zones', 'track_recommendations'];
 /** What the job of dags/outcomes.py that is killed makes. */
 const KILLED_SOURCE = {
   seed: 2,
@@ -141,7 +143,7 @@ if (ground === undefined) {
           { name: 'Kubernetes', result: right },
         ] as const;
         expect(tableDifferences(model, project.models.get(model)!.key, ...sides)).toEqual([]);
-        expect([model, left.rows.length > 0]).toEqual([model, true]);
+        expect([model, left.rows.length > 0]).toEqual([model, !EMPTY.includes(model)]);
       }
       expect((await store.head(REPORT_KEY))?.bytes).toBeGreaterThan(10_000);
     } finally {
