@@ -40,6 +40,10 @@ const SCROBBLES = {
     track_metadata: { artist_name: 'The Example', track_name: 'Green Door' },
   })}\n`,
 };
+/** Where a person's clock was for a week. */
+const TIME_ZONES = 'from,to,time_zone\n2026-10-01,2026-10-08,Asia/Tokyo\n';
+/** It has rows only where its lists beat the most popular songs, which so few listeners may not give. */
+const MAY_BE_EMPTY = 'track_recommendations';
 /** Small files of people, each of another source. */
 const REAL_FOLDERS = ['recently-played-polls', 'spotify-2023', 'top50-2019'];
 
@@ -74,6 +78,7 @@ if (applied === undefined) {
       await generateIntoFolder(SMALL_DEMO, source);
       await writeFile(join(source, 'Streaming_History_Audio_2026_9.json'), JSON.stringify(BAD_ROWS));
       for (const [name, text] of Object.entries(SCROBBLES)) await writeFile(join(source, name), text);
+      await writeFile(join(source, 'time_zones.csv'), TIME_ZONES);
       // Cut off: refused as a whole, and told in bronze.refused.
       await writeFile(join(source, 'Streaming_History_Audio_2026_10.json'), JSON.stringify(BAD_ROWS).slice(0, -9));
       const real = REAL_FOLDERS.map((name) => join(REAL_DATA, name)).filter((path) => existsSync(path));
@@ -128,7 +133,7 @@ if (applied === undefined) {
       async (name, model) => {
         const found = await answers(`select * from ${name}`);
         expect(tableDifferences(name, project.models.get(model)!.key, ...sides(found))).toEqual([]);
-        expect([name, found[0].rows.length > 0]).toEqual([name, true]);
+        expect([name, found[0].rows.length > 0 || model === MAY_BE_EMPTY]).toEqual([name, true]);
       },
     );
 
