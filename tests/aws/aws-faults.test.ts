@@ -204,18 +204,21 @@ if (local?.athena === undefined) {
         const limit = (BytesScannedCutoffPerQuery: number): Promise<unknown> =>
           raw.send(
             new UpdateWorkGroupCommand({
-              WorkGroup: `${lake.name}-dev`,
+              WorkGroup: `${lake.name}-prod`,
               ConfigurationUpdates: { BytesScannedCutoffPerQuery },
             }),
           );
         await limit(10);
-        await refused(
-          65,
-          /scanned \d+ bytes, more than its workgroup allows/,
-          'sql',
-          'select max(play_id) from silver.plays',
-        );
-        await limit(10_000_000);
+        try {
+          await refused(
+            65,
+            /scanned \d+ bytes, more than its workgroup allows/,
+            'sql',
+            'select max(play_id) from silver.plays',
+          );
+        } finally {
+          await limit(10_000_000);
+        }
       },
       LONG_MS,
     );

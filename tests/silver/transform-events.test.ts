@@ -100,7 +100,9 @@ test('F61: late, early and out-of-order events land on their own date; other dat
     events({ occurred_at: '2024-05-03T00:00:00Z' }, { event_id: 'e2', occurred_at: '2024-05-01T23:59:59.999Z' }),
   );
   await lake.transform();
-  const before = await lake.hashes();
+  const datesOf = (hashes: Record<string, string>): [string, string][] =>
+    Object.entries(hashes).filter(([key]) => key.startsWith('silver/listening_events/'));
+  const before = datesOf(await lake.hashes());
   await lake.add(events({ event_id: 'late', occurred_at: '2024-04-01T00:00:00Z' }));
   const result = await lake.transform();
   expect(result.tables.find(({ table }) => table === 'listening_events')).toMatchObject({
@@ -108,9 +110,10 @@ test('F61: late, early and out-of-order events land on their own date; other dat
     rowsAfter: 3,
     written: 1,
   });
-  const after = await lake.hashes();
-  for (const [key, hash] of Object.entries(before)) expect(after[key]).toBe(hash);
-  expect(Object.keys(after)).toContain('silver/listening_events/v/event_date=2024-04-01/');
+  const after = datesOf(await lake.hashes());
+  expect(before).toHaveLength(2);
+  expect(after).toEqual(expect.arrayContaining(before));
+  expect(after.map(([key]) => key)).toContain('silver/listening_events/v/event_date=2024-04-01/');
 });
 
 test('F61: one id with two times is one event: the fullest row, whichever comes first', async () => {
