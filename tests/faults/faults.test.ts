@@ -19,6 +19,8 @@ import { type Errno, type FailingCalls, type Fault, openFailingCalls } from './s
 /** Two commands at once, as many as the smallest machine has processors. */
 const AT_ONCE = 2;
 const TIMEOUT_MS = 7_200_000;
+/** Calls by which a delivered file is looked at and read. */
+const READING_CALLS = ['open', 'read', 'stat'];
 /** What can go wrong with each kind of call. */
 const ERRORS: Record<string, Errno[]> = {
   ...{
@@ -134,12 +136,13 @@ async function tryFault(command: string, fault: Fault, lake: string): Promise<st
     const first = await calls!.run(args, lake, fault);
     const what = `${name} (${first.fired[0]?.replace(lake, '') ?? 'did not come to it'}): ${first.code ?? first.signal}`;
     // What cannot be read of one delivered file costs that file alone: the others are committed, and the next
-    // load takes it.
-    const isOfFile = command === 'load' && first.code === 65 && ['open', 'read', 'stat'].includes(fault.call);
+    // load takes it. Where the second look at it fails, it counts as changed (75).
+    const isOfFile = command === 'load' && [65, 75].includes(first.code!) && READING_CALLS.includes(fault.call);
     const seen = isOfFile ? undefined : await wrongForReaders(lake, step);
     if (seen !== undefined) return `${what}, then ${seen}`;
     if (isOfFile) {
-      if (!/input_denied|cannot be read|i\/o error/i.test(first.stdout)) return `${what}, badly said: ${first.stdout}`;
+      const isSaid = /input_denied|cannot be read|i\/o error|changed while it was read/i.test(first.stdout);
+      if (!isSaid) return `${what}, badly said: ${first.stdout}`;
     } else if (fault.errno === 'SIGKILL') {
       // How often a command renews its lease, say, is not the same in each run: it may end before it comes to
       // the last calls.
