@@ -35,7 +35,16 @@ import type { LakeStore } from '../../jobs/lake/store.ts';
 import { type LocalAws, REGION, startLocalAwsOrSkip } from '../aws/local.ts';
 import { Unavailable } from '../aws/moto.ts';
 import { layerSkipped, PYTHON } from '../fixtures/layers.ts';
-import { copyForEndpoint, type Done, openCheckov, runProgram, TERRAFORM_DIR, terraformIn } from './terraform.ts';
+import {
+  copyForEndpoint,
+  type Done,
+  isTerraformUsable,
+  OFFLINE_INIT,
+  openCheckov,
+  runProgram,
+  TERRAFORM_DIR,
+  terraformIn,
+} from './terraform.ts';
 import { describeHost, parseUserData, type UserData } from './terraform-host.ts';
 
 interface Column {
@@ -61,24 +70,8 @@ const textOf = (name: string): string => sources.find((source) => source.name ==
 const work = mkdtempSync(join(tmpdir(), 'listenlake-terraform-'));
 const root = terraformIn(TERRAFORM_DIR, join(work, 'root'));
 const bootstrap = terraformIn(join(TERRAFORM_DIR, 'bootstrap'), join(work, 'bootstrap'));
-const OFFLINE_INIT = ['init', '-backend=false', '-lockfile=readonly', '-no-color'];
 
 afterAll(() => rmSync(work, { recursive: true, force: true }));
-
-/** False, with the reason reported, where Terraform or its provider cannot be had. */
-async function isUsable(): Promise<boolean> {
-  const version = await runProgram('terraform', ['version', '-json']);
-  if (version.code !== 0)
-    layerSkipped('terraform', 'not installed', 'https://developer.hashicorp.com/terraform/install');
-  if (version.code !== 0) return false;
-  const init = await root(...OFFLINE_INIT);
-  const isProviderMissing =
-    init.code !== 0 && /Failed to query available provider packages|could not connect/i.test(init.stderr);
-  if (isProviderMissing)
-    layerSkipped('terraform', 'no AWS provider', 'let it reach the registry, or name a mirror in TF_CLI_ARGS_init');
-  else if (init.code !== 0) throw new Error(init.stderr);
-  return !isProviderMissing;
-}
 
 function expectSuccess(done: Done): void {
   expect(done.code === 0 ? '' : `${done.stdout}\n${done.stderr}`.slice(-4_000)).toBe('');
@@ -139,7 +132,7 @@ describe('the Terraform files', () => {
 });
 
 // Where it is not usable that is reported, and nothing below is declared.
-if (await isUsable())
+if (await isTerraformUsable('terraform', root))
   describe('terraform', () => {
     it('fmt: the files have the one format', async () => {
       expectSuccess(await root('fmt', '-check', '-recursive', '-diff', '-no-color'));

@@ -6,10 +6,12 @@ import { cp, mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { cacheDir, runTool } from '../aws/moto.ts';
+import { layerSkipped } from '../fixtures/layers.ts';
 
 export const TERRAFORM_DIR = fileURLToPath(new URL('../../terraform/', import.meta.url));
 const WAREHOUSE_DIR = fileURLToPath(new URL('../../warehouse/', import.meta.url));
 const CHECKOV = 'checkov==3.3.30';
+export const OFFLINE_INIT = ['init', '-backend=false', '-lockfile=readonly', '-no-color'];
 /** Services that the configuration calls; each is told where it is. */
 const SERVICES = [
   'athena',
@@ -73,6 +75,24 @@ export async function runProgram(
 export function terraformIn(folder: string, dataDir: string): (...args: string[]) => Promise<Done> {
   const environment = { TF_DATA_DIR: dataDir, TF_IN_AUTOMATION: '1', TF_INPUT: '0', CHECKPOINT_DISABLE: '1' };
   return (...args) => runProgram('terraform', [`-chdir=${folder}`, ...args], { environment });
+}
+
+/**
+ * Initializes a folder; false, with the reason reported, where Terraform or its provider cannot be had.
+ *
+ * @param what is left out then
+ * @param terraform of `terraformIn`, in a folder that names the AWS provider
+ */
+export async function isTerraformUsable(what: string, terraform: ReturnType<typeof terraformIn>): Promise<boolean> {
+  if ((await runProgram('terraform', ['version'])).code !== 0) {
+    layerSkipped(what, 'not installed', 'https://developer.hashicorp.com/terraform/install');
+    return false;
+  }
+  const init = await terraform(...OFFLINE_INIT);
+  if (init.code === 0) return true;
+  if (!/Failed to query available provider packages|could not connect/i.test(init.stderr)) throw new Error(init.stderr);
+  layerSkipped(what, 'no AWS provider', 'let it reach the registry, or name a mirror in TF_CLI_ARGS_init');
+  return false;
 }
 
 /**
