@@ -1,4 +1,7 @@
-/** `models-by-hand.ts <lake.duckdb> <statements.json>`: each select into a table of DuckDB's memory, and no more. */
+/**
+ * `models-by-hand.ts <lake.duckdb> <statements.json>`: each select into a table of DuckDB's memory, and no
+ * more.
+ */
 import { readFileSync } from 'node:fs';
 import { DuckDBInstance } from '@duckdb/node-api';
 

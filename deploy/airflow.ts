@@ -46,7 +46,9 @@ export async function runDaily(environment: Environment, isGenerated: boolean, p
   );
 }
 
-/** Shows the password of admin, and forwards Airflow's page to this machine until Ctrl-C. @throws DeployError */
+/**
+ * Shows the password of admin, and forwards Airflow's page to this machine until Ctrl-C. @throws DeployError
+ */
 export function openAirflow(environment: Environment): void {
   const deployment = readDeployment(environment);
   const { airflow_host, instance, region } = deployment;

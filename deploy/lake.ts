@@ -4,8 +4,8 @@ import { dirname, join } from 'node:path';
 import { ask, type Environment, ROOT, readDeployment, run, say, told } from './tools.ts';
 
 /**
- * Makes or changes all of it; Terraform shows its plan and asks before it does. The file `.env` beside the folder gets the lines that lead
- * `./listenlake` to the lake; others of it stay.
+ * Makes or changes all of it; Terraform shows its plan and asks before it does. The file `.env` beside the
+ * folder gets the lines that lead `./listenlake` to the lake; others of it stay.
  *
  * @param options of `terraform apply`: `-auto-approve` where nobody can be asked
  * @throws DeployError

@@ -1,4 +1,6 @@
-/** Called by the Makefile: `deploy/main.ts lake|images|run|open|smoke [terraform/ [listenlake]]`, with ENV for one lake among several. */
+/**
+ * Called by the Makefile: `deploy/main.ts lake|images|run|open|smoke [terraform/ [listenlake]]`, with ENV for one lake among several.
+ */
 import { openAirflow, runDaily } from './airflow.ts';
 import { pushImages } from './images.ts';
 import { applyLake } from './lake.ts';

@@ -1,6 +1,6 @@
 /**
- * `make aws-smoke`: a lake in a sandbox account, from nothing to nothing. Its own name, state and copy of terraform/, so no other lake of
- * the account or of this folder is touched.
+ * `make aws-smoke`: a lake in a sandbox account, from nothing to nothing. Its own name, state and copy of
+ * terraform/, so no other lake of the account or of this folder is touched.
  */
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -44,8 +44,9 @@ export interface SmokeOptions {
 }
 
 /**
- * Applies, pushes the images, runs one day on synthetic listening, asks ten questions of prod and compares the answers with those of the
- * same listening on this machine, then destroys the lake, whatever went wrong before.
+ * Applies, pushes the images, runs one day on synthetic listening, asks ten questions of prod and compares
+ * the answers with those of the same listening on this machine, then destroys the lake, whatever went wrong
+ * before.
  *
  * @param folder terraform/
  * @returns the report as Markdown, which is also written to aws-smoke-report.md beside the folder

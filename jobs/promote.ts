@@ -52,12 +52,12 @@ interface PublishWork {
 
 /**
  * Compares gold_dev with gold_prod table by table, then shows as prod the very objects that dev's tests have
- * passed on. Whatever fails on the way leaves prod as it was. Then the copy as Iceberg tables follows, where there is
- * one, also one that an earlier call has left behind.
+ * passed on. Whatever fails on the way leaves prod as it was. Then the copy as Iceberg tables follows, where
+ * there is one, also one that an earlier call has left behind.
  *
  * @throws `gold_missing`, `gold_outdated`, `checks_missing`, `checks_failed` (65), `run_id_taken` (64),
- *   `object_damaged` (65), `checks_errored` (69), `commit_conflict` (75; retry helps); once prod is published, what
- *   `copyProd` throws
+ *   `object_damaged` (65), `checks_errored` (69), `commit_conflict` (75; retry helps); once prod is
+ *   published, what `copyProd` throws
  */
 export async function promote(input: PromoteInput, effects: Effects): Promise<PromoteResult> {
   const startedAt = effects.now();

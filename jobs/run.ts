@@ -45,12 +45,12 @@ export interface RunResult {
 }
 
 /**
- * Every job in order, in one process: load, transform, check silver, enrich dev, train, check dev, promote, report.
- * Each commits for itself, so a run that is stopped or killed leaves the last good version, and the next run
- * goes on where it was.
+ * Every job in order, in one process: load, transform, check silver, enrich dev, train, check dev, promote,
+ * report. Each commits for itself, so a run that is stopped or killed leaves the last good version, and the
+ * next run goes on where it was.
  *
- * @throws what the jobs throw; `nothing_usable` (65) where no file is one that listenlake reads, or none is given
- *   and the lake has none; `stopped` (75) between two of them after a signal
+ * @throws what the jobs throw; `nothing_usable` (65) where no file is one that listenlake reads, or none is
+ *   given and the lake has none; `stopped` (75) between two of them after a signal
  */
 export async function run(input: RunInput, effects: Effects): Promise<RunResult> {
   const { signal } = effects;
@@ -108,7 +108,9 @@ const ARCHIVE =
   'an archive is a zip with files such as Streaming_History_Audio_2024_1.json or StreamingHistory_music_0.json; ask for yours at https://www.spotify.com/account/privacy';
 const NAMED_MAX = 3;
 
-/** Where nothing came in there is nothing to build: empty tables and an empty page would look like success. */
+/**
+ * Where nothing came in there is nothing to build: empty tables and an empty page would look like success.
+ */
 function refuseNothingUsable(paths: readonly string[], { files, sequence }: LoadResult): void {
   if (paths.length === 0 && sequence === 0 && files.length === 0) {
     throw new JobError('nothing_usable', 'data', 'no files are given, and the lake is empty', {

@@ -162,7 +162,8 @@ export function clientSettings({ region, endpoint, requestTimeoutMs = REQUEST_TI
     ...(region === undefined ? {} : { region }),
     ...(endpoint === undefined ? {} : { endpoint }),
     maxAttempts: 1,
-    // Handed on to where the SDK looks for credentials: without it a new client gets those of the file as it was read first.
+    // Handed on to where the SDK looks for credentials: without it a new client gets those of the file as it
+    // was read first.
     ignoreCache: true,
     requestHandler: {
       connectionTimeout: CONNECT_TIMEOUT_MS,

@@ -14,7 +14,10 @@ const SECRET = /^(?:(?:arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:)?
 /** What Spotify's tokens look like: somebody has pasted one where a name is wanted. */
 const TOKEN = /^(?:AQ|BQ)[A-Za-z0-9_-]{60,}$/;
 
-/** Which run of which job has started this one: `namespace/name/run`, as OpenLineage's integrations pass it on. */
+/**
+ * Which run of which job has started this one: `namespace/name/run`, as OpenLineage's integrations pass it
+ * on.
+ */
 const PARENT_RUN = /^(.+)\/([^/]+)\/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/i;
 const parentRun = z
   .string()

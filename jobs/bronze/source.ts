@@ -235,7 +235,9 @@ export interface BronzeDraft {
   periods: string[];
   /** Pseudonyms of the accounts whose rows it holds, where it says so. */
   accounts?: string[];
-  /** How the keys of its rows differ from the contract's; absent where they have none, or there are no rows. */
+  /**
+   * How the keys of its rows differ from the contract's; absent where they have none, or there are no rows.
+   */
   keys?: FileKeys;
 }
 

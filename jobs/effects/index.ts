@@ -36,7 +36,9 @@ export interface Effects {
 
 /** Where events go, one after the other. */
 export interface EventSink {
-  /** Resolves also where the event could not be delivered: that is told in the log, and is nobody's failure. */
+  /**
+   * Resolves also where the event could not be delivered: that is told in the log, and is nobody's failure.
+   */
   send(event: object): Promise<void>;
 }
 

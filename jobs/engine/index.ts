@@ -142,11 +142,11 @@ export interface EngineSession {
    */
   copy(model: string, columns: readonly DeclaredColumn[], from: OutputFile): Promise<OutputFile>;
   /**
-   * Writes a table of `gold_prod` as an Iceberg table of its own, whole and durable: what `publish` shows once a
-   * state names it. Absent where the engine has no Iceberg tables.
+   * Writes a table of `gold_prod` as an Iceberg table of its own, whole and durable: what `publish` shows
+   * once a state names it. Absent where the engine has no Iceberg tables.
    *
-   * @param known the table of this model that readers have now: the new one takes its name over, so that who has
-   *   it open may go on
+   * @param known the table of this model that readers have now: the new one takes its name over, so that who
+   *   has it open may go on
    * @throws what `relation` and `build` throw
    */
   copyAsIceberg?(model: string, known: IcebergTable | undefined): Promise<Omit<IcebergTable, 'origin'>>;

@@ -12,10 +12,11 @@ const UNPACK: Readonly<Record<string, (block: Buffer) => Buffer>> = {
 };
 
 /**
- * The blocks of rows of an Avro file, unpacked and not decoded: texts stand in them as they are, each after its
- * length (avro.apache.org/docs/1.12.0/specification, "Object Container Files").
+ * The blocks of rows of an Avro file, unpacked and not decoded: texts stand in them as they are, each after
+ * its length (avro.apache.org/docs/1.12.0/specification, "Object Container Files").
  *
- * @throws `avro_invalid` (65) for what is no such file, is cut off, or is packed in a way that is not known here
+ * @throws `avro_invalid` (65) for what is no such file, is cut off, or is packed in a way that is not known
+ *   here
  */
 export function avroBlocks(content: Buffer): Buffer[] {
   const reader = readerOf(content);

@@ -244,7 +244,8 @@ export async function* readCsv(
 
 /**
  * Every record of a file that is several tables below one another, with its number (1-based, empty lines not
- * counted). Records without any text part the tables as empty lines do: spreadsheets write such. Bounded memory.
+ * counted). Records without any text part the tables as empty lines do: spreadsheets write such. Bounded
+ * memory.
  *
  * @throws `csv_malformed`, `rows_too_long` (65) with the row
  */

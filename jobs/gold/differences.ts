@@ -65,8 +65,8 @@ export async function differencesOf(
 }
 
 /**
- * The two versions of a table, and what is to be asked of them: sums of each, then the number of keys that only
- * dev has.
+ * The two versions of a table, and what is to be asked of them: sums of each, then the number of keys that
+ * only dev has.
  */
 interface Pair {
   table: string;
@@ -124,7 +124,8 @@ function keysOf(dev: Side | undefined, prod: Side | undefined, counts: readonly 
   if (prod === undefined) return { added: dev.rows, removed: 0 };
   const [count] = counts;
   if (count === undefined) return { added: null, removed: null };
-  // The tests of a table hold its key unique: what the two share follows from the rows that only one of them has.
+  // The tests of a table hold its key unique: what the two share follows from the rows that only one of them
+  // has.
   const added = Number(count);
   return { added, removed: Math.max(0, prod.rows - (dev.rows - added)) };
 }

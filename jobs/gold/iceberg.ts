@@ -15,14 +15,16 @@ export interface CopyResult {
 }
 
 /**
- * Makes the copy of prod as Iceberg tables show the prod of the newest commit (decision 35): tables that it does not
- * show yet, or that are not whole, are written, and one commit names all of them. Killed anywhere, readers of the copy
- * keep what they had, and the next call goes on.
+ * Makes the copy of prod as Iceberg tables show the prod of the newest commit (decision 35): tables that it
+ * does not show yet, or that are not whole, are written, and one commit names all of them. Killed anywhere,
+ * readers of the copy keep what they had, and the next call goes on.
  *
- * @param isWanted false: takes the copy away, its objects are then `gc`'s; undefined: keeps up a copy that is there
+ * @param isWanted false: takes the copy away, its objects are then `gc`'s; undefined: keeps up a copy that is
+ *   there
  * @returns undefined where there is no copy, and none is wanted or the lake has no engine for one
- * @throws `catalog_missing` (78); `object_damaged` (65) for a table of prod; `engine_failed`, `engine_timeout` (69;
- *   retry helps); `commit_conflict`, `lease_lost` (75; retry helps): prod is published whatever happens here
+ * @throws `catalog_missing` (78); `object_damaged` (65) for a table of prod; `engine_failed`,
+ *   `engine_timeout` (69; retry helps); `commit_conflict`, `lease_lost` (75; retry helps): prod is published
+ *   whatever happens here
  */
 export async function copyProd(
   work: { job: string; runId: string },

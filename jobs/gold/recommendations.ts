@@ -6,9 +6,14 @@ import type { Project } from './project.ts';
 const QUALITY = 'recommendation_quality';
 const COLUMNS = ['status', 'users', 'hit_rate', 'popularity_hit_rate'] as const;
 
-/** The row of `recommendation_quality`. Rates are shares of the recommended songs; null where nobody is judged. */
+/**
+ * The row of `recommendation_quality`. Rates are shares of the recommended songs; null where nobody is
+ * judged.
+ */
 export interface RecommendationQuality {
-  /** `published`, or why `track_recommendations` is empty: `no_plays`, `too_short`, `too_few`, `not_better`. */
+  /**
+   * `published`, or why `track_recommendations` is empty: `no_plays`, `too_short`, `too_few`, `not_better`.
+   */
   status: string;
   users: number;
   hitRate: number | null;

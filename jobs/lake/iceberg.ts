@@ -1,6 +1,6 @@
 /**
- * A table of prod as an Iceberg table. The first four are those of every committed object (`OutputFile`): `key` is
- * the prefix of all that belongs to it.
+ * A table of prod as an Iceberg table. The first four are those of every committed object (`OutputFile`):
+ * `key` is the prefix of all that belongs to it.
  */
 export interface IcebergTable {
   key: string;

@@ -34,8 +34,8 @@ export function lineageGraph(project: Project): GraphModel[] {
 }
 
 /**
- * Lineage of every model by column, in build order, from the syntax tree of the rendered select. A select with
- * something that is not followed (a table function, say) gives the tables alone, and the reason.
+ * Lineage of every model by column, in build order, from the syntax tree of the rendered select. A select
+ * with something that is not followed (a table function, say) gives the tables alone, and the reason.
  *
  * @throws `model_invalid` (78); `sql_invalid` (64) for a model that is not one select
  */

@@ -32,7 +32,9 @@ export interface ColumnProfile {
    * does not exceed, as text.
    */
   quantiles: Record<'p05' | 'p25' | 'p50' | 'p75' | 'p95', string> | null;
-  /** Of numbers: bars of equal width from the 1st to the 99th percentile; of dates and times: a bar a month. */
+  /**
+   * Of numbers: bars of equal width from the 1st to the 99th percentile; of dates and times: a bar a month.
+   */
   histogram: Bar[];
   /** Numbers that lie outside of the bars. */
   outsideBars: number;

@@ -15,8 +15,8 @@ interface RemovalWork {
 }
 
 /**
- * Gold of what a removal has left of silver: models, the skip model, their tests, production and its copy as Iceberg
- * tables, whatever the tests find. What is built already stays.
+ * Gold of what a removal has left of silver: models, the skip model, their tests, production and its copy as
+ * Iceberg tables, whatever the tests find. What is built already stays.
  *
  * @returns the verdict on production; undefined where there is none
  */

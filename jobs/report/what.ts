@@ -59,7 +59,9 @@ interface ArtistRow extends Record<string, string | number | null> {
   minutes: number;
 }
 
-/** What was played most: songs and artists by three lengths of looking back, and shows where any was heard. */
+/**
+ * What was played most: songs and artists by three lengths of looking back, and shows where any was heard.
+ */
 export async function whatSection(reading: Reading, asOf: string): Promise<Section> {
   const shows = reading.tables.has('dim_shows') ? await topShows(reading) : undefined;
   return {

@@ -149,8 +149,8 @@ export function isWholeRebuild(build: Build): boolean {
 }
 
 /**
- * Items dealt out to so many connections, in turn; no empty part. One statement over many files costs far less
- * than a statement for each of them: the engine plans a stage in 16 to 50 ms.
+ * Items dealt out to so many connections, in turn; no empty part. One statement over many files costs far
+ * less than a statement for each of them: the engine plans a stage in 16 to 50 ms.
  */
 export function dealt<T>(items: readonly T[], connections: number): T[][] {
   const parts = Array.from({ length: Math.min(connections, items.length) }, () => [] as T[]);

@@ -15,7 +15,10 @@ export interface Refusal {
   hint: string;
 }
 
-/** A coefficient of standardised inputs: log odds of a skip (or points of popularity) by one standard deviation. */
+/**
+ * A coefficient of standardised inputs: log odds of a skip (or points of popularity) by one standard
+ * deviation.
+ */
 export interface Coefficient extends Estimate {
   name: string;
   /** Of the input in the training plays. */
@@ -35,7 +38,9 @@ export interface Card {
   coefficients: Coefficient[];
   leftOut: { name: string; why: string }[];
   evaluation: Evaluation | null;
-  /** Linear regression of the features file's popularity over the tracks that were heard; null without enough. */
+  /**
+   * Linear regression of the features file's popularity over the tracks that were heard; null without enough.
+   */
   popularity: { tracks: number; rSquared: number; coefficients: Coefficient[] } | null;
 }
 
@@ -61,7 +66,9 @@ export function coefficientsOf(
   ];
 }
 
-/** `one standard deviation more energy (0.2) goes with 12 % lower odds of a skip, 95 % interval 9 to 15, ...` */
+/**
+ * `one standard deviation more energy (0.2) goes with 12 % lower odds of a skip, 95 % interval 9 to 15, ...`
+ */
 export function oddsInWords(input: Scaled, { value, low, high }: Estimate): string {
   const scale = input.isBinary ? 1 / input.sd : 1;
   const what = input.isBinary

@@ -11,7 +11,9 @@ export interface Observations {
   label: string;
 }
 
-/** An input as it enters the fit: `(sql - mean) / sd`. Mean and standard deviation are of the observations. */
+/**
+ * An input as it enters the fit: `(sql - mean) / sd`. Mean and standard deviation are of the observations.
+ */
 export interface Scaled extends Input {
   mean: number;
   sd: number;
@@ -36,8 +38,9 @@ const BINARY_SIDE_MIN = 10;
 const OWN_VARIANCE_MIN = 1e-7;
 
 /**
- * Looks at the inputs over all rows: two selects of one row each. Left out, with the reason, are inputs without
- * variance, yes-no inputs that are nearly always the same, and inputs that are a combination of those before.
+ * Looks at the inputs over all rows: two selects of one row each. Left out, with the reason, are inputs
+ * without variance, yes-no inputs that are nearly always the same, and inputs that are a combination of those
+ * before.
  *
  * @param isBinaryLabel the label is 0 or 1
  */

@@ -34,8 +34,9 @@ const whether = (name: string, condition: string, words: string): Input => ({
 const SESSION_POSITION_MAX = 50;
 
 /**
- * A share of earlier plays is drawn to a broader one as by so many plays: one skip says little of an artist, and
- * less of a track. Six and eight were best on generated listening, and little worse than twice or half of them.
+ * A share of earlier plays is drawn to a broader one as by so many plays: one skip says little of an artist,
+ * and less of a track. Six and eight were best on generated listening, and little worse than twice or half of
+ * them.
  */
 const DRAWN = { artist: 6, track: 8 } as const;
 
@@ -45,7 +46,9 @@ const userShare = '((user_skips_before + 1e0) / (user_plays_before + 2e0))';
 const artistShare = `((artist_skips_before + ${DRAWN.artist}e0 * ${userShare}) / (artist_plays_before + ${DRAWN.artist}e0))`;
 const trackShare = `((track_skips_before + ${DRAWN.track}e0 * ${artistShare}) / (track_plays_before + ${DRAWN.track}e0))`;
 
-/** The inputs of the skip model, tracks first. A computer by day, at the start of a session, is the baseline. */
+/**
+ * The inputs of the skip model, tracks first. A computer by day, at the start of a session, is the baseline.
+ */
 export const SKIP_INPUTS: readonly Input[] = [
   trackInput('danceability', 'danceability'),
   trackInput('energy', 'energy'),

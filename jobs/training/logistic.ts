@@ -2,7 +2,9 @@ import { CholeskyDecomposition, type Matrix, Matrix as MlMatrix } from 'ml-matri
 import type { EngineSession } from '../engine/index.ts';
 import { asNumber, type Design, linearPart, numbers, pairs, scaled, symmetric, terms } from './design.ts';
 
-/** Coefficients of a regression on standardised inputs: the intercept first, then the inputs of the design. */
+/**
+ * Coefficients of a regression on standardised inputs: the intercept first, then the inputs of the design.
+ */
 export interface Fit {
   status: 'fitted';
   coefficients: number[];
@@ -21,7 +23,9 @@ export interface Separated {
 }
 
 const ITERATIONS_MAX = 30;
-/** In standard deviations. Newton's method squares the error with each step: 1e-12 is left after such a one. */
+/**
+ * In standard deviations. Newton's method squares the error with each step: 1e-12 is left after such a one.
+ */
 const STEP_MIN = 1e-6;
 const HALVINGS_MAX = 12;
 /** Mean log loss below which nothing is left to be explained. */
@@ -91,14 +95,15 @@ async function pointAt(session: EngineSession, design: Design, coefficients: num
 }
 
 /**
- * Log loss of a row, `y` and `eta` given: `ln(1 + exp(eta)) - y * eta`, written so that no exponential overflows
- * and no logarithm is of 0.
+ * Log loss of a row, `y` and `eta` given: `ln(1 + exp(eta)) - y * eta`, written so that no exponential
+ * overflows and no logarithm is of 0.
  */
 export const ROW_LOSS =
   '(case when eta > 0e0 then eta else 0e0 end - y * eta + ln(1e0 + exp(case when eta > 0e0 then -eta else eta end)))';
 
 /**
- * `with ..., fitted (<columns of scaled>, eta, probability, residual, weight)`; parameters as those of `scaled`.
+ * `with ..., fitted (<columns of scaled>, eta, probability, residual, weight)`; parameters as those of
+ * `scaled`.
  */
 export function fitted(
   design: Design,

@@ -7,9 +7,9 @@ const Z95 = literal(1.959963984540054);
 /**
  * The select of `skip_predictions`: one row per track of the observations.
  *
- * A track's probability is the mean over its plays of the test period. A track without one is predicted in the
- * mean context: that of each user, then of all users, so that who plays most does not decide. The interval is
- * that of the linear part of each play, as probabilities, averaged in the same way.
+ * A track's probability is the mean over its plays of the test period. A track without one is predicted in
+ * the mean context: that of each user, then of all users, so that who plays most does not decide. The
+ * interval is that of the linear part of each play, as probabilities, averaged in the same way.
  *
  * @param select rows with the columns of the design, and `recording_id`, `user_id`, `split`, `popularity`
  */

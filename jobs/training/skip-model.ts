@@ -27,7 +27,9 @@ const CLUSTERS_MIN = 30;
 /** Plays of the rarer label for each input, and in the test period. */
 const RARER_PER_INPUT_MIN = 10;
 const RARER_IN_TEST_MIN = 10;
-/** What is kept of coefficients: sums of doubles come in another order each time, and differ far behind it. */
+/**
+ * What is kept of coefficients: sums of doubles come in another order each time, and differ far behind it.
+ */
 const DIGITS = 10;
 const IS_SKIPPED = 'case when is_skipped then 1e0 else 0e0 end';
 

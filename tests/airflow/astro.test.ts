@@ -1,6 +1,6 @@
 /**
- * `astro dev start` without the Astro CLI: docker-compose.override.yml as Docker Compose itself merges it into
- * a file with the services, mounts and orders that the CLI documents for Airflow 3. No image is pulled.
+ * `astro dev start` without the Astro CLI: docker-compose.override.yml as Docker Compose itself merges it
+ * into a file with the services, mounts and orders that the CLI documents for Airflow 3. No image is pulled.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -28,7 +28,10 @@ const isThere = spawnSync('docker', ['compose', 'version']).status === 0;
 if (!isThere) layerSkipped('astro dev start', 'no docker compose (version 2) here', DOCKER);
 const describeCompose = isThere ? describe : describe.skip;
 
-/** What the CLI would start: its own file merged with the override, in the project's folder, with variables of the shell. */
+/**
+ * What the CLI would start: its own file merged with the override, in the project's folder, with variables of
+ * the shell.
+ */
 function merged(shell: Record<string, string> = {}): Record<string, Service> {
   const component = (name: string): object => ({
     image: 'listenlake-airflow/airflow:latest',

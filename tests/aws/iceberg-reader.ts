@@ -7,7 +7,9 @@ import { environmentOf } from './local.ts';
 
 const PROGRAM = fileURLToPath(new URL('./read_iceberg.py', import.meta.url));
 
-/** A table as PyIceberg has it. Decimals, dates, times (`YYYY-MM-DD HH:MM:SS.mmm`) and large numbers are text. */
+/**
+ * A table as PyIceberg has it. Decimals, dates, times (`YYYY-MM-DD HH:MM:SS.mmm`) and large numbers are text.
+ */
 export interface ReadTable {
   columns: string[];
   /** Iceberg's names of types. */

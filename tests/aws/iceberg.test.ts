@@ -105,7 +105,10 @@ if (local?.athena === undefined || pyIceberg === undefined || 'missing' in pyIce
     const { TableList = [] } = await lake.glue.send(new GetTablesCommand({ DatabaseName: database }));
     return TableList.map(({ Name = '' }) => Name).sort();
   };
-  /** Rows as `answer`, in an order that both sides share; whole numbers as text, because JSON would round them. */
+  /**
+   * Rows as `answer`, in an order that both sides share; whole numbers as text, because JSON would round
+   * them.
+   */
   const sorted = (rows: readonly (readonly (SqlValue | undefined)[])[]): string[] =>
     rows.map((values) => JSON.stringify(values.map((value) => (value === null ? null : String(value))))).sort();
   const ofProd = async (model: string): Promise<string[]> =>

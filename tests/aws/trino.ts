@@ -24,8 +24,9 @@ const START_TIMEOUT_MS = 900_000;
 const HEAP = '1G';
 
 /**
- * Starts Trino with the catalog `awsdatacatalog` (Athena's own name for Glue). Athena has Hive and Iceberg tables
- * in it side by side; Trino has a connector for each, so a second catalog, `iceberg`, stands behind the first.
+ * Starts Trino with the catalog `awsdatacatalog` (Athena's own name for Glue). Athena has Hive and Iceberg
+ * tables in it side by side; Trino has a connector for each, so a second catalog, `iceberg`, stands behind
+ * the first.
  *
  * @param motoUrl where S3 and Glue are
  * @throws Unavailable without Java 24 or newer, Maven, or the jars

@@ -33,8 +33,8 @@ async function rowsOf(sql: string): Promise<unknown[]> {
 
 it('years: minutes, plays, songs, artists, albums, what is new, repeats, change', async () => {
   // 2025: Harbour Lights 20 x 3 min, one skip of 5 s, 1 x 3 min; Paper Kites 11 x 4; Glass Stairs 6 x 200 s;
-  // two plays of the podcast, 30 min. Private plays are in none of it, so Glass Stairs is new in 2025. The change
-  // is 157.0833 / 34 - 1; of 2024 there is no year before, and 2026 is not over.
+  // two plays of the podcast, 30 min. Private plays are in none of it, so Glass Stairs is new in 2025. The
+  // change is 157.0833 / 34 - 1; of 2024 there is no year before, and 2026 is not over.
   expect(
     await rowsOf(`select year, round(minutes, 4), plays, song_plays, songs, artists, albums, new_songs, new_artists,
                          round(repeat_rate, 4), round(change, 4)
@@ -127,8 +127,8 @@ it('obsessions: weeks from Monday, against the usual week', async () => {
 });
 
 it('rediscoveries: a song that was away for half a year', async () => {
-  // Paper Kites was away longer, but had been heard once. From the 3rd of July in New York to New Year in Tokyo
-  // are 182 days. The skip counts among the plays before. The 90 days after are not over.
+  // Paper Kites was away longer, but had been heard once. From the 3rd of July in New York to New Year in
+  // Tokyo are 182 days. The skip counts among the plays before. The 90 days after are not over.
   expect(
     await rowsOf(`select song_name, left_date, returned_date, gap_days, plays_before, plays_90_days
                   from rediscoveries order by returned_at`),
@@ -146,8 +146,8 @@ it('artists by month, and the hours of a winter', async () => {
     ['Northern Pier', 2, 4.0833, 0.5506, 1],
     ['Aunt Vera', 1, 3.3333, 0.4494, 2],
   ]);
-  // Winter weeks with a play begin on 1 January, 16, 23 and 30 December, 6 and 27 January, and 29 December of 2025.
-  // Wednesdays at eight: 1 and 8 January, each 3 + 3 + 4 min.
+  // Winter weeks with a play begin on 1 January, 16, 23 and 30 December, 6 and 27 January, and 29 December of
+  // 2025. Wednesdays at eight: 1 and 8 January, each 3 + 3 + 4 min.
   expect(
     await rowsOf(`select plays, minutes, weeks, round(minutes_per_week, 4) from listening_clock
                   where season = 'winter' and local_weekday = 3 and local_hour = 8`),

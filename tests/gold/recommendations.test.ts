@@ -1,6 +1,6 @@
 /**
- * Recommendations on generated listening: published where songs of one taste are heard together, refused where
- * listening is random, and the same as plain loops over the same plays count.
+ * Recommendations on generated listening: published where songs of one taste are heard together, refused
+ * where listening is random, and the same as plain loops over the same plays count.
  */
 import { DAY_MS } from '../../jobs/base/time.ts';
 import { enrich } from '../../jobs/enrich.ts';
@@ -100,7 +100,8 @@ it('random listening is not told from the most popular songs: nothing is publish
 });
 
 it('one person alone is told from their own sessions, and judged by them', async () => {
-  // Four moods of 112 days each, then the first one again: its songs come back, and no list of favourites knows.
+  // Four moods of 112 days each, then the first one again: its songs come back, and no list of favourites
+  // knows.
   const random = createRandom(4, 'moods');
   const plays = Array.from({ length: 252 }, (_, session) =>
     Array.from({ length: 20 }, () => ({

@@ -16,7 +16,9 @@ afterAll(() => lake.close());
 
 let tables = 0;
 
-/** A design over literal rows and a fit to it; each row its own cluster, unless there is a column `user_id`. */
+/**
+ * A design over literal rows and a fit to it; each row its own cluster, unless there is a column `user_id`.
+ */
 async function fitTo<T>(
   columns: Columns,
   action: (session: Awaited<ReturnType<typeof emptySession>>, select: string) => Promise<T>,

@@ -1,4 +1,7 @@
-/** The image of Airflow (airflow/Dockerfile): its base cannot be pulled everywhere, its packages can be asked for. */
+/**
+ * The image of Airflow (airflow/Dockerfile): its base cannot be pulled everywhere, its packages can be asked
+ * for.
+ */
 import { execFile } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

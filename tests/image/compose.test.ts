@@ -160,7 +160,8 @@ describe('docker-compose.yml as it is written', () => {
       .join('\n')
       .replace('/engine/', `${folder}/`)
       .replace('/var/run/', `${folder}/real-`);
-    // It answers once the other side has said all that it has to say, as an engine does with what is attached.
+    // It answers once the other side has said all that it has to say, as an engine does with what is
+    // attached.
     const far = createServer({ allowHalfOpen: true }, (socket) => {
       let heard = '';
       socket.on('data', (chunk) => {

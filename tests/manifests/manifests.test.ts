@@ -189,7 +189,8 @@ describe("the values of Airflow's chart", () => {
 });
 
 describe("the writers' pool", () => {
-  // A deferred task gives its slot back unless the pool counts it, and then a second writer starts beside its pod.
+  // A deferred task gives its slot back unless the pool counts it, and then a second writer starts beside its
+  // pod.
   it('counts deferred tasks wherever it is made, so that it keeps writers apart where tasks wait deferred', () => {
     const places = [
       'airflow/local.ts',

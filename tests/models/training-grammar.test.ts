@@ -1,4 +1,7 @@
-/** What `train` asks an engine, looked at without the other engine: it parses as Trino's, with shared functions. */
+/**
+ * What `train` asks an engine, looked at without the other engine: it parses as Trino's, with shared
+ * functions.
+ */
 import type { EngineSession } from '../../jobs/engine/index.ts';
 import { trainSkipModel } from '../../jobs/training/skip-model.ts';
 import { openLakeFixture } from '../fixtures/effects.ts';
@@ -7,7 +10,10 @@ import { emptySession, selectOf } from '../fixtures/observations.ts';
 import { SHARED_FUNCTIONS } from './sql-functions.ts';
 import { openTrinoGrammar } from './trino-grammar.ts';
 
-/** Called by `train` beside those of the models: doubles in, doubles out, the same on both but for the last digit. */
+/**
+ * Called by `train` beside those of the models: doubles in, doubles out, the same on both but for the last
+ * digit.
+ */
 const OF_DOUBLES = ['exp', 'ln', 'stddev_pop'];
 
 it('every statement of a training that is published parses as Trino, and calls functions that both engines have', async () => {

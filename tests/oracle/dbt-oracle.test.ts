@@ -99,7 +99,8 @@ if ('missing' in dbt) {
     );
 
     // Their rows are odd on purpose, so only the models run: a failing test would make dbt leave out what
-    // comes after it. The tests of the models take most of dbt's time: they run once, on the generated listening.
+    // comes after it. The tests of the models take most of dbt's time: they run once, on the generated
+    // listening.
     it(
       'builds the same tables from the rows of all model cases',
       async () => {

@@ -11,9 +11,9 @@ import { runSmall } from '../fixtures/lineage-backend.ts';
 import { openLineageOracles } from './python-tools.ts';
 
 /**
- * Builds the client's class for each part of each event. A field that a class does not have, one that it needs,
- * a value of another type and a schema of another version are faults: the classes themselves look at ids and
- * times only. Prints the faults, and how many facets of each class were built.
+ * Builds the client's class for each part of each event. A field that a class does not have, one that it
+ * needs, a value of another type and a schema of another version are faults: the classes themselves look at
+ * ids and times only. Prints the faults, and how many facets of each class were built.
  */
 const EVENTS = `
 import collections, enum, json, sys, types, typing

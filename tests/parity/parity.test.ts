@@ -1,7 +1,7 @@
 /**
  * One lake in a folder and one on S3, made by the same commands from the same files: DuckDB and Trino must
- * say the same of both, and PyIceberg of the copy of prod. Terraform makes the catalog, Trino reads and writes through the Athena front, and
- * nothing in it knows that AWS is not there.
+ * say the same of both, and PyIceberg of the copy of prod. Terraform makes the catalog, Trino reads and
+ * writes through the Athena front, and nothing in it knows that AWS is not there.
  */
 import { existsSync, mkdtempSync, readdirSync, readFileSync } from 'node:fs';
 import { rm, writeFile } from 'node:fs/promises';

@@ -12,9 +12,9 @@ import { listKeys } from '../lake/store.contract.ts';
 import { filesWith, Lakes, MARKS, type OpenLake, SHARED } from './forget-fixture.ts';
 
 /**
- * The engine of a folder with a stand-in for Iceberg tables, which it has none of: the objects of prod once more,
- * under the keys of such a table. Who writes real ones is in tests/aws/iceberg.test.ts; here is who asks for them, and
- * when.
+ * The engine of a folder with a stand-in for Iceberg tables, which it has none of: the objects of prod once
+ * more, under the keys of such a table. Who writes real ones is in tests/aws/iceberg.test.ts; here is who
+ * asks for them, and when.
  *
  * @param fail makes the next copies fail
  */

@@ -1,4 +1,7 @@
-/** A person's own table of time zones: what it may say, what takes its place, and that it goes with the person. */
+/**
+ * A person's own table of time zones: what it may say, what takes its place, and that it goes with the
+ * person.
+ */
 import { forget } from '../../jobs/forget.ts';
 import { load } from '../../jobs/load.ts';
 import { transform } from '../../jobs/transform.ts';

@@ -140,7 +140,9 @@ async function startPostgres(bin: string): Promise<() => Promise<void>> {
   };
 }
 
-/** `aws` with a folder as its bucket, `docker exec` that runs the program here; both note how they are called. */
+/**
+ * `aws` with a folder as its bucket, `docker exec` that runs the program here; both note how they are called.
+ */
 function makeStandIns(): void {
   const bin = join(folder, 'bin');
   for (const path of [bin, join(folder, 'etc'), join(folder, 'srv'), join(folder, 'bucket/airflow-backup')])

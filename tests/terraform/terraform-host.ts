@@ -101,7 +101,8 @@ export function describeHost(work: string, userDataOf: () => UserData): void {
       expect(JSON.parse(readFileSync(path('daemon.json'), 'utf8'))['log-opts']['awslogs-group']).toBe(
         '/listenlake/airflow',
       );
-      // Whatever is called a password, secret, key or token is a reference, made on the host, or a secret's name.
+      // Whatever is called a password, secret, key or token is a reference, made on the host, or a secret's
+      // name.
       const assigned = [...all.matchAll(/^\s*\w*(?:PASSWORD|SECRET|KEY|TOKEN)\s*[:=]\s*(.+)$/gim)];
       expect(assigned.length).toBeGreaterThan(3);
       for (const [line, value] of assigned)

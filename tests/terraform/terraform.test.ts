@@ -151,7 +151,8 @@ if (await isTerraformUsable('terraform', root))
       /** Of both processes, in order. */
       let events: TestEvent[] = [];
 
-      // Only these runs are looked into: with the plans of all, what Terraform prints is longer than a string can be.
+      // Only these runs are looked into: with the plans of all, what Terraform prints is longer than a string
+      // can be.
       const shown = ['airflow.tftest.hcl', 'catalog.tftest.hcl'];
 
       beforeAll(async () => {

@@ -111,8 +111,8 @@ function goldPrefixOf({ target, runId, model }: Place): (attempt: number) => str
 }
 
 /**
- * Writes a table of a run under a prefix where nothing lies: an attempt that has left anything, whole or not, is
- * not written to again. What fails on Athena's side is begun anew under the next one, a few times.
+ * Writes a table of a run under a prefix where nothing lies: an attempt that has left anything, whole or not,
+ * is not written to again. What fails on Athena's side is begun anew under the next one, a few times.
  *
  * @throws `run_id_taken` (64) after the last prefix; what the action throws
  */

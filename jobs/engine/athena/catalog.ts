@@ -102,7 +102,9 @@ export function openCatalog(options: AwsOptions): Catalog {
     }
   }
 
-  /** @param current as `find` has just read it: of a table in a listing, the version is not to be relied on */
+  /**
+   * @param current as `find` has just read it: of a table in a listing, the version is not to be relied on
+   */
   async function update(database: string, current: Table, table: TableInput): Promise<boolean> {
     const { VersionId } = current;
     if (VersionId === undefined) {

@@ -11,7 +11,10 @@ const PLACED = /^(?:[A-Z_]+: )?line \d+:\d+: (?!Insufficient|.*not authorized to
  */
 const THROTTLE =
   /Slow ?Down|reduce your request rate|Rate exceeded|Throttling|TooManyRequests|RequestLimitExceeded|Status Code: (?:429|503)\b/i;
-/** S3, Glue, KMS or Lake Formation refuse what the query reads or writes: IAM's words and those of Lake Formation. */
+/**
+ * S3, Glue, KMS or Lake Formation refuse what the query reads or writes: IAM's words and those of Lake
+ * Formation.
+ */
 const DENIED =
   /Access ?Denied|not authorized to perform|Insufficient (?:Lake Formation )?permission|Status Code: 403\b|PERMISSION_DENIED|(?:verify|create) output bucket/i;
 /** More memory than Athena gives one query at this moment. */

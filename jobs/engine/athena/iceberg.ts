@@ -23,13 +23,14 @@ export const ICEBERG_DATABASE = 'gold_iceberg';
 const REQUESTS_AT_ONCE = 8;
 
 /**
- * Writes the rows of a relation as an Iceberg table with one snapshot, under a prefix that nobody has used. Glue
- * has it for this moment only, by the run's name: readers see it once a commit names it.
+ * Writes the rows of a relation as an Iceberg table with one snapshot, under a prefix that nobody has used.
+ * Glue has it for this moment only, by the run's name: readers see it once a commit names it.
  *
- * @returns the table; where readers have one of this model, with its UUID, because who has a table open refuses
- *   another one when it looks again
- * @throws `catalog_missing` (78) where Terraform has not made the database; `run_id_taken` (64); `engine_failed`,
- *   `engine_timeout` (69; retry helps); what the statement runner, the store and the catalog throw
+ * @returns the table; where readers have one of this model, with its UUID, because who has a table open
+ *   refuses another one when it looks again
+ * @throws `catalog_missing` (78) where Terraform has not made the database; `run_id_taken` (64);
+ *   `engine_failed`, `engine_timeout` (69; retry helps); what the statement runner, the store and the catalog
+ *   throw
  */
 export async function writeIceberg(
   parts: Places & { runner: StatementRunner },
@@ -68,8 +69,8 @@ export async function writeIceberg(
 }
 
 /**
- * Points every table of the copy at its metadata, as Iceberg's engines commit: if it is still the version of Glue's
- * table that was looked at. Tables that the copy does not have are taken out.
+ * Points every table of the copy at its metadata, as Iceberg's engines commit: if it is still the version of
+ * Glue's table that was looked at. Tables that the copy does not have are taken out.
  *
  * A role that may not see the database is not asked to mend it, and neither is one where it is gone.
  *
@@ -112,7 +113,10 @@ export async function withdrawIceberg(places: Pick<Places, 'catalog' | 'database
   if (names.length > 0) await places.catalog.drop(places.databaseOf(ICEBERG_DATABASE), names);
 }
 
-/** Tables that runs have left, `<database>.<table>`, made before (Unix ms): nobody needs them once they are written. */
+/**
+ * Tables that runs have left, `<database>.<table>`, made before (Unix ms): nobody needs them once they are
+ * written.
+ */
 export async function unusedIceberg(
   places: Pick<Places, 'catalog' | 'databaseOf' | 'lakeUri'>,
   madeBefore: number,
@@ -140,8 +144,8 @@ export function icebergFindings(copy: IcebergCopy, known: ReadonlyMap<string, Ta
 }
 
 /**
- * The lake's own tables of the database: views and tables elsewhere are people's. Undefined where there is no such
- * database, or none that this role may see: most lakes have no copy.
+ * The lake's own tables of the database: views and tables elsewhere are people's. Undefined where there is no
+ * such database, or none that this role may see: most lakes have no copy.
  */
 async function tablesOf({
   catalog,
@@ -200,8 +204,9 @@ type Metadata = z.output<typeof METADATA>;
 const UUID_MEMBER = /("table-uuid"\s*:\s*")[0-9a-f-]{36}(")/;
 
 /**
- * Gives a table that has just been written the UUID that readers know it by: its metadata once more, under the next
- * number. The text is changed and not the values, because snapshots have numbers that JavaScript would round.
+ * Gives a table that has just been written the UUID that readers know it by: its metadata once more, under
+ * the next number. The text is changed and not the values, because snapshots have numbers that JavaScript
+ * would round.
  */
 async function withUuid(
   store: LakeStore,
@@ -226,8 +231,8 @@ async function readMetadata(store: LakeStore, key: string): Promise<Metadata> {
 const GLUE_TYPES: Record<string, string> = { long: 'bigint' };
 
 /**
- * Glue's table of a table of the copy, as Iceberg's own Glue catalog makes it (iceberg.apache.org/docs/latest/aws,
- * `IcebergToGlueConverter`).
+ * Glue's table of a table of the copy, as Iceberg's own Glue catalog makes it
+ * (iceberg.apache.org/docs/latest/aws, `IcebergToGlueConverter`).
  */
 function icebergTable(name: string, lakeUri: string, { key, metadata }: IcebergTable, known: Metadata): TableInput {
   const schema = known.schemas.find((each) => each['schema-id'] === known['current-schema-id']);

@@ -16,9 +16,9 @@ const REQUESTS_AT_ONCE = 8;
 const PUBLISHES_MAX = 5;
 
 /**
- * Makes Glue show the newest commit: silver, then gold, then the copy as Iceberg tables. Whoever comes late must not bring back what was
- * replaced, so the newest commit is looked for before it and after it, and before every write to a partition,
- * which knows no lock.
+ * Makes Glue show the newest commit: silver, then gold, then the copy as Iceberg tables. Whoever comes late
+ * must not bring back what was replaced, so the newest commit is looked for before it and after it, and
+ * before every write to a partition, which knows no lock.
  *
  * @param given what to show in a lake without commits
  * @param built targets whose tables this engine has made

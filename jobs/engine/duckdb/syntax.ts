@@ -2,8 +2,9 @@ import { JobError } from '../../base/errors.ts';
 import { type Embedded, openEmbedded } from './database.ts';
 
 /**
- * A node of a syntax tree, as `json_serialize_sql` writes it (https://duckdb.org/docs/stable/data/json/sql_to_and_from_json).
- * What a node has further depends on its type; what is null, empty or the default is left out.
+ * A node of a syntax tree, as `json_serialize_sql` writes it
+ * (https://duckdb.org/docs/stable/data/json/sql_to_and_from_json). What a node has further depends on its
+ * type; what is null, empty or the default is left out.
  */
 export interface SyntaxNode {
   /** `SELECT_NODE`, `JOIN`, `COLUMN_REF`, `CASE_EXPR`, ... */

@@ -21,7 +21,9 @@ const LOCK_STALE_MS = 10_000;
 const LOCK_WAIT_MS = 20_000;
 /** Others remove empty folders now and then, not all the time. */
 const FOLDER_TRIES_MAX = 500;
-/** A pause of random length, because two processes that turn by turn make and remove may keep step for ever. */
+/**
+ * A pause of random length, because two processes that turn by turn make and remove may keep step for ever.
+ */
 const FOLDER_PAUSE_MAX_MS = 5;
 
 /**

@@ -36,9 +36,9 @@ export async function look(
 }
 
 /**
- * True where S3 refuses an object (403) only because it is not there. It says so by 404 to those alone who may
- * list the bucket without a prefix, names of everybody's files included; a job may list its own prefixes, and
- * asks for the one name (docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html).
+ * True where S3 refuses an object (403) only because it is not there. It says so by 404 to those alone who
+ * may list the bucket without a prefix, names of everybody's files included; a job may list its own prefixes,
+ * and asks for the one name (docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html).
  *
  * @param error the refusal; false for any other error, and where the name may not be listed either
  */

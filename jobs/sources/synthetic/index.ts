@@ -47,8 +47,9 @@ export interface ExportSummary {
 
 /**
  * Writes a whole synthetic data set: `tracks.csv`, `truth.json`, `events/`, `export/`, `api/` and `charts/`,
- * all of one catalogue of tracks, and the `weather/` of the export's days, all before `options.end`. A pure function of the options: no clock, no
- * other randomness. Nothing in it is real: names are made-up words, addresses are those for documentation.
+ * all of one catalogue of tracks, and the `weather/` of the export's days, all before `options.end`. A pure
+ * function of the options: no clock, no other randomness. Nothing in it is real: names are made-up words,
+ * addresses are those for documentation.
  *
  * Memory grows with users and tracks, not with days or plays.
  *

@@ -2,7 +2,9 @@ import type { Source } from '../../bronze/source.ts';
 import { daysOf } from './days.ts';
 import { WEATHER_ROWS } from './rows.ts';
 
-/** Daily weather of places, as the archive of Open-Meteo gives it (CSV). Of nobody: a place, and no person. */
+/**
+ * Daily weather of places, as the archive of Open-Meteo gives it (CSV). Of nobody: a place, and no person.
+ */
 export const WEATHER: Source = {
   name: 'weather',
   tables: [{ name: WEATHER_ROWS.table, isOwn: false }],
