@@ -34,12 +34,14 @@ aws s3 cp --only-show-errors "$BACKUPS/$name" "$file"
 sql "drop database if exists airflow_restored"
 sql "create database airflow_restored"
 postgres pg_restore --username airflow --dbname airflow_restored --no-owner --exit-on-error <"$file"
+# To the millisecond: two in one second would want one name.
+former=airflow_before_$(date -u +%Y%m%dt%H%M%S%3N)
+# Whatever fails from here on, Airflow comes up again. It also brings a dump of an older version of Airflow up to date.
+trap 'systemctl start listenlake-airflow' EXIT
 systemctl stop listenlake-airflow
 docker stop listenlake-scheduler-1 listenlake-api-server-1 listenlake-dag-processor-1 listenlake-triggerer-1 >/dev/null
 sql "select pg_terminate_backend(pid) from pg_stat_activity where datname = 'airflow'" >/dev/null
-sql "alter database airflow rename to airflow_before_$now"
-sql "alter database airflow_restored rename to airflow"
+# In one transaction: there is always a database of that name.
+sql "alter database airflow rename to $former; alter database airflow_restored rename to airflow"
 rm "$file"
-# It also brings a dump of an older version of Airflow up to date.
-systemctl start listenlake-airflow
-echo "restored $name; the former database is airflow_before_$now"
+echo "restored $name; the former database is $former"

@@ -88,8 +88,13 @@ describePostgres('listenlake-backup', () => {
     const refused = await backup('restore');
     expect(refused.code).not.toBe(0);
     expect([sql('select count(*) from dag_run'), calls()]).toEqual(['5000', []]);
+    const stuck = await backup(`restore ${name}`, { STOP_CODE: '1' });
+    expect([stuck.code, sql('select count(*) from dag_run')]).toEqual([1, '5000']);
+    expect(calls().at(-1)).toBe('systemctl start listenlake-airflow');
     const older = await backup(`restore ${name}`);
     expect([older.code, older.stderr]).toEqual([0, expect.not.stringMatching(/error/i)]);
+    // At once again: what was there has a name of its own each time.
+    expect(await backup(`restore ${name}`)).toMatchObject({ code: 0 });
 
     rmSync(join(folder, 'bucket/airflow-backup'), { recursive: true });
     expect(await backup('restore')).toMatchObject({ code: 66, stderr: expect.stringContaining('there is no backup') });
@@ -153,7 +158,7 @@ function makeStandIns(): void {
       "s3 ls") ls "$(echo "$3" | sed "s|s3://lake|$BUCKET|")" 2>/dev/null | sed 's/^/2026-01-01 00:00:00 1 /';;
       "s3 cp") cp "$(echo "$4" | sed "s|s3://lake|$BUCKET|")" "$(echo "$5" | sed "s|s3://lake|$BUCKET|")";;
       *) ${note};; esac`,
-    docker: `case "$1" in exec) shift 3; exec "$@";; *) ${note};; esac`,
+    docker: `case "$1" in exec) shift 3; exec "$@";; *) ${note}; exit "\${STOP_CODE:-0}";; esac`,
     'listenlake-tell': `exec bash "${join(SCRIPTS, 'tell.sh')}" "$@"`,
     systemctl: note,
   };
