@@ -63,7 +63,10 @@ export interface BuildRequest {
   select: string;
   /** What the select must give, in order. */
   columns: readonly DeclaredColumn[];
-  /** Columns to sort the table by, so that readers skip what they do not need; may be empty. */
+  /**
+   * Columns to sort the table by, so that readers skip what they do not need; may be empty. An engine of many
+   * machines keeps a large table in order within each value of the first column alone.
+   */
   sort: readonly string[];
   /** The select is known to give these columns: where asking costs something, it is not asked again. */
   areColumnsKnown?: boolean;

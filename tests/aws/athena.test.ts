@@ -6,6 +6,7 @@ import {
   UpdateWorkGroupCommand,
 } from '@aws-sdk/client-athena';
 import { GetTableCommand, UpdateTableCommand } from '@aws-sdk/client-glue';
+import { DuckDBInstance } from '@duckdb/node-api';
 import { silentProgress } from '../../jobs/base/progress.ts';
 import type { Effects } from '../../jobs/effects/index.ts';
 import { goldTable } from '../../jobs/engine/athena/catalog.ts';
@@ -95,6 +96,55 @@ if (local?.athena === undefined) {
     }
 
     const answers = async (): Promise<unknown> => (await (await lake.openEngine()).query('select n from answers')).rows;
+
+    it('a large table is in order within each value of its first column, and no machine holds it whole', async () => {
+      const engine = await lake.openEngine();
+      const place = async (runId: string, rows: number): Promise<OutputFile> => {
+        const before = { key: 'gold/dev/listens/before/', rows, bytes: 1, sha256: '' };
+        const version = { runId: 'before', asOf: '2026-03-01T00:00:00.000Z', silverSequence: 1, modelsHash: '' };
+        const state = { ...(await lake.state()), gold: { dev: { ...version, tables: { listens: before } } } };
+        const session = await engine.session({ state, target: 'dev', runId });
+        const file = await session.build({
+          model: 'listens',
+          select: `select concat('u', cast(n % 7 as varchar)) as user_id, (n * 7919) % 20011 as place
+            from (select sequence(1, 5000) as ns) cross join unnest(ns) as t (n)`,
+          columns: [
+            { name: 'user_id', type: 'varchar' },
+            { name: 'place', type: 'bigint' },
+          ],
+          sort: ['user_id', 'place'],
+        });
+        await session.close();
+        return file;
+      };
+      const large = await place('large', 2_000_001);
+      // What a limit depends on is held by one machine.
+      expect(executionsOf('insert into').at(-1)!.sql).not.toMatch(/\blimit\b/);
+      expect(large.rows).toBe(5000);
+      const duckdb = await (await DuckDBInstance.create(':memory:')).connect();
+      let rows = 0;
+      for (const key of await listKeys(lake.store, large.key)) {
+        const path = await lake.store.localFile(key);
+        const written = await duckdb.runAndReadAll(
+          `select user_id || ' ' || lpad(place::varchar, 6, '0') from read_parquet('${path}', file_row_number=true) order by file_row_number`,
+        );
+        const order = written.getRows().flat().map(String);
+        for (let user = 0; user < 7; user += 1) {
+          const own = order.filter((text) => text.startsWith(`u${user} `));
+          expect(own).toEqual(own.toSorted());
+        }
+        rows += order.length;
+      }
+      duckdb.closeSync();
+      expect(rows).toBe(5000);
+      // Of two million at most it is one file.
+      const small = await place('small', 2_000_000);
+      expect(await listKeys(lake.store, small.key)).toHaveLength(1);
+      expect(executionsOf('insert into').at(-1)!.sql).toMatch(
+        /order by "user_id" nulls last, "place" nulls last\nlimit/,
+      );
+      await lake.engine.dropTables(['large', 'small'].map((run) => `${database('gold_dev')}.listens__${run}`));
+    });
 
     it('reads results of many pages, and a row that looks like the header', async () => {
       const { columns, rows } = await lake.engine.query(`

@@ -16,19 +16,22 @@ const BUILDS_MAX = 3;
 const ATTEMPTS_MAX = 20;
 /** Objects of a table that S3 copies at the same time. */
 const COPIES_AT_ONCE = 8;
-/** The largest limit there is; a table of more rows is no longer one that a model should sort. */
-const SORTED_ROWS_MAX = 2_147_483_647;
+/** Up to so many rows a table is sorted as a whole: some 200 MB on the one machine that holds them then. */
+const SORTED_ROWS_MAX = 2_000_000;
+/** The largest limit there is. */
+const LIMIT_MAX = 2_147_483_647;
 
 /**
  * Writes the rows of a select under a prefix that nobody has used, and makes the run's table point at it.
  *
+ * @param request.rowsExpected of the version before, or of what the model is made of
  * @throws `run_id_taken` (64); `engine_failed`, `engine_timeout` (69; retry helps); what the statement runner
  *   and the catalog throw
  */
 export async function buildTable(
   parts: Places & { runner: StatementRunner },
   statement: { database: string; workGroup: string },
-  request: BuildRequest & { target: Target; runId: string; name: string },
+  request: BuildRequest & { target: Target; runId: string; name: string; rowsExpected: number },
 ): Promise<OutputFile> {
   const { store, runner, catalog, lakeUri } = parts;
   return onUnusedPrefix(store, request, goldPrefixOf(request), async (prefix, attempt) => {
@@ -139,13 +142,26 @@ export async function onUnusedPrefix<T>(
   });
 }
 
-function insertOf(table: string, { select, columns, sort }: BuildRequest): string {
+/**
+ * The engine leaves out the order of what it inserts, unless a limit depends on it, and what a limit depends
+ * on is held by one machine. So a large table is in order within each value of its first column only: a
+ * window numbers the rows of each, on as many machines as there are, and leaves them in order. Readers skip
+ * nearly as much. The number is asked for, because a window that nobody needs is left out.
+ */
+function insertOf(
+  table: string,
+  { select, columns, sort, rowsExpected }: BuildRequest & { rowsExpected: number },
+): string {
   const typed = columns.map(({ name, type }) => {
     const precise = type === 'timestamp' ? 'timestamp(3)' : type;
     return `cast(${identifier(name)} as ${precise}) as ${identifier(name)}`;
   });
-  // The engine leaves out the order of what it inserts, unless a limit depends on it.
+  const insert = `insert into ${table}\nselect ${typed.join(', ')}\nfrom`;
+  const [bucket] = sort;
   const keys = sort.map((name) => `${identifier(name)} nulls last`).join(', ');
-  const order = sort.length === 0 ? '' : `\norder by ${keys}\nlimit ${SORTED_ROWS_MAX}`;
-  return `insert into ${table}\nselect ${typed.join(', ')}\nfrom (${select}\n) as model${order}`;
+  if (bucket === undefined) return `${insert} (${select}\n) as model`;
+  if (rowsExpected <= SORTED_ROWS_MAX) return `${insert} (${select}\n) as model\norder by ${keys}\nlimit ${LIMIT_MAX}`;
+  const place = identifier('place_in_its_bucket');
+  const numbered = `row_number() over (partition by ${identifier(bucket)} order by ${keys}) as ${place}`;
+  return `${insert} (select model.*, ${numbered} from (${select}\n) as model) as sorted\nwhere ${place} > 0`;
 }

@@ -3,7 +3,7 @@ import type { AwsOptions } from '../../base/aws.ts';
 import { JobError } from '../../base/errors.ts';
 import { readContracts } from '../../lake/contracts.ts';
 import type { Target } from '../../lake/keys.ts';
-import { EMPTY_STATE, type LakeState, latestManifest } from '../../lake/manifest.ts';
+import { EMPTY_STATE, type LakeState, latestManifest, readSilverFiles } from '../../lake/manifest.ts';
 import type { LakeStore } from '../../lake/store.ts';
 import { CHECK_RESULTS } from '../check-results.ts';
 import { checkColumns } from '../declared-columns.ts';
@@ -236,6 +236,12 @@ async function readerRelations(
   return { relations, marks };
 }
 
+/** Rows of the largest table of silver: a model that is built for the first time may have as many. */
+async function largestOfSilver(store: LakeStore, state: LakeState): Promise<number> {
+  const tables = await Promise.all(Object.keys(state.silver).map((table) => readSilverFiles(store, state, table)));
+  return Math.max(0, ...tables.map((files) => files.reduce((sum, { rows }) => sum + rows, 0)));
+}
+
 async function openSession(
   parts: Parts,
   { state, target, runId }: SessionRequest,
@@ -257,6 +263,8 @@ async function openSession(
   const marks = new Map<string, string>();
   /** Statement to how often this session has asked it. */
   const asked = new Map<string, number>();
+  /** Rows of the largest table of silver, once somebody has asked. */
+  let silverRows: Promise<number> | undefined;
 
   async function open(schema: Schema, table: string): Promise<Relation> {
     if (schema === 'bronze' || schema === 'silver') {
@@ -331,7 +339,9 @@ async function openSession(
       if (request.areColumnsKnown !== true) checkColumns(request, await describe(request.select));
       built.add(target);
       const name = runTable(request.model, runId);
-      const file = await buildTable(parts, statement, { ...request, target, runId, name });
+      silverRows ??= largestOfSilver(parts.store, state);
+      const rowsExpected = state.gold[target]?.tables[request.model]?.rows ?? (await silverRows);
+      const file = await buildTable(parts, statement, { ...request, target, runId, name, rowsExpected });
       setRun(request.model, request.columns);
       return file;
     },
