@@ -65,7 +65,7 @@ export interface BuildRequest {
   columns: readonly DeclaredColumn[];
   /**
    * Columns to sort the table by, so that readers skip what they do not need; may be empty. An engine of many
-   * machines keeps a large table in order within each value of the first column alone.
+   * machines leaves a large table as it comes.
    */
   sort: readonly string[];
   /** The select is known to give these columns: where asking costs something, it is not asked again. */

@@ -97,7 +97,7 @@ if (local?.athena === undefined) {
 
     const answers = async (): Promise<unknown> => (await (await lake.openEngine()).query('select n from answers')).rows;
 
-    it('a large table is in order within each value of its first column, and no machine holds it whole', async () => {
+    it('a table is sorted while one machine may hold it, and a large one is left as it comes', async () => {
       const engine = await lake.openEngine();
       const place = async (runId: string, rows: number): Promise<OutputFile> => {
         const before = { key: 'gold/dev/listens/before/', rows, bytes: 1, sha256: '' };
@@ -121,28 +121,21 @@ if (local?.athena === undefined) {
       // What a limit depends on is held by one machine.
       expect(executionsOf('insert into').at(-1)!.sql).not.toMatch(/\blimit\b/);
       expect(large.rows).toBe(5000);
-      const duckdb = await (await DuckDBInstance.create(':memory:')).connect();
-      let rows = 0;
-      for (const key of await listKeys(lake.store, large.key)) {
-        const path = await lake.store.localFile(key);
-        const written = await duckdb.runAndReadAll(
-          `select user_id || ' ' || lpad(place::varchar, 6, '0') from read_parquet('${path}', file_row_number=true) order by file_row_number`,
-        );
-        const order = written.getRows().flat().map(String);
-        for (let user = 0; user < 7; user += 1) {
-          const own = order.filter((text) => text.startsWith(`u${user} `));
-          expect(own).toEqual(own.toSorted());
-        }
-        rows += order.length;
-      }
-      duckdb.closeSync();
-      expect(rows).toBe(5000);
-      // Of two million at most it is one file.
       const small = await place('small', 2_000_000);
-      expect(await listKeys(lake.store, small.key)).toHaveLength(1);
       expect(executionsOf('insert into').at(-1)!.sql).toMatch(
         /order by "user_id" nulls last, "place" nulls last\nlimit/,
       );
+      const [key, ...others] = await listKeys(lake.store, small.key);
+      expect(others).toEqual([]);
+      const duckdb = await (await DuckDBInstance.create(':memory:')).connect();
+      const path = await lake.store.localFile(key!);
+      const written = await duckdb.runAndReadAll(
+        `select user_id || ' ' || lpad(place::varchar, 6, '0') from read_parquet('${path}', file_row_number=true) order by file_row_number`,
+      );
+      duckdb.closeSync();
+      const order = written.getRows().flat().map(String);
+      expect(order).toHaveLength(5000);
+      expect(order).toEqual(order.toSorted());
       await lake.engine.dropTables(['large', 'small'].map((run) => `${database('gold_dev')}.listens__${run}`));
     });
 
