@@ -115,11 +115,6 @@ export function athenaFront(motoUrl: string, trinoUrl: string, region: string): 
       throw new Refusal('ClientRequestToken must have 32 characters or more');
     if (Buffer.byteLength(sql) > QUERY_MAX_BYTES)
       throw new Refusal(`the query is longer than ${QUERY_MAX_BYTES} bytes`);
-    const known = token === undefined ? undefined : executions.find((execution) => execution.token === token);
-    if (known !== undefined) {
-      if (known.sql !== sql || known.workGroup !== workGroup) throw new Refusal('Idempotent parameters do not match');
-      return { QueryExecutionId: known.id };
-    }
     const group = await readWorkGroup(motoUrl, region, workGroup);
     if (group === undefined) throw new Refusal(`WorkGroup ${workGroup} is not found.`);
     if (group.State === 'DISABLED') throw new Refusal(`WorkGroup ${workGroup} is disabled.`);
@@ -133,6 +128,13 @@ export function athenaFront(motoUrl: string, trinoUrl: string, region: string): 
       ? (ResultConfiguration?.OutputLocation ?? given)
       : (given ?? ResultConfiguration?.OutputLocation);
     if (location === undefined) throw new Refusal('No output location provided.');
+    // No wait may stand between this look and the push below: two starts at once with one token are one
+    // execution.
+    const known = token === undefined ? undefined : executions.find((execution) => execution.token === token);
+    if (known !== undefined) {
+      if (known.sql !== sql || known.workGroup !== workGroup) throw new Refusal('Idempotent parameters do not match');
+      return { QueryExecutionId: known.id };
+    }
     const id = randomUUID();
     const kind = kindOf(sql);
     const execution: Execution = {
