@@ -55,7 +55,7 @@ export interface RunResult {
 export async function run(input: RunInput, effects: Effects): Promise<RunResult> {
   const { signal } = effects;
   const { runId } = input;
-  const step = stepsOf(runId, effects);
+  const step = stepsOf(runId, input.report === undefined ? JOBS - 1 : JOBS, effects);
   const { keepLanding } = effects.config;
   const loaded = await step('load', runId, () =>
     load({ runId, paths: input.paths, userId: input.userId, keepLanding }, effects),
@@ -148,9 +148,17 @@ type Step = <T>(
   faultOf?: (result: T) => string | undefined,
 ) => Promise<T>;
 
-/** Each job is told of as a part of the run. */
-function stepsOf(partOf: string, effects: Effects): Step {
-  return (job, runId, ...work) => observed({ job, runId, partOf, target: targetOf(job) }, effects, ...work);
+/** Of a whole run: load, transform, check, enrich, train, check, promote, report. */
+const JOBS = 8;
+
+/** Each job is told of as a part of the run. @param jobs how many there will be, as a person is told */
+function stepsOf(partOf: string, jobs: number, effects: Effects): Step {
+  let number = 0;
+  return (job, runId, ...work) => {
+    number += 1;
+    effects.progress.job(number, jobs);
+    return observed({ job, runId, partOf, target: targetOf(job) }, effects, ...work);
+  };
 }
 
 /** Readers see prod; all else is about dev. */

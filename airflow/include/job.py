@@ -176,7 +176,7 @@ def _runner(command: str, needs: Sequence[str]) -> tuple[type, dict[str, Any]]:
 def _common() -> dict[str, Any]:
     return {
         "image": IMAGE,
-        # The last line of stdout: a small object with counts, for people who look at a run and for tasks that are mapped over it.
+        # The job's result: a small object with counts, for people who look at a run and for tasks that are mapped over it.
         "do_xcom_push": True,
         "skip_on_exit_code": NOTHING_NEW_EXIT,
         # A skipped job does not end the run: a former one may have died between two jobs, so each job looks for itself.
@@ -203,7 +203,12 @@ def _docker(command: str, needs: Sequence[str]) -> dict[str, Any]:
     is_folder = "://" not in LAKE
     mounts: list[dict[str, Any]] = []
     tmpfs = {"/tmp": "rw,nosuid,nodev,size=1g,mode=1777"}
-    environment = {**ENVIRONMENT, "LISTENLAKE_LAKE": os.path.abspath(LAKE) if is_folder else LAKE}
+    environment = {
+        **ENVIRONMENT,
+        "LISTENLAKE_LAKE": os.path.abspath(LAKE) if is_folder else LAKE,
+        # DockerJob reads the result from the last line of stdout, below the words for a person.
+        "LISTENLAKE_RESULT_FILE": "-",
+    }
     if is_folder:
         # At the same path as outside: lake.duckdb names files by their paths, and is read from both sides.
         mounts.append({"source": os.path.abspath(LAKE), "target": os.path.abspath(LAKE), "type": "bind"})

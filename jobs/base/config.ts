@@ -1,7 +1,11 @@
+import { existsSync } from 'node:fs';
 import { availableParallelism, homedir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { JobError } from './errors.ts';
+
+/** Where KubernetesPodOperator's sidecar looks for a result; a pod without it has no such folder. */
+const XCOM_FOLDER = '/airflow/xcom';
 
 /** What `load` may call a person. */
 export const USER_LABEL = /^[A-Za-z0-9_-]{1,40}$/;
@@ -148,6 +152,10 @@ export const VARIABLES = {
     rule: whole(0, 255).default(0),
     help: 'Exit code of a job that found nothing new. A scheduler that can show such a task as skipped gives its own code: Airflow 99.',
   },
+  LISTENLAKE_RESULT_FILE: {
+    rule: z.string().default(''),
+    help: 'File that gets the result of each command as a line of JSON, beside the words that are printed; `-`: standard output, as its last line. Empty: /airflow/xcom/return.json where that folder is, where the sidecar of an Airflow task reads it; else none.',
+  },
   LISTENLAKE_OPENLINEAGE: {
     rule: z
       .string()
@@ -250,6 +258,8 @@ export interface Config {
   readonly logLevel: string;
   /** Undefined: no lineage events. */
   readonly lineage: LineageConfig | undefined;
+  /** File that gets the result of a command as one line of JSON; `-`: stdout; undefined: none does. */
+  readonly resultFile: string | undefined;
   /** Exit code of a job whose result says `status: nothing_new`. */
   readonly nothingNewExit: number;
   readonly spotify: SpotifyConfig;
@@ -260,6 +270,13 @@ export interface Config {
   readonly apiRetentionDays: number;
   /** For what can be made again: hashes of files, virtual environments. Outside the lake and the clone. */
   readonly cacheDir: string;
+  /** What the terminal, if there is one, can do and is wanted to. */
+  readonly terminal: {
+    /** No colour (NO_COLOR, https://no-color.org). */
+    readonly isColoured: boolean;
+    /** It cannot draw over a line (`TERM=dumb`). */
+    readonly isDumb: boolean;
+  };
   /** Values that must not appear in any output. */
   readonly secrets: readonly string[];
 }
@@ -316,7 +333,9 @@ export function readConfig(
             parent: lineageRunOf(v.OPENLINEAGE_PARENT_ID),
             root: lineageRunOf(v.OPENLINEAGE_ROOT_PARENT_ID || v.OPENLINEAGE_PARENT_ID),
           }),
+    resultFile: v.LISTENLAKE_RESULT_FILE || (existsSync(XCOM_FOLDER) ? join(XCOM_FOLDER, 'return.json') : undefined),
     nothingNewExit: v.LISTENLAKE_NOTHING_NEW_EXIT,
+    terminal: Object.freeze({ isColoured: !given.NO_COLOR && given.TERM !== 'dumb', isDumb: given.TERM === 'dumb' }),
     cacheDir: join(given.XDG_CACHE_HOME || join(homedir(), '.cache'), 'listenlake'),
     spotify: Object.freeze({
       clientId: v.LISTENLAKE_SPOTIFY_CLIENT_ID,

@@ -11,12 +11,12 @@ export interface Outcome {
   /** For a person; printed to stdout unless `--json`. No final newline. */
   text: string;
   /**
-   * The last line of stdout (Airflow's XCom): small, no personal data. `status: 'nothing_new'` where there
-   * was nothing to do.
+   * What `--json` prints, and LISTENLAKE_RESULT_FILE gets (Airflow's XCom): small, no personal data. `status:
+   * 'nothing_new'` where there was nothing to do.
    */
   json: Record<string, unknown>;
   exit?: ExitName;
-  /** The text is the result itself (rows of a query): no JSON line follows it. */
+  /** The text is the result itself, rows of a query: `--json` prints it as it is, and not the object. */
   isRaw?: boolean;
   /** A line for a person beside a result that programs read; printed to stderr. */
   note?: string;

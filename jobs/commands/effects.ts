@@ -4,7 +4,7 @@ import { resolve } from 'node:path';
 import type { Config } from '../base/config.ts';
 import { makeFolders, onDisk } from '../base/disk.ts';
 import { createLog } from '../base/log.ts';
-import { type Progress, silentProgress, terminalProgress } from '../base/progress.ts';
+import { plainProgress, type ShownProgress, silentProgress, terminalProgress } from '../base/progress.ts';
 import type { Effects } from '../effects/index.ts';
 import { interruptStatements, refuseUnusablePath } from '../engine/duckdb/database.ts';
 import { openEngine } from '../engine/open.ts';
@@ -17,7 +17,7 @@ export interface CommandOptions {
   job: string;
   /** Takes the lake's writer lease first. */
   isWriter: boolean;
-  /** Show a bar where stderr is a terminal. */
+  /** Show on stderr how far the command is: a bar on a terminal, elsewhere a line for each finished step. */
   isProgressShown: boolean;
   /** Leaves what killed commands have staged to the job itself. */
   isSweeper?: boolean;
@@ -44,7 +44,8 @@ export async function withEffects<T>(
   const { store } = place;
   const lineage = config.lineage && openSink(config.lineage, log);
   // Before the lease is taken: whoever is stopped just then gives it back.
-  const stop = stopOnSignals();
+  const progress = options.isProgressShown ? progressOf(config, now) : silentProgress;
+  const stop = stopOnSignals(progress);
   let lease: Lease | undefined;
   let scratch: string | undefined;
   const act = async (): Promise<T> => {
@@ -54,13 +55,12 @@ export async function withEffects<T>(
     await makeCacheDir(config.cacheDir);
     const engine = await openEngine(store, { config, scratch, signal: stop.signal });
     try {
-      const progress: Progress =
-        options.isProgressShown && process.stderr.isTTY ? terminalProgress(process.stderr, now) : silentProgress;
       return await action(
         { config, store, engine, lease, lineage, log, progress, scratch, now, signal: stop.signal },
         makeRunId(now()),
       );
     } finally {
+      progress.close();
       await engine.close();
     }
   };
@@ -83,6 +83,13 @@ export async function withEffects<T>(
   }
 }
 
+/** On a terminal that can draw over a line, a line that moves; elsewhere nothing that a log would show twice. */
+function progressOf({ terminal }: Pick<Config, 'terminal'>, now: () => number): ShownProgress {
+  return process.stderr.isTTY && !terminal.isDumb
+    ? terminalProgress(process.stderr, now, terminal)
+    : plainProgress(process.stderr, now);
+}
+
 async function removeScratch(path: string | undefined): Promise<void> {
   const advice = { failed: 'what the command did is done; the next one removes this' };
   if (path !== undefined) await onDisk(path, () => rm(path, { recursive: true, force: true }), advice);
@@ -99,7 +106,7 @@ function makeRunId(now: number): string {
   return `${time}-${randomBytes(3).toString('hex')}`;
 }
 
-function stopOnSignals(): { signal: AbortSignal; dispose: () => void } {
+function stopOnSignals(progress: ShownProgress): { signal: AbortSignal; dispose: () => void } {
   const controller = new AbortController();
   let timer: NodeJS.Timeout | undefined;
   const onSignal = (name: NodeJS.Signals): void => {
@@ -108,6 +115,9 @@ function stopOnSignals(): { signal: AbortSignal; dispose: () => void } {
       process.exit(name === 'SIGINT' ? 130 : 143);
     };
     if (controller.signal.aborted) end();
+    // What a terminal shows of Ctrl-C (`^C`) stays on a line of its own.
+    if (process.stderr.isTTY) process.stderr.write('\n');
+    progress.close();
     controller.abort();
     timer = setTimeout(end, GRACE_MS);
     timer.unref();

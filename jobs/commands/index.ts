@@ -1,8 +1,8 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import yargs, { type Argv } from 'yargs';
 import { type Config, readConfig, USER_LABEL } from '../base/config.ts';
-import { systemError } from '../base/disk.ts';
+import { onDisk, systemError } from '../base/disk.ts';
 import { readEnvFile } from '../base/env-file.ts';
 import { describeError, EXIT, JobError } from '../base/errors.ts';
 import { createLog } from '../base/log.ts';
@@ -11,9 +11,6 @@ import { isLakeThere } from '../lake/open.ts';
 import type { Arguments, Command, Outcome } from './command.ts';
 import { withEffects } from './effects.ts';
 import { COMMANDS } from './registry.ts';
-
-/** Where KubernetesPodOperator's sidecar looks for a result; written only where the folder is there. */
-const XCOM_FOLDER = '/airflow/xcom';
 
 /** Line breaks and tabs in what is printed are ours. */
 const LINES = '\n\t';
@@ -57,6 +54,7 @@ export async function main(argv: string[], environment: NodeJS.ProcessEnv): Prom
     if (!config.lakeUri.includes('://')) place = resolve(config.lakeUri);
     const outcome = await perform(command, args, config);
     print(outcome, args.json === true);
+    await writeResult(config, outcome, args.json === true);
     const exit = EXIT[outcome.exit ?? 'ok'];
     return exit === EXIT.ok && outcome.json.status === 'nothing_new' ? config.nothingNewExit : exit;
   } catch (error) {
@@ -140,19 +138,40 @@ function refuseRepeated(command: Command, args: Arguments): void {
     throw new JobError('usage_invalid', 'usage', `--${repeated} is given more than once`, { hint: 'give it once' });
 }
 
-/** What is printed may hold names of files and of songs: nothing in it is obeyed by a terminal. */
+/**
+ * Words for a person, or with `--json` the result for a program: one object, or the rows of a query.
+ *
+ * What is printed may hold names of files and of songs: nothing in it is obeyed by a terminal.
+ */
 function print(outcome: Outcome, isJson: boolean): void {
-  const line = visibleJson(JSON.stringify(outcome.json));
-  const isTerminal = process.stdout.isTTY === true;
-  // The lines of a CSV end in CR LF; in its fields a CR is written out already.
-  const text = visible(outcome.text, outcome.isRaw ? `${LINES}\r` : LINES);
-  if (outcome.isRaw)
-    process.stdout.write(isJson ? `${visibleJson(outcome.text)}\n` : `${text}${text === '' ? '' : '\n'}`);
-  else if (isJson) process.stdout.write(`${line}\n`);
-  // A person at a terminal reads the text; a program that reads our output gets the object as its last line.
-  else process.stdout.write(isTerminal ? `${text}\n` : `${text}\n${line}\n`);
+  if (isJson) process.stdout.write(outcome.isRaw ? `${visibleJson(outcome.text)}\n` : resultLine(outcome));
+  else {
+    // The lines of a CSV end in CR LF; in its fields a CR is written out already.
+    const words = visible(outcome.text, outcome.isRaw ? `${LINES}\r` : LINES);
+    process.stdout.write(outcome.isRaw && words === '' ? '' : `${words}\n`);
+  }
   if (outcome.note !== undefined) process.stderr.write(`${visible(outcome.note, LINES)}\n`);
-  if (existsSync(XCOM_FOLDER)) writeFileSync(`${XCOM_FOLDER}/return.json`, `${line}\n`);
+}
+
+/** The result for programs: one line of JSON. */
+function resultLine({ json }: Outcome): string {
+  return `${visibleJson(JSON.stringify(json))}\n`;
+}
+
+/**
+ * Gives the result to the program that has asked for it beside the words. Rows of a query on stdout stay as
+ * they are: whoever reads them as CSV wants no line more.
+ *
+ * @throws `disk_full`, `disk_failed` (74) where the file cannot be written; what the command did stays done
+ */
+async function writeResult({ resultFile }: Config, outcome: Outcome, isJson: boolean): Promise<void> {
+  if (resultFile === undefined) return;
+  if (resultFile === '-') {
+    if (!isJson && !outcome.isRaw) process.stdout.write(resultLine(outcome));
+    return;
+  }
+  const failed = 'give LISTENLAKE_RESULT_FILE a path that you may write; what the command did is done';
+  await onDisk(resultFile, async () => writeFileSync(resultFile, resultLine(outcome)), { failed });
 }
 
 /** One line for a person (or one JSON object), the exit code for programs. Bugs keep their stack. */

@@ -98,7 +98,7 @@ describeImage('image', () => {
 
   it('a whole run in a container makes the tables that a run outside makes', async () => {
     const [inside, outside] = [join(folder, 'inside'), join(folder, 'outside')];
-    const args = ['run', source, '--on-quarantine', 'warn', '--no-report'];
+    const args = ['run', source, '--on-quarantine', 'warn', '--no-report', '--quiet'];
     const ran = docker([...inContainer(inside), ...args]);
     expect([ran.code, ran.stderr]).toEqual([0, '']);
     expect((await listenlake([...args, '--lake', outside])).code).toBe(0);
@@ -125,7 +125,7 @@ describeImage('image', () => {
   it('SIGTERM ends it as its first process: at a whole step, with 75, and the next run goes on', async () => {
     const lake = join(folder, 'stopped');
     const name = `listenlake-stopped-${process.pid}`;
-    const args = ['run', source, '--on-quarantine', 'warn', '--no-report'];
+    const args = ['run', source, '--on-quarantine', 'warn', '--no-report', '--quiet'];
     const child = spawn('docker', [...inContainer(lake, `--name=${name}`), ...args], {
       stdio: ['ignore', 'pipe', 'pipe'],
     });
