@@ -1,4 +1,5 @@
 import { JobError } from './base/errors.ts';
+import { count } from './base/words.ts';
 import { commitWork, publishAgain } from './effects/commit.ts';
 import { type Effects, stopIfAsked } from './effects/index.ts';
 import { goldTests, runTests, silverTests, type TestResult, verdictOf } from './gold/data-tests.ts';
@@ -61,7 +62,7 @@ export async function check(input: CheckInput, effects: Effects): Promise<CheckR
   const session = await effects.engine.session({ state, target: input.target, runId: input.runId });
   let results: TestResult[];
   try {
-    effects.progress.start(`check ${scope}`, new Set(tests.map(({ table }) => table)).size);
+    effects.progress.start(`check ${scope.replace('_', ' ')}`, new Set(tests.map(({ table }) => table)).size);
     results = await runTests(session, tests, (done) => {
       stopIfAsked(effects.signal);
       effects.progress.update(done);
@@ -80,7 +81,7 @@ export async function check(input: CheckInput, effects: Effects): Promise<CheckR
   }
   const result = resultOf(scope, of, isNew ? 'checked' : 'nothing_new', results);
   effects.progress.end(
-    `${results.length} tests, ${result.failed} failed, ${result.warned} warned, ${result.errors} could not run`,
+    `${count(results.length, 'test')}, ${result.failed} failed, ${result.warned} warned, ${result.errors} could not run`,
   );
   return result;
 }

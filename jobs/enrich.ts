@@ -1,4 +1,5 @@
 import { parseInterval } from './base/interval.ts';
+import { count } from './base/words.ts';
 import { commitWork, publishAgain } from './effects/commit.ts';
 import { type Effects, stopIfAsked } from './effects/index.ts';
 import type { EngineSession, SingleRow } from './engine/index.ts';
@@ -96,7 +97,7 @@ async function buildVersion(
     });
     const built = Object.keys(tables).filter((name) => !taken.includes(name));
     const tookOver = taken.length > 0 ? `, ${taken.length} of them as they were` : '';
-    progress.end(`${Object.keys(tables).length} tables of gold_dev${tookOver}`);
+    progress.end(`${count(Object.keys(tables).length, 'table')} of gold_dev${tookOver}`);
     const { silverSequence } = state;
     const version = { runId, asOf, silverSequence, modelsHash: project.hash, tables, fingerprints };
     return { version, built, recommendations: await recommendationQuality(session, project) };

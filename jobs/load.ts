@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ExitName } from './base/errors.ts';
+import { count } from './base/words.ts';
 import { accountsOf, commitLoad } from './bronze/commit.ts';
 import { type HashCache, openHashCache } from './bronze/hash-cache.ts';
 import { type Input, listInputs } from './bronze/input-files.ts';
@@ -180,7 +181,7 @@ function resultOf(
   const accounts = accountsOf(files);
   const rows = files.filter(({ status }) => status === 'loaded').reduce((sum, file) => sum + file.rows, 0);
   progress.end(
-    `${accounts.new} new files with ${rows} rows, ${accounts.duplicate} known, ${accounts.quarantined} refused`,
+    `${count(accounts.new, 'new file')} with ${count(rows, 'row')}, ${accounts.duplicate} known, ${accounts.quarantined} refused`,
   );
   const isUnfinished = isStopped || files.some(({ status }) => status === 'changed');
   const isRefused = files.some(({ status, isRepeated }) => status === 'refused' && !isRepeated);

@@ -1,4 +1,5 @@
 import { JobError } from './base/errors.ts';
+import { count } from './base/words.ts';
 import { type Effects, stopIfAsked } from './effects/index.ts';
 import { readContracts } from './lake/contracts.ts';
 import { profileKey } from './lake/keys.ts';
@@ -65,7 +66,7 @@ export async function profile(
     { path: 'profile.html', bytes: page },
   ] as const;
   const paths = outDir === undefined ? await putIntoLake(store, files) : await replaceFiles(outDir, files);
-  progress.end(`${filled.length} tables`);
+  progress.end(count(filled.length, 'table'));
   return { html: paths[1]!, json: paths[0]!, tables: filled, empty, findings };
 }
 

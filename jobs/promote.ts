@@ -1,5 +1,6 @@
 import { atMost } from './base/concurrency.ts';
 import { JobError } from './base/errors.ts';
+import { count } from './base/words.ts';
 import { commitWork, publishAgain } from './effects/commit.ts';
 import { type Effects, stopIfAsked } from './effects/index.ts';
 import type { TestResult } from './gold/data-tests.ts';
@@ -126,7 +127,7 @@ export async function publishDev(
       return [model, copy] as const;
     });
     tables = Object.fromEntries(copies);
-    progress.end(`${models.length} tables of gold_prod`);
+    progress.end(`${count(models.length, 'table')} of gold_prod`);
   } finally {
     await session.close();
   }

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { makeFolders, onDisk } from './base/disk.ts';
 import { isErrno, JobError } from './base/errors.ts';
+import { count } from './base/words.ts';
 import { refuseLostLease } from './effects/commit.ts';
 import { type Effects, stopIfAsked } from './effects/index.ts';
 import { REPORT_KEY, reportChartKey, type Target } from './lake/keys.ts';
@@ -77,7 +78,7 @@ export async function report(
   const output = await (input.outDir === undefined
     ? putIntoLake(effects.store, page, images)
     : replaceReport(input.outDir, page, images));
-  progress.end(`${images.size} charts, ${output.html}`);
+  progress.end(`${count(images.size, 'chart')}, ${output.html}`);
   return output;
 }
 

@@ -5,10 +5,12 @@ import { type CheckResult, check, checkFault } from './check.ts';
 import { type Effects, stopIfAsked } from './effects/index.ts';
 import { type EnrichResult, enrich } from './enrich.ts';
 import type { Target } from './lake/keys.ts';
+import { isElsewhere } from './lake/store.ts';
 import { observed } from './lineage/observe.ts';
 import type { ObservedJob } from './lineage/work.ts';
 import { type LoadResult, load } from './load.ts';
 import { type PromoteResult, promote } from './promote.ts';
+import { personStory } from './report/story.ts';
 import { isReportCurrent, pageAddress, type ReportInput, type ReportOutput, report } from './report.ts';
 import { type TrainResult, train } from './train.ts';
 import { type TransformResult, transform } from './transform.ts';
@@ -25,8 +27,8 @@ export interface RunInput {
 }
 
 export interface RunResult {
-  /** `checks_failed`: prod is as it was. */
-  status: 'done' | 'nothing_new' | 'checks_failed';
+  /** `partial`: all is done but for what was refused or kept changing; `checks_failed`: prod is as it was. */
+  status: 'done' | 'partial' | 'nothing_new' | 'checks_failed';
   load: LoadResult;
   transform: TransformResult;
   /** Both undefined where silver failed its tests. */
@@ -35,6 +37,8 @@ export interface RunResult {
   checks: CheckResult[];
   promote: PromoteResult | undefined;
   report: ReportOutput | undefined;
+  /** One sentence on the person whose files these are; undefined where they have no plays in prod. */
+  story: string | undefined;
   /** `as_of` of prod after the run; null before the first promotion. */
   asOf: string | null;
   /**
@@ -71,7 +75,14 @@ export async function run(input: RunInput, effects: Effects): Promise<RunResult>
 
   stopIfAsked(signal);
   const checks = [await step('check_silver', runId, () => checkOf('silver', runId, effects), checkFault)];
-  const failed = { ...partial, status: 'checks_failed' as const, checks, promote: undefined, report: undefined };
+  const failed = {
+    ...partial,
+    status: 'checks_failed' as const,
+    checks,
+    promote: undefined,
+    report: undefined,
+    story: undefined,
+  };
   if (checks[0]!.verdict === 'failed') return { ...failed, enrich: undefined, train: undefined, asOf: null };
 
   stopIfAsked(signal);
@@ -94,12 +105,13 @@ export async function run(input: RunInput, effects: Effects): Promise<RunResult>
     loaded.accounts.new === 0 && transformed.status === 'nothing_new' && promoted.status === 'nothing_new';
   return {
     ...partial,
-    status: isNothingNew ? 'nothing_new' : 'done',
+    status: refused > 0 || loaded.exit === 'tempfail' ? 'partial' : isNothingNew ? 'nothing_new' : 'done',
     enrich: enriched,
     train: trained,
     checks,
     promote: promoted,
     report: reported,
+    story: await storyOf(input.userId, effects),
     asOf: promoted.asOf,
   };
 }
@@ -125,6 +137,11 @@ function refuseNothingUsable(paths: readonly string[], { files, sequence }: Load
       ? `nothing is in ${paths.join(', ')}`
       : `no listening is in ${count(files.length, 'file')} (${names.join(', ')}${more})`;
   throw new JobError('nothing_usable', 'data', found, { hint: ARCHIVE });
+}
+
+/** A lake elsewhere pays for each question, and what runs there daily is a scheduler that reads no sentence. */
+async function storyOf(userId: string, { engine, store }: Effects): Promise<string | undefined> {
+  return isElsewhere(store.uri) ? undefined : personStory(engine, 'prod', userId);
 }
 
 /** Up to date and there: drawing the same page again would take longer than all the rest. */

@@ -1,5 +1,6 @@
 import { JobError } from './base/errors.ts';
 import { hashObject } from './base/hash.ts';
+import { count } from './base/words.ts';
 import { publishAgain, refuseOvertaken } from './effects/commit.ts';
 import { type Effects, stopIfAsked } from './effects/index.ts';
 import type { Embedded } from './engine/duckdb/database.ts';
@@ -246,7 +247,7 @@ async function stageStatistics(
  * alone, unless its bytes are not the ones that its key says: then it is mended.
  */
 async function putChanges({ store, progress, signal }: Effects, changes: readonly StagedPartition[]): Promise<void> {
-  progress.start('put', changes.length);
+  progress.start('write', changes.length);
   for (const [done, { key, path, sha256 }] of changes.entries()) {
     stopIfAsked(signal);
     if (path !== undefined) {
@@ -256,7 +257,7 @@ async function putChanges({ store, progress, signal }: Effects, changes: readonl
     }
     progress.update(done + 1);
   }
-  progress.end(`${changes.length} objects`);
+  progress.end(`${count(changes.length, 'file')} of silver`);
 }
 
 async function putLists({ store }: Effects, lists: readonly TableLists[]): Promise<Record<string, string>> {

@@ -152,6 +152,10 @@ export const VARIABLES = {
     rule: whole(0, 255).default(0),
     help: 'Exit code of a job that found nothing new. A scheduler that can show such a task as skipped gives its own code: Airflow 99.',
   },
+  LISTENLAKE_COMMAND: {
+    rule: z.string().default(''),
+    help: 'How hints name this program; the launcher of a clone sets what was typed (./listenlake). Empty: listenlake.',
+  },
   LISTENLAKE_RESULT_FILE: {
     rule: z.string().default(''),
     help: 'File that gets the result of each command as a line of JSON, beside the words that are printed; `-`: standard output, as its last line. Empty: /airflow/xcom/return.json where that folder is, where the sidecar of an Airflow task reads it; else none.',

@@ -10,7 +10,10 @@ import { visible, visibleJson } from '../base/visible.ts';
 import { isLakeThere } from '../lake/open.ts';
 import type { Arguments, Command, Outcome } from './command.ts';
 import { withEffects } from './effects.ts';
+import { asTyped } from './lines.ts';
 import { COMMANDS } from './registry.ts';
+
+const NAMES = COMMANDS.map(({ usage }) => usage.split(' ', 1)[0]!);
 
 /** Line breaks and tabs in what is printed are ours. */
 const LINES = '\n\t';
@@ -53,7 +56,7 @@ export async function main(argv: string[], environment: NodeJS.ProcessEnv): Prom
     const config = readConfig(environment, { LISTENLAKE_LAKE: text(args.lake), LISTENLAKE_USER: user });
     if (!config.lakeUri.includes('://')) place = resolve(config.lakeUri);
     const outcome = await perform(command, args, config);
-    print(outcome, args.json === true);
+    print(outcome, args.json === true, environment.LISTENLAKE_COMMAND);
     await writeResult(config, outcome, args.json === true);
     const exit = EXIT[outcome.exit ?? 'ok'];
     return exit === EXIT.ok && outcome.json.status === 'nothing_new' ? config.nothingNewExit : exit;
@@ -143,11 +146,13 @@ function refuseRepeated(command: Command, args: Arguments): void {
  *
  * What is printed may hold names of files and of songs: nothing in it is obeyed by a terminal.
  */
-function print(outcome: Outcome, isJson: boolean): void {
+function print(outcome: Outcome, isJson: boolean, command: string | undefined): void {
   if (isJson) process.stdout.write(outcome.isRaw ? `${visibleJson(outcome.text)}\n` : resultLine(outcome));
   else {
     // The lines of a CSV end in CR LF; in its fields a CR is written out already.
-    const words = visible(outcome.text, outcome.isRaw ? `${LINES}\r` : LINES);
+    const words = outcome.isRaw
+      ? visible(outcome.text, `${LINES}\r`)
+      : asTyped(visible(outcome.text, LINES), command, NAMES);
     process.stdout.write(outcome.isRaw && words === '' ? '' : `${words}\n`);
   }
   if (outcome.note !== undefined) process.stderr.write(`${visible(outcome.note, LINES)}\n`);
@@ -184,7 +189,10 @@ function report(error: unknown, isJson: boolean, environment: NodeJS.ProcessEnv)
   if (isJson) {
     const { code, place, hint, message } = error;
     process.stderr.write(`${visibleJson(JSON.stringify({ code, ...place, message, hint }))}\n`);
-  } else process.stderr.write(`listenlake: ${visible(describeError(error), LINES)}\n`);
+  } else {
+    const said = visible(describeError(error), LINES);
+    process.stderr.write(`listenlake: ${asTyped(said, environment.LISTENLAKE_COMMAND, NAMES)}\n`);
+  }
   if (environment.LISTENLAKE_LOG_LEVEL === 'debug')
     createLog('debug').debug({ code: error.code, stack: error.stack }, 'failed');
   return EXIT[error.exit];

@@ -22,6 +22,25 @@ export function number(value: number): string {
   return value.toLocaleString('en');
 }
 
+/**
+ * The text with each command in it as this program was typed, so that a hint can be copied as it is:
+ * `./listenlake run` where nobody has put `listenlake` on the path.
+ *
+ * @param command how it was typed; empty: `listenlake`
+ */
+export function asTyped(text: string, command: string | undefined, names: readonly string[]): string {
+  if (!command || command === 'listenlake') return text;
+  return text.replaceAll(
+    new RegExp(`\\blistenlake (?=(?:${names.join('|')}|--help)\\b)`, 'g'),
+    () => `${quoted(command)} `,
+  );
+}
+
+/** A word as a shell takes it whole. */
+export function quoted(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+}
+
 /** A path as a person would type it. */
 export function shown(path: string): string {
   if (isElsewhere(path)) return path;

@@ -15,7 +15,7 @@ import {
   refusedExit,
 } from './command.ts';
 import { recommendationLines } from './enrich.ts';
-import { row, shown } from './lines.ts';
+import { quoted, row, shown } from './lines.ts';
 import { cameIn } from './load.ts';
 import { changeLines, copyLines } from './promote.ts';
 import { modelLines } from './train.ts';
@@ -83,10 +83,11 @@ export function runText(result: RunResult, effects: Pick<Effects, 'config'>): st
   const { load, transform, promote } = result;
   const lines = ['', ...heading(result, effects), ''];
   lines.push(
+    ...refusedLines(load.files, transform),
+    ...(result.story === undefined ? [] : [row('you', result.story), '']),
     ...cameIn(load),
     ...accountLines(transform),
     ...upgradeLines(transform),
-    ...refusedLines(load.files, transform),
   );
   const failed = result.checks.filter((each) => each.verdict === 'failed');
   if (failed.length > 0) {
@@ -118,19 +119,20 @@ export function runText(result: RunResult, effects: Pick<Effects, 'config'>): st
 function heading(result: RunResult, { config }: Pick<Effects, 'config'>): string[] {
   const words = {
     done: 'done',
+    partial: 'done, but not with everything',
     nothing_new: 'nothing new, everything is up to date',
     checks_failed: 'stopped: checks failed',
   };
-  return [`listenlake: ${words[result.status]} (lake ${shown(config.lakeUri)})`];
+  return [`listenlake: ${words[result.status]} (lake ${quoted(shown(config.lakeUri))})`];
 }
 
 function nextLines(result: RunResult, { config }: Pick<Effects, 'config'>): string[] {
-  const at = config.lakeUri === 'lake' ? '' : ` --lake ${shown(config.lakeUri)}`;
+  const at = config.lakeUri === 'lake' ? '' : ` --lake ${quoted(shown(config.lakeUri))}`;
   if (result.status === 'checks_failed')
     return [row('next', `listenlake sql${at} "select * from silver.check_results where status <> 'passed'"`)];
   const page = result.report?.html;
   const open = page !== undefined && isElsewhere(page) ? `fetch the report (aws s3 cp ${page} .)` : 'open the report';
-  const isDrawn = page !== undefined || result.status !== 'done';
+  const isDrawn = page !== undefined || result.status === 'nothing_new';
   const steps = [`${isDrawn ? `${open}, or ` : ''}ask: listenlake sql${at} "select * from top_tracks limit 10"`];
   if (result.refused > 0)
     steps.push(

@@ -1,4 +1,5 @@
 import { atMost } from '../base/concurrency.ts';
+import { count } from '../base/words.ts';
 import { commitWork } from '../effects/commit.ts';
 import { type Effects, stopIfAsked } from '../effects/index.ts';
 import type { IcebergCopy, IcebergTable } from '../lake/iceberg.ts';
@@ -58,7 +59,7 @@ export async function copyProd(
   const outputs = Object.values(written).map(({ key, rows, bytes, sha256 }) => ({ key, rows, bytes, sha256 }));
   const details = { step: 'iceberg', tables: outputs.length };
   await commitWork(effects, { ...work, startedAt, base, state: { ...state, iceberg }, outputs, details });
-  progress.end(`${outputs.length} tables of gold_prod as Iceberg tables`);
+  progress.end(`${count(outputs.length, 'table')} of gold_prod as Iceberg tables`);
   return { status: 'copied', written: outputs.length };
 }
 

@@ -1,5 +1,6 @@
 import { basename } from 'node:path';
 import { JobError } from '../base/errors.ts';
+import { count } from '../base/words.ts';
 import { type Effects, stopIfAsked } from '../effects/index.ts';
 import { STAGING_FOLDER } from '../lake/folder/store.ts';
 import { LATEST_MANIFEST_HINT_KEY, PREFIX } from '../lake/keys.ts';
@@ -88,7 +89,7 @@ export async function prove(traces: Traces, effects: Effects): Promise<Proof> {
       for (const { what } of scanner.bytes(Buffer.from(text))) proof.hits.push({ place: name, what });
     }
   });
-  progress.end(`${proof.hits.length} hits in ${proof.objects} objects`);
+  progress.end(`${count(proof.hits.length, 'hit')} in ${count(proof.objects, 'object')}`);
   return proof;
 }
 

@@ -133,7 +133,7 @@ describe('F74: a file that is deleted or replaced while it is read costs no othe
     const effects = { ...lake.effects, progress: { ...progress, update } };
     expect(await command.run(args, effects, 'run-changed')).toMatchObject({
       exit: 'tempfail',
-      json: { status: 'done' },
+      json: { status: 'partial' },
     });
     expect(await lake.query('select count(*) from gold_prod.fct_plays')).toEqual([[2n]]);
     expect(await command.run(args, lake.effects, 'run-again')).toMatchObject({ exit: 'ok' });
@@ -445,7 +445,7 @@ describe('F69, F73, F74: hostile files beside a good one, from end to end', () =
     const input = { paths: [folder], userId: 'me', report: undefined };
     const first = await run({ ...input, runId: 'r1' }, lake.effects);
     expect(codesOf(first.load)).toEqual(expected);
-    expect(first).toMatchObject({ status: 'done', load: { exit: 'data' } });
+    expect(first).toMatchObject({ status: 'partial', load: { exit: 'data' } });
     expect(await lake.query('select count(*) from gold_prod.fct_plays')).toEqual([[2n]]);
     await lake.give({ 'next.json': good({ ts: '2024-06-01T00:00:00Z', platform: 'next' }) });
     const second = await run({ ...input, paths: [join(lake.source, 'next.json')], runId: 'r2' }, lake.effects);

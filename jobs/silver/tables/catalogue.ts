@@ -1,3 +1,4 @@
+import { count } from '../../base/words.ts';
 import type { Embedded } from '../../engine/duckdb/database.ts';
 import type { PartitionValues } from '../../lake/keys.ts';
 import type { BronzeFile } from '../../lake/manifest.ts';
@@ -75,7 +76,7 @@ export async function buildCatalogue(build: Build): Promise<Built> {
       stagePartitions(connection, table, silverSelect(table), wanted, effects.scratch),
   );
   for (const name of ['api_things', 'api_playlists', 'csv_tracks', ...RESULTS]) await db.run(`drop table ${name}`);
-  effects.progress.end(`${staged.length} tables`);
+  effects.progress.end(count(staged.length, 'table'));
   return { staged: staged.flat(), placed };
 }
 

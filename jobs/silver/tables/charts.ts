@@ -1,3 +1,4 @@
+import { count } from '../../base/words.ts';
 import type { BronzeFile } from '../../lake/manifest.ts';
 import { isDatedByRecord } from '../../sources/charts/index.ts';
 import {
@@ -97,7 +98,7 @@ async function buildMonths(
     effects.scratch,
   );
   await db.run('drop table chart_rows');
-  effects.progress.end(`${staged.length} months`);
+  effects.progress.end(count(staged.length, 'month'));
   return { staged, placed: placed.filter(({ part }) => wanted.has(part)) };
 }
 

@@ -1,3 +1,4 @@
+import { count } from '../../base/words.ts';
 import { type Embedded, quoteText } from '../../engine/duckdb/database.ts';
 import { contractOf } from '../../lake/contracts.ts';
 import type { BronzeFile } from '../../lake/manifest.ts';
@@ -41,7 +42,7 @@ export async function buildExportFiles(build: Build): Promise<Built> {
   const staged = await stagePartitions(db, TABLE, silverSelect(TABLE), [{}], effects.scratch);
   await db.run('drop table export_file_rows');
   await db.run('drop table known_export_files');
-  effects.progress.end(`${missing.length} read`);
+  effects.progress.end(`${count(missing.length, 'file')} read`);
   return { staged, placed: [] };
 }
 

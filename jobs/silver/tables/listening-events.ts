@@ -1,4 +1,5 @@
 import { DAY_MS } from '../../base/time.ts';
+import { count } from '../../base/words.ts';
 import type { BronzeFile } from '../../lake/manifest.ts';
 import {
   type Build,
@@ -108,7 +109,7 @@ async function buildDates(
     paths: new Map(local.map(({ file, path }) => [file, path])),
   });
   await db.run('drop table event_rows; drop table event_marks');
-  effects.progress.end(`${staged.length} dates`);
+  effects.progress.end(count(staged.length, 'date'));
   // Copies at other dates are at hand, too: those dates account for them.
   const own = new Set(dates);
   return { staged, placed: placed.filter(({ part }) => own.has(part)), affects };

@@ -1,3 +1,4 @@
+import { count } from '../../base/words.ts';
 import { ownName } from '../../bronze/own-name.ts';
 import { type Embedded, quoteText } from '../../engine/duckdb/database.ts';
 import type { BronzeFile } from '../../lake/manifest.ts';
@@ -18,7 +19,7 @@ export async function buildLoadedFiles(build: Build): Promise<Built> {
   await createEntries(db, index);
   const staged = await stagePartitions(db, TABLE, silverSelect(TABLE), [{}], effects.scratch);
   await db.run('drop table file_entries');
-  effects.progress.end(`${index.length} files`);
+  effects.progress.end(count(index.length, 'file'));
   return { staged, placed: [] };
 }
 

@@ -1,4 +1,5 @@
 import { DAY_MS } from '../../base/time.ts';
+import { count } from '../../base/words.ts';
 import { stopIfAsked } from '../../effects/index.ts';
 import type { Embedded } from '../../engine/duckdb/database.ts';
 import type { BronzeFile } from '../../lake/manifest.ts';
@@ -87,7 +88,7 @@ export async function planPlays(build: Build): Promise<TimeTable> {
         built.staged.push(...part.staged);
         built.placed.push(...part.placed);
       }
-      build.effects.progress.end(`${built.staged.length} years`);
+      build.effects.progress.end(count(built.staged.length, 'year'));
       return built;
     },
   };

@@ -1,3 +1,4 @@
+import { count } from '../../base/words.ts';
 import { type Build, type Built, isWholeRebuild, NOTHING_BUILT } from '../build.ts';
 import { stagePartitions } from '../partition.ts';
 import {
@@ -51,7 +52,7 @@ function builderOf({ table, bronze, stage, rows, key, refused }: WholeTable): (b
     const files = build.index.filter((file) => file.table === bronze);
     if (!files.some((file) => build.isNew(file)) && build.rebuild === undefined) return NOTHING_BUILT;
     if (files.length === 0 && !build.committed.get(table)?.length) return NOTHING_BUILT;
-    effects.progress.start(table);
+    effects.progress.start(table.replaceAll('_', ' '));
     const sorted = await createSourceFiles(
       db,
       files,
@@ -75,7 +76,7 @@ function builderOf({ table, bronze, stage, rows, key, refused }: WholeTable): (b
     await refuse(db, rows, refused);
     const staged = await stagePartitions(db, table, silverSelect(table), [{}], effects.scratch);
     await db.run(`drop table ${rows}`);
-    effects.progress.end(`${staged[0]?.rows ?? 0} rows`);
+    effects.progress.end(count(staged[0]?.rows ?? 0, 'row'));
     return { staged, placed };
   };
 }

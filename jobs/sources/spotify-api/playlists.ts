@@ -1,4 +1,5 @@
 import { describeError, JobError } from '../../base/errors.ts';
+import { count } from '../../base/words.ts';
 import type { Effects } from '../../effects/index.ts';
 import { statusOf } from './capabilities.ts';
 import { type Capture, withCapture } from './capture.ts';
@@ -79,7 +80,9 @@ export async function extractPlaylists(
       }
     }
     result.calls = client.calls;
-    effects.progress.end(`${result.items} items of ${result.read} playlists, ${result.refused.length} refused`);
+    effects.progress.end(
+      `${count(result.items, 'item')} of ${count(result.read, 'playlist')}, ${result.refused.length} refused`,
+    );
     return result;
   });
 }

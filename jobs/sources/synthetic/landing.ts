@@ -2,6 +2,7 @@ import { open, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { makeFolders, onDisk } from '../../base/disk.ts';
 import { hashObject } from '../../base/hash.ts';
+import { count } from '../../base/words.ts';
 import { type Effects, stopIfAsked } from '../../effects/index.ts';
 import { landingKey } from '../../lake/keys.ts';
 import { type FileSink, generateDataset, type SyntheticOptions, type SyntheticSummary } from './index.ts';
@@ -40,7 +41,7 @@ export async function generateIntoLanding(options: SyntheticOptions, effects: Ef
   const summary = await generateDataset(options, sink, (done, total) =>
     effects.progress.update(done / Math.max(1, total)),
   );
-  effects.progress.end(`${summary.files} files generated`);
+  effects.progress.end(`${count(summary.files, 'file')} generated`);
   return summary;
 }
 
