@@ -1,5 +1,7 @@
 import stringWidth from 'string-width';
 import { visible, visibleField } from './base/visible.ts';
+import { clipped, padded } from './base/width.ts';
+import { count } from './base/words.ts';
 import type { Effects } from './effects/index.ts';
 import type { ResultSet, SqlValue } from './engine/index.ts';
 import type { Target } from './lake/keys.ts';
@@ -17,8 +19,17 @@ export interface SqlInput {
   maxRows?: number;
 }
 
-/** Wider cells are cut on a terminal; CSV and JSON hold the whole value. */
-const CELL_MAX_CHARS = 60;
+/** How much a terminal has room for, in signs of single width. */
+export interface TerminalSize {
+  columns: number;
+}
+
+/** Wider cells are cut; CSV and JSON hold the whole value. */
+const CELL_MAX_COLUMNS = 60;
+/** What a text keeps, however narrow the terminal. */
+const TEXT_MIN_COLUMNS = 8;
+const TERMINAL_ROWS = 40;
+const GAP = '  ';
 const BYTE_UNITS: readonly [size: number, name: string][] = [
   [1e12, 'TB'],
   [1e9, 'GB'],
@@ -37,16 +48,17 @@ export async function sql(input: SqlInput, { engine }: Pick<Effects, 'engine'>):
  * A result as text without a final newline.
  *
  * - `table`: aligned columns, the number of rows and, where the engine is paid by them, the bytes it has
- *   read; control characters are shown, not sent to the terminal
+ *   read; control characters are shown, not sent to the terminal. On a terminal it fits the width, holds 40
+ *   rows at most, and numbers are rounded
  * - `csv`: RFC 4180 with a header; null is an empty field, an empty text is `""`; control characters are
  *   shown as in the table, but for line breaks and tabs; a text that a spreadsheet would run as a formula
  *   gets an apostrophe in front (`json` has the text as it is)
  * - `json`: one array of objects; integers of any size and decimals as exact JSON numbers; not-a-number and
  *   infinities as text
  */
-export function formatResult(result: ResultSet, format: SqlFormat): string {
+export function formatResult(result: ResultSet, format: SqlFormat, terminal?: TerminalSize): string {
   if (format === 'json') return formatJson(result);
-  return format === 'csv' ? formatCsv(result) : formatTable(result);
+  return format === 'csv' ? formatCsv(result) : formatTable(result, terminal);
 }
 
 function formatJson({ columns, rows }: ResultSet): string {
@@ -93,36 +105,67 @@ export function scannedText({ scannedBytes, costUsd }: ResultSet): string | unde
   return `${size} ${unit[1]} scanned${cost}`;
 }
 
-function formatTable(result: ResultSet): string {
+function formatTable(result: ResultSet, terminal: TerminalSize | undefined): string {
   const { columns, rows } = result;
   const scanned = scannedText(result);
   const isNumber = columns.map(({ type }) => NUMBER.test(type));
-  const header = columns.map(({ name }) => shown(name));
-  const body = rows.map((row) => row.map((value) => (value === null ? '' : shown(String(value)))));
-  const widths = header.map((name, index) =>
+  const listed = terminal === undefined ? rows : rows.slice(0, TERMINAL_ROWS);
+  const cell = (value: SqlValue, index: number): string => {
+    if (value === null) return '';
+    return terminal !== undefined && isNumber[index] ? rounded(value) : visible(String(value));
+  };
+  const header = columns.map(({ name }) => visible(name));
+  const body = listed.map((row) => row.map(cell));
+  const wanted = header.map((name, index) =>
     body.reduce((width, row) => Math.max(width, stringWidth(row[index]!)), stringWidth(name)),
   );
+  const capped = wanted.map((width) => Math.min(width, CELL_MAX_COLUMNS));
+  const widths = terminal === undefined ? capped : fitted(capped, isNumber, terminal.columns);
   const line = (cells: readonly string[]): string =>
-    cells
-      .map((cell, index) => {
-        const padding = ' '.repeat(widths[index]! - stringWidth(cell));
-        return isNumber[index] ? padding + cell : cell + padding;
-      })
-      .join('  ')
+    widths
+      .map((width, index) => padded(clipped(cells[index]!, width), width, isNumber[index] ? 'start' : 'end'))
+      .join(GAP)
       .trimEnd();
-  const rule = widths.map((width) => '─'.repeat(width)).join('  ');
+  const left = header.slice(widths.length);
   return [
     line(header),
-    rule,
+    widths.map((width) => '─'.repeat(width)).join(GAP),
     ...body.map(line),
-    `${rows.length.toLocaleString('en')} ${rows.length === 1 ? 'row' : 'rows'}`,
+    [
+      count(rows.length, 'row'),
+      ...(listed.length < rows.length ? [`${listed.length} shown`] : []),
+      ...(left.length > 0 ? [`no room for ${left.join(', ')}`] : []),
+    ].join(', '),
     ...(scanned === undefined ? [] : [scanned]),
   ].join('\n');
 }
 
-/** Short enough for a table, and without what a terminal would obey. */
-function shown(text: string): string {
-  const inert = visible(text);
-  const characters = [...inert];
-  return characters.length <= CELL_MAX_CHARS ? inert : `${characters.slice(0, CELL_MAX_CHARS - 1).join('')}…`;
+/** As a person reads it: 12,345.7 and 0.0312. Whole numbers below 10,000 stay as they are, years are among them. */
+function rounded(value: SqlValue): string {
+  if (/^-?\d+$/.test(String(value))) {
+    const whole = BigInt(String(value));
+    return whole > -10_000n && whole < 10_000n ? String(whole) : whole.toLocaleString('en');
+  }
+  const number = Number(value);
+  if (!Number.isFinite(number)) return String(value);
+  const size = Math.abs(number);
+  const decimals = size >= 1_000 ? 1 : size >= 1 ? 2 : 4;
+  return number.toLocaleString('en', { maximumFractionDigits: decimals });
+}
+
+/**
+ * Widths of the columns that a terminal has room for. The widest text gives way first, down to a few columns;
+ * numbers are never cut; what still has no room is left out from the right.
+ */
+function fitted(wanted: readonly number[], isNumber: readonly boolean[], room: number): number[] {
+  const widths = [...wanted];
+  const total = (): number => widths.reduce((sum, width) => sum + width, GAP.length * (widths.length - 1));
+  while (total() > room) {
+    const texts = widths.flatMap((width, index) => (isNumber[index] || width <= TEXT_MIN_COLUMNS ? [] : [index]));
+    const widest = texts.toSorted((a, b) => widths[b]! - widths[a]!)[0];
+    if (widest !== undefined) widths[widest] = widths[widest]! - 1;
+    else if (widths.length > 1) widths.pop();
+    else return [Math.max(1, room)];
+  }
+  return widths;
 }

@@ -217,6 +217,33 @@ describe('DuckDB over a folder', () => {
     instance.closeSync();
   });
 
+  it("production's tables have bare names for any client, and are no answer where dev is asked", async () => {
+    const session = await lake.engine.session({ state: await lake.state(), target: 'dev', runId: 'r' });
+    const columns = [{ name: 'n', type: 'integer' }];
+    const answers = await session.build({ model: 'answers', select: 'select 42 as n', columns, sort: [] });
+    await session.close();
+    const version = { runId: 'r', asOf: '2026-11-01T00:00:00.000Z', silverSequence: 1, modelsHash: 'none' };
+    await lake.commitState({ ...(await lake.state()), gold: { prod: { ...version, tables: { answers } } } });
+    expect((await lake.engine.query('select n from answers', { target: 'prod' })).rows).toEqual([[42]]);
+    for (const name of ['answers', 'ANSWERS', '"answers"', 'answers as a cross join silver.tracks'])
+      await expect(lake.engine.query(`select * from ${name}`, { target: 'dev' })).rejects.toMatchObject({
+        code: 'sql_invalid',
+        message: expect.stringContaining('answers does not exist'),
+        hint: expect.stringMatching(/gold_dev has no tables yet.*near: gold_prod\.answers/),
+      });
+    const own = 'with answers as (select 1 as n) select n from answers';
+    expect((await lake.engine.query(own, { target: 'dev' })).rows).toEqual([[1]]);
+    for (const catalog of ['lake', 'another name']) {
+      const instance = await DuckDBInstance.create(':memory:');
+      const connection = await instance.connect();
+      await connection.run(`attach '${join(lake.root, 'lake.duckdb')}' as "${catalog}" (read_only)`);
+      const rows = await connection.runAndReadAll(`select n from "${catalog}".answers`);
+      expect(rows.getRowsJS()).toEqual([[42]]);
+      connection.closeSync();
+      instance.closeSync();
+    }
+  });
+
   it('F41: a full disk while a table is built is exit 74 and leaves no object', () => {
     // Writes beyond 1 MiB fail with EFBIG, as at a quota; the signal that comes with it is ignored.
     const script = `

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
-import { DuckDBInstance } from '@duckdb/node-api';
+import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import { diskErrorInWords } from '../../base/disk.ts';
 import { type Contract, readContracts } from '../../lake/contracts.ts';
 import { silverPathPattern, type Target } from '../../lake/keys.ts';
@@ -27,6 +27,10 @@ export interface CatalogTable {
 }
 
 export const SCHEMAS = ['bronze', 'silver', 'gold_dev', 'gold_prod'] as const;
+/** Its tables stand in `main` too. */
+const BARE_SCHEMA = 'gold_prod';
+/** A catalog of another layout is made again, though its tables are the same. */
+const LAYOUT = 2;
 const GOLD_SCHEMA = { dev: 'gold_dev', prod: 'gold_prod' } as const satisfies Record<Target, Schema>;
 
 /**
@@ -67,9 +71,9 @@ export function goldSelect(root: string, key: string): string {
   return `select * from read_parquet([${quoteText(literalPath(join(root, key)))}], hive_partitioning = false)`;
 }
 
-/** What tells one catalog from another. */
+/** What tells one catalog from another: what is in it, and how it is laid out. */
 export function fingerprintOf(tables: readonly CatalogTable[]): string {
-  const hash = createHash('sha256');
+  const hash = createHash('sha256').update(`layout ${LAYOUT}\n`);
   for (const table of tables) hash.update(`${table.schema}.${table.name}\n${table.select}\n`);
   return hash.digest('hex');
 }
@@ -101,16 +105,16 @@ export async function writeCatalog(path: string, tables: readonly CatalogTable[]
     for (const schema of SCHEMAS) await connection.run(`create schema lake.${schema}`);
     let unreadable = 0;
     for (const table of tables) {
-      const view = `create view lake.${table.schema}.${quoteName(table.name)} as `;
       try {
-        await connection.run(view + table.select);
+        await createViews(connection, table, table.select);
       } catch (error) {
         // A view takes its columns from its first file: one that is gone or damaged shows here, and costs
         // only its own table. What the disk or the system refused is no fault of the table, and no catalog
         // comes of it.
         if (diskErrorInWords(error) !== error) throw error;
         const [text] = messageOf(error).split('\n', 1);
-        await connection.run(view + unreadableSelect(table, `${table.schema}.${table.name} cannot be read: ${text}`));
+        const reason = `${table.schema}.${table.name} cannot be read: ${text}`;
+        await createViews(connection, table, unreadableSelect(table, reason));
         unreadable += 1;
       }
     }
@@ -125,6 +129,20 @@ export async function writeCatalog(path: string, tables: readonly CatalogTable[]
     connection.closeSync();
     instance.closeSync();
   }
+}
+
+/**
+ * The table's view in its schema. Those of production stand in `main` too, where any client finds them by
+ * their bare names (`select * from top_tracks`). Both have the same select: a view that names another one
+ * would look for it in the wrong place where the catalog is attached under another name.
+ */
+async function createViews(
+  connection: DuckDBConnection,
+  { schema, name }: CatalogTable,
+  select: string,
+): Promise<void> {
+  for (const place of schema === BARE_SCHEMA ? [schema, 'main'] : [schema])
+    await connection.run(`create or replace view lake.${place}.${quoteName(name)} as ${select}`);
 }
 
 function selectOf(contract: Contract, root: string, files: readonly OutputFile[]): string {

@@ -25,7 +25,14 @@ import {
   refuseUnusablePath,
   translateDiskError,
 } from './database.ts';
-import { describeSelect, runSelect, translateSqlError, typedSelect, unknownTableOf } from './select.ts';
+import {
+  describeSelect,
+  refuseBareProduction,
+  runSelect,
+  translateSqlError,
+  typedSelect,
+  unknownTableOf,
+} from './select.ts';
 
 export interface DuckDbOptions {
   store: LakeStore;
@@ -168,6 +175,7 @@ export async function openDuckDbEngine(options: DuckDbOptions): Promise<SqlEngin
         connection = await connectTo(used.instance);
         if (signal?.aborted) throw stopped();
         await connection.run(`use ${target === 'prod' ? 'gold_prod' : 'gold_dev'}`);
+        if (target === 'dev') await refuseBareProduction(connection, sql);
         return await runSelect(connection, sql, parameters, maxRows);
       } catch (error) {
         if (signal?.aborted) throw stopped();
@@ -371,7 +379,7 @@ async function withNearNames(
   const empty = made.rows[0]?.[0] === 0n ? `${schema} has no tables yet: ${first}; ` : '';
   const rows = await runSelect(
     connection,
-    `select schema_name || '.' || view_name from duckdb_views() where not internal
+    `select schema_name || '.' || view_name from duckdb_views() where not internal and schema_name <> 'main'
      order by view_name <> lower($1), jaro_winkler_similarity(view_name, lower($1)) desc, 1 limit 5`,
     [unknown.replace(/^.*\./, '')],
     5,

@@ -85,6 +85,38 @@ export function unknownTableOf(error: unknown): string | undefined {
     : undefined;
 }
 
+/**
+ * The engine looks into `main` too, where production's tables stand for other clients: a bare name that
+ * gold_dev lacks must stay unknown there, and not be answered from production.
+ *
+ * @throws `sql_invalid` (64), with the words of a table that does not exist
+ */
+export async function refuseBareProduction(connection: DuckDBConnection, sql: string): Promise<void> {
+  const named = bareNames(connection, sql);
+  if (named.size === 0) return;
+  const rows = await connection.runAndReadAll(
+    `select view_name from duckdb_views() where schema_name = 'main' and not internal
+     except select view_name from duckdb_views() where schema_name = 'gold_dev'`,
+  );
+  const found = (rows.getRowsJS() as [string][]).map(([name]) => name).find((name) => named.has(name));
+  if (found !== undefined)
+    throw new JobError('sql_invalid', 'usage', `Catalog Error: Table with name ${found} does not exist!`);
+}
+
+/** Names of tables without a schema, in lower case; none where the statement cannot be read: it says so when it runs. */
+function bareNames(connection: DuckDBConnection, sql: string): Set<string> {
+  try {
+    return new Set(
+      connection
+        .getTableNames(sql, true)
+        .map((name) => name.toLowerCase())
+        .filter((name) => !name.includes('.')),
+    );
+  } catch {
+    return new Set();
+  }
+}
+
 async function prepareSelect(connection: DuckDBConnection, sql: string): Promise<DuckDBPreparedStatement> {
   const text = sql.replace(COMMENTS, '');
   if (text.replace(/;\s*$/, '') === '') throw new JobError('sql_invalid', 'usage', 'there is no statement');
