@@ -8,6 +8,7 @@ import { capped, row } from './lines.ts';
 /** Tests of silver and gold. */
 export const CHECK: Command = {
   usage: 'check',
+  group: 'operate',
   summary: 'Test silver by its contracts and gold by the tests of its models',
   reads: 'silver, gold',
   writes: 'check results',

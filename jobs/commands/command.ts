@@ -25,10 +25,14 @@ export interface Outcome {
 /** Flags and positionals as yargs has parsed and checked them. */
 export type Arguments = Record<string, unknown>;
 
+/** What a command is for, as `--help` sorts them. */
+export const GROUPS = { start: 'Start', look: 'Look', operate: 'Operate', delete: 'Delete' } as const;
+
 /** One command: its name is also the job's file, the Airflow task and the row in the README. */
 export interface Command {
   /** With positionals, as yargs writes them: `load [paths..]`. */
   usage: string;
+  group: keyof typeof GROUPS;
   summary: string;
   reads: string;
   writes: string;
@@ -40,6 +44,8 @@ export interface Command {
   isReader?: true | ((args: Arguments) => boolean);
   /** Removes what killed commands have left by itself; before other writers that is done for them. */
   isSweeper?: true;
+  /** `--user` says whose files, login or page it is about; other commands refuse it. */
+  isPersonal?: true;
   /**
    * `--user` may name anybody whom rows of events name, not only a label that `load` takes (`USER_LABEL`).
    */

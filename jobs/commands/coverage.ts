@@ -8,6 +8,7 @@ import { capped, number, row } from './lines.ts';
 /** Looks at what exports and polls leave open; a schedule runs it to be told. */
 export const COVERAGE: Command = {
   usage: 'coverage',
+  group: 'look',
   summary: 'How much of the listening is covered by exports and polls, the open gaps and why, the newest capture',
   reads: 'gold_prod',
   writes: '-',

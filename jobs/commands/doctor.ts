@@ -5,6 +5,8 @@ import { LABEL_CHARS } from './lines.ts';
 /** What is wrong, and what to do about it. */
 export const DOCTOR: Command = {
   usage: 'doctor',
+  group: 'look',
+  isPersonal: true,
   summary: 'Look at the machine, the configuration and the lake; say what to do',
   reads: 'everything',
   writes: '-',

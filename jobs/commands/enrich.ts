@@ -8,6 +8,7 @@ import { row } from './lines.ts';
 /** Silver to gold. */
 export const ENRICH: Command = {
   usage: 'enrich',
+  group: 'operate',
   summary: 'Silver to gold: run the models, publish them by a swap',
   reads: 'silver',
   writes: 'gold_dev',

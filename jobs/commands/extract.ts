@@ -32,6 +32,8 @@ const EVENTS_OPTIONS = {
 /** `extract`: files, the Web API or the generator, by what its positionals say. */
 export const EXTRACT: Command = {
   usage: 'extract <paths..>',
+  group: 'start',
+  isPersonal: true,
   summary:
     'Put files, or what the Web API answers, into landing as they are, or generate synthetic data (extract events)',
   reads: 'files, Web API',

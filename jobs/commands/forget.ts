@@ -11,6 +11,8 @@ import { removalLines } from './removal.ts';
 /** Removes a person. */
 export const FORGET: Command = {
   usage: 'forget',
+  group: 'delete',
+  isPersonal: true,
   summary: 'Remove a person and everything of them, everywhere and for good, and prove it (give --user)',
   reads: 'everything',
   writes: 'the whole lake (deletes)',

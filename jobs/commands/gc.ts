@@ -8,6 +8,7 @@ const KEEP_DAYS = 7;
 /** Collects what nobody needs any more. */
 export const GC: Command = {
   usage: 'gc',
+  group: 'delete',
   summary: 'Delete what no commit of the last days names: old versions, and what killed runs have left',
   reads: 'everything',
   writes: '(deletes)',

@@ -8,10 +8,12 @@ import { describeError, EXIT, JobError } from '../base/errors.ts';
 import { createLog } from '../base/log.ts';
 import { visible, visibleJson } from '../base/visible.ts';
 import { isLakeThere } from '../lake/open.ts';
-import type { Arguments, Command, Outcome } from './command.ts';
+import { type Arguments, type Command, GROUPS, type Outcome } from './command.ts';
+import { completionScript, SHELLS, type Shell } from './completion.ts';
 import { withEffects } from './effects.ts';
 import { asTyped } from './lines.ts';
 import { COMMANDS } from './registry.ts';
+import { nearest } from './suggest.ts';
 
 const NAMES = COMMANDS.map(({ usage }) => usage.split(' ', 1)[0]!);
 
@@ -20,11 +22,6 @@ const LINES = '\n\t';
 
 const GLOBAL_OPTIONS = {
   lake: { type: 'string', requiresArg: true, describe: 'The lake: a folder (default: LISTENLAKE_LAKE, else ./lake)' },
-  user: {
-    type: 'string',
-    requiresArg: true,
-    describe: 'Label of the person whose files these are (default: LISTENLAKE_USER, else me)',
-  },
   'env-file': {
     type: 'string',
     requiresArg: true,
@@ -32,6 +29,14 @@ const GLOBAL_OPTIONS = {
   },
   json: { type: 'boolean', default: false, describe: 'Only the JSON result on stdout' },
   quiet: { type: 'boolean', default: false, describe: 'No progress on stderr' },
+} as const;
+
+const USER_OPTION = {
+  user: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'Label of the person whose files these are (default: LISTENLAKE_USER, else me)',
+  },
 } as const;
 
 /**
@@ -46,8 +51,19 @@ export async function main(argv: string[], environment: NodeJS.ProcessEnv): Prom
     chosen = { command, args };
   });
   try {
+    if (argv.length === 1 && argv[0] === '--help') {
+      process.stdout.write(`${await helpText([])}\n`);
+      return EXIT.ok;
+    }
+    const shell = shellAskedFor(argv);
+    if (shell !== undefined) {
+      process.stdout.write(
+        `${completionScript(shell, COMMANDS, (command) => ({ ...GLOBAL_OPTIONS, ...optionsOf(command) }))}\n`,
+      );
+      return EXIT.ok;
+    }
     await parser.parse(argv);
-    if (chosen === undefined) return EXIT.ok; // --help and --version have printed
+    if (chosen === undefined) return EXIT.ok; // --help, --version and --completion have printed
     const { command, args } = chosen;
     readEnvFile(environment, text(args['env-file']) ?? (environment.LISTENLAKE_ENV_FILE || undefined));
     refuseRepeated(command, args);
@@ -63,6 +79,17 @@ export async function main(argv: string[], environment: NodeJS.ProcessEnv): Prom
   } catch (error) {
     return report(systemError(error, place), argv.includes('--json'), environment);
   }
+}
+
+/** `--completion bash` stands alone: there is no command, which the parser would ask for. */
+function shellAskedFor([flag, name, ...more]: readonly string[]): Shell | undefined {
+  if (flag !== '--completion') return undefined;
+  const shell = SHELLS.find((each) => each === name);
+  if (shell === undefined || more.length > 0)
+    throw new JobError('usage_invalid', 'usage', `--completion takes one of ${SHELLS.join(', ')}, and nothing else`, {
+      hint: 'source <(listenlake --completion bash)',
+    });
+  return shell;
 }
 
 async function perform(command: Command, args: Arguments, config: Config): Promise<Outcome> {
@@ -90,31 +117,35 @@ function refuseMissingLake(config: Config): void {
 function buildParser(choose: (command: Command, args: Arguments) => void): Argv {
   const parser = yargs()
     .scriptName('listenlake')
-    .usage('$0 <command>\n\nTurns what Spotify knows of your listening into tables that you own.')
+    .usage('')
     .version(version())
     .options(GLOBAL_OPTIONS)
+    .option('completion', {
+      choices: SHELLS,
+      requiresArg: true,
+      describe: 'Print a script that completes commands and flags',
+    })
     .strict()
     .demandCommand(1, 'which command?')
     .recommendCommands()
     .parserConfiguration({ 'parse-numbers': false, 'parse-positional-numbers': false })
-    .wrap(Math.min(110, process.stdout.columns ?? 110))
+    .wrap(helpWidth())
     .epilogue('First command: listenlake run my_spotify_data.zip')
     .fail((message, error) => {
       if (error instanceof JobError) throw error;
-      throw new JobError('usage_invalid', 'usage', (message ?? String(error)).replaceAll(/\s+/g, ' ').trim(), {
-        hint: 'see listenlake --help',
-        cause: error,
-      });
+      const said = (message ?? String(error)).replaceAll(/\s+/g, ' ').trim();
+      throw new JobError('usage_invalid', 'usage', said, { hint: hintFor(said), cause: error });
     });
   for (const command of COMMANDS) {
     parser.command(
       command.usage,
-      command.summary,
+      false, // the groups above name it
       (builder) => {
+        builder.usage(`$0 ${command.usage}\n\n${command.summary}`);
         for (const [name, options] of Object.entries(command.positionals ?? {}))
           builder.positional(name, options as never);
         for (const [example, what] of command.examples ?? []) builder.example(example, what);
-        return builder.options(command.options);
+        return builder.options(optionsOf(command)).hide('completion');
       },
       (args) => choose(command, args as Arguments),
     );
@@ -122,20 +153,66 @@ function buildParser(choose: (command: Command, args: Arguments) => void): Argv 
   return parser;
 }
 
-/** The text of `listenlake <command> --help`, for the command reference. */
+/** The flags of a command but for those that every command takes. */
+function optionsOf(command: Command): Command['options'] {
+  return command.isPersonal ? { ...USER_OPTION, ...command.options } : command.options;
+}
+
+/** Every command with what it is for, under the headings of what somebody wants. */
+function groupsText(width: number): string {
+  const columns = Math.max(...COMMANDS.map(({ usage }) => usage.length)) + 'listenlake '.length + 4;
+  return Object.entries(GROUPS)
+    .map(([group, title]) => {
+      const lines = COMMANDS.filter((command) => command.group === group).map(({ usage, summary }) =>
+        wrapped(`  listenlake ${usage}`.padEnd(columns), summary, width),
+      );
+      return `${title}:\n${lines.join('\n')}`;
+    })
+    .join('\n\n');
+}
+
+/** A text beside its label, wrapped by words, its further lines under its first one. */
+function wrapped(label: string, words: string, width: number): string {
+  const lines = [label];
+  for (const word of words.split(' ')) {
+    const line = lines.at(-1)!;
+    if (line.trim() === '' || line === label || line.length + 1 + word.length <= width)
+      lines[lines.length - 1] = line === label || line.trim() === '' ? line + word : `${line} ${word}`;
+    else lines.push(' '.repeat(label.length) + word);
+  }
+  return lines.join('\n');
+}
+
+/** What to do about a line that yargs cannot make sense of: the flag that was likely meant, else the help. */
+function hintFor(said: string): string {
+  const unknown = /^Unknown arguments?: ([^,]+)/.exec(said)?.[1];
+  const flags = [...new Set([GLOBAL_OPTIONS, ...COMMANDS.map(optionsOf)].flatMap(Object.keys))];
+  const meant = unknown === undefined ? undefined : nearest(unknown, flags);
+  return meant === undefined || meant === unknown ? 'see listenlake --help' : `did you mean --${meant}?`;
+}
+
+/** The text of `listenlake --help`, or of one command's. */
 export async function helpText(argv: string[]): Promise<string> {
   const parser = buildParser(() => {});
-  return new Promise((resolve, reject) => {
+  const flags = await new Promise<string>((resolve, reject) => {
     // With a callback yargs gives the text instead of printing it.
     void Promise.resolve(
       parser.parse([...argv, '--help'], {}, (error, _args, output) => (error ? reject(error) : resolve(output))),
     ).catch(reject);
   });
+  if (argv.length > 0) return flags;
+  const about = 'Turns what Spotify knows of your listening into tables that you own.';
+  // By hand: yargs knows no groups of commands, and takes the blanks at the beginning of a line away.
+  return [`listenlake <command>\n\n${about}`, groupsText(helpWidth()), flags.trim()].join('\n\n');
+}
+
+function helpWidth(): number {
+  return Math.min(110, process.stdout.columns || 110);
 }
 
 /** A flag given twice would be a list: say so instead of taking one of them. */
 function refuseRepeated(command: Command, args: Arguments): void {
-  const options: Command['options'] = { ...GLOBAL_OPTIONS, ...command.options };
+  const options: Command['options'] = { ...GLOBAL_OPTIONS, ...optionsOf(command) };
   const repeated = Object.keys(options).find((name) => options[name]?.array !== true && Array.isArray(args[name]));
   if (repeated !== undefined)
     throw new JobError('usage_invalid', 'usage', `--${repeated} is given more than once`, { hint: 'give it once' });

@@ -9,6 +9,8 @@ import { capped, row } from './lines.ts';
 /** Files to bronze. */
 export const LOAD: Command = {
   usage: 'load [paths..]',
+  group: 'operate',
+  isPersonal: true,
   summary: 'Landing, and the paths given, to bronze: recognise, check, keep without personal fields',
   reads: 'landing, files',
   writes: 'bronze',

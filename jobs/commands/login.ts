@@ -4,6 +4,8 @@ import type { Arguments, Command, Outcome } from './command.ts';
 /** Logs in once; every `extract` from the Web API works from what it leaves. */
 export const LOGIN: Command = {
   usage: 'login',
+  group: 'start',
+  isPersonal: true,
   summary: 'Log in to Spotify once, in a browser, so that extract can read your listening',
   reads: "Spotify's consent page",
   writes: 'the token file, or the secret',

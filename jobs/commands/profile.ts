@@ -5,6 +5,7 @@ import { capped, number, row, shown } from './lines.ts';
 /** The first look at data that nobody knows yet. */
 export const PROFILE: Command = {
   usage: 'profile [tables..]',
+  group: 'look',
   summary: 'What is in silver: each column in numbers and pictures, what stands out, what the pipeline does about it',
   reads: 'silver',
   writes: 'profile.html, profile.json',

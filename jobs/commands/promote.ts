@@ -10,6 +10,7 @@ import { capped, number, row } from './lines.ts';
 /** What was checked becomes what people see. */
 export const PROMOTE: Command = {
   usage: 'promote',
+  group: 'operate',
   summary: 'Compare dev with prod, then publish as prod what dev was checked on',
   reads: 'gold_dev, gold_prod',
   writes: 'gold_prod (and its Iceberg tables)',

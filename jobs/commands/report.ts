@@ -7,6 +7,7 @@ import { OUT_OPTION, outDir, TARGET_OPTION, target } from './command.ts';
 /** The page, and its charts. */
 export const REPORT: Command = {
   usage: 'report',
+  group: 'look',
   summary: 'One self-contained HTML page, and each chart as PNG',
   reads: 'gold_prod',
   writes: 'report.html, charts/',

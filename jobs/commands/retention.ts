@@ -8,6 +8,7 @@ import { removalLines } from './removal.ts';
 /** Removes what has grown too old. */
 export const RETENTION: Command = {
   usage: 'retention',
+  group: 'delete',
   summary: 'Remove what came from the Web API and is older than LISTENLAKE_API_RETENTION_DAYS, everywhere and for good',
   reads: 'everything',
   writes: 'the whole lake (deletes)',

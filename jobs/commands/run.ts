@@ -24,6 +24,8 @@ import { accountLines, refusedLines, upgradeLines } from './transform.ts';
 /** Everything that a lake needs, in order. */
 export const RUN: Command = {
   usage: 'run [paths..]',
+  group: 'start',
+  isPersonal: true,
   summary: 'Everything in order: load, transform, check, enrich, train, check, promote, report',
   reads: 'files, landing',
   writes: 'the whole lake, report',

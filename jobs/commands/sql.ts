@@ -9,6 +9,7 @@ import { optional, TARGET_OPTION, target, whole } from './command.ts';
 /** Questions to the lake. */
 export const SQL: Command = {
   usage: 'sql [query]',
+  group: 'look',
   summary: 'Ask the lake: a table, CSV or JSON',
   reads: 'bronze, silver, gold',
   writes: '-',

@@ -10,6 +10,7 @@ import { row } from './lines.ts';
 /** What goes with a skip. */
 export const TRAIN: Command = {
   usage: 'train',
+  group: 'operate',
   summary: 'Fit the skip model, and publish its predictions where it beats the skip rates',
   reads: 'gold_dev',
   writes: 'gold_dev',

@@ -16,6 +16,7 @@ const EXCLUDED = { plan: ['stage', 'rebuild', 'from', 'to'], stage: ['rebuild'] 
 /** `transform`: all of it, or one of the two steps by which it is fanned out. */
 export const TRANSFORM: Command = {
   usage: 'transform',
+  group: 'operate',
   summary: 'Bronze to silver: typed, deduplicated tables; only partitions that new bronze touches',
   reads: 'bronze',
   writes: 'silver',

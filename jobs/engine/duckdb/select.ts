@@ -92,29 +92,33 @@ export function unknownTableOf(error: unknown): string | undefined {
  * @throws `sql_invalid` (64), with the words of a table that does not exist
  */
 export async function refuseBareProduction(connection: DuckDBConnection, sql: string): Promise<void> {
-  const named = bareNames(connection, sql);
-  if (named.size === 0) return;
-  const rows = await connection.runAndReadAll(
+  const production = await connection.runAndReadAll(
     `select view_name from duckdb_views() where schema_name = 'main' and not internal
      except select view_name from duckdb_views() where schema_name = 'gold_dev'`,
   );
-  const found = (rows.getRowsJS() as [string][]).map(([name]) => name).find((name) => named.has(name));
+  if (production.currentRowCount === 0) return;
+  const tree = await connection.runAndReadAll('select json_serialize_sql($1::varchar)', [sql]);
+  // What is no single select has no tree but an error, which holds no table: it is told when it runs.
+  const named = bareTables(JSON.parse(String(tree.getRowsJS()[0]![0])));
+  const found = (production.getRowsJS() as [string][]).map(([name]) => name).find((name) => named.has(name));
   if (found !== undefined)
     throw new JobError('sql_invalid', 'usage', `Catalog Error: Table with name ${found} does not exist!`);
 }
 
-/** Names of tables without a schema, in lower case; none where the statement cannot be read: it says so when it runs. */
-function bareNames(connection: DuckDBConnection, sql: string): Set<string> {
-  try {
-    return new Set(
-      connection
-        .getTableNames(sql, true)
-        .map((name) => name.toLowerCase())
-        .filter((name) => !name.includes('.')),
-    );
-  } catch {
-    return new Set();
-  }
+/** Names of tables without a schema in a tree of syntax, in lower case, but for those that the select makes itself. */
+function bareTables(tree: unknown): Set<string> {
+  const named = new Set<string>();
+  const made = new Set<string>();
+  const walk = (node: unknown): void => {
+    if (Array.isArray(node)) node.forEach(walk);
+    if (typeof node !== 'object' || node === null) return;
+    const { type, schema_name, table_name, cte_map } = node as Record<string, unknown>;
+    if (type === 'BASE_TABLE' && !schema_name) named.add(String(table_name).toLowerCase());
+    for (const { key } of (cte_map as { map?: { key: string }[] } | undefined)?.map ?? []) made.add(key.toLowerCase());
+    for (const value of Object.values(node)) walk(value);
+  };
+  walk(tree);
+  return named.difference(made);
 }
 
 async function prepareSelect(connection: DuckDBConnection, sql: string): Promise<DuckDBPreparedStatement> {
