@@ -118,7 +118,7 @@ function bareTables(tree: unknown): Set<string> {
     for (const value of Object.values(node)) walk(value);
   };
   walk(tree);
-  return named.difference(made);
+  return new Set([...named].filter((name) => !made.has(name)));
 }
 
 async function prepareSelect(connection: DuckDBConnection, sql: string): Promise<DuckDBPreparedStatement> {
