@@ -1,9 +1,9 @@
-import { spawn } from 'node:child_process';
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { openInBrowser } from './base/browser.ts';
 import type { Config } from './base/config.ts';
 import { isErrno, JobError } from './base/errors.ts';
 import { authorizeUrl, exchangeCode, makeCodeProof } from './sources/spotify-api/authorization.ts';
@@ -270,14 +270,6 @@ async function openBrowser(address: string): Promise<string | undefined> {
     `<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n<meta name="referrer" content="no-referrer">\n<meta http-equiv="refresh" content="0; url=${target}">\n<title>listenlake</title>\n<a href="${target}">Go on to Spotify</a>\n</html>\n`,
     { mode: 0o600, flag: 'wx' },
   );
-  const [program, ...args] =
-    process.platform === 'darwin'
-      ? ['open', file]
-      : process.platform === 'win32'
-        ? ['cmd', '/c', 'start', '', file]
-        : ['xdg-open', file];
-  const child = spawn(program!, args, { stdio: 'ignore', detached: true });
-  child.on('error', () => {});
-  child.unref();
+  openInBrowser(file);
   return folder;
 }

@@ -1,5 +1,6 @@
 import { join, resolve } from 'node:path';
 import type { Options } from 'yargs';
+import { openInBrowser } from '../base/browser.ts';
 import type { Config } from '../base/config.ts';
 import { type ExitName, JobError } from '../base/errors.ts';
 import type { Effects } from '../effects/index.ts';
@@ -92,6 +93,20 @@ export const DRY_RUN = {
 export const OUT_OPTION = {
   out: { type: 'string', requiresArg: true, describe: 'Folder of the page (default: report/ in the lake)' },
 } as const;
+
+export const OPEN_OPTION = {
+  open: { type: 'boolean', default: false, describe: 'Open the report in the browser' },
+} as const;
+
+/** `--open`: shows a page to whoever sits at this machine. @throws `usage_invalid` (64) for a page elsewhere */
+export function openIfAsked(args: Arguments, page: string | undefined): void {
+  if (args.open !== true || page === undefined) return;
+  if (isElsewhere(page))
+    throw new JobError('usage_invalid', 'usage', `--open opens files of this machine, and the report is ${page}`, {
+      hint: `aws s3 cp ${page} .`,
+    });
+  openInBrowser(page);
+}
 
 /** Refused input is told by the exit code once all else is done, unless the caller asked otherwise. */
 export function refusedExit(args: Arguments, refused: number): Outcome['exit'] {

@@ -2,7 +2,7 @@ import { count } from '../base/words.ts';
 import { isElsewhere } from '../lake/store.ts';
 import { observed } from '../lineage/observe.ts';
 import type { Command } from './command.ts';
-import { OUT_OPTION, outDir, TARGET_OPTION, target } from './command.ts';
+import { OPEN_OPTION, OUT_OPTION, openIfAsked, outDir, TARGET_OPTION, target } from './command.ts';
 
 /** The page, and its charts. */
 export const REPORT: Command = {
@@ -14,6 +14,7 @@ export const REPORT: Command = {
   options: {
     target: { ...TARGET_OPTION.target, default: 'prod', describe: 'Which gold: prod (default) or dev' },
     ...OUT_OPTION,
+    ...OPEN_OPTION,
   },
   isWriter: false,
   isReader: true,
@@ -22,6 +23,7 @@ export const REPORT: Command = {
     const input = { runId, outDir: outDir(args, effects), target: target(args) };
     const work = { job: 'report', runId, target: input.target } as const;
     const result = await observed(work, effects, () => report(input, effects));
+    openIfAsked(args, result.html);
     return {
       text: [
         `report: ${result.html}`,

@@ -7,7 +7,9 @@ import type { Arguments, Command, Outcome } from './command.ts';
 import {
   INTERVAL_OPTIONS,
   list,
+  OPEN_OPTION,
   OUT_OPTION,
+  openIfAsked,
   optional,
   outDir,
   PATHS,
@@ -34,6 +36,7 @@ export const RUN: Command = {
     ...QUARANTINE_OPTION,
     to: INTERVAL_OPTIONS.to,
     ...OUT_OPTION,
+    ...OPEN_OPTION,
     report: { type: 'boolean', default: true, describe: 'Make the report (--no-report leaves it out)' },
   },
   isWriter: true,
@@ -53,6 +56,7 @@ export const RUN: Command = {
       () => run(input, effects),
       ({ status }) => (status === 'checks_failed' ? status : undefined),
     );
+    openIfAsked(args, result.report?.html);
     const json = {
       status: result.status,
       run_id: runId,
