@@ -8,6 +8,10 @@
  * mostly wait for servers that they start (moto, Trino), and layers that mostly wait for containers (Docker,
  * Airflow, a cluster). What a layer prints is shown when it ends.
  *
+ * A file with a failed test is run once more, alone, when all else has ended. What passes then is told as
+ * `unsteady`: it fails only beside others, or only now and then, and somebody has to mend it; it holds nobody
+ * up. Where more than a few files have failed there is no second try.
+ *
  * A layer that cannot run here says why through LISTENLAKE_SKIPS; under CI=true that counts as a failure, but
  * for the names in LISTENLAKE_TEST_WITHOUT (comma-separated): what a place can never have, such as files that
  * nobody may publish.
@@ -55,6 +59,10 @@ interface Outcome {
   failed: number;
   /** File and name of each test that failed. */
   failures: string[];
+  /** The layer, where its tests are in files. */
+  layer?: Layer;
+  /** Files with a failed test, by their paths. */
+  failedFiles: string[];
   /** Seconds that each test file took. */
   files: { file: string; seconds: number }[];
 }
@@ -63,6 +71,9 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const BIN = join(ROOT, 'node_modules/.bin');
 /** What the lakes of all tests at one time take is far below it. */
 const MEMORY_MIN_BYTES = 4 * 1024 ** 3;
+
+/** More failed files than these are no matter of chance. */
+const AGAIN_FILES_MAX = 3;
 
 const LAYERS: Layer[] = [
   {
@@ -183,6 +194,7 @@ const lanes = (['containers', 'servers', undefined] as const).map((lane) =>
 const aws = LAYERS.some((layer) => isWanted(layer) && layer.isOnAws) ? startSharedAws(REGION) : undefined;
 aws?.catch(() => undefined); // told where it is awaited
 const outcomes = (await Promise.all(lanes.map(runInOrder))).flat();
+const unsteady = await runFailedAgain(outcomes);
 await (await aws?.catch(() => undefined))?.close();
 const passed = outcomes.reduce((sum, outcome) => sum + outcome.passed, 0);
 let failed = outcomes.reduce((sum, outcome) => sum + outcome.failed, 0);
@@ -203,6 +215,8 @@ if (isCi && unexcused.length > 0) {
   process.stdout.write('CI=true: what was left out counts as failed\n');
   failed += unexcused.length;
 }
+if (unsteady.length > 0)
+  process.stdout.write(`\nunsteady (failed once, passed alone):\n${unsteady.map((each) => `  ${each}\n`).join('')}`);
 const failures = outcomes.flatMap((outcome) => outcome.failures);
 if (failures.length > 0) process.stdout.write(`\nfailed:\n${failures.map((each) => `  ${each}\n`).join('')}`);
 process.stdout.write(`\n${passed} passed, ${failed} failed\n`);
@@ -284,7 +298,29 @@ async function runCommands({ commands = [] }: Layer, printed: string): Promise<O
   const failures: string[] = [];
   for (const [program, ...args] of commands)
     if ((await run(program!, args, printed)) !== 0) failures.push([program!.split('/').at(-1), ...args].join(' '));
-  return { passed: commands.length - failures.length, failed: failures.length, failures, files: [] };
+  const passed = commands.length - failures.length;
+  return { passed, failed: failures.length, failures, failedFiles: [], files: [] };
+}
+
+/** Gives each of a few failed files a second try, and corrects the outcomes. @returns the tests that passed then */
+async function runFailedAgain(first: readonly Outcome[]): Promise<string[]> {
+  const broken = first.filter(({ failedFiles }) => failedFiles.length > 0);
+  if (broken.flatMap(({ failedFiles }) => failedFiles).length > AGAIN_FILES_MAX) return [];
+  const passedNow: string[] = [];
+  for (const outcome of broken) {
+    const layer = outcome.layer!;
+    const printed = join(work, `${layer.name}-again.txt`);
+    process.stdout.write(`\n== ${layer.name}, once more: ${outcome.failedFiles.join(', ')}\n`);
+    const second = await runJest(layer, printed, outcome.failedFiles);
+    process.stdout.write(existsSync(printed) ? readFileSync(printed, 'utf8') : '');
+    const mended = outcome.failures.filter((each) => !second.failures.includes(each));
+    if (second.failed > 0 && second.failures.length === 0) continue; // it did not even begin
+    passedNow.push(...mended);
+    outcome.passed += outcome.failed - second.failed;
+    outcome.failed = second.failed;
+    outcome.failures = second.failures;
+  }
+  return passedNow;
 }
 
 /** What Jest writes of a run (https://jestjs.io/docs/cli#--json), as far as it is read here. */
@@ -301,9 +337,10 @@ interface JestReport {
   }[];
 }
 
-async function runJest(layer: Layer, printed: string): Promise<Outcome> {
+/** @param only these files alone, by their paths; undefined: all of the layer */
+async function runJest(layer: Layer, printed: string, only?: readonly string[]): Promise<Outcome> {
   const { name, folders = [], tests = [] } = layer;
-  const report = join(work, `${name}.json`);
+  const report = join(work, only === undefined ? `${name}.json` : `${name}-again.json`);
   const args = [
     ...['--disable-warning=ExperimentalWarning', '--experimental-vm-modules'],
     join(ROOT, 'node_modules/jest/bin/jest.js'),
@@ -320,11 +357,13 @@ async function runJest(layer: Layer, printed: string): Promise<Outcome> {
       '--maxWorkers=2',
       '--silent=false',
     ],
-    ...folders.map((folder) => `/tests/${folder}/[^/]+$`),
-    ...tests,
+    ...(only === undefined
+      ? [...folders.map((folder) => `/tests/${folder}/[^/]+$`), ...tests]
+      : ['--runTestsByPath', ...only]),
   ];
   const code = await run(process.execPath, args, printed, await environmentOf(layer));
-  if (!existsSync(report)) return { passed: 0, failed: 1, failures: [`${name}: Jest wrote no report`], files: [] };
+  if (!existsSync(report))
+    return { passed: 0, failed: 1, failures: [`${name}: Jest wrote no report`], failedFiles: [], files: [] };
   const result = JSON.parse(readFileSync(report, 'utf8')) as JestReport;
   const failures = result.testResults.flatMap(({ name: file, status, assertionResults }) => {
     const names = assertionResults.filter((each) => each.status === 'failed').map(({ fullName }) => fullName);
@@ -336,6 +375,8 @@ async function runJest(layer: Layer, printed: string): Promise<Outcome> {
     // A file that does not load has no tests, and an exit code without a failed test is a failure too.
     failed: Math.max(result.numFailedTests, result.numFailedTestSuites, code === 0 ? 0 : 1),
     failures,
+    layer,
+    failedFiles: result.testResults.filter(({ status }) => status === 'failed').map(({ name: file }) => file),
     files: result.testResults.map(({ name: file, startTime, endTime }) => ({
       file: relative(ROOT, file),
       seconds: (endTime - startTime) / 1000,
