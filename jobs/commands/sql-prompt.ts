@@ -47,7 +47,7 @@ export async function promptForQuestions(
     completer: (line: string) => complete(line, names),
   });
   prompt.on('history', (lines) => {
-    history = lines;
+    history = lines.filter((line) => !LEAVING.test(line));
   });
   process.stdout.write(`tables of gold_${target} by their names; a question ends with ";", \\q leaves\n`);
   let asked = 0;

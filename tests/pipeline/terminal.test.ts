@@ -178,7 +178,7 @@ describe('a prompt', () => {
   it('brings back the questions of the last session, and takes none that writes', () => {
     const { code, lines } = onTerminal(['sql', '--lake', lake], {
       steps: [
-        ['listenlake> ', '\u001b[A\u001b[A\r'],
+        ['listenlake> ', '\u001b[A\r'],
         ['1 row', 'drop table fct_plays;\r'],
         ['only statements that read', '\u0004'],
       ],
