@@ -123,7 +123,7 @@ async function nextLine(
     for (const [name, listener] of listeners) prompt.on(name, listener);
     signal.addEventListener('abort', leave);
     prompt.setPrompt(question);
-    prompt.prompt();
+    prompt.prompt(true); // what was typed while a question ran stays, with the cursor behind it
   });
 }
 

@@ -187,7 +187,7 @@ describe('a prompt', () => {
         ['only statements that read', '\u0004'],
       ],
     });
-    expect([code, lines.join('\n')]).toEqual([0, expect.stringMatching(/ms from fct_sessions;\n +ms\n/)]);
+    expect([code, lines.join('\n')]).toEqual([0, expect.stringMatching(/\n +ms\n─+\n240,000\n/)]);
   });
 });
 
