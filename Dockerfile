@@ -20,13 +20,14 @@ FROM ${BASE_IMAGE} AS app
 ENV NODE_ENV=production \
     NODE_COMPILE_CACHE=/app/.compile-cache \
     HOME=/tmp \
-    LISTENLAKE_LAKE=/lake
+    LISTENLAKE_LAKE=/data/lake
 WORKDIR /app
 COPY --from=packages /app/node_modules ./node_modules
 COPY package.json LICENSE ./
 COPY warehouse ./warehouse
 COPY jobs ./jobs
-RUN mkdir /lake .compile-cache && chown 65532:65532 /lake .compile-cache
+# docker run --volume "$PWD:/data" ... run /data/my_spotify_data.zip: the lake comes beside the export.
+RUN mkdir /data .compile-cache && chown 65532:65532 /data .compile-cache
 # A uid without a name, that no host gives to a person.
 USER 65532:65532
 # Half of a command's start-up is compiling what never changes in here: paid once, now, for this uid (Node keys the cache by it). Running

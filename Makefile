@@ -6,7 +6,7 @@ IMAGE := listenlake:local
 comma := ,
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test soak check format bench docs picture airflow-pictures image airflow aws-local clean
+.PHONY: help install demo test soak check format bench docs package picture airflow-pictures image airflow aws-local clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ bench: install ## Measure speed and memory against DuckDB, parquetjs-lite and pa
 
 docs: install ## Write the generated references again (commands, data dictionary, configuration)
 	$(NODE) tests/docs/generate.ts
+
+package: install ## Build the npm package that needs no clone: dist/listenlake-<version>.tgz
+	$(NODE) --disable-warning=ExperimentalWarning packaging/build.ts
 
 picture: install ## Take the README's picture of the demo's report (needs Chromium)
 	$(NODE) tests/docs/picture.ts

@@ -30,10 +30,8 @@ export function number(value: number): string {
  */
 export function asTyped(text: string, command: string | undefined, names: readonly string[]): string {
   if (!command || command === 'listenlake') return text;
-  return text.replaceAll(
-    new RegExp(`\\blistenlake (?=(?:${names.join('|')}|--help)\\b)`, 'g'),
-    () => `${quoted(command)} `,
-  );
+  const said = command.includes('/') ? quoted(command) : command; // `npx listenlake` is two words
+  return text.replaceAll(new RegExp(`\\blistenlake (?=(?:${names.join('|')}|--help)\\b)`, 'g'), () => `${said} `);
 }
 
 /** A word as a shell takes it whole. */

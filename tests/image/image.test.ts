@@ -1,7 +1,7 @@
 /** The image: what it is, what it holds, and that jobs run in it with nothing but their lake. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { chmod, cp, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -67,7 +67,7 @@ describeImage('image', () => {
     expect(bytes).toBeGreaterThan(50 * MEBIBYTE);
     expect(bytes).toBeLessThan(300e6);
     const script =
-      'console.log(JSON.stringify(fs.globSync(["/app/*", "/app/.*", "/app/node_modules/*", "/tmp/*", "/lake/*"])))';
+      'console.log(JSON.stringify(fs.globSync(["/app/*", "/app/.*", "/app/node_modules/*", "/tmp/*", "/data/*"])))';
     const found: string[] = JSON.parse(docker(['run', '--rm', '--entrypoint=node', IMAGE, '-e', script]).stdout);
     const outside = found.filter((path) => !path.startsWith('/app/node_modules/')).sort();
     expect(outside).toEqual(
@@ -103,6 +103,25 @@ describeImage('image', () => {
     expect([ran.code, ran.stderr]).toEqual([0, '']);
     expect((await listenlake([...args, '--lake', outside])).code).toBe(0);
     expect(await fingerprint(inside)).toEqual(await fingerprint(outside));
+  }, 900_000);
+
+  it('as docs/install.md says it: the lake and the report come beside the export', async () => {
+    const data = join(folder, 'data');
+    await cp(source, join(data, 'export'), { recursive: true });
+    await chmod(data, 0o755);
+    const user = `--user=${process.getuid!()}:${process.getgid!()}`;
+    const ran = docker([
+      'run',
+      '--rm',
+      user,
+      `--volume=${data}:/data`,
+      IMAGE,
+      'run',
+      '/data/export',
+      '--on-quarantine=warn',
+    ]);
+    expect([ran.code, ran.stdout]).toEqual([0, expect.stringMatching(/report +\/data\/lake\/report\/report\.html/)]);
+    expect((await readdir(join(data, 'lake/report'))).sort()).toContain('report.html');
   }, 900_000);
 
   it('needs no shell', () => {

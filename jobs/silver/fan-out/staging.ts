@@ -1,10 +1,9 @@
 import { createHash } from 'node:crypto';
 import { createWriteStream, readdirSync, readFileSync } from 'node:fs';
 import { rm, stat } from 'node:fs/promises';
-import { dirname, join, relative, resolve } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
-import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { makeFolders } from '../../base/disk.ts';
 import { isErrno, JobError } from '../../base/errors.ts';
@@ -16,6 +15,7 @@ import type { BronzeFile, SilverFile } from '../../lake/manifest.ts';
 import type { Build, Built, PlacedRows, TimePart } from '../build.ts';
 import { committedPartition } from '../changes.ts';
 import type { StagedPartition } from '../partition.ts';
+import { sourceHash } from './code.ts';
 
 /** Staged parts that are fetched at once. */
 const PARTS_AT_ONCE = 8;
@@ -221,21 +221,7 @@ function hashCode(): string {
       .sort()
       .map((name) => [relative(WAREHOUSE_DIR, folder + name), readFileSync(folder + name, 'utf8')]),
   );
-  const code = codeFiles().map((path) => [relative(JOBS, path), readFileSync(path, 'utf8')]);
-  return hashOf([engineVersion(), process.arch, ...sql.flat(), ...code.flat()]);
-}
-
-const JOBS = fileURLToPath(new URL('../../', import.meta.url));
-
-/** Every file that `transform` imports, directly or not, and itself: absolute paths in order. */
-export function codeFiles(): string[] {
-  const found = new Set<string>([join(JOBS, 'transform.ts')]);
-  // A set is walked to its end, also while it grows.
-  for (const path of found) {
-    for (const [, name] of readFileSync(path, 'utf8').matchAll(/\b(?:from|import)\s*\(?\s*'(\.[^']+)'/g))
-      found.add(resolve(dirname(path), name!));
-  }
-  return [...found].sort();
+  return hashOf([engineVersion(), process.arch, ...sql.flat(), sourceHash()]);
 }
 
 function hashOf(value: unknown): string {

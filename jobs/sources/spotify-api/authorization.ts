@@ -107,10 +107,10 @@ export function loginEnded(): JobError {
   );
 }
 
-const require = createRequire(import.meta.url);
+const loadFromHere = createRequire(import.meta.url);
 
 function library(app: App): SpotifyWebApi {
-  const Library = require('spotify-web-api-node') as typeof SpotifyWebApi;
+  const Library = loadFromHere('spotify-web-api-node') as typeof SpotifyWebApi;
   return new Library(app);
 }
 
