@@ -158,9 +158,9 @@ describe('warehouse/queries', () => {
     expect(tables.filter(([, names]) => !parts.every((part) => names.includes(part)))).toEqual([]);
   });
 
-  it('the README tells the question of each, as it begins', () => {
-    const readme = readFileSync(join(WAREHOUSE_DIR, '../README.md'), 'utf8');
-    const shown = [...readme.matchAll(/^\| \[`(\w+\.sql)`\]\(warehouse\/queries\/\1\) \| (.*) \|$/gm)];
+  it('docs/questions.md tells the question of each, as it begins', () => {
+    const page = readFileSync(join(WAREHOUSE_DIR, '../docs/questions.md'), 'utf8');
+    const shown = [...page.matchAll(/^\| \[`(\w+\.sql)`\]\(\.\.\/warehouse\/queries\/\1\) \| (.*) \|$/gm)];
     const files = readdirSync(folder).filter((name) => name.endsWith('.sql'));
     expect(shown.map(([, name, question]) => [name, question])).toEqual(
       files.sort().map((name) => [name, readFileSync(join(folder, name), 'utf8').split('\n')[0]!.slice('-- '.length)]),

@@ -28,7 +28,7 @@ beforeAll(async () => {
     join(folder, 'generated'),
   );
   renameSync(join(folder, 'generated/export'), source);
-}, 300_000);
+});
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 /** Runs a program in an empty folder, with this Node first on the path and nothing of the clone in its environment. */
@@ -102,7 +102,7 @@ it('npx runs it in an empty folder: the portrait is there, and the tables are th
     const done = run('npx', ['--no-install', 'listenlake', ...args], place);
     expect([args, done.code, done.stdout]).toEqual([args, 0, expect.stringMatching(words)]);
   }
-}, 600_000);
+});
 
 it('holds nothing of the tests, of Terraform or of this machine', () => {
   const listed = spawnSync('tar', ['-tzf', tarball], { encoding: 'utf8' }).stdout.split('\n').filter(Boolean);

@@ -96,15 +96,23 @@ describe('documents', () => {
     }
   });
 
-  it('README names the first commands and every command', () => {
+  it('README names the first commands, and the page of the steps every command', () => {
     const readme = readFileSync(join(ROOT, 'README.md'), 'utf8');
-    for (const text of [
-      'make demo',
-      'make test',
-      './listenlake run my_spotify_data.zip',
-      ...names.map((name) => `\`${name}\``),
-    ])
+    for (const text of ['make demo', 'make test', './listenlake run my_spotify_data.zip'])
       expect(readme).toContain(text);
+    const steps = readFileSync(join(ROOT, 'docs/steps/README.md'), 'utf8');
+    for (const name of names) expect(steps).toContain(`[\`${name}\`](${name}.md)`);
+  });
+
+  it('every page of docs/ is in its index, and every decision in theirs', () => {
+    for (const [folder, own] of [
+      ['docs', ['README.md', 'steps', 'reference', 'decisions', 'images']],
+      ['docs/decisions', ['README.md']],
+    ] as const) {
+      const index = readFileSync(join(ROOT, folder, 'README.md'), 'utf8');
+      const pages = readdirSync(join(ROOT, folder)).filter((name) => !own.some((each) => each === name));
+      expect(pages.filter((name) => !index.includes(`(${name}`))).toEqual([]);
+    }
   });
 
   it('every command has a page of its step, and every link between pages leads somewhere', () => {
