@@ -37,6 +37,7 @@ RUN node=/usr/local/bin/node && listenlake="$node --disable-warning=Experimental
  && $listenlake run /tmp/source --lake /tmp/lake \
  && $node --input-type=module -e "for (const part of ['lake/s3/store.ts', 'engine/athena/engine.ts']) await import('/app/jobs/' + part)" \
  && rm -rf /tmp/*
+WORKDIR /data
 
 ARG VERSION=0.0.0-dev
 ARG REVISION=unknown

@@ -54,7 +54,7 @@ airflow-pictures: install image ## Take the pictures of docs/airflow.md (needs D
 
 # BASE_IMAGE: another image with Node 24. BUILD_CA: certificate authority of a proxy between the build and the npm registry.
 image: ## Build the image of the jobs, listenlake:local (needs Docker)
-	DOCKER_BUILDKIT=1 docker build --tag $(IMAGE) \
+	DOCKER_BUILDKIT=1 docker build --tag $(IMAGE) $(if $(filter listenlake:local,$(IMAGE)),--tag listenlake) \
 	  --build-arg VERSION=$$(sed -n 's/^  "version": "\(.*\)",/\1/p' package.json) \
 	  --build-arg REVISION=$$(git rev-parse HEAD 2>/dev/null || echo unknown) \
 	  $(if $(SOURCE),--build-arg SOURCE=$(SOURCE)) $(if $(BASE_IMAGE),--build-arg BASE_IMAGE=$(BASE_IMAGE)) \
@@ -67,7 +67,7 @@ aws-local: install ## Start S3, Glue and Athena here (moto, a real Trino), with 
 	@$(NODE) --disable-warning=ExperimentalWarning tests/aws/demo.ts
 
 clean: ## Remove what demo, tests and benchmarks left behind (not your lake)
-	rm -rf $(DEMO) test-results bench/results coverage
+	rm -rf $(DEMO) dist test-results bench/results coverage
 
 # ENV=name: one lake among several, by terraform/environments/name.tfvars.
 .PHONY: aws aws-images aws-run aws-open aws-smoke
