@@ -17,7 +17,7 @@ const CLASSES = [
 const SESSIONS_BY_MINUTES = `
 with
 
-sessions as (select * from fct_sessions),
+sessions as (select * from fct_sessions where {person}),
 
 classed as (
     select
@@ -60,7 +60,8 @@ export async function sessionsSection(reading: Reading): Promise<Section> {
   return { id: 'sessions', title: 'Sessions', figures: [await sessionLengths(reading)] };
 }
 
-async function sessionLengths(reading: Reading): Promise<Figure> {
+/** How many sessions there were of each length. */
+export async function sessionLengths(reading: Reading): Promise<Figure> {
   const found = await reading.rows<ClassRow>(SESSIONS_BY_MINUTES);
   const rows = CLASSES.map(
     ({ label }, index) =>

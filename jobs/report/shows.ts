@@ -15,7 +15,7 @@ with
 plays as (
     select *
     from fct_plays
-    where {in_reports} and show_id is not null
+    where {in_reports} and {person} and show_id is not null
 ),
 
 shows as (select * from dim_shows),

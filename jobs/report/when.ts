@@ -21,7 +21,7 @@ const ACTIVE_USERS_MAX_DAYS = 366;
 const PLAYS_BY_DATE = `
 with
 
-plays as (select * from fct_plays where {in_reports}),
+plays as (select * from fct_plays where {in_reports} and {person}),
 
 final as (
     select
@@ -41,7 +41,7 @@ order by local_date, origin desc`;
 const PLAYS_BY_WEEKDAY_AND_HOUR = `
 with
 
-plays as (select * from fct_plays where {in_reports}),
+plays as (select * from fct_plays where {in_reports} and {person}),
 
 final as (
     select
@@ -77,7 +77,8 @@ export async function whenSection(reading: Reading): Promise<Section> {
   return { id: 'when', title: 'When', figures };
 }
 
-async function listeningOverTime(reading: Reading): Promise<Figure> {
+/** How much was heard in each month, or day where there are few. */
+export async function listeningOverTime(reading: Reading): Promise<Figure> {
   const rows = await reading.rows<DateRow>(PLAYS_BY_DATE);
   const dates = rows.map((row) => row.local_date);
   const [first, last] = [dates[0]!, dates.at(-1)!];
@@ -158,7 +159,8 @@ async function listeningOverTime(reading: Reading): Promise<Figure> {
 
 const ORIGIN_NAMES: Record<string, string> = { own: 'own listening', events: 'events of many users' };
 
-async function hoursOfTheWeek(reading: Reading): Promise<Figure> {
+/** How much was heard in each hour of the week. */
+export async function hoursOfTheWeek(reading: Reading): Promise<Figure> {
   const rows = await reading.rows<{ local_weekday: number; local_hour: number; plays: number; played_ms: number }>(
     PLAYS_BY_WEEKDAY_AND_HOUR,
   );

@@ -29,7 +29,7 @@ limit ${SHOWN_USERS}`;
 const PLAYS_BY_DEVICE = `
 with
 
-plays as (select * from fct_plays where {in_reports}),
+plays as (select * from fct_plays where {in_reports} and {person}),
 
 final as (
     select
@@ -102,7 +102,7 @@ async function users(reading: Reading): Promise<Figure> {
   };
 }
 
-async function devices(reading: Reading): Promise<Figure> {
+export async function devices(reading: Reading): Promise<Figure> {
   const rows = await reading.rows<{ device: string; plays: number; played_ms: number }>(PLAYS_BY_DEVICE);
   if (rows.length === 1 && rows[0]!.device === 'unknown') {
     return {
