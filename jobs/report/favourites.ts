@@ -188,7 +188,7 @@ function ranking(
       ),
     },
     notes: [
-      `Ranked by plays, then by time. The arrow is the change against the equally long period before it; days are counted back from ${formatDate(asOf)} (UTC), the end of the data.${
+      `Ranked by plays, then by time. An arrow is the change of place against the equally long period before it; days are counted back from ${formatDate(asOf)} (UTC), the end of the data.${
         empty.length > 0 ? ` Nothing was played in the ${empty.join(' and the ')}.` : ''
       }`,
     ],
@@ -207,10 +207,10 @@ function rankedRow(row: FavouriteRow, isTimed: boolean, hasArtists: boolean): Ra
   };
 }
 
-/** How the place has changed: `↑ 3`, `↓ 2`, `new`; nothing of all time, which has no period before it. */
+/** How the place has changed: `↑ 3`, `↓ 2`, `=`, `new`; nothing of all time, which has no period before it. */
 function changeOf({ period, rank, previous_rank: before }: FavouriteRow): string {
   if (period === 'all') return '';
   if (before === null) return 'new';
-  if (before === rank) return 'as before';
+  if (before === rank) return '=';
   return before > rank ? `↑ ${before - rank}` : `↓ ${rank - before}`;
 }

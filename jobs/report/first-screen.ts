@@ -83,10 +83,10 @@ export async function firstScreen(reading: PersonReading, { artists, songs }: Fa
 
 function amount({ totals, isTimed }: PersonReading): Hero {
   const since = `${formatPlural(totals.plays, 'play')} on ${formatPlural(totals.days, 'day')} since ${formatDate(totals.first_date!)}`;
-  if (!isTimed) return { label: 'Your listening', value: formatPlural(totals.plays, 'play'), detail: `${since}.` };
+  if (!isTimed) return { label: 'You listened to', value: formatPlural(totals.plays, 'play'), detail: `${since}.` };
   const hours = totals.played_ms / 3_600_000;
   return {
-    label: 'Your listening',
+    label: 'You listened for',
     value: hours < 10 ? formatMinutes(totals.played_ms / 60_000) : `${formatCount(hours)} hours`,
     detail: hours < 48 ? `${since}.` : `That is ${formatCount(totals.played_ms / DAY_MS)} days on end: ${since}.`,
   };

@@ -79,7 +79,10 @@ export async function sessionLengths(reading: Reading): Promise<Figure> {
   const { sessionGapMinutes } = reading.definitions;
   return {
     name: 'session-lengths',
-    title: 'How long sessions last',
+    title:
+      reading.userId === undefined
+        ? 'How long sessions last'
+        : `Once you listen, you stay for ${formatMinutes(minutes / sessions)}`,
     takeaway: `${formatPlural(sessions, 'session')}, on average ${formatMinutes(minutes / sessions)} and ${formatPlural(Math.round(plays / sessions), 'play')}.`,
     chart: (layout) =>
       columns(
@@ -107,7 +110,7 @@ export async function sessionLengths(reading: Reading): Promise<Figure> {
       remark: `Shares are of ${formatPlural(sessions, 'session')}.`,
     },
     notes: [
-      `A session is a user's plays with less than ${sessionGapMinutes} minutes between the end of one and the start of the next; where the data names sessions itself, those count. Its length runs from the first start to the last end, pauses included.${
+      `A session is ${reading.userId === undefined ? "a user's" : 'your'} plays with less than ${sessionGapMinutes} minutes between the end of one and the start of the next; where the data names sessions itself, those count. Its length runs from the first start to the last end, pauses included.${
         reading.totals.plays_without_length > 0
           ? ' A play of unknown length counts as a moment, so sessions of such plays look shorter than they were.'
           : ''

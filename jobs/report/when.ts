@@ -109,7 +109,12 @@ export async function listeningOverTime(reading: Reading): Promise<Figure> {
   const empty = totals.filter((row) => row.value === 0).length;
   return {
     name: `listening-by-${step}`,
-    title: reading.isTimed ? `Listening time by ${step}` : `Plays by ${step}`,
+    title:
+      reading.userId === undefined
+        ? reading.isTimed
+          ? `Listening time by ${step}`
+          : `Plays by ${step}`
+        : `${name(peak.period)} was your biggest ${step}`,
     takeaway:
       periods.length === 1
         ? `Everything so far lies in ${name(peak.period)}: ${peakText}.`
@@ -179,7 +184,10 @@ export async function hoursOfTheWeek(reading: Reading): Promise<Figure> {
   const inHours = reading.isTimed && peak.value > 600;
   return {
     name: 'hours-of-the-week',
-    title: 'Hours of the week',
+    title:
+      reading.userId === undefined
+        ? 'Hours of the week'
+        : `You listened most on ${WEEKDAYS[peak.weekday - 1]}s at ${clock(peak.hour)}`,
     takeaway: `Most of all on ${WEEKDAYS[peak.weekday - 1]}s from ${clock(peak.hour)} to ${clock((peak.hour + 1) % 24)}; ${formatShare(weekend / total, 0)} of ${reading.isTimed ? formatMinutes(total) : formatPlural(total, 'play')} falls on weekends, which are 2 of 7 days.`,
     chart: (layout) =>
       weekHeatMap(

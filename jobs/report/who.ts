@@ -116,7 +116,12 @@ export async function devices(reading: Reading): Promise<Figure> {
   const whole = reading.isTimed ? reading.totals.played_ms : reading.totals.plays;
   return {
     name: 'devices',
-    title: 'Devices',
+    title:
+      reading.userId === undefined
+        ? 'Devices'
+        : rows[0]!.device === 'unknown'
+          ? 'Most plays do not say on which device you listened'
+          : `You listened most on ${nameInText(deviceName(rows[0]!.device), 40)}`,
     takeaway: `Most on ${nameInText(deviceName(rows[0]!.device), 40)}: ${formatShare(amountOf(reading, rows[0]!) / whole, 0)} of ${wholeOf(reading)}.`,
     chart: (layout) =>
       rankedLists(
