@@ -12,7 +12,7 @@ export interface DrawnPage {
 }
 
 /**
- * Draws a page: each chart twice for the page itself and once as a PNG.
+ * Draws a page: each chart twice for the page itself and, where the page has PNGs, once as one.
  *
  * @param onChart called before each chart is drawn; may throw to stop
  */
@@ -29,7 +29,7 @@ export async function drawPage(
       wide: await renderSvg(figure.chart(WIDE)),
       narrow: await renderSvg(figure.chart(NARROW)),
     });
-    images.set(chartKey(`${figure.name}.png`), renderPng(await renderSvg(titled(figure))));
+    if (chartKey !== undefined) images.set(chartKey(`${figure.name}.png`), renderPng(await renderSvg(titled(figure))));
   }
   return { key, html: await renderPage(content, drawings), images };
 }
