@@ -1,6 +1,6 @@
-import { color } from './theme.ts';
 import { formatMinutes, formatPlural } from './format.ts';
 import type { PersonReading } from './person.ts';
+import { CHART_CONFIG, color } from './theme.ts';
 
 /**
  * One line on what to do where gold is of a version without some of these tables.
@@ -18,7 +18,14 @@ export function formatHeard(reading: PersonReading, { minutes, plays }: { minute
   return reading.isTimed ? formatMinutes(minutes) : formatPlural(plays, 'play');
 }
 
-/** A mark's words for screen readers and tests; charts have none unless a chart asks for them. */
+/** The config of a chart whose marks say their value in an aria label; axes and legends stay without. */
+export const SPOKEN = {
+  aria: true,
+  axis: { ...CHART_CONFIG.axis, aria: false },
+  legend: { ...CHART_CONFIG.legend, aria: false },
+};
+
+/** A mark's aria label, from a field of its row; only in a chart with the config `SPOKEN`. */
 export function spokenMark(field = 'spoken') {
   return { description: { field, type: 'nominal' as const } };
 }

@@ -1,7 +1,7 @@
 import type { TopLevelSpec } from 'vega-lite';
 import type { Figure } from './figure.ts';
 import { formatCount, formatPlural, formatShare, nameInText } from './format.ts';
-import { formatHeard, spokenMark, withoutTables } from './marts.ts';
+import { formatHeard, SPOKEN, spokenMark, withoutTables } from './marts.ts';
 import type { Chapter, PersonReading } from './person.ts';
 import { type RankedPanel, rankedLists } from './rankings.ts';
 import { color, type Layout } from './theme.ts';
@@ -157,10 +157,11 @@ function yearFigure(reading: PersonReading, year: YearRow, top: TopRow[], isFirs
     title: `${year.year}: ${formatHeard(reading, year)}${changeText(year.change)}`,
     takeaway: `${songsText(year, isFirst)}${most.length > 0 ? `Most of all ${listed(most)}.` : 'Nothing in it has a name.'}`,
     ...(shown.length > 0 && {
-      chart: (layout: Layout) => {
-        const lists = rankedLists(shown.map((panel) => panelOf(reading, panel, top, year.year, isFirst)), layout);
-        return { ...lists, config: { aria: true } } as TopLevelSpec;
-      },
+      chart: (layout: Layout) =>
+        rankedLists(
+          shown.map((panel) => panelOf(reading, panel, top, year.year, isFirst)),
+          layout,
+        ),
     }),
     table: {
       columns: [
@@ -256,7 +257,7 @@ function yearBars(rows: { year: string; value: number; isBiggest: boolean }[], u
     height: layout.kind === 'wide' ? 240 : 200,
     autosize: { type: 'fit', contains: 'padding' },
     data: { values: rows },
-    config: { aria: true },
+    config: SPOKEN,
     layer: [
       {
         mark: { type: 'bar', cornerRadiusEnd: 3 },
