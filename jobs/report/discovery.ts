@@ -1,6 +1,14 @@
 import { type TimeBar, timeBars } from './charts.ts';
 import type { Figure } from './figure.ts';
-import { formatCount, formatDate, formatMonth, formatPlural, formatShare, monthsBetween, nameInText } from './format.ts';
+import {
+  formatCount,
+  formatDate,
+  formatMonth,
+  formatPlural,
+  formatShare,
+  monthsBetween,
+  nameInText,
+} from './format.ts';
 import { withoutTables } from './marts.ts';
 import type { Chapter, PersonReading } from './person.ts';
 import { rankedLists } from './rankings.ts';
@@ -146,7 +154,8 @@ function foundByMonth(songs: MonthRow[], all: MonthRow[]): Figure {
     name: 'discoveries-by-month',
     title: `You find ${formatPlural(Math.round(found / months.length), 'new song')} a month${stayed}`,
     takeaway: `${formatPlural(found, 'song')} and ${formatPlural(artists, 'artist')} since ${formatMonth(months[0]!)}, the most in ${formatMonth(most.month)}: ${formatPlural(most.found, 'song')}.`,
-    chart: (layout) => timeBars(bars, 'new songs', 'month', layout, [color('primary'), color('primarySoft'), color('line')]),
+    chart: (layout) =>
+      timeBars(bars, 'new songs', 'month', layout, [color('primary'), color('primarySoft'), color('line')]),
     table: {
       columns: [
         { label: 'Month', kind: 'text' },
@@ -265,6 +274,8 @@ function cameBack(rows: ReturnRow[]): Figure {
         remark: `Not shown: ${formatCount(first.returns - rows.length)} that were away for less long.`,
       }),
     },
-    notes: ['A song came back if it had been played a few times, then not for half a year, while your data has no gap in between.'],
+    notes: [
+      'A song came back if it had been played a few times, then not for half a year, while your data has no gap in between.',
+    ],
   };
 }

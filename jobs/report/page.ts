@@ -163,10 +163,12 @@ function renderFigure(figure: Figure, drawing: Drawing | undefined): string {
  * its numbers are in the table.
  */
 function chartBox(kind: 'wide' | 'narrow', svg: string, prefix: string, label: string): string {
+  // An image hides what is in it: where marks say their values, the chart is a group of them.
+  const role = svg.includes('aria-roledescription') ? 'group' : 'img';
   const inner = svg
     .replace(/^<svg[^>]*viewBox="([^"]*)"[^>]*>/, (_, box: string) => {
       const [, , width] = box.split(' ');
-      return `<svg role="img" aria-label="${label}" viewBox="${box}" style="max-width:${Math.ceil(Number(width))}px">`;
+      return `<svg role="${role}" aria-label="${label}" viewBox="${box}" style="max-width:${Math.ceil(Number(width))}px">`;
     })
     .replace(/(<[^<>]*\sid=")([a-z0-9_]+")/gi, `$1${prefix}-$2`)
     .replace(/url\(#([a-z0-9_]+)\)/gi, `url(#${prefix}-$1)`);

@@ -1,3 +1,5 @@
+import { calendarChapter } from './calendar.ts';
+import { discoveryChapter } from './discovery.ts';
 import { favourites, favouritesSection } from './favourites.ts';
 import type { Section } from './figure.ts';
 import { firstScreen } from './first-screen.ts';
@@ -9,6 +11,7 @@ import { sessionLengths } from './sessions.ts';
 import { skippingSection } from './skipping.ts';
 import { verdictNote } from './skips.ts';
 import { hoursOfTheWeek, listeningOverTime } from './when.ts';
+import { yearsChapter } from './years.ts';
 
 /** What every page of a report says of its making. */
 export interface PageFrame {
@@ -22,7 +25,11 @@ export interface PageFrame {
 }
 
 /** The chapters of a person's story, in their order. */
-const CHAPTERS: readonly ((reading: PersonReading) => Promise<Chapter>)[] = [];
+const CHAPTERS: readonly ((reading: PersonReading) => Promise<Chapter>)[] = [
+  yearsChapter,
+  calendarChapter,
+  discoveryChapter,
+];
 
 /**
  * The page of one person: who they are as a listener, the chapters of their story, habits, and last a quiet
