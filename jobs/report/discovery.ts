@@ -1,6 +1,14 @@
 import { type TimeBar, timeBars } from './charts.ts';
 import type { Figure } from './figure.ts';
-import { formatCount, formatDate, formatMonth, formatPlural, formatShare, monthsBetween, nameInText } from './format.ts';
+import {
+  formatCount,
+  formatDate,
+  formatMonth,
+  formatPlural,
+  formatShare,
+  monthsBetween,
+  nameInText,
+} from './format.ts';
 import { withoutTables } from './marts.ts';
 import type { Chapter, PersonReading } from './person.ts';
 import { rankedLists } from './rankings.ts';
@@ -146,7 +154,8 @@ function foundByMonth(songs: MonthRow[], all: MonthRow[]): Figure {
     name: 'discoveries-by-month',
     title: `You find ${formatPlural(Math.round(found / months.length), 'new song')} a month${stayed}`,
     takeaway: `${formatPlural(found, 'song')} and ${formatPlural(artists, 'artist')} since ${formatMonth(months[0]!)}, the most in ${formatMonth(most.month)}: ${formatPlural(most.found, 'song')}.`,
-    chart: (layout) => timeBars(bars, 'new songs', 'month', layout, [color('primary'), color('primarySoft'), color('line')]),
+    chart: (layout) =>
+      timeBars(bars, 'new songs', 'month', layout, [color('primary'), color('primarySoft'), color('line')]),
     table: {
       columns: [
         { label: 'Month', kind: 'text' },
@@ -175,7 +184,7 @@ function bestFinds(rows: BestRow[]): Figure {
   return {
     name: 'best-discoveries',
     title: `Your best find: ${nameInText(first.item_name ?? 'something without a name', 80)}${by}`,
-    takeaway: `First heard on ${formatDate(first.first_date)}, then ${formatPlural(first.plays_90_days, 'time')} more in 90 days.`,
+    takeaway: `First heard on ${formatDate(first.first_date)}, then ${formatPlural(first.plays_90_days, 'more play')} in 90 days.`,
     chart: (layout) =>
       rankedLists(
         [
@@ -224,8 +233,8 @@ function cameBack(rows: ReturnRow[]): Figure {
   const by = first.artist_name ? ` by ${nameInText(first.artist_name, 60)}` : '';
   return {
     name: 'rediscoveries',
-    title: `“${nameInText(first.song_name ?? 'A song without a name', 80)}” came back after ${formatPlural(first.gap_days, 'day')}`,
-    takeaway: `You left it${by} on ${formatDate(first.left_date)} and played it again on ${formatDate(first.returned_date)}. ${formatPlural(first.returns, 'song came', 'songs came')} back like this.`,
+    title: `“${nameInText(first.song_name ?? 'A song without a name', 80)}”${by} came back after ${formatPlural(first.gap_days, 'day')}`,
+    takeaway: `You left it on ${formatDate(first.left_date)} and played it again on ${formatDate(first.returned_date)}. In all ${formatPlural(first.returns, 'return')} like this.`,
     chart: (layout) =>
       rankedLists(
         [
@@ -265,6 +274,8 @@ function cameBack(rows: ReturnRow[]): Figure {
         remark: `Not shown: ${formatCount(first.returns - rows.length)} that were away for less long.`,
       }),
     },
-    notes: ['A song came back if it had been played a few times, then not for half a year, while your data has no gap in between.'],
+    notes: [
+      'A song came back if it had been played a few times, then not for half a year, while your data has no gap in between.',
+    ],
   };
 }

@@ -87,7 +87,11 @@ export async function yearsChapter(reading: PersonReading): Promise<Chapter> {
     ),
   );
   return {
-    section: { id: 'years', title: 'Your years', figures: years.length > 1 ? [allYears(reading, years), ...figures] : figures },
+    section: {
+      id: 'years',
+      title: 'Your years',
+      figures: years.length > 1 ? [allYears(reading, years), ...figures] : figures,
+    },
   };
 }
 
@@ -241,7 +245,11 @@ function listed(words: string[]): string {
   return words.length < 2 ? words.join('') : `${words.slice(0, -1).join(', ')} and ${words.at(-1)}`;
 }
 
-function yearBars(rows: { year: string; value: number; isBiggest: boolean }[], unit: string, layout: Layout): TopLevelSpec {
+function yearBars(
+  rows: { year: string; value: number; isBiggest: boolean }[],
+  unit: string,
+  layout: Layout,
+): TopLevelSpec {
   const isCrowded = layout.width / rows.length < 44;
   const x = {
     field: 'year',
