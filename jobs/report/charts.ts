@@ -29,7 +29,7 @@ export function timeBars(
     width: layout.width,
     height: layout.kind === 'wide' ? 260 : 200,
     autosize: { type: 'fit', contains: 'padding' },
-    data: { values: rows.map((row) => ({ ...row, part: row.part ?? '' })) },
+    data: { values: rows.map((row) => ({ ...row, part: row.part ?? '', order: parts.indexOf(row.part ?? '') })) },
     mark: { type: 'bar', cornerRadiusEnd: dates.length > 80 || parts.length > 1 ? 0 : 2 },
     encoding: {
       x: {
@@ -54,11 +54,12 @@ export function timeBars(
       },
       ...(parts.length > 1
         ? {
+            order: { field: 'order', type: 'quantitative' as const },
             color: {
               field: 'part',
               type: 'nominal' as const,
               scale: { domain: parts, range: [...colors] },
-              legend: { orient: 'top' as const, direction: 'horizontal' as const, offset: 24 },
+              legend: { orient: 'top' as const, direction: 'horizontal' as const, offset: 32 },
             },
           }
         : {}),

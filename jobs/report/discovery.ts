@@ -184,7 +184,7 @@ function bestFinds(rows: BestRow[]): Figure {
   return {
     name: 'best-discoveries',
     title: `Your best find: ${nameInText(first.item_name ?? 'something without a name', 80)}${by}`,
-    takeaway: `First heard on ${formatDate(first.first_date)}, then ${formatPlural(first.plays_90_days, 'time')} more in 90 days.`,
+    takeaway: `First heard on ${formatDate(first.first_date)}, then ${formatPlural(first.plays_90_days, 'more play')} in 90 days.`,
     chart: (layout) =>
       rankedLists(
         [
@@ -233,8 +233,8 @@ function cameBack(rows: ReturnRow[]): Figure {
   const by = first.artist_name ? ` by ${nameInText(first.artist_name, 60)}` : '';
   return {
     name: 'rediscoveries',
-    title: `“${nameInText(first.song_name ?? 'A song without a name', 80)}” came back after ${formatPlural(first.gap_days, 'day')}`,
-    takeaway: `You left it${by} on ${formatDate(first.left_date)} and played it again on ${formatDate(first.returned_date)}. ${formatPlural(first.returns, 'song came', 'songs came')} back like this.`,
+    title: `“${nameInText(first.song_name ?? 'A song without a name', 80)}”${by} came back after ${formatPlural(first.gap_days, 'day')}`,
+    takeaway: `You left it on ${formatDate(first.left_date)} and played it again on ${formatDate(first.returned_date)}. In all ${formatPlural(first.returns, 'return')} like this.`,
     chart: (layout) =>
       rankedLists(
         [
