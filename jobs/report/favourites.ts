@@ -207,10 +207,10 @@ function rankedRow(row: FavouriteRow, isTimed: boolean, hasArtists: boolean): Ra
   };
 }
 
-/** How the place has changed: `↑ 3`, `↓ 2`, `=`, `new`; nothing of all time, which has no period before it. */
+/** How the place has changed: `↑ 3`, `↓ 2`, `same`, `new`; nothing of all time, which has no period before it. */
 function changeOf({ period, rank, previous_rank: before }: FavouriteRow): string {
   if (period === 'all') return '';
   if (before === null) return 'new';
-  if (before === rank) return '=';
+  if (before === rank) return 'same';
   return before > rank ? `↑ ${before - rank}` : `↓ ${rank - before}`;
 }

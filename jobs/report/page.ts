@@ -164,12 +164,14 @@ function renderFigure(figure: Figure, drawing: Drawing | undefined): string {
  */
 function chartBox(kind: 'wide' | 'narrow', svg: string, prefix: string, label: string): string {
   // An image hides what is in it: where marks say their values, the chart is a group of them.
-  const role = svg.includes('aria-roledescription') ? 'group' : 'img';
+  const role = svg.includes('role="graphics-symbol"') ? 'group' : 'img';
   const inner = svg
     .replace(/^<svg[^>]*viewBox="([^"]*)"[^>]*>/, (_, box: string) => {
       const [, , width] = box.split(' ');
       return `<svg role="${role}" aria-label="${label}" viewBox="${box}" style="max-width:${Math.ceil(Number(width))}px">`;
     })
+    // What kind of mark it is says nothing beside its label, and a calendar has thousands.
+    .replace(/ aria-roledescription="[^"]*"/g, '')
     .replace(/(<[^<>]*\sid=")([a-z0-9_]+")/gi, `$1${prefix}-$2`)
     .replace(/url\(#([a-z0-9_]+)\)/gi, `url(#${prefix}-$1)`);
   return `<div class="chart ${kind}">${inner}</div>`;

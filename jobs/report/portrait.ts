@@ -1,9 +1,12 @@
+import { artistsChapter } from './artists.ts';
 import { calendarChapter } from './calendar.ts';
+import { clockChapter } from './clock.ts';
 import { discoveryChapter } from './discovery.ts';
 import { favourites, favouritesSection } from './favourites.ts';
 import type { Section } from './figure.ts';
 import { firstScreen } from './first-screen.ts';
 import { formatCount, formatDate, formatPlural } from './format.ts';
+import { milestonesChapter } from './milestones.ts';
 import type { PageContent } from './page.ts';
 import type { Chapter, PersonReading } from './person.ts';
 import { whereSection } from './places.ts';
@@ -24,11 +27,13 @@ export interface PageFrame {
   asOf: string;
 }
 
-/** The chapters of a person's story, in their order. */
+/** The chapters of a person's story, in their order; habits come after them. */
 const CHAPTERS: readonly ((reading: PersonReading) => Promise<Chapter>)[] = [
   yearsChapter,
   calendarChapter,
   discoveryChapter,
+  artistsChapter,
+  milestonesChapter,
 ];
 
 /**
@@ -41,6 +46,7 @@ export async function composePortrait(reading: PersonReading, frame: PageFrame):
   for (const chapter of CHAPTERS) chapters.push(await chapter(reading));
   chapters.push(await favouritesSection(reading, found, frame.asOf));
   chapters.push({ section: await whenYouListen(reading) });
+  chapters.push(await clockChapter(reading));
   chapters.push({ section: { id: 'sessions', title: 'How long you stay', figures: [await sessionLengths(reading)] } });
   chapters.push(await whereSection(reading));
   chapters.push(await skippingSection(reading));
