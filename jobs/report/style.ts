@@ -37,6 +37,12 @@ function hueValues({ primary, soft, sequence }: Hue, scheme: 0 | 1): string {
   return [`--primary:${primary[scheme]}`, `--primary-soft:${soft[scheme]}`, ...steps].join(';');
 }
 
+/**
+ * A figure is not parted between two sheets of paper. No chart is taller than this, so what a figure leaves
+ * empty by moving to the next sheet is less than half of one (A4: 265 mm to print on).
+ */
+const PRINTED_CHART_MAX_MM = 100;
+
 const RULES = `
 *{box-sizing:border-box}
 html{-webkit-text-size-adjust:100%;scroll-behavior:smooth}
@@ -146,6 +152,8 @@ nav,details:not([open]){display:none}
 section{margin-top:24pt}
 figure,.tile,tr{break-inside:avoid}
 h2,figcaption{break-after:avoid}
+.chart+.note{break-before:avoid}
+.chart svg{width:auto;max-width:100%;max-height:${PRINTED_CHART_MAX_MM}mm}
 .scroll{max-height:none;overflow:visible}
 th{position:static}
 }

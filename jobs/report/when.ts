@@ -188,7 +188,7 @@ export async function hoursOfTheWeek(reading: Reading): Promise<Figure> {
       reading.userId === undefined
         ? 'Hours of the week'
         : `You listened most on ${WEEKDAYS[peak.weekday - 1]}s at ${clock(peak.hour)}`,
-    takeaway: `Most of all on ${WEEKDAYS[peak.weekday - 1]}s from ${clock(peak.hour)} to ${clock((peak.hour + 1) % 24)}; ${formatShare(weekend / total, 0)} of ${reading.isTimed ? formatMinutes(total) : formatPlural(total, 'play')} falls on weekends, which are 2 of 7 days.`,
+    takeaway: `${reading.userId === undefined ? `Most of all on ${WEEKDAYS[peak.weekday - 1]}s from ${clock(peak.hour)} to ${clock((peak.hour + 1) % 24)}; ` : ''}${formatShare(weekend / total, 0)} of ${reading.isTimed ? formatMinutes(total) : formatPlural(total, 'play')} falls on weekends, which are 2 of 7 days.`,
     chart: (layout) =>
       weekHeatMap(
         cells.map((cell) => ({ ...cell, value: inHours ? cell.value / 60 : cell.value })),

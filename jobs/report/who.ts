@@ -122,7 +122,7 @@ export async function devices(reading: Reading): Promise<Figure> {
         : rows[0]!.device === 'unknown'
           ? 'Most plays do not say on which device you listened'
           : `You listened most on ${nameInText(deviceName(rows[0]!.device), 40)}`,
-    takeaway: `Most on ${nameInText(deviceName(rows[0]!.device), 40)}: ${formatShare(amountOf(reading, rows[0]!) / whole, 0)} of ${wholeOf(reading)}.`,
+    takeaway: `${reading.userId === undefined ? `Most on ${nameInText(deviceName(rows[0]!.device), 40)}: ` : ''}${formatShare(amountOf(reading, rows[0]!) / whole, 0)} of ${wholeOf(reading)}.`,
     chart: (layout) =>
       rankedLists(
         [
