@@ -235,8 +235,9 @@ function changeText(change: number | null): string {
 
 function songsText(year: YearRow, isFirst: boolean): string {
   if (year.songs === 0) return 'No songs. ';
-  const fresh = isFirst ? '' : `, ${formatCount(year.new_songs)} of them for the first time`;
-  const freshArtists = isFirst ? '' : `, ${formatCount(year.new_artists)} of them new`;
+  const count = (value: number): string => (value === 0 ? 'none' : formatCount(value));
+  const fresh = isFirst ? '' : `, ${count(year.new_songs)} of them for the first time`;
+  const freshArtists = isFirst ? '' : `, ${count(year.new_artists)} of them new`;
   return `${formatPlural(year.songs, 'song')}${fresh}, by ${formatPlural(year.artists, 'artist')}${freshArtists}. `;
 }
 
