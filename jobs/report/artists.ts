@@ -66,6 +66,7 @@ const OBSESSIONS = `
 select
     kind,
     week_start,
+    item,
     item_name,
     artist_name,
     plays,
@@ -97,6 +98,7 @@ interface MonthRow extends Record<string, string | number | null> {
 interface ObsessionRow extends Record<string, string | number | null> {
   kind: string;
   week_start: string;
+  item: string;
   item_name: string | null;
   artist_name: string | null;
   plays: number;
@@ -276,7 +278,7 @@ async function monthsOfArtists(reading: PersonReading): Promise<Figure | undefin
 
 function weeksOfObsession(rows: ObsessionRow[]): Figure {
   const shown = (['song', 'artist'] as const)
-    .map((kind) => rows.filter((row) => row.kind === kind).slice(0, SHOWN_OBSESSIONS))
+    .map((kind) => strongest(rows.filter((row) => row.kind === kind)).slice(0, SHOWN_OBSESSIONS))
     .filter((list) => list.length > 0);
   const first = shown[0]![0]!;
   const what = nameInText(first.item_name ?? 'something without a name', 80);
@@ -295,19 +297,20 @@ function weeksOfObsession(rows: ObsessionRow[]): Figure {
           rows: list.map((row) => ({
             label: row.item_name ?? '(no name)',
             value: row.share,
-            valueText: `${formatShare(row.share, 0)} of the week`,
+            valueText: `${formatShare(row.share, 0)} of a week`,
             below: row.kind === 'song' ? (row.artist_name ?? '') : formatPlural(row.plays, 'play'),
-            belowEnd: formatDate(row.week_start),
+            belowEnd: row.times > 1 ? formatPlural(row.times, 'week') : formatDate(row.week_start),
           })),
         })),
         layout,
       ),
     table: {
       columns: [
-        { label: 'Week of', kind: 'text' },
         { label: 'Kind', kind: 'text' },
         { label: 'Name', kind: 'text' },
         { label: 'Artist', kind: 'text' },
+        { label: 'Weeks', kind: 'number' },
+        { label: 'Strongest week', kind: 'text' },
         { label: 'Plays', kind: 'number' },
         { label: 'Minutes', kind: 'number', format: (value) => formatCount(value, 1) },
         { label: 'Share of the week', kind: 'number', format: (value) => formatShare(value) },
@@ -316,10 +319,11 @@ function weeksOfObsession(rows: ObsessionRow[]): Figure {
       rows: shown
         .flat()
         .map((row) => [
-          formatDate(row.week_start),
           row.kind,
           row.item_name,
           row.kind === 'song' ? row.artist_name : null,
+          row.times,
+          formatDate(row.week_start),
           row.plays,
           row.minutes,
           row.share,
@@ -327,7 +331,18 @@ function weeksOfObsession(rows: ObsessionRow[]): Figure {
         ]),
     },
     notes: [
-      'A song or an artist takes over a week (from Monday) with at least five plays and a tenth of all minutes. The usual is the middle one of your weeks, by the plays of what was played most.',
+      'Shares and plays are those of the strongest week. A song or an artist takes over a week (from Monday) with at least five plays and a tenth of all minutes. The usual is the middle one of your weeks, by the plays of what was played most.',
     ],
   };
+}
+
+/** The strongest week of each song or artist, with the number of weeks that it took over. */
+function strongest(rows: ObsessionRow[]): (ObsessionRow & { times: number })[] {
+  const firsts = new Map<string, ObsessionRow & { times: number }>();
+  for (const row of rows) {
+    const known = firsts.get(row.item);
+    if (known === undefined) firsts.set(row.item, { ...row, times: 1 });
+    else known.times += 1;
+  }
+  return [...firsts.values()];
 }

@@ -24,13 +24,21 @@ plays as (
     where {in_reports} and user_id = ?
 ),
 
+persons as (
+    select user_id
+    from dim_users
+    where has_own_plays
+),
+
 final as (
     select
-        local_date,
+        plays.local_date,
         count(*) as plays,
-        cast(coalesce(sum(played_ms), 0) as bigint) as played_ms
+        cast(coalesce(sum(plays.played_ms), 0) as bigint) as played_ms
     from plays
-    group by local_date
+    inner join persons
+        on plays.user_id = persons.user_id
+    group by plays.local_date
 )
 
 select * from final
@@ -63,7 +71,7 @@ interface StreakRow extends Record<string, string | number | boolean> {
 
 /** A person's days: each as a square of the calendar, and the longest runs of days in a row. */
 export async function calendarChapter(reading: PersonReading): Promise<Chapter> {
-  const absent = withoutTables(reading, 'Your calendar', 'fct_plays', 'listening_streaks');
+  const absent = withoutTables(reading, 'Your calendar', 'dim_users', 'listening_streaks');
   if (absent !== undefined) return { missing: absent };
   const days = await reading.rows<DayRow>(DAYS, [reading.userId]);
   if (days.length === 0) return { missing: 'Your calendar: no play counts yet. Load an account export to fill it.' };

@@ -4,6 +4,7 @@ import { formatCount, formatMinutes, formatPlural, formatShare } from './format.
 import { pixels, pixelText, SPOKEN, spokenMark, withoutTables } from './marts.ts';
 import type { Chapter, PersonReading } from './person.ts';
 import { color, type Layout } from './theme.ts';
+import { traitsInWords } from './traits.ts';
 
 const SEASONS = ['winter', 'spring', 'summer', 'autumn'] as const;
 const PARTS_OF_DAY = [
@@ -12,15 +13,6 @@ const PARTS_OF_DAY = [
   { name: 'in the afternoon', from: 12, to: 18 },
   { name: 'in the evening', from: 18, to: 24 },
 ] as const;
-
-/** In the order of the page; the sides from 0 to 1 of the value. */
-const TRAITS = {
-  early_late: { low: 'early', high: 'late', title: 'Between 20:00 and 04:00' },
-  loyal_roaming: { low: 'roaming', high: 'loyal', title: 'With your ten first artists' },
-  finisher_skipper: { low: 'skipper', high: 'finisher', title: 'Heard to the end' },
-  albums_shuffle: { low: 'shuffle', high: 'albums', title: 'Along an album' },
-} as const;
-type Trait = keyof typeof TRAITS;
 
 const CLOCK = `
 select
@@ -34,17 +26,6 @@ where user_id = ?
 group by season, local_hour
 order by season, local_hour`;
 
-const TRAIT_ROWS = `
-select
-    year,
-    trait,
-    side,
-    value,
-    in_words
-from listening_traits
-where user_id = ?
-order by year, trait`;
-
 interface ClockRow extends Record<string, string | number> {
   season: string;
   local_hour: number;
@@ -53,26 +34,18 @@ interface ClockRow extends Record<string, string | number> {
   weeks: number;
 }
 
-interface TraitRow extends Record<string, string | number> {
-  year: string;
-  trait: Trait;
-  side: string;
-  value: number;
-  in_words: string;
-}
-
 /** The hours of a person's day, the seasons, and in words what kind of listener they were each year. */
 export async function clockChapter(reading: PersonReading): Promise<Chapter> {
   const absent = withoutTables(reading, 'Your clock', 'listening_clock', 'listening_traits');
   if (absent !== undefined) return { missing: absent };
   const rows = await reading.rows<ClockRow>(CLOCK, [reading.userId]);
   if (rows.length === 0) return { missing: 'Your clock: no play counts yet. Load an account export to fill it.' };
-  const traits = await reading.rows<TraitRow>(TRAIT_ROWS, [reading.userId]);
+  const traits = await traitsInWords(reading);
   const seasons = SEASONS.filter((season) => rows.some((row) => row.season === season));
   const figures = [
     hoursOfTheDay(reading, rows),
     ...(seasons.length > 1 ? [hoursOfTheSeasons(reading, rows, seasons)] : []),
-    ...(traits.length > 0 ? [traitsInWords(traits)] : []),
+    ...(traits ? [traits] : []),
   ];
   return { section: { id: 'clock', title: 'Your clock', figures } };
 }
@@ -152,45 +125,6 @@ function hoursOfTheSeasons(reading: PersonReading, rows: ClockRow[], seasons: re
   };
 }
 
-function traitsInWords(rows: TraitRow[]): Figure {
-  const newestYear = rows.at(-1)!.year;
-  const newest = (Object.keys(TRAITS) as Trait[]).flatMap((trait) =>
-    rows.filter((row) => row.trait === trait).slice(-1),
-  );
-  const current = newest.filter((row) => row.year === newestYear);
-  return {
-    name: 'traits',
-    title: `In ${newestYear} you were ${listed(current.map((row) => SIDES[row.side] ?? row.side))}`,
-    takeaway: current
-      .map((row) => `${row.in_words[0]!.toUpperCase()}${row.in_words.slice(1).replace(' %', '%')}.`)
-      .join(' '),
-    chart: (layout) => traitStrips(rows, layout),
-    table: {
-      columns: [
-        { label: 'Year', kind: 'text' },
-        { label: 'Trait', kind: 'text' },
-        { label: 'Share', kind: 'number', format: (value) => formatShare(value) },
-        { label: 'In words', kind: 'text' },
-      ],
-      rows: rows.map((row) => [row.year, TRAITS[row.trait].title, row.value, row.in_words]),
-    },
-    notes: [
-      'Each year with enough plays is compared with your own other years, never with other people. The full dot is the newest year, the pale ones are those before.',
-    ],
-  };
-}
-
-const SIDES: Readonly<Record<string, string>> = {
-  early: 'an early listener',
-  late: 'a late listener',
-  loyal: 'loyal to a few artists',
-  roaming: 'a roamer among artists',
-  finisher: 'a finisher',
-  skipper: 'a skipper',
-  albums: 'a listener to albums',
-  shuffle: 'a shuffler',
-};
-
 function amountOf(reading: PersonReading, rows: ClockRow[]): Amount {
   const value = rows.reduce((sum, row) => sum + (reading.isTimed ? row.minutes : row.plays), 0);
   return { value, text: reading.isTimed ? formatMinutes(value) : formatPlural(value, 'play') };
@@ -198,10 +132,6 @@ function amountOf(reading: PersonReading, rows: ClockRow[]): Amount {
 
 function clockText(hour: number): string {
   return `${String(hour).padStart(2, '0')}:00`;
-}
-
-function listed(words: string[]): string {
-  return words.length < 2 ? words.join('') : `${words.slice(0, -1).join(', ')} and ${words.at(-1)}`;
 }
 
 /** A day as a round: each hour a slice whose area is what was heard in it. */
@@ -327,80 +257,4 @@ function seasonRows(
       { data: { values: ticks }, ...pixelText('text', 'x', 'y', { color: color('muted'), fontSize: 12, aria: false }) },
     ],
   };
-}
-
-/** A line from 0 to 100% for each trait, with its two sides at the ends and a dot for each year. */
-function traitStrips(rows: TraitRow[], layout: Layout): TopLevelSpec {
-  const isWide = layout.kind === 'wide';
-  const [left, right] = isWide ? [320, layout.width - 84] : [64, layout.width - 70];
-  const rowPx = isWide ? 50 : 66;
-  const traits = (Object.keys(TRAITS) as Trait[]).filter((trait) => rows.some((row) => row.trait === trait));
-  const yOf = (trait: Trait): number => traits.indexOf(trait) * rowPx + (isWide ? rowPx / 2 : 40);
-  const newestOf = (trait: Trait): TraitRow => rows.filter((row) => row.trait === trait).at(-1)!;
-  const lines = traits.map((trait) => ({
-    x: left,
-    x2: right,
-    y: yOf(trait),
-    title: TRAITS[trait].title,
-    titleX: 0,
-    titleY: isWide ? yOf(trait) : yOf(trait) - 24,
-    low: TRAITS[trait].low,
-    lowX: left - 14,
-    high: TRAITS[trait].high,
-    highX: right + 14,
-  }));
-  const dots = rows
-    .map((row) => ({
-      x: left + row.value * (right - left),
-      y: yOf(row.trait),
-      isNewest: row === newestOf(row.trait),
-      spoken: `${row.year}, ${TRAITS[row.trait].title}: ${formatShare(row.value)}`,
-      above: `${row.year}: ${formatShare(row.value, 0)}`,
-      aboveY: yOf(row.trait) - 15,
-    }))
-    .sort((before, after) => Number(before.isNewest) - Number(after.isNewest));
-  return {
-    width: layout.width - 2,
-    height: traits.length * rowPx,
-    config: SPOKEN,
-    layer: [
-      {
-        data: { values: lines },
-        mark: { type: 'rule', color: color('line'), strokeWidth: 3, strokeCap: 'round', aria: false },
-        encoding: { x: pixels('x'), x2: { field: 'x2' }, y: pixels('y') },
-      },
-      {
-        data: { values: lines },
-        ...pixelText('title', 'titleX', 'titleY', { fontWeight: 600, fontSize: 13, aria: false }),
-      },
-      {
-        data: { values: lines },
-        ...pixelText('low', 'lowX', 'y', { align: 'right', color: color('muted'), fontSize: 12.5, aria: false }),
-      },
-      {
-        data: { values: lines },
-        ...pixelText('high', 'highX', 'y', { color: color('muted'), fontSize: 12.5, aria: false }),
-      },
-      {
-        data: { values: dots },
-        mark: { type: 'point', opacity: 1, stroke: color('page') },
-        encoding: {
-          x: pixels('x'),
-          y: pixels('y'),
-          ...spokenMark(),
-          size: { condition: { test: 'datum.isNewest', value: 170 }, value: 80 },
-          color: {
-            field: 'isNewest',
-            type: 'nominal',
-            scale: { domain: [true, false], range: [color('primary'), color('primarySoft')] },
-            legend: null,
-          },
-        },
-      },
-      {
-        data: { values: dots.filter((dot) => dot.isNewest) },
-        ...pixelText('above', 'x', 'aboveY', { align: 'center', fontSize: 11.5, color: color('text'), aria: false }),
-      },
-    ],
-  } as TopLevelSpec;
 }

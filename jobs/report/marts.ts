@@ -42,3 +42,8 @@ export function pixelText(field: string, x: string, y: string, mark: object = {}
 export function pixels(field: string) {
   return { field, type: 'quantitative' as const, scale: null, axis: null };
 }
+
+/** `a`, `a and b`, `a, b and c`. */
+export function listed(words: readonly string[]): string {
+  return words.length < 2 ? words.join('') : `${words.slice(0, -1).join(', ')} and ${words.at(-1)}`;
+}

@@ -1,7 +1,7 @@
 import type { TopLevelSpec } from 'vega-lite';
 import type { Figure } from './figure.ts';
 import { formatCount, formatPlural, formatShare, nameInText } from './format.ts';
-import { formatHeard, SPOKEN, spokenMark, withoutTables } from './marts.ts';
+import { formatHeard, listed, SPOKEN, spokenMark, withoutTables } from './marts.ts';
 import type { Chapter, PersonReading } from './person.ts';
 import { type RankedPanel, rankedLists } from './rankings.ts';
 import { color, type Layout } from './theme.ts';
@@ -235,14 +235,10 @@ function changeText(change: number | null): string {
 
 function songsText(year: YearRow, isFirst: boolean): string {
   if (year.songs === 0) return 'No songs. ';
-  const fresh = isFirst ? '' : `, ${formatCount(year.new_songs)} of them for the first time`;
-  const freshArtists = isFirst ? '' : `, ${formatCount(year.new_artists)} of them new`;
+  const count = (value: number): string => (value === 0 ? 'none' : formatCount(value));
+  const fresh = isFirst ? '' : `, ${count(year.new_songs)} of them for the first time`;
+  const freshArtists = isFirst ? '' : `, ${count(year.new_artists)} of them new`;
   return `${formatPlural(year.songs, 'song')}${fresh}, by ${formatPlural(year.artists, 'artist')}${freshArtists}. `;
-}
-
-/** `a`, `a and b`, `a, b and c`. */
-function listed(words: string[]): string {
-  return words.length < 2 ? words.join('') : `${words.slice(0, -1).join(', ')} and ${words.at(-1)}`;
 }
 
 function yearBars(
