@@ -12,11 +12,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { chromium } from 'playwright-core';
+import { formatMinutes } from '../../jobs/report/format.ts';
 import { report } from '../../jobs/report.ts';
 import { type LakeFixture, openLakeFixture, publishProd, type Row } from '../fixtures/effects.ts';
 import { chromiumOrSkip } from '../fixtures/layers.ts';
 import { AS_OF, events, HOSTILE, ownPlays } from './report-data.ts';
-import { type PageFigure, readFigures, textOf } from './report-page.ts';
+import { type PageFigure, readFigures, textOf, unfilledIn } from './report-page.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'listenlake-portrait-'));
 const lakes: LakeFixture[] = [];
@@ -173,7 +174,7 @@ describe('a lake of several people', () => {
     expect(podcaster).not.toContain('Your song');
     expect(made.page('people/once.html')).toContain('1 play on 1 day since 1 Jan 2026');
     for (const page of ['podcaster', 'once', 'me'].map((label) => made.page(`people/${label}.html`)))
-      expect(page.match(/.{30}(?:NaN|Infinity|undefined|\[object).{30}/)).toBeNull();
+      expect(unfilledIn(page)).toEqual([]);
   });
 
   it("--user makes one person's page alone, without ways to others, and refuses who is not there", async () => {
@@ -244,6 +245,24 @@ describe('a lake of several people', () => {
         }
       }
       expect(requests.filter((url) => !url.startsWith('data:')).length).toBe(1);
+      // What a mark says to a screen reader is what SQL says of its day.
+      const days = (await page.evaluate(
+        `[...document.querySelectorAll('#calendar .wide [role="graphics-symbol"]')].map((mark) => mark.getAttribute('aria-label'))`,
+      )) as string[];
+      const byDay = await made.ask(`select cast(local_date as varchar), sum(played_ms) / 60000e0
+        from fct_plays where not is_incognito and user_id = 'me' group by 1 order by 1`);
+      expect(byDay.length).toBeGreaterThan(100);
+      expect(days).toEqual(
+        expect.arrayContaining(byDay.map(([day, minutes]) => `${day}: ${formatMinutes(Number(minutes))}`)),
+      );
+      // A figure that moves to the next sheet (A4: 182 x 265 mm to print on) leaves less than half of one empty.
+      await page.emulateMedia({ media: 'print' });
+      await page.setViewportSize({ width: Math.round((182 / 25.4) * 96), height: 1000 });
+      const heights = (await page.evaluate(
+        `[...document.querySelectorAll('figure')].map((figure) => figure.getBoundingClientRect().height)`,
+      )) as number[];
+      expect(heights.length).toBeGreaterThan(10);
+      expect(Math.max(...heights)).toBeLessThan((265 / 2 / 25.4) * 96);
       expect((await page.pdf({ format: 'A4' })).subarray(0, 5).toString()).toBe('%PDF-');
     } finally {
       await browser.close();
@@ -251,14 +270,14 @@ describe('a lake of several people', () => {
   });
 });
 
-describe('a lake of fifty people', () => {
+describe('a lake of many people', () => {
   it('makes a page for each, without pictures of their charts, in bounded size', async () => {
-    const labels = Array.from({ length: 50 }, (_, n) => `person-${String(n).padStart(2, '0')}`);
-    const made = await make('fifty', { plays: labels.flatMap(single) });
-    expect(readdirSync(join(made.outDir, 'people')).length).toBe(50);
+    const labels = Array.from({ length: 14 }, (_, n) => `person-${String(n).padStart(2, '0')}`);
+    const made = await make('many', { plays: labels.flatMap(single) });
+    expect(readdirSync(join(made.outDir, 'people')).length).toBe(14);
     expect(readdirSync(join(made.outDir, 'charts')).filter((name) => !name.endsWith('.png'))).toEqual([]);
     const bytes = labels.map((label) => statSync(join(made.outDir, `people/${label}.html`)).size);
     expect(Math.max(...bytes)).toBeLessThan(1_000_000);
-    expect(made.page('report.html').match(/<li><a href="people\/person-/g)!.length).toBe(50);
+    expect(made.page('report.html').match(/<li><a href="people\/person-/g)!.length).toBe(14);
   });
 });

@@ -11,7 +11,7 @@ import { report } from '../../jobs/report.ts';
 import { type LakeFixture, openLakeFixture, publishProd, type Row } from '../fixtures/effects.ts';
 import { chromiumOrSkip } from '../fixtures/layers.ts';
 import { AS_OF, events, HOSTILE, ownPlays, recentlyPlayed, sources, trackGenres } from './report-data.ts';
-import { type PageFigure, readFigures, readPng, textOf } from './report-page.ts';
+import { type PageFigure, readFigures, readPng, textOf, unfilledIn } from './report-page.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'listenlake-report-'));
 const lakes: LakeFixture[] = [];
@@ -584,7 +584,7 @@ describe('a report with little to say', () => {
     });
     expect(made.figures.has('daily-active-users')).toBe(false);
     expect(made.figures.has('users')).toBe(false);
-    expect(made.html.match(/.{30}(?:NaN|Infinity|undefined).{30}/)).toBeNull();
+    expect([...unfilledIn(made.html), ...unfilledIn(made.first)]).toEqual([]);
   });
 
   it('says that nothing tells whether plays are all there were, where only events are known', async () => {
@@ -623,7 +623,7 @@ describe('a report with little to say', () => {
     expect(made.figures.has('top-shows')).toBe(false);
     expect(made.html).toContain('Everything so far lies in 1 Jan 2026');
     expect(made.html).toContain('Nothing was played in the last 28 days');
-    expect(made.html.match(/.{30}(?:NaN|Infinity|undefined).{30}/)).toBeNull();
+    expect([...unfilledIn(made.html), ...unfilledIn(made.first)]).toEqual([]);
   });
 
   it('says how many plays are longer than a day, in no number, and how many name nothing', async () => {
