@@ -108,7 +108,10 @@ interface ObsessionRow extends Record<string, string | number | null> {
   weeks: number;
 }
 
-/** How a person's first artists changed over the years (over the months of a single year), and what took over a week. */
+/**
+ * How a person's first artists changed over the years (over the months of a single year), and what took over a
+ * week.
+ */
 export async function artistsChapter(reading: PersonReading): Promise<Chapter> {
   const absent = withoutTables(reading, 'Your artists over time', 'artist_evolution', 'obsessions');
   if (absent !== undefined) return { missing: absent };
@@ -157,7 +160,7 @@ function yearsOfArtists(reading: PersonReading, rows: YearRow[]): Figure {
       rows: rows.map((row) => [row.year, row.place, row.artist_name, reading.isTimed ? row.minutes : null, row.plays]),
     },
     notes: [
-      `The ${SHOWN_RANKS} artists of each year, by time heard, then by plays. A line joins an artist's places in one year and the next; who is new among them has a darker frame.`,
+      `The ${SHOWN_RANKS} artists of each year, by time heard, then by plays. A line joins an artist's places in one year and the next one with listening; who is new among them has a darker frame.`,
     ],
   };
 }

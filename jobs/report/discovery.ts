@@ -145,6 +145,10 @@ function foundByMonth(songs: MonthRow[], all: MonthRow[]): Figure {
   const most = songs.reduce((peak, row) => (row.found > peak.found ? row : peak));
   const artists = sum(all, 'found') - found;
   const stayed = judged > 0 ? `, and ${formatShare(sum(songs, 'stayed') / judged, 0)} of them stay` : '';
+  const pace =
+    found < months.length
+      ? `You found ${formatPlural(found, 'new song')}`
+      : `You find ${formatPlural(Math.round(found / months.length), 'new song')} a month`;
   const bars = months.flatMap((month): TimeBar[] => {
     const row = known.get(month) ?? { found: 0, stayed: 0, open: 0 };
     const values = [row.stayed, row.found - row.stayed - row.open, row.open];
@@ -152,7 +156,7 @@ function foundByMonth(songs: MonthRow[], all: MonthRow[]): Figure {
   });
   return {
     name: 'discoveries-by-month',
-    title: `You find ${formatPlural(Math.round(found / months.length), 'new song')} a month${stayed}`,
+    title: `${pace}${stayed}`,
     takeaway: `${formatPlural(found, 'song')} and ${formatPlural(artists, 'artist')} since ${formatMonth(months[0]!)}, the most in ${formatMonth(most.month)}: ${formatPlural(most.found, 'song')}.`,
     chart: (layout) =>
       timeBars(bars, 'new songs', 'month', layout, [color('primary'), color('primarySoft'), color('line')]),

@@ -97,13 +97,17 @@ describe('the chapters of ten years with a gap of three', () => {
 
   it('has each day of the calendar with its hours, and the longest streak with its dates', async () => {
     const [calendar, streaks] = await figuresOf('calendar', 'ten');
-    const heard = (await ask(`
-      select local_date, sum(played_ms) / 60000 from fct_plays where user_id = 'ten' group by local_date`)) as [
-      string,
-      number,
-    ][];
-    const days = heard.length;
-    expect(streaks!.title).toMatch(new RegExp(`^Your longest streak: ${length} days, ${Number(first.slice(8))} `));
+    const heard = await ask(`
+      select local_date, cast(sum(played_ms) as bigint) from fct_plays where user_id = 'ten' group by local_date`);
+    expect(calendar!.title).toMatch(new RegExp(`^You listened on ${heard.length.toLocaleString('en-US')} days of `));
+    const labels = await labelsOf(calendar!);
+    expect(labels.filter((label) => !label.endsWith('nothing')).sort()).toEqual(
+      heard.map(([date, ms]) => `${date}: ${formatMinutes(Number(ms) / MINUTE)}`).sort(),
+    );
+    const [[first, days]] = (await ask(
+      "select first_date, days from listening_streaks where user_id = 'ten' and is_longest",
+    )) as [[string, number]];
+    expect(streaks!.title).toMatch(new RegExp(`^Your longest streak: ${days} days, ${Number(first.slice(8))} `));
   });
 
   it('counts the discoveries of each month, and what stayed of them', async () => {
