@@ -1,7 +1,7 @@
 import type { TopLevelSpec } from 'vega-lite';
 import type { Figure } from './figure.ts';
 import { fontFace } from './font.ts';
-import { fitText, formatCount, formatDate, formatMinutes, formatPlural, nameInText } from './format.ts';
+import { fitText, formatCount, formatDate, formatMinutes, formatPlural, sentenceInText } from './format.ts';
 import { pixels, pixelText, withoutTables } from './marts.ts';
 import type { Chapter, PersonReading } from './person.ts';
 import { color, type Layout } from './theme.ts';
@@ -76,7 +76,7 @@ function timeline(rows: MilestoneRow[]): Figure {
     record === undefined ? '' : ` Your record day: ${formatDate(record.local_date)}, ${formatMinutes(record.value)}.`;
   return {
     name: 'milestones',
-    title: `It began on ${formatDate(first.local_date)}${first.what ? `: ${nameInText(first.what, 100)}` : ''}`,
+    title: `It began on ${formatDate(first.local_date)}${first.what ? `: ${sentenceInText(first.what, 100)}` : ''}`,
     takeaway: `${formatPlural(rows.length, 'milestone')} since then.${recordText}`,
     chart: (layout) => timelineChart(shown, layout),
     table: {

@@ -25,7 +25,7 @@ counted as (
         count(case when verdict = 'skipped' then 1 end) as skips
     from plays
     group by artist_id
-    having count(*) >= ?
+    having count(*) >= ${ARTIST_MIN_PLAYS}
 )
 
 select
@@ -58,7 +58,7 @@ export async function skippingSection(reading: PersonReading): Promise<Chapter> 
 }
 
 async function skippedArtists(reading: PersonReading): Promise<Figure> {
-  const rows = await reading.rows<SkippedArtist>(SKIPS_BY_ARTIST, [ARTIST_MIN_PLAYS]);
+  const rows = await reading.rows<SkippedArtist>(SKIPS_BY_ARTIST);
   const { skipped, finished } = reading.totals;
   const rate = skipped / (skipped + finished);
   const base = `Of ${formatPlural(skipped + finished, 'play')} whose end says it, you skipped ${formatCount(skipped)} and heard ${formatCount(finished)} to the end.`;
