@@ -1,30 +1,28 @@
-import { readdir, readFile, rm } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { makeFolders, onDisk } from './base/disk.ts';
 import { isErrno, JobError } from './base/errors.ts';
 import { count } from './base/words.ts';
 import { refuseLostLease } from './effects/commit.ts';
 import { type Effects, stopIfAsked } from './effects/index.ts';
-import { REPORT_KEY, reportChartKey, type Target } from './lake/keys.ts';
+import { PREFIX, REPORT_KEY, type Target } from './lake/keys.ts';
 import { latestManifest } from './lake/manifest.ts';
 import type { LakeStore } from './lake/store.ts';
 import { builtByText, composeReport } from './report/compose.ts';
-import type { Figure } from './report/figure.ts';
-import { addressOf, replaceFiles } from './report/files.ts';
-import { type Drawing, renderPage } from './report/page.ts';
-import { renderPng, renderSvg } from './report/render.ts';
-import { NARROW, WIDE } from './report/theme.ts';
+import { type DrawnPage, drawPage } from './report/draw.ts';
+import { addressOf, removeOldPages, replaceFiles } from './report/files.ts';
 import { cardShownBy } from './training/records.ts';
 
 export interface ReportInput {
   /** The run that the report belongs to; printed at its foot. */
   runId: string;
   /**
-   * Folder for `report.html` and `charts/*.png`; created when absent. Undefined: `report/` of the lake
+   * Folder for `report.html`, the pages beside it and their charts; created when absent. Undefined: `report/` of the lake
    * itself, through its store.
    */
   outDir: string | undefined;
+  /** Makes the page of this person alone. Undefined: the whole report. */
+  userId?: string;
   /** `prod`: what was checked and promoted. `dev` says so at its top. */
   target: Target;
 }
@@ -32,20 +30,22 @@ export interface ReportInput {
 export interface ReportOutput {
   /** Path (or address in the lake) of the page. */
   html: string;
-  /** Those of the PNGs, in the order of the page. */
+  /** Those of all pages, that one last. */
+  pages: string[];
+  /** Those of the PNGs, in the order of the pages and of each page. */
   charts: string[];
 }
 
 /**
- * Writes the report of the published gold tables: one HTML file that needs nothing else, and each chart as
- * PNG.
+ * Writes the report of the published gold tables: one HTML file for each person and one about everybody, which
+ * need nothing else, and each chart as PNG. `composeReport` says which pages there are.
  *
  * Everything is read and drawn before the first file is touched, each file is written aside, flushed and
- * renamed, and the page comes last: whoever is killed or runs out of disk leaves the old page whole. PNGs of
- * charts that the new page no longer has are removed from a folder; in a lake elsewhere they stay, because
+ * renamed, and `report.html` comes last: whoever is killed or runs out of disk leaves the old one whole. Pages
+ * and PNGs that the new report no longer has are removed from a folder; in a lake elsewhere they stay, because
  * the role of this job may not delete.
  *
- * @throws `commit_conflict`, `lease_lost` (75) where other tables are shown by then; what `SqlEngine.query`
+ * @throws `user_unknown` (64) where `userId` is no person of the lake; `commit_conflict`, `lease_lost` (75) where other tables are shown by then; what `SqlEngine.query`
  *   throws; `disk_full`, `disk_failed` (74) where the folder cannot be written; `stopped` (75) when the
  *   signal is aborted before the files are replaced
  */
@@ -59,26 +59,26 @@ export async function report(
   const builtBy = state?.gold[target]?.runId;
   progress.start('report');
   const model = state === undefined ? undefined : await cardShownBy(effects.store, state, target);
-  const content = await composeReport(engine, { target, runId: input.runId, builtBy, ...(model && { model }) });
-  const figures = content.sections.flatMap((section) => section.figures).filter((figure) => figure.chart !== undefined);
-  const drawings = new Map<string, Drawing>();
-  const images = new Map<string, Uint8Array>();
-  for (const figure of figures) {
-    stopIfAsked(signal);
-    drawings.set(figure.name, {
-      wide: await renderSvg(figure.chart!(WIDE)),
-      narrow: await renderSvg(figure.chart!(NARROW)),
-    });
-    images.set(`${figure.name}.png`, renderPng(await renderSvg(titled(figure))));
-    progress.update(images.size, figure.name);
+  const pages = await composeReport(engine, {
+    ...{ target, runId: input.runId, builtBy },
+    ...(model && { model }),
+    ...(input.userId !== undefined && { userId: input.userId }),
+  });
+  const drawn: DrawnPage[] = [];
+  let charts = 0;
+  for (const page of pages) {
+    const step = (name: string): void => {
+      stopIfAsked(signal);
+      progress.update(charts++, name);
+    };
+    drawn.push(await drawPage(page, step));
   }
-  const page = await renderPage(content, drawings);
   stopIfAsked(signal);
   await refuseReplaced(effects, target, builtBy);
   const output = await (input.outDir === undefined
-    ? putIntoLake(effects.store, page, images)
-    : replaceReport(input.outDir, page, images));
-  progress.end(`${count(images.size, 'chart')}, ${output.html}`);
+    ? putIntoLake(effects.store, drawn)
+    : replaceReport(input.outDir, drawn, { isWhole: drawn.at(-1)!.key === REPORT_KEY }));
+  progress.end(`${count(charts, 'chart')}, ${output.html}`);
   return output;
 }
 
@@ -112,46 +112,37 @@ export async function isReportCurrent(outDir: string | undefined, { store }: Pic
   }
 }
 
-/** A PNG stands alone, so it carries its own title. */
-function titled(figure: Figure): ReturnType<NonNullable<Figure['chart']>> {
-  const spec = figure.chart!(WIDE);
-  const subtitle = figure.takeaway ? { subtitle: figure.takeaway } : {};
-  return { ...spec, title: { text: figure.title, ...subtitle } };
-}
-
 /** Address of the page in a lake that keeps its own report. */
 export function pageAddress({ uri }: Pick<LakeStore, 'uri'>): string {
   return addressOf(uri, REPORT_KEY);
 }
 
-/** The page comes last: who reads it finds its charts beside it. */
-async function putIntoLake(
-  store: LakeStore,
-  page: string,
-  images: ReadonlyMap<string, Uint8Array>,
-): Promise<ReportOutput> {
-  const charts: string[] = [];
-  for (const [name, bytes] of images) {
-    await store.put(reportChartKey(name), bytes);
-    charts.push(addressOf(store.uri, reportChartKey(name)));
-  }
-  await store.put(REPORT_KEY, page);
-  return { html: pageAddress(store), charts };
+/** Charts first, then the pages, `report.html` last: who reads a page finds beside it what it needs. */
+async function putIntoLake(store: LakeStore, drawn: readonly DrawnPage[]): Promise<ReportOutput> {
+  const images = drawn.flatMap((page) => [...page.images]);
+  for (const [key, bytes] of images) await store.put(key, bytes);
+  for (const { key, html } of drawn) await store.put(key, html);
+  return outputOf((key) => addressOf(store.uri, key), drawn);
 }
 
-/** Charts that the new page no longer has go after it is there. */
+/** Pages and charts that the new report no longer has go after it is there. */
 async function replaceReport(
   outDir: string,
-  page: string,
-  images: ReadonlyMap<string, Uint8Array>,
+  drawn: readonly DrawnPage[],
+  { isWhole }: { isWhole: boolean },
 ): Promise<ReportOutput> {
-  const charts = [...images].map(([name, bytes]) => ({ path: join('charts', name), bytes }));
-  const paths = await replaceFiles(outDir, [...charts, { path: 'report.html', bytes: page }]);
-  const folder = join(outDir, 'charts');
-  await onDisk(folder, async () => {
-    await makeFolders(folder);
-    for (const name of await readdir(folder))
-      if (name.endsWith('.png') && !images.has(name)) await rm(join(folder, name));
-  });
-  return { html: paths.at(-1)!, charts: paths.slice(0, -1) };
+  const pathOf = (key: string): string => join(...key.slice(PREFIX.report.length).split('/'));
+  const charts = drawn.flatMap((page) => [...page.images].map(([key, bytes]) => ({ path: pathOf(key), bytes })));
+  const pages = drawn.map(({ key, html }) => ({ path: pathOf(key), bytes: html }));
+  const kept = await replaceFiles(outDir, [...charts, ...pages]);
+  if (isWhole) await removeOldPages(outDir, new Set(kept));
+  return outputOf((key) => join(outDir, pathOf(key)), drawn);
+}
+
+function outputOf(addressOfKey: (key: string) => string, drawn: readonly DrawnPage[]): ReportOutput {
+  return {
+    html: addressOfKey(drawn.at(-1)!.key),
+    pages: drawn.map(({ key }) => addressOfKey(key)),
+    charts: drawn.flatMap(({ images }) => [...images.keys()]).map(addressOfKey),
+  };
 }

@@ -154,7 +154,7 @@ async function reportOf(
   const { outDir, runId } = input;
   const html = outDir === undefined ? pageAddress(effects.store) : join(outDir, 'report.html');
   return status === 'nothing_new' && (await isReportCurrent(outDir, effects))
-    ? { html, charts: [] }
+    ? { html, pages: [], charts: [] }
     : step('report', runId, () => report(input, effects));
 }
 

@@ -2,15 +2,16 @@ import { count } from '../base/words.ts';
 import { isElsewhere } from '../lake/store.ts';
 import { observed } from '../lineage/observe.ts';
 import type { Command } from './command.ts';
-import { OPEN_OPTION, OUT_OPTION, openIfAsked, outDir, TARGET_OPTION, target } from './command.ts';
+import { OPEN_OPTION, OUT_OPTION, openIfAsked, optional, outDir, TARGET_OPTION, target } from './command.ts';
 
 /** The page, and its charts. */
 export const REPORT: Command = {
   usage: 'report',
   group: 'look',
-  summary: 'One self-contained HTML page, and each chart as PNG',
+  isPersonal: true,
+  summary: 'A page for each person and one about everybody, self-contained, and each chart as PNG',
   reads: 'gold_prod',
-  writes: 'report.html, charts/',
+  writes: 'report.html, operator.html, people/, charts/',
   options: {
     target: { ...TARGET_OPTION.target, default: 'prod', describe: 'Which gold: prod (default) or dev' },
     ...OUT_OPTION,
@@ -20,14 +21,18 @@ export const REPORT: Command = {
   isReader: true,
   async run(args, effects, runId) {
     const { report } = await import('../report.ts');
-    const input = { runId, outDir: outDir(args, effects), target: target(args) };
+    const userId = optional(args.user);
+    const input = {
+      ...{ runId, outDir: outDir(args, effects), target: target(args) },
+      ...(userId !== undefined && { userId }),
+    };
     const work = { job: 'report', runId, target: input.target } as const;
     const result = await observed(work, effects, () => report(input, effects));
     openIfAsked(args, result.html);
     return {
       text: [
         `report: ${result.html}`,
-        `${count(result.charts.length, 'chart')} beside it`,
+        `${count(result.pages.length, 'page')} and ${count(result.charts.length, 'chart')} in all`,
         ...(isElsewhere(result.html) ? [`to read it: aws s3 cp ${result.html} .`] : []),
       ].join('\n'),
       json: { report: result.html, charts: result.charts.length },

@@ -23,12 +23,17 @@
  *     what it was built from
  *     staging/transform/objects/<sha256>.parquet         its rows; of no worth once the transform has committed
  *     leases/<name>.json, leases/clock                   who writes now; what time it is for the store
- *     report/report.html, report/charts/<name>.png       the newest report
+ *     report/report.html, report/operator.html,
+ *     report/people/<label>.html                         the newest report: of one person or a way to each, of
+ *                                                        everybody, of each of several people
+ *     report/charts/<name>.png,
+ *     report/charts/<label>/<name>.png                   its charts: of everybody, of a person
  *     report/profile.html, report/profile.json           the newest profile of silver
  *     athena-results/<workgroup>/                        (S3 only) what queries answered; gone after some
  *     days
  *     lake.duckdb                                        (folder only) the catalog for readers, derived from the last manifest
  */
+import { USER_LABEL } from '../base/config.ts';
 import { JobError } from '../base/errors.ts';
 
 export type Target = 'dev' | 'prod';
@@ -41,6 +46,7 @@ export type PartitionValues = Record<string, string | number>;
 
 const IDENTIFIER = /^[a-z][a-z0-9_]{0,62}$/;
 const SHA256 = /^[0-9a-f]{64}$/;
+const CHART = /^[a-z][a-z0-9_-]{0,62}\.png$/;
 const RUN_ID = /^[0-9A-Za-z][0-9A-Za-z_.-]{0,63}$/;
 /**
  * Object names keep a file's own name (percent-encoded) up to this length; a longer one keeps its end, where
@@ -239,9 +245,22 @@ export function queryResultsPrefix(group: string): string {
 /** The page of the newest report. */
 export const REPORT_KEY = `${PREFIX.report}report.html`;
 
+/** `report/operator.html`: the page about everybody and about the lake itself. */
+export const OPERATOR_PAGE_KEY = `${PREFIX.report}operator.html`;
+
+/** `report/people/<label>.html`: the page of one person among several. */
+export function reportPersonKey(label: string): string {
+  return `${PREFIX.report}people/${checked(label, USER_LABEL)}.html`;
+}
+
+/** `report/charts/<label>/<name>`: one chart of one person; `name` ends in `.png`. */
+export function reportPersonChartKey(label: string, name: string): string {
+  return `${PREFIX.report}charts/${checked(label, USER_LABEL)}/${checked(name, CHART)}`;
+}
+
 /** `report/charts/<name>`: one chart of the newest report; `name` ends in `.png`. */
 export function reportChartKey(name: string): string {
-  return `${PREFIX.report}charts/${checked(name, /^[a-z][a-z0-9_-]{0,62}\.png$/)}`;
+  return `${PREFIX.report}charts/${checked(name, CHART)}`;
 }
 
 /** `report/profile.html`, `report/profile.json`: the newest profile of silver. */

@@ -11,8 +11,17 @@ export interface TimeBar {
   part?: string;
 }
 
-/** Bars over months or days, one for each period without gaps, stacked where the rows have parts. */
-export function timeBars(rows: TimeBar[], axisTitle: string, step: 'month' | 'day', layout: Layout): TopLevelSpec {
+/**
+ * Bars over months or days, one for each period without gaps, stacked where the rows have parts: the first part
+ * lies lowest and has the first of the colours.
+ */
+export function timeBars(
+  rows: TimeBar[],
+  axisTitle: string,
+  step: 'month' | 'day',
+  layout: Layout,
+  colors: readonly string[] = [color('primary'), CATEGORIES[1]![0]],
+): TopLevelSpec {
   const dates = [...new Set(rows.map((row) => row.date))].sort();
   const parts = [...new Set(rows.map((row) => row.part ?? ''))];
   const axis = dateAxis(dates, step, layout.width - 60);
@@ -20,7 +29,7 @@ export function timeBars(rows: TimeBar[], axisTitle: string, step: 'month' | 'da
     width: layout.width,
     height: layout.kind === 'wide' ? 260 : 200,
     autosize: { type: 'fit', contains: 'padding' },
-    data: { values: rows.map((row) => ({ ...row, part: row.part ?? '' })) },
+    data: { values: rows.map((row) => ({ ...row, part: row.part ?? '', order: parts.indexOf(row.part ?? '') })) },
     mark: { type: 'bar', cornerRadiusEnd: dates.length > 80 || parts.length > 1 ? 0 : 2 },
     encoding: {
       x: {
@@ -45,11 +54,12 @@ export function timeBars(rows: TimeBar[], axisTitle: string, step: 'month' | 'da
       },
       ...(parts.length > 1
         ? {
+            order: { field: 'order', type: 'quantitative' as const },
             color: {
               field: 'part',
               type: 'nominal' as const,
-              scale: { domain: parts, range: [color('primary'), CATEGORIES[1]![0]] },
-              legend: { orient: 'top' as const, direction: 'horizontal' as const, offset: 24 },
+              scale: { domain: parts, range: [...colors] },
+              legend: { orient: 'top' as const, direction: 'horizontal' as const, offset: 32 },
             },
           }
         : {}),

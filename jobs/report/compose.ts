@@ -1,6 +1,14 @@
+import { JobError } from '../base/errors.ts';
 import { DAY_MS } from '../base/time.ts';
 import type { SqlEngine } from '../engine/index.ts';
-import type { Target } from '../lake/keys.ts';
+import {
+  OPERATOR_PAGE_KEY,
+  REPORT_KEY,
+  reportChartKey,
+  reportPersonChartKey,
+  reportPersonKey,
+  type Target,
+} from '../lake/keys.ts';
 import type { Card } from '../training/card.ts';
 import { coverageSection } from './coverage.ts';
 import type { Headline } from './figure.ts';
@@ -8,10 +16,14 @@ import { formatCount, formatDate, formatMinutes, formatPlural, formatShare } fro
 import { readCoverage } from './gaps.ts';
 import { genresSection } from './genres.ts';
 import type { PageContent } from './page.ts';
+import { composePeople, DEFAULT_LABEL, readPeople } from './people.ts';
+import type { PersonReading } from './person.ts';
+import { composePortrait, type PageFrame } from './portrait.ts';
 import { type Definitions, type Reading, readDefinitions, reader, type Totals } from './reading.ts';
 import { sessionsSection } from './sessions.ts';
 import { skipModelSection } from './skip-model.ts';
 import { skipsSection } from './skips.ts';
+import { readAsOf, readTotals } from './totals.ts';
 import { whatSection } from './what.ts';
 import { whenSection } from './when.ts';
 import { whoSection } from './who.ts';
@@ -20,54 +32,6 @@ const PUBLISHED_TABLES = `
 select table_name
 from information_schema.tables
 where table_schema = ?`;
-
-const TOTALS = `
-with
-
-all_plays as (select * from fct_plays),
-
-plays as (select * from all_plays where {in_reports}),
-
-left_out as (
-    select
-        count(case when is_incognito then 1 end) as private_plays,
-        count(case when is_implausible then 1 end) as implausible_plays
-    from all_plays
-),
-
-counted as (
-    select
-        count(*) as plays,
-        cast(coalesce(sum(played_ms), 0) as bigint) as played_ms,
-        count(case when played_ms is null then 1 end) as plays_without_length,
-        count(case when track_id is null and content_type = 'episode' then 1 end) as episode_plays,
-        count(case when track_id is null and content_type = 'chapter' then 1 end) as chapter_plays,
-        count(case when track_id is null and content_type = 'video' then 1 end) as video_plays,
-        count(case when track_id is null and content_type in ('track', 'unknown') then 1 end) as nameless_plays,
-        count(case when track_id is null and content_type = 'unknown' then 1 end) as unattributed_plays,
-        count(distinct user_id) as users,
-        count(distinct song_key) as songs,
-        count(distinct artist_id) as artists,
-        count(distinct local_date) as days,
-        count(case when is_qualified then 1 end) as qualified_plays,
-        count(case when verdict = 'skipped' then 1 end) as skipped,
-        count(case when verdict = 'finished' then 1 end) as finished,
-        min(local_date) as first_date,
-        max(local_date) as last_date
-    from plays
-)
-
-select
-    counted.*,
-    left_out.private_plays,
-    left_out.implausible_plays
-from counted
-cross join left_out`;
-
-/** The exclusive end of the data, as the models took it. */
-const AS_OF = `
-select max(period_end) as as_of
-from top_tracks`;
 
 /** 97.5 % point of the normal distribution, as in the models' Wilson intervals. */
 const Z = 1.959963984540054;
@@ -81,68 +45,154 @@ export function builtByText(runId: string): string {
 }
 
 /**
+ * With more people than this their charts are in their pages alone: a PNG takes half the time of a chart, and
+ * nobody looks through a thousand. `--user` makes them for one person.
+ */
+const PICTURED_PEOPLE_MAX = 12;
+
+/** One page of a report and where it goes. */
+export interface ReportPage {
+  /** Its key; below the report's prefix the same path in a folder. */
+  key: string;
+  /** Key of the PNG of one of its charts; undefined: it has no PNGs. */
+  chartKey: ((name: string) => string) | undefined;
+  content: PageContent;
+}
+
+/** What a report is made from. */
+export interface ReportRequest {
+  target: Target;
+  runId: string;
+  /** The run that built what is published; undefined where nothing is. */
+  builtBy: string | undefined;
+  /** Of the skip model that the shown predictions are of; undefined where none was tried. */
+  model?: Card;
+  /** Makes the page of this person alone; undefined: all pages. */
+  userId?: string;
+}
+
+/**
  * Asks gold everything that the report says.
  *
- * @param request.builtBy the run that built what is published; undefined where nothing is
- * @param request.model of the skip model that the shown predictions are of; undefined where none was tried
- * @returns the page's content; without any play it says what is missing and what to do instead
+ * A person is a user with own plays. Where there is one, `report.html` is their portrait; where there are
+ * several, it leads to a page for each; where there is none, it is the page about everybody, which otherwise is
+ * `operator.html`.
+ *
+ * @returns the pages, `report.html` last; without any play a single one that says what is missing and what to
+ *   do instead
+ * @throws `user_unknown` (64) where `userId` has no own plays
  */
-export async function composeReport(
-  engine: SqlEngine,
-  request: { target: Target; runId: string; builtBy: string | undefined; model?: Card },
-): Promise<PageContent> {
+export async function composeReport(engine: SqlEngine, request: ReportRequest): Promise<ReportPage[]> {
+  const { target, userId } = request;
   const definitions = readDefinitions();
-  const rows = reader(engine, request.target, definitions);
-  const published = await rows<{ table_name: string }>(PUBLISHED_TABLES, [`gold_${request.target}`]);
+  const rows = reader(engine, target, definitions);
+  const published = await rows<{ table_name: string }>(PUBLISHED_TABLES, [`gold_${target}`]);
   const tables = new Set(published.map((table) => table.table_name));
-  const footer = [
-    `Made by listenlake from gold_${request.target}${request.builtBy === undefined ? '' : ` ${builtByText(request.builtBy)}`}, run ${request.runId}. Everything is in this file: it loads nothing and runs no script.`,
+  const totals = tables.has('fct_plays') ? await readTotals(rows) : undefined;
+  const found = tables.has('dim_users') ? await readPeople(rows) : [];
+  if (userId !== undefined) refuseUnknown(userId, found, target);
+  const frame = frameOf(request);
+  if (totals === undefined || totals.plays === 0) return [nothingYet(request, frame, totals)];
+  const everybody: Reading = { rows, definitions, totals, tables, isTimed: totals.played_ms > 0 };
+  const asOf = await readAsOf(rows, totals.last_date!);
+  const people: PersonReading[] = [];
+  for (const label of found) {
+    const own = reader(engine, target, definitions, label);
+    const counted = await readTotals(own);
+    if (counted.plays > 0)
+      people.push({ ...everybody, rows: own, totals: counted, isTimed: counted.played_ms > 0, userId: label });
+  }
+  const isOne = people.length === 1;
+  if (userId !== undefined && !isOne) {
+    const person = people.find((reading) => reading.userId === userId);
+    if (person === undefined) return [nothingYet(request, frame, undefined, reportPersonKey(userId))];
+    return [await personPage(person, reportPersonKey(userId), { ...frame, asOf, links: [] })];
+  }
+  const operator = await composeOperator(engine, everybody, { ...frame, asOf }, request);
+  if (people.length === 0) return [{ key: REPORT_KEY, chartKey: reportChartKey, content: operator }];
+  const operatorLink = { href: 'operator.html', label: 'Everybody, and the lake itself' };
+  const back = { href: 'report.html', label: isOne ? 'Back to your page' : 'All people' };
+  const pages: ReportPage[] = [
+    { key: OPERATOR_PAGE_KEY, chartKey: reportChartKey, content: { ...operator, links: [back] } },
   ];
-  const title = 'Listening report';
-  const notices =
-    request.target === 'dev' ? ['A draft: made from gold_dev, which has not been checked and promoted.'] : [];
-  const empty = { title, facts: [], headlines: [], sections: [], footer };
-  if (!tables.has('fct_plays')) {
-    return {
-      ...empty,
-      notices: [
-        ...notices,
-        `There is nothing to report yet: gold_${request.target} has no tables. Give listenlake run an account export (a zip, a folder or its files), then look again.`,
-      ],
-    };
+  if (isOne) return [...pages, await personPage(people[0]!, REPORT_KEY, { ...frame, asOf, links: [operatorLink] })];
+  const upward = [back, operatorLink].map(({ href, label }) => ({ href: `../${href}`, label }));
+  for (const person of people) {
+    const page = await personPage(person, reportPersonKey(person.userId), { ...frame, asOf, links: upward });
+    pages.push(people.length > PICTURED_PEOPLE_MAX ? { ...page, chartKey: undefined } : page);
   }
-  const [totals] = await rows<Totals>(TOTALS);
-  if (totals!.plays === 0) {
-    const hidden =
-      totals!.private_plays > 0
-        ? ` There are ${formatPlural(totals!.private_plays, 'play')} of private sessions, which stay out of reports.`
-        : '';
-    return {
-      ...empty,
-      notices: [
-        ...notices,
-        `There is no play to report yet.${hidden} Give listenlake run an account export (a zip, a folder or its files), then look again.`,
-      ],
-    };
-  }
-  const reading: Reading = { rows, definitions, totals: totals!, tables, isTimed: totals!.played_ms > 0 };
-  const [{ as_of: known }] = (await rows<{ as_of: string | null }>(AS_OF)) as [{ as_of: string | null }];
-  const asOf = known ?? nextDay(totals!.last_date!);
-  const model = skipModelSection(request.model);
-  const coverage = tables.has('listening_coverage') ? await readCoverage(engine, request.target) : undefined;
+  const index = await composePeople(people, { ...frame, asOf, links: [operatorLink] });
+  return [...pages, { key: REPORT_KEY, chartKey: reportChartKey, content: index }];
+}
+
+type Frame = Omit<PageFrame, 'asOf'>;
+
+function frameOf({ target, runId, builtBy }: ReportRequest): Frame {
+  const built = builtBy === undefined ? '' : ` ${builtByText(builtBy)}`;
   return {
-    title,
-    facts: [
-      `${formatDate(totals!.first_date!)} to ${formatDate(totals!.last_date!)}`,
-      totals!.users > 1 ? formatPlural(totals!.users, 'user') : 'one person',
-      `as of ${formatDate(asOf)}`,
-      privacyFact(definitions, totals!),
+    title: 'Listening report',
+    notices: target === 'dev' ? ['A draft: made from gold_dev, which has not been checked and promoted.'] : [],
+    footer: [
+      `Made by listenlake from gold_${target}${built}, run ${runId}. Everything is in this file: it loads nothing and runs no script.`,
     ],
-    notices,
+    links: [],
+  };
+}
+
+/** A page without numbers. @param totals undefined where there are no tables */
+function nothingYet({ target }: ReportRequest, frame: Frame, totals: Totals | undefined, key = REPORT_KEY): ReportPage {
+  const hidden =
+    totals !== undefined && totals.private_plays > 0
+      ? ` There are ${formatPlural(totals.private_plays, 'play')} of private sessions, which stay out of reports.`
+      : '';
+  const what =
+    totals === undefined && key === REPORT_KEY
+      ? `There is nothing to report yet: gold_${target} has no tables.`
+      : `There is no play to report yet.${hidden}`;
+  const todo = 'Give listenlake run an account export (a zip, a folder or its files), then look again.';
+  const content = { ...frame, notices: [...frame.notices, `${what} ${todo}`], facts: [], headlines: [], sections: [] };
+  return { key, chartKey: reportChartKey, content };
+}
+
+async function personPage(reading: PersonReading, key: string, frame: PageFrame): Promise<ReportPage> {
+  const title = reading.userId === DEFAULT_LABEL ? 'Your listening' : `The listening of ${reading.userId}`;
+  const content = await composePortrait(reading, { ...frame, title });
+  return { key, chartKey: (name) => reportPersonChartKey(reading.userId, name), content };
+}
+
+function refuseUnknown(userId: string, people: readonly string[], target: Target): void {
+  if (people.includes(userId)) return;
+  const shown = people.slice(0, 10).join(', ');
+  throw new JobError('user_unknown', 'usage', `gold_${target} has no person ${JSON.stringify(userId)}`, {
+    hint:
+      people.length === 0
+        ? 'load an account export, recently played or scrobbles first'
+        : `it has ${shown}${people.length > 10 ? ` and ${people.length - 10} more` : ''}`,
+  });
+}
+
+/** The page about everybody: who, what and when of all users, and what the lake holds. */
+async function composeOperator(
+  engine: SqlEngine,
+  reading: Reading,
+  frame: Frame & { asOf: string },
+  { target, model: card }: ReportRequest,
+): Promise<PageContent> {
+  const { tables, totals, definitions } = reading;
+  const model = skipModelSection(card);
+  const coverage = tables.has('listening_coverage') ? await readCoverage(engine, target) : undefined;
+  return {
+    ...frame,
+    facts: [
+      `${formatDate(totals.first_date!)} to ${formatDate(totals.last_date!)}`,
+      totals.users > 1 ? formatPlural(totals.users, 'user') : 'one person',
+      `as of ${formatDate(frame.asOf)}`,
+      privacyFact(definitions, totals),
+    ],
     headlines: headlines(reading),
     sections: [
       await whenSection(reading),
-      await whatSection(reading, asOf),
+      await whatSection(reading, frame.asOf),
       await whoSection(reading),
       await skipsSection(reading),
       ...(model === undefined ? [] : [model]),
@@ -150,7 +200,6 @@ export async function composeReport(
       await sessionsSection(reading),
       await coverageSection(reading, coverage),
     ],
-    footer,
   };
 }
 
@@ -202,8 +251,4 @@ function wilson(part: number, whole: number): [low: number, high: number] {
   const spread = Z * Math.sqrt((p * (1 - p)) / whole + Z ** 2 / (4 * whole ** 2));
   const scale = 1 + Z ** 2 / whole;
   return [part === 0 ? 0 : (center - spread) / scale, part === whole ? 1 : (center + spread) / scale];
-}
-
-function nextDay(date: string): string {
-  return new Date(Date.parse(`${date}T00:00:00.000Z`) + DAY_MS).toISOString().slice(0, 10);
 }

@@ -41,6 +41,22 @@ export interface Section {
   figures: Figure[];
 }
 
+/** One line of a person's first screen, in big type. The value may be a name from the data. */
+export interface Hero {
+  label: string;
+  value: string;
+  /** One sentence. */
+  detail: string;
+}
+
+/** A person on the page that leads to each person's own. */
+export interface PersonCard {
+  /** Relative address of their page. */
+  href: string;
+  name: string;
+  lines: string[];
+}
+
 /** The numbers above the charts. */
 export interface Headline {
   label: string;

@@ -1,8 +1,11 @@
 import { randomBytes } from 'node:crypto';
-import { open, readdir, rename, rm } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { open, readdir, readFile, rename, rm, rmdir } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-import { diskError, makeFolders } from '../base/disk.ts';
+import { USER_LABEL } from '../base/config.ts';
+import { diskError, makeFolders, onDisk } from '../base/disk.ts';
 import { flushFolder } from '../lake/folder/store.ts';
+import { GENERATOR } from './page.ts';
 
 /** A file of a page, by its path below the page's folder. */
 export interface PageFile {
@@ -10,6 +13,8 @@ export interface PageFile {
   bytes: string | Uint8Array;
 }
 
+/** Where a page of ours says its maker: within this many characters. */
+const HEAD_CHARS = 2_000;
 /**
  * Files that are not finished yet end in this; what a killed command left behind is removed by the next one.
  */
@@ -45,6 +50,50 @@ export async function replaceFiles(outDir: string, files: readonly PageFile[]): 
     });
   }
   return targets.map(({ path }) => path);
+}
+
+/**
+ * Removes from a report's folder the pages and charts that are not among `kept`: those of people who are gone,
+ * and charts that are no longer drawn. A page is known by what it says of its maker, so that nobody's own file
+ * goes; in `charts/` all PNGs are the report's.
+ *
+ * @throws `disk_failed` (74)
+ */
+export async function removeOldPages(outDir: string, kept: ReadonlySet<string>): Promise<void> {
+  await onDisk(outDir, async () => {
+    const charts = join(outDir, 'charts');
+    const people = join(outDir, 'people');
+    await makeFolders(charts);
+    for (const path of [join(outDir, 'operator.html'), ...(await filesOf(people, '.html'))])
+      if (!kept.has(path) && (await isOurs(path))) await rm(path);
+    for (const folder of [charts, ...(await foldersOf(charts))]) {
+      for (const path of await filesOf(folder, '.png')) if (!kept.has(path)) await rm(path);
+      if (folder !== charts) await removeEmpty(folder);
+    }
+    await removeEmpty(people);
+  });
+}
+
+async function filesOf(folder: string, ending: string): Promise<string[]> {
+  if (!existsSync(folder)) return [];
+  const entries = await readdir(folder, { withFileTypes: true });
+  return entries.filter((entry) => entry.isFile() && entry.name.endsWith(ending)).map(({ name }) => join(folder, name));
+}
+
+async function foldersOf(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { withFileTypes: true });
+  return entries
+    .filter((entry) => entry.isDirectory() && USER_LABEL.test(entry.name))
+    .map(({ name }) => join(folder, name));
+}
+
+async function isOurs(path: string): Promise<boolean> {
+  return existsSync(path) && (await readFile(path, 'utf8')).slice(0, HEAD_CHARS).includes(GENERATOR);
+}
+
+/** Leaves a folder that holds anything. */
+async function removeEmpty(folder: string): Promise<void> {
+  if (existsSync(folder) && (await readdir(folder)).length === 0) await rmdir(folder);
 }
 
 async function removeLeftOvers(folders: readonly string[]): Promise<void> {

@@ -49,6 +49,14 @@ export function nameInText(name: string, maxChars: number): string {
   return `\u2068${cleanText(name, maxChars).replace(BIDI_CONTROLS, '')}\u2069`;
 }
 
+/**
+ * Words of ours that hold a name from data, such as `<song> by <artist>`, inside a sentence: as `nameInText`, but
+ * read from left to right, whatever the name begins with.
+ */
+export function sentenceInText(words: string, maxChars: number): string {
+  return `\u2066${nameInText(words, maxChars).slice(1, -1)}\u2069`;
+}
+
 /** Escapes for HTML text and double-quoted attributes. */
 export function escapeHtml(text: string): string {
   return text.replace(/[&<>"']/g, (mark) => `&#${mark.charCodeAt(0)};`);

@@ -1,8 +1,13 @@
-import type { Cell, Column, DataTable, Figure, Headline, Section } from './figure.ts';
+import type { Cell, Column, DataTable, Figure, Headline, Hero, PersonCard, Section } from './figure.ts';
 import { fontFace } from './font.ts';
 import { cleanText, escapeHtml } from './format.ts';
 import { stylesheet } from './style.ts';
-import { FONT } from './theme.ts';
+import { FONT, HUES } from './theme.ts';
+
+/** Longest name on a person's first screen. */
+const HERO_MAX_CHARS = 90;
+/** By this a page is known as one that a report has made. */
+export const GENERATOR = '<meta name="generator" content="listenlake">';
 
 /** What the page says besides its figures. All of it is plain text. */
 export interface PageContent {
@@ -14,6 +19,16 @@ export interface PageContent {
   headlines: Headline[];
   sections: Section[];
   footer: string[];
+  /** A person's first screen. */
+  hero?: Hero[];
+  /** Ways to the pages of people. */
+  cards?: PersonCard[];
+  /** What is left out because the data does not carry it, and how to fill it. */
+  missing?: string[];
+  /** The last block: what the numbers rest on. */
+  closing?: string[];
+  /** To the other pages of the report, by relative addresses that are ours. */
+  links?: { href: string; label: string }[];
 }
 
 /** A figure's drawings for the page: SVG text made by us. */
@@ -32,8 +47,11 @@ export interface Drawing {
 export async function renderPage(content: PageContent, drawings: ReadonlyMap<string, Drawing>): Promise<string> {
   const body = [
     renderHeader(content),
-    ...content.sections.map((section) => renderSection(section, drawings)),
-    `<footer>${content.footer.map((line) => `<p>${escapeHtml(line)}</p>`).join('')}</footer>`,
+    renderCards(content.cards ?? []),
+    ...content.sections.map((section, index) => renderSection(section, drawings, hueOf(content, index))),
+    renderMissing(content.missing ?? []),
+    renderClosing(content),
+    `<footer>${renderLinks(content)}${content.footer.map((line) => `<p>${escapeHtml(line)}</p>`).join('')}</footer>`,
   ].join('\n');
   return [
     '<!doctype html>',
@@ -43,6 +61,7 @@ export async function renderPage(content: PageContent, drawings: ReadonlyMap<str
     `<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:; base-uri 'none'; form-action 'none'">`,
     '<meta name="viewport" content="width=device-width, initial-scale=1">',
     '<meta name="referrer" content="no-referrer">',
+    GENERATOR,
     '<meta name="color-scheme" content="light dark">',
     `<title>${escapeHtml(content.title)}</title>`,
     '<link rel="icon" href="data:,">',
@@ -69,15 +88,58 @@ function renderHeader(content: PageContent): string {
     `<h1>${escapeHtml(content.title)}</h1>`,
     `<p class="facts">${content.facts.map((fact) => `<span>${isolated(fact)}</span>`).join('')}</p>`,
     ...content.notices.map((notice) => `<p class="notice">${escapeHtml(notice)}</p>`),
+    renderHero(content.hero ?? []),
     tiles.length > 0 ? `<dl class="tiles">${tiles.join('')}</dl>` : '',
     links.length > 1 ? `<nav aria-label="Sections">${links.join('')}</nav>` : '',
     '</header>',
   ].join('\n');
 }
 
-function renderSection(section: Section, drawings: ReadonlyMap<string, Drawing>): string {
+/** In big type, the first line over the whole width; a long name is smaller, so that it stays a few lines. */
+function renderHero(hero: readonly Hero[]): string {
+  if (hero.length === 0) return '';
+  const lines = hero.map(({ label, value, detail }) => {
+    const size = value.length > 40 ? ' class="long"' : '';
+    return `<div><dt>${escapeHtml(label)}</dt><dd><b${size}>${isolated(value, HERO_MAX_CHARS)}</b><span>${escapeHtml(detail)}</span></dd></div>`;
+  });
+  return `<dl class="hero">${lines.join('')}</dl>`;
+}
+
+function renderCards(cards: readonly PersonCard[]): string {
+  if (cards.length === 0) return '';
+  const items = cards.map(
+    ({ href, name, lines }) =>
+      `<li><a href="${escapeHtml(href)}"><b>${isolated(name)}</b>${lines.map((line) => `<span>${escapeHtml(line)}</span>`).join('')}</a></li>`,
+  );
+  return `<ul class="cards">${items.join('')}</ul>`;
+}
+
+function renderMissing(missing: readonly string[]): string {
+  if (missing.length === 0) return '';
+  const items = missing.map((line) => `<li>${escapeHtml(line)}</li>`).join('');
+  return `<section id="missing" class="quiet"><h2>What is not here yet</h2><ul>${items}</ul></section>`;
+}
+
+function renderClosing({ closing = [] }: PageContent): string {
+  if (closing.length === 0) return '';
+  const lines = closing.map((line) => `<p>${escapeHtml(line)}</p>`).join('');
+  return `<section id="about" class="quiet"><h2>What the numbers rest on</h2>${lines}</section>`;
+}
+
+function renderLinks({ links = [] }: PageContent): string {
+  const list = links.map(({ href, label }) => `<a href="${escapeHtml(href)}">${escapeHtml(label)}</a>`);
+  return list.length === 0 ? '' : `<nav aria-label="Pages">${list.join('')}</nav>`;
+}
+
+/** Chapters of a person's page take turns in colour; a page of tables has one. */
+function hueOf({ hero }: PageContent, index: number): string {
+  const hue = HUES[index % HUES.length]!.name;
+  return hero === undefined ? '' : ` class="hue-${hue}"`;
+}
+
+function renderSection(section: Section, drawings: ReadonlyMap<string, Drawing>, hue: string): string {
   const figures = section.figures.map((figure) => renderFigure(figure, drawings.get(figure.name)));
-  return `<section id="${section.id}">\n<h2>${escapeHtml(section.title)}</h2>\n${figures.join('\n')}\n</section>`;
+  return `<section id="${section.id}"${hue}>\n<h2>${escapeHtml(section.title)}</h2>\n${figures.join('\n')}\n</section>`;
 }
 
 function renderFigure(figure: Figure, drawing: Drawing | undefined): string {
@@ -101,11 +163,15 @@ function renderFigure(figure: Figure, drawing: Drawing | undefined): string {
  * its numbers are in the table.
  */
 function chartBox(kind: 'wide' | 'narrow', svg: string, prefix: string, label: string): string {
+  // An image hides what is in it: where marks say their values, the chart is a group of them.
+  const role = svg.includes('role="graphics-symbol"') ? 'group' : 'img';
   const inner = svg
     .replace(/^<svg[^>]*viewBox="([^"]*)"[^>]*>/, (_, box: string) => {
       const [, , width] = box.split(' ');
-      return `<svg role="img" aria-label="${label}" viewBox="${box}" style="max-width:${Math.ceil(Number(width))}px">`;
+      return `<svg role="${role}" aria-label="${label}" viewBox="${box}" style="max-width:${Math.ceil(Number(width))}px">`;
     })
+    // What kind of mark it is says nothing beside its label, and a calendar has thousands.
+    .replace(/ aria-roledescription="[^"]*"/g, '')
     .replace(/(<[^<>]*\sid=")([a-z0-9_]+")/gi, `$1${prefix}-$2`)
     .replace(/url\(#([a-z0-9_]+)\)/gi, `url(#${prefix}-$1)`);
   return `<div class="chart ${kind}">${inner}</div>`;
@@ -138,8 +204,8 @@ function renderCell(cell: Cell, column: Column): string {
   return `<td class="n"><data value="${escapeHtml(String(cell))}">${escapeHtml(shown)}</data></td>`;
 }
 
-function isolated(text: string): string {
-  return `<bdi>${escapeHtml(cleanText(text))}</bdi>`;
+function isolated(text: string, maxChars?: number): string {
+  return `<bdi>${escapeHtml(cleanText(text, maxChars))}</bdi>`;
 }
 
 /** `@font-face` rules that hold the characters which the page shows and no others. */

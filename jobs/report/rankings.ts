@@ -12,6 +12,10 @@ export interface RankedRow {
   detail?: string;
   value: number;
   valueText: string;
+  /** A second line in grey below the name; rows with one are taller. */
+  below?: string;
+  /** Stands at the end of the second line. */
+  belowEnd?: string;
 }
 
 export interface RankedPanel {
@@ -28,6 +32,7 @@ const PANEL_GAP_PX = 36;
 /** A single list; longer bars are harder to compare, not easier. */
 const SINGLE_PANEL_MAX_PX = 720;
 const RANKED_ROW_PX = 40;
+const TALL_ROW_PX = 58;
 /** Some ten characters; of less than that nobody guesses the rest. */
 const CUT_DETAIL_MIN_PX = 80;
 
@@ -68,17 +73,23 @@ function rankedPanel(panel: RankedPanel, width: number, isTitled: boolean, token
       detailX,
       value: row.value,
       valueText: row.valueText,
+      below: fitText(row.below ?? '', width - rankPx - regular.width(row.belowEnd ?? '', 12.5) - 14, (text) =>
+        regular.width(text, 12.5),
+      ),
+      belowEnd: row.belowEnd ?? '',
     };
   });
+  const isTall = panel.rows.some(({ below, belowEnd }) => below !== undefined || belowEnd !== undefined);
+  const firstLine = isTall ? -9 : 1;
   const y = { field: 'rank', type: 'ordinal' as const, axis: null, scale: { paddingInner: 0, paddingOuter: 0 } };
   const text = (field: string, x: object, mark: object) => ({
-    mark: { type: 'text' as const, baseline: 'alphabetic' as const, yOffset: 0, dy: 1, ...mark },
+    mark: { type: 'text' as const, baseline: 'alphabetic' as const, yOffset: 0, dy: firstLine, ...mark },
     encoding: { y, x, text: { field, type: 'nominal' as const } },
   });
-  const bar = { type: 'bar' as const, height: 5, yOffset: 11, cornerRadius: 2.5 };
+  const bar = { type: 'bar' as const, height: 5, yOffset: isTall ? 19 : 11, cornerRadius: 2.5 };
   return {
     width,
-    height: RANKED_ROW_PX * panel.rows.length,
+    height: (isTall ? TALL_ROW_PX : RANKED_ROW_PX) * panel.rows.length,
     ...(isTitled
       ? { title: { text: panel.title, fontSize: 13, fontWeight: 600, color: color('muted'), offset: 6 } }
       : {}),
@@ -106,9 +117,17 @@ function rankedPanel(panel: RankedPanel, width: number, isTitled: boolean, token
         { align: 'left', color: color('muted'), fontSize: 12.5 },
       ),
       text('valueText', { value: width }, { align: 'right', color: color('text'), fontSize: 12.5 }),
+      ...(isTall
+        ? [
+            text('below', { value: rankPx }, { ...SECOND_LINE, align: 'left' }),
+            text('belowEnd', { value: width }, { ...SECOND_LINE, align: 'right' }),
+          ]
+        : []),
     ],
   };
 }
+
+const SECOND_LINE = { dy: 9, color: color('muted'), fontSize: 12.5 };
 
 /** A detail in full where it fits, cut where enough of it stays to be read, otherwise none. */
 function fitDetail(detail: string, maxPx: number, widthOf: (text: string) => number): string {

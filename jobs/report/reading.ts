@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse as parseYaml } from 'yaml';
 import { z } from 'zod';
+import { USER_LABEL } from '../base/config.ts';
 import type { SqlEngine, SqlValue } from '../engine/index.ts';
 import { WAREHOUSE_DIR } from '../lake/contracts.ts';
 import type { Target } from '../lake/keys.ts';
@@ -23,7 +24,8 @@ export interface Definitions {
 export interface Reading {
   /**
    * Rows of one select on gold as objects, 64-bit integers as numbers. `{in_reports}` in it becomes the
-   * condition for plays that count.
+   * condition for plays that count, `{person}` the one for rows of the page's person (column `user_id`):
+   * `true` on a page about everybody.
    */
   rows<T extends Record<string, string | number | boolean | null>>(
     sql: string,
@@ -35,6 +37,8 @@ export interface Reading {
   tables: ReadonlySet<string>;
   /** Whether the lengths of plays are known: then listening is counted in time, otherwise in plays. */
   isTimed: boolean;
+  /** Whose page it is; undefined on a page about everybody. */
+  userId?: string;
 }
 
 /** All of what counts in reports. Dates are local ones. */
@@ -92,8 +96,15 @@ export function readDefinitions(): Definitions {
   };
 }
 
-/** How questions reach gold of one target. Counts stay far below 2^53, where numbers are exact. */
-export function reader(engine: SqlEngine, target: Target, definitions: Definitions): Reading['rows'] {
+/**
+ * How questions reach gold of one target. Counts stay far below 2^53, where numbers are exact.
+ *
+ * @param userId whose rows `{person}` means; undefined: everybody's
+ * @throws Error for a label that `load` would not take: it stands in the statement as it is
+ */
+export function reader(engine: SqlEngine, target: Target, definitions: Definitions, userId?: string): Reading['rows'] {
+  if (userId !== undefined && !USER_LABEL.test(userId)) throw new Error(`${JSON.stringify(userId)} is no label`);
+  const person = userId === undefined ? 'true' : `user_id = '${userId}'`;
   const condition = definitions.isIncognitoIncluded
     ? 'not is_implausible'
     : '(not is_incognito and not is_implausible)';
@@ -101,7 +112,8 @@ export function reader(engine: SqlEngine, target: Target, definitions: Definitio
     sql: string,
     parameters: readonly SqlValue[] = [],
   ): Promise<T[]> => {
-    const result = await engine.query(sql.replaceAll('{in_reports}', condition), { target, parameters });
+    const statement = sql.replaceAll('{in_reports}', condition).replaceAll('{person}', person);
+    const result = await engine.query(statement, { target, parameters });
     return result.rows.map((row) => {
       const entries = result.columns.map(({ name, type }, index) => [name, plain(row[index] ?? null, type)]);
       return Object.fromEntries(entries) as T;

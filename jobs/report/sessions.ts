@@ -17,7 +17,7 @@ const CLASSES = [
 const SESSIONS_BY_MINUTES = `
 with
 
-sessions as (select * from fct_sessions),
+sessions as (select * from fct_sessions where {person}),
 
 classed as (
     select
@@ -60,7 +60,8 @@ export async function sessionsSection(reading: Reading): Promise<Section> {
   return { id: 'sessions', title: 'Sessions', figures: [await sessionLengths(reading)] };
 }
 
-async function sessionLengths(reading: Reading): Promise<Figure> {
+/** How many sessions there were of each length. */
+export async function sessionLengths(reading: Reading): Promise<Figure> {
   const found = await reading.rows<ClassRow>(SESSIONS_BY_MINUTES);
   const rows = CLASSES.map(
     ({ label }, index) =>
@@ -78,7 +79,10 @@ async function sessionLengths(reading: Reading): Promise<Figure> {
   const { sessionGapMinutes } = reading.definitions;
   return {
     name: 'session-lengths',
-    title: 'How long sessions last',
+    title:
+      reading.userId === undefined
+        ? 'How long sessions last'
+        : `Once you listen, you stay for ${formatMinutes(minutes / sessions)}`,
     takeaway: `${formatPlural(sessions, 'session')}, on average ${formatMinutes(minutes / sessions)} and ${formatPlural(Math.round(plays / sessions), 'play')}.`,
     chart: (layout) =>
       columns(
@@ -106,7 +110,7 @@ async function sessionLengths(reading: Reading): Promise<Figure> {
       remark: `Shares are of ${formatPlural(sessions, 'session')}.`,
     },
     notes: [
-      `A session is a user's plays with less than ${sessionGapMinutes} minutes between the end of one and the start of the next; where the data names sessions itself, those count. Its length runs from the first start to the last end, pauses included.${
+      `A session is ${reading.userId === undefined ? "a user's" : 'your'} plays with less than ${sessionGapMinutes} minutes between the end of one and the start of the next; where the data names sessions itself, those count. Its length runs from the first start to the last end, pauses included.${
         reading.totals.plays_without_length > 0
           ? ' A play of unknown length counts as a moment, so sessions of such plays look shorter than they were.'
           : ''

@@ -15,7 +15,7 @@ with
 plays as (
     select *
     from fct_plays
-    where {in_reports} and show_id is not null
+    where {in_reports} and {person} and show_id is not null
 ),
 
 shows as (select * from dim_shows),
@@ -87,7 +87,10 @@ export async function topShows(reading: Reading): Promise<Figure | undefined> {
   const what = kinds.map(({ title }) => title.toLowerCase()).join(' and ');
   return {
     name: 'top-shows',
-    title: `Top ${what}`,
+    title:
+      reading.userId === undefined
+        ? `Top ${what}`
+        : `“${nameInText(first.show_name ?? 'A show without a name', 60)}” is the show you heard longest`,
     takeaway: `${formatShareOfTime(first.all_ms, heardMs)} went to ${what}. Heard longest: “${nameInText(first.show_name ?? 'a show without a name', 80)}”, ${formatMinutes(first.played_ms / 60_000)}.`,
     chart: (layout) =>
       rankedLists(

@@ -36,12 +36,95 @@ export const SEQUENCE: readonly (readonly [light: string, dark: string])[] = [
 ];
 
 /**
+ * The hues that the chapters of a person's page take turns in. Charts are drawn in the first one (`primary`,
+ * `primarySoft`, `SEQUENCE` but for its first step); in a chapter of another hue the page's style sheet gives
+ * these tokens its values. All have the lightness of the first at each place (computed in OKLCH), so contrast
+ * is the same.
+ */
+export const HUES: readonly Hue[] = [
+  { name: 'blue', primary: TOKENS.primary, soft: TOKENS.primarySoft, sequence: SEQUENCE.slice(1) },
+  {
+    name: 'teal',
+    primary: ['#016f61', '#61bbaa'],
+    soft: ['#c7dfd9', '#1e4b43'],
+    sequence: [
+      ['#d3e5e1', '#1a3f38'],
+      ['#abd0c7', '#145a4f'],
+      ['#7cb5a9', '#0b7769'],
+      ['#49998a', '#1d9785'],
+      ['#047b6c', '#59b7a6'],
+      ['#00584d', '#9ddacd'],
+    ],
+  },
+  {
+    name: 'violet',
+    primary: ['#695092', '#b398e3'],
+    soft: ['#dcd5ec', '#473a5e'],
+    sequence: [
+      ['#e3ddef', '#3b314e'],
+      ['#cbc0e3', '#554375'],
+      ['#af9dd1', '#71579c'],
+      ['#927abc', '#8f6fc2'],
+      ['#7459a1', '#ae93e0'],
+      ['#553a7d', '#d3c1f8'],
+    ],
+  },
+  {
+    name: 'rust',
+    primary: ['#8f4927', '#e2916d'],
+    soft: ['#ecd3c8', '#5d3725'],
+    sequence: [
+      ['#f0dcd4', '#4e2e20'],
+      ['#e3bdad', '#733e24'],
+      ['#d09981', '#99502c'],
+      ['#ba7454', '#bf673d'],
+      ['#9e522c', '#de8c67'],
+      ['#7a330b', '#f8bca2'],
+    ],
+  },
+  {
+    name: 'green',
+    primary: ['#3b6d3d', '#82b883'],
+    soft: ['#cedece', '#2f4930'],
+    sequence: [
+      ['#d9e5d8', '#283e28'],
+      ['#b6ceb6', '#335934'],
+      ['#8fb38f', '#417543'],
+      ['#679668', '#569458'],
+      ['#427945', '#7cb47d'],
+      ['#245828', '#b1d8b1'],
+    ],
+  },
+  {
+    name: 'rose',
+    primary: ['#904357', '#e28a9f'],
+    soft: ['#edd1d6', '#5d333d'],
+    sequence: [
+      ['#f0dade', '#4e2b33'],
+      ['#e4bac2', '#733948'],
+      ['#d194a1', '#99495e'],
+      ['#bb6e80', '#c05f78'],
+      ['#9f4b61', '#df859a'],
+      ['#7a2c43', '#f9b7c5'],
+    ],
+  },
+];
+
+export interface Hue {
+  name: string;
+  primary: readonly [light: string, dark: string];
+  soft: readonly [light: string, dark: string];
+  /** From little to much: the steps of `SEQUENCE` but for "none at all". */
+  sequence: readonly (readonly [light: string, dark: string])[];
+}
+
+/**
  * Categories that stay apart for colour-blind readers too: neighbours differ in lightness, not in hue alone.
  * The last is for "other".
  */
 export const CATEGORIES: readonly (readonly [light: string, dark: string])[] = [
-  ['#2a5c8a', '#5b97cc'],
-  ['#8fc1e3', '#a9d3f0'],
+  ['#2a5c8a', '#3f86c4'],
+  ['#8fc1e3', '#b9dcf5'],
   ['#1f7a6d', '#3fa796'],
   ['#e3bf5a', '#e5c86f'],
   ['#a8452f', '#d0725a'],

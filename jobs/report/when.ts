@@ -21,7 +21,7 @@ const ACTIVE_USERS_MAX_DAYS = 366;
 const PLAYS_BY_DATE = `
 with
 
-plays as (select * from fct_plays where {in_reports}),
+plays as (select * from fct_plays where {in_reports} and {person}),
 
 final as (
     select
@@ -41,7 +41,7 @@ order by local_date, origin desc`;
 const PLAYS_BY_WEEKDAY_AND_HOUR = `
 with
 
-plays as (select * from fct_plays where {in_reports}),
+plays as (select * from fct_plays where {in_reports} and {person}),
 
 final as (
     select
@@ -77,7 +77,8 @@ export async function whenSection(reading: Reading): Promise<Section> {
   return { id: 'when', title: 'When', figures };
 }
 
-async function listeningOverTime(reading: Reading): Promise<Figure> {
+/** How much was heard in each month, or day where there are few. */
+export async function listeningOverTime(reading: Reading): Promise<Figure> {
   const rows = await reading.rows<DateRow>(PLAYS_BY_DATE);
   const dates = rows.map((row) => row.local_date);
   const [first, last] = [dates[0]!, dates.at(-1)!];
@@ -108,7 +109,12 @@ async function listeningOverTime(reading: Reading): Promise<Figure> {
   const empty = totals.filter((row) => row.value === 0).length;
   return {
     name: `listening-by-${step}`,
-    title: reading.isTimed ? `Listening time by ${step}` : `Plays by ${step}`,
+    title:
+      reading.userId === undefined
+        ? reading.isTimed
+          ? `Listening time by ${step}`
+          : `Plays by ${step}`
+        : `${name(peak.period)} was your biggest ${step}`,
     takeaway:
       periods.length === 1
         ? `Everything so far lies in ${name(peak.period)}: ${peakText}.`
@@ -158,7 +164,8 @@ async function listeningOverTime(reading: Reading): Promise<Figure> {
 
 const ORIGIN_NAMES: Record<string, string> = { own: 'own listening', events: 'events of many users' };
 
-async function hoursOfTheWeek(reading: Reading): Promise<Figure> {
+/** How much was heard in each hour of the week. */
+export async function hoursOfTheWeek(reading: Reading): Promise<Figure> {
   const rows = await reading.rows<{ local_weekday: number; local_hour: number; plays: number; played_ms: number }>(
     PLAYS_BY_WEEKDAY_AND_HOUR,
   );
@@ -177,8 +184,11 @@ async function hoursOfTheWeek(reading: Reading): Promise<Figure> {
   const inHours = reading.isTimed && peak.value > 600;
   return {
     name: 'hours-of-the-week',
-    title: 'Hours of the week',
-    takeaway: `Most of all on ${WEEKDAYS[peak.weekday - 1]}s from ${clock(peak.hour)} to ${clock((peak.hour + 1) % 24)}; ${formatShare(weekend / total, 0)} of ${reading.isTimed ? formatMinutes(total) : formatPlural(total, 'play')} falls on weekends, which are 2 of 7 days.`,
+    title:
+      reading.userId === undefined
+        ? 'Hours of the week'
+        : `You listened most on ${WEEKDAYS[peak.weekday - 1]}s at ${clock(peak.hour)}`,
+    takeaway: `${reading.userId === undefined ? `Most of all on ${WEEKDAYS[peak.weekday - 1]}s from ${clock(peak.hour)} to ${clock((peak.hour + 1) % 24)}; ` : ''}${formatShare(weekend / total, 0)} of ${reading.isTimed ? formatMinutes(total) : formatPlural(total, 'play')} falls on weekends, which are 2 of 7 days.`,
     chart: (layout) =>
       weekHeatMap(
         cells.map((cell) => ({ ...cell, value: inHours ? cell.value / 60 : cell.value })),

@@ -29,7 +29,7 @@ limit ${SHOWN_USERS}`;
 const PLAYS_BY_DEVICE = `
 with
 
-plays as (select * from fct_plays where {in_reports}),
+plays as (select * from fct_plays where {in_reports} and {person}),
 
 final as (
     select
@@ -102,7 +102,7 @@ async function users(reading: Reading): Promise<Figure> {
   };
 }
 
-async function devices(reading: Reading): Promise<Figure> {
+export async function devices(reading: Reading): Promise<Figure> {
   const rows = await reading.rows<{ device: string; plays: number; played_ms: number }>(PLAYS_BY_DEVICE);
   if (rows.length === 1 && rows[0]!.device === 'unknown') {
     return {
@@ -116,8 +116,13 @@ async function devices(reading: Reading): Promise<Figure> {
   const whole = reading.isTimed ? reading.totals.played_ms : reading.totals.plays;
   return {
     name: 'devices',
-    title: 'Devices',
-    takeaway: `Most on ${nameInText(deviceName(rows[0]!.device), 40)}: ${formatShare(amountOf(reading, rows[0]!) / whole, 0)} of ${wholeOf(reading)}.`,
+    title:
+      reading.userId === undefined
+        ? 'Devices'
+        : rows[0]!.device === 'unknown'
+          ? 'Most plays do not say on which device you listened'
+          : `You listened most on ${nameInText(deviceName(rows[0]!.device), 40)}`,
+    takeaway: `${reading.userId === undefined ? `Most on ${nameInText(deviceName(rows[0]!.device), 40)}: ` : ''}${formatShare(amountOf(reading, rows[0]!) / whole, 0)} of ${wholeOf(reading)}.`,
     chart: (layout) =>
       rankedLists(
         [

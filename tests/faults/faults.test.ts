@@ -323,7 +323,9 @@ it(
 
 async function expectWholePage(lake: string): Promise<void> {
   expect(await readFile(join(lake, 'report/report.html'), 'utf8')).toMatch(/^<!doctype html>[\s\S]*<\/html>\s*$/i);
-  const charts = (await readdir(join(lake, 'report/charts'))).filter((name) => name.endsWith('.png'));
+  expect(await readFile(join(lake, 'report/operator.html'), 'utf8')).toMatch(/^<!doctype html>[\s\S]*<\/html>\s*$/i);
+  const all = await readdir(join(lake, 'report/charts'), { recursive: true });
+  const charts = all.filter((name) => name.endsWith('.png'));
   expect(charts.length).toBeGreaterThan(2);
   for (const name of charts) {
     const bytes = await readFile(join(lake, 'report/charts', name));

@@ -158,5 +158,7 @@ it('artists by month, and the hours of a winter', async () => {
 it('the report tells of the podcast and of what is left out', () => {
   const page = readFileSync(join(lake, 'report/report.html'), 'utf8');
   expect(page).toContain('The Long Table');
-  expect(page).toContain('without 8 plays of private sessions');
+  expect(page).toContain('Left out: 8 plays of private sessions');
+  const operator = readFileSync(join(lake, 'report/operator.html'), 'utf8');
+  expect(operator).toContain('without 8 plays of private sessions');
 });

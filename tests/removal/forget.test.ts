@@ -66,6 +66,11 @@ describe('S10: forget', () => {
     const [before, carl] = [await rowsOf(lake.root, 'bob'), await rowsOf(lake.root, 'carl')];
     expect(before['silver.plays']).toMatch(/^3\d /);
     expect((await filesWith(lake.root, MARKS.anna)).length).toBeGreaterThan(10);
+    const named = (): string[] =>
+      readdirSync(lake.root, { recursive: true })
+        .map(String)
+        .filter((path) => /anna/.test(path));
+    expect(named()).toEqual(expect.arrayContaining(['report/people/anna.html', 'report/charts/anna/devices.png']));
 
     const result = await forgetIn(lake);
     expect(result).toMatchObject({
@@ -87,7 +92,9 @@ describe('S10: forget', () => {
     expect(await rowsOf(lake.root, 'bob')).toEqual(before);
     expect(await rowsOf(lake.root, 'carl')).toEqual(carl);
     expect(nameless(await rowsOf(lake.root, 'anna'))).toEqual(['0']);
-    expect(readFileSync(join(lake.root, 'report/report.html'), 'utf8')).toContain('Song of bob');
+    // Bob is alone now: the report is his page, and nothing is called after her.
+    expect(named()).toEqual([]);
+    expect(readFileSync(join(lake.root, 'report/report.html'), 'utf8')).toMatch(/The listening of bob.*Song of bob/s);
     const index = await readBronzeIndex(lake.effects.store, await stateOf(lake));
     const entry = index.find(({ fileName }) => fileName.endsWith('events-2026-10-01.json'));
     expect(entry).toMatchObject({ rows: 12, readRows: 12 });

@@ -81,7 +81,7 @@ it('extract recently-played, then run, brings the plays into gold_prod and the r
     env(),
   );
   expect(JSON.parse(counted.stdout)).toEqual([{ plays: 12 }]);
-  const report = readFileSync(String(run.json.report), 'utf8');
+  const report = readFileSync(join(dirname(String(run.json.report)), 'operator.html'), 'utf8');
   expect(report).toContain('Recently played (Web API)');
   expect(report).toMatch(/<figure id="covered-days">.*?<p>Nothing is missing since /s);
   const covered = await listenlake(['coverage', '--lake', lake()], env());

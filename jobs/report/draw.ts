@@ -1,0 +1,42 @@
+import type { ReportPage } from './compose.ts';
+import type { Figure } from './figure.ts';
+import { type Drawing, renderPage } from './page.ts';
+import { renderPng, renderSvg } from './render.ts';
+import { NARROW, WIDE } from './theme.ts';
+
+/** A page as it is written: its HTML and the PNGs of its charts, by their keys. */
+export interface DrawnPage {
+  key: string;
+  html: string;
+  images: Map<string, Uint8Array>;
+}
+
+/**
+ * Draws a page: each chart twice for the page itself and, where the page has PNGs, once as one.
+ *
+ * @param onChart called before each chart is drawn; may throw to stop
+ */
+export async function drawPage(
+  { key, chartKey, content }: ReportPage,
+  onChart: (name: string) => void,
+): Promise<DrawnPage> {
+  const drawings = new Map<string, Drawing>();
+  const images = new Map<string, Uint8Array>();
+  for (const figure of content.sections.flatMap((section) => section.figures)) {
+    if (figure.chart === undefined) continue;
+    onChart(figure.name);
+    drawings.set(figure.name, {
+      wide: await renderSvg(figure.chart(WIDE)),
+      narrow: await renderSvg(figure.chart(NARROW)),
+    });
+    if (chartKey !== undefined) images.set(chartKey(`${figure.name}.png`), renderPng(await renderSvg(titled(figure))));
+  }
+  return { key, html: await renderPage(content, drawings), images };
+}
+
+/** A PNG stands alone, so it carries its own title. */
+function titled(figure: Figure): ReturnType<NonNullable<Figure['chart']>> {
+  const spec = figure.chart!(WIDE);
+  const subtitle = figure.takeaway ? { subtitle: figure.takeaway } : {};
+  return { ...spec, title: { text: figure.title, ...subtitle } };
+}

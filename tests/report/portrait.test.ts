@@ -1,0 +1,283 @@
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { chromium } from 'playwright-core';
+import { formatMinutes } from '../../jobs/report/format.ts';
+import { report } from '../../jobs/report.ts';
+import { type LakeFixture, openLakeFixture, publishProd, type Row } from '../fixtures/effects.ts';
+import { chromiumOrSkip } from '../fixtures/layers.ts';
+import { AS_OF, events, HOSTILE, ownPlays } from './report-data.ts';
+import { type PageFigure, readFigures, textOf, unfilledIn } from './report-page.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'listenlake-portrait-'));
+const lakes: LakeFixture[] = [];
+afterAll(async () => {
+  for (const lake of lakes) await lake.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+/** A person who hears podcasts alone, over ten years of which three are empty. */
+function podcasts(): Row[] {
+  const years = [2016, 2017, 2018, 2019, 2023, 2024, 2025];
+  return years.flatMap((year) =>
+    Array.from({ length: 6 }, (_, n) => {
+      const at = Date.UTC(year, 2 * n, 3, 18);
+      const moment = (ms: number): string => new Date(ms).toISOString().slice(0, 19);
+      return {
+        ...{ play_id: `pod-${year}-${n}`, user_id: 'podcaster', source: 'export_extended', content_type: 'episode' },
+        ...{ content_uri: `spotify:episode:${year}${n}`, track_name: `Episode ${n}`, artist_name: `Show ${n % 2}` },
+        ...{ album_name: `Show ${n % 2}`, started_at: moment(at), ended_at: moment(at + 1_200_000) },
+        ...{ reported_at: moment(at + 1_200_000), played_ms: 1_200_000, device: 'ios', country: 'DE' },
+        ...{ reason_end: 'trackdone', is_incognito: false, time_quality: 'exact' },
+      };
+    }),
+  );
+}
+
+const single = (userId: string): Row[] =>
+  ownPlays()
+    .slice(0, 1)
+    .map((row) => ({ ...row, user_id: userId, play_id: `one-${userId}` }));
+
+interface Made {
+  lake: LakeFixture;
+  outDir: string;
+  page(name: string): string;
+  figures(name: string): Map<string, PageFigure>;
+  ask(sql: string): Promise<(string | number | boolean | null)[][]>;
+}
+
+async function make(name: string, silver: Record<string, readonly Row[]>): Promise<Made> {
+  const lake = await openLakeFixture();
+  lakes.push(lake);
+  await lake.commitSilver(silver);
+  await publishProd(lake.effects, { runId: `run-${name}`, asOf: AS_OF });
+  const outDir = join(folder, name);
+  await report({ runId: `run-${name}`, outDir, target: 'prod' }, lake.effects);
+  const page = (path: string): string => readFileSync(join(outDir, path), 'utf8');
+  const ask = async (sql: string) => {
+    const { rows } = await lake.engine.query(sql, { target: 'prod' });
+    return rows.map((row) => row.map((value) => (typeof value === 'bigint' ? Number(value) : value)));
+  };
+  return { lake, outDir, page, figures: (path) => readFigures(page(path)), ask };
+}
+
+const heroOf = (html: string): string[] =>
+  [...html.matchAll(/<dt>([^<]*)<\/dt><dd><b[^>]*>(.*?)<\/b><span>(.*?)<\/span>/g)].map(
+    ([, label, value]) => `${textOf(label!)}: ${textOf(value!)}`,
+  );
+
+/** Asks in the page: whether it scrolls sideways, whether anything of the data ran, what is drawn. */
+const LOOK = `({
+  wide: document.documentElement.scrollWidth - innerWidth,
+  hit: globalThis.hit ?? null,
+  scripts: document.scripts.length,
+  drawn: [...document.querySelectorAll('.chart svg')].filter((svg) => svg.getClientRects().length > 0).length,
+})`;
+
+describe('a lake of several people', () => {
+  let made: Made;
+  const minutes = (where: string): Promise<(string | number | boolean | null)[][]> =>
+    made.ask(
+      `select sum(played_ms) / 60000e0, count(*) from fct_plays where not is_incognito and user_id = '${where}'`,
+    );
+  beforeAll(async () => {
+    made = await make('several', {
+      plays: [...ownPlays(), ...podcasts(), ...single('once')],
+      listening_events: events(),
+    });
+  });
+
+  it('leads from report.html to a page for each person, and to the one about everybody; users of events have none', async () => {
+    expect(readdirSync(join(made.outDir, 'people')).sort()).toEqual(['me.html', 'once.html', 'podcaster.html']);
+    const first = made.page('report.html');
+    const links = [...first.matchAll(/href="([^"#]+)"/g)].map(([, href]) => href).filter((href) => href !== 'data:,');
+    expect(links).toEqual(['people/me.html', 'people/once.html', 'people/podcaster.html', 'operator.html']);
+    for (const href of links) expect(existsSync(join(made.outDir, href!))).toBe(true);
+    const cards = [...first.matchAll(/<li><a [^>]*>(.*?)<\/a><\/li>/g)].map(([, card]) =>
+      textOf(card!.replaceAll('</b>', '|').replaceAll('</span>', '|')),
+    );
+    const [[played] = []] = await minutes('me');
+    expect(cards[0]).toContain(`me|${Math.round(Number(played) / 60)} h of listening|2026|Most of all `);
+    expect(cards[2]).toBe('podcaster|14 h of listening|2016 to 2025|');
+    expect(first).not.toContain('user-1');
+    expect(made.page('people/me.html')).not.toMatch(/user-[12]|podcaster|Show 0</);
+    expect(
+      made
+        .figures('operator.html')
+        .get('users')!
+        .rows!.map(([user]) => user),
+    ).toContain('user-1');
+  });
+
+  it("counts that person's plays alone: first screen and tables as SQL has them", async () => {
+    const html = made.page('people/me.html');
+    const figures = made.figures('people/me.html');
+    const [[played, plays]] = (await minutes('me')) as [[number, number]];
+    const top = async (column: string, name: string, dim: string): Promise<unknown> =>
+      (
+        await made.ask(`select ${name} from fct_plays as plays inner join ${dim} on plays.${column} = ${dim}.${column}
+          where not is_incognito and user_id = 'me' group by plays.${column}, ${name}
+          order by count(*) desc, sum(played_ms) desc, plays.${column} limit 1`)
+      )[0]![0];
+    const cut = (name: unknown): string => String(name).replaceAll('\u0000', '\ufffd');
+    expect(heroOf(html)).toEqual([
+      `You listened for: ${Math.round(played / 60)} hours`,
+      `Your artist: ${cut(await top('artist_id', 'dim_artists.artist_name', 'dim_artists'))}`,
+      `Your song: ${cut(await top('song_key', 'song_name', 'dim_songs'))}`,
+      'Your year: 2026',
+    ]);
+    const sum = (figure: string, column: number): number =>
+      figures.get(figure)!.rows!.reduce((total, row) => total + Number(row[column]), 0);
+    expect(sum('listening-by-month', 1)).toBe(plays);
+    expect(sum('hours-of-the-week', 2)).toBe(plays);
+    expect(sum('hours-of-the-week', 3)).toBeCloseTo(played, 6);
+    expect(sum('devices', 1)).toBe(plays);
+    const [[sessions]] = (await made.ask("select count(*) from fct_sessions where user_id = 'me'")) as [[number]];
+    expect(sum('session-lengths', 1)).toBe(sessions);
+    const ranked = figures.get('top-tracks')!.rows!.filter(([period]) => period === 'All time');
+    expect(ranked.map((row) => [row[1], row[4], row[5]])).toEqual(
+      (
+        await made.ask(`select count(*), sum(played_ms) / 3600000e0 from fct_plays
+          where not is_incognito and user_id = 'me' and song_key is not null
+          group by song_key order by 1 desc, sum(played_ms) desc, song_key limit 10`)
+      ).map(([n, hours], index) => [index + 1, n, expect.closeTo(Number(hours), 9)]),
+    );
+    const [[skips, ends]] = (await made.ask(`select count(case when verdict = 'skipped' then 1 end),
+      count(case when verdict in ('skipped', 'finished') then 1 end)
+      from fct_plays where not is_incognito and user_id = 'me'`)) as [[number, number]];
+    expect(figures.get('skipped-artists')!.takeaway).toContain(
+      `Of ${ends} plays whose end says it, you skipped ${skips} and heard ${ends - skips} to the end.`,
+    );
+  });
+
+  it('ranks the last days by plays, as SQL does', async () => {
+    const rows = made.figures('people/me.html').get('top-artists')!.rows!;
+    const own = await made.ask(`select count(*) from fct_plays where not is_incognito and user_id = 'me'
+      and artist_id is not null and played_date >= date '2026-06-03' group by artist_id order by 1 desc limit 10`);
+    expect(rows.filter(([period]) => period === 'Last 28 days').map((row) => row[3])).toEqual(own.flat());
+  });
+
+  it('holds for a person with only podcasts and a gap of three years, and for one with a single play', () => {
+    const podcaster = made.page('people/podcaster.html');
+    expect(heroOf(podcaster).slice(0, 2)).toEqual(['You listened for: 14 hours', 'Your show: Show 0']);
+    expect(podcaster).not.toContain('Your song');
+    expect(made.page('people/once.html')).toContain('1 play on 1 day since 1 Jan 2026');
+    for (const page of ['podcaster', 'once', 'me'].map((label) => made.page(`people/${label}.html`)))
+      expect(unfilledIn(page)).toEqual([]);
+  });
+
+  it("--user makes one person's page alone, without ways to others, and refuses who is not there", async () => {
+    const outDir = join(folder, 'alone');
+    const { html, pages, charts } = await report(
+      { runId: 'run-alone', outDir, target: 'prod', userId: 'podcaster' },
+      made.lake.effects,
+    );
+    expect([html, pages]).toEqual([join(outDir, 'people/podcaster.html'), [html]]);
+    expect(readdirSync(outDir).sort()).toEqual(['charts', 'people']);
+    expect(charts.every((path) => path.startsWith(join(outDir, 'charts/podcaster/')))).toBe(true);
+    expect(readFileSync(html, 'utf8')).not.toMatch(/href="[^#d]/);
+    const unknown = report({ runId: 'x', outDir, target: 'prod', userId: 'user-1' }, made.lake.effects);
+    await expect(unknown).rejects.toMatchObject({
+      ...{ code: 'user_unknown', exit: 'usage', message: 'gold_prod has no person "user-1"' },
+      hint: 'it has me, once, podcaster',
+    });
+  });
+
+  it('removes the pages and charts of people who are gone, and nothing of anybody else', async () => {
+    const outDir = join(folder, 'moved');
+    mkdirSync(join(outDir, 'people'), { recursive: true });
+    mkdirSync(join(outDir, 'charts/gone'), { recursive: true });
+    writeFileSync(join(outDir, 'people/gone.html'), made.page('people/once.html'));
+    writeFileSync(join(outDir, 'people/notes.html'), '<p>a page of mine</p>');
+    writeFileSync(join(outDir, 'charts/gone/devices.png'), 'old');
+    await report({ runId: 'run-moved', outDir, target: 'prod' }, made.lake.effects);
+    expect(readdirSync(join(outDir, 'people')).sort()).toEqual([
+      'me.html',
+      'notes.html',
+      'once.html',
+      'podcaster.html',
+    ]);
+    expect(existsSync(join(outDir, 'charts/gone'))).toBe(false);
+  });
+
+  it('says so in one line where the folder cannot be written', async () => {
+    const file = join(folder, 'a-file');
+    writeFileSync(file, '');
+    const refused = report({ runId: 'x', outDir: join(file, 'report'), target: 'prod' }, made.lake.effects);
+    await expect(refused).rejects.toMatchObject({ code: 'disk_failed', exit: 'io' });
+  });
+
+  it('F31, S8: fits 320 to 1920 px in both themes, makes no request, runs nothing, and prints', async () => {
+    const executablePath = chromiumOrSkip('portrait in a browser');
+    if (executablePath === undefined) return;
+    const html = made.page('people/me.html');
+    expect(html).toContain(HOSTILE.family.slice(0, 4));
+    const charts = readFigures(html);
+    const drawn = [...charts.values()].filter((figure) => figure.charts > 0).length;
+    const browser = await chromium.launch({
+      executablePath,
+      args: ['--headless', '--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking'],
+    });
+    try {
+      const page = await browser.newPage();
+      const requests: string[] = [];
+      page.on('request', (request) => requests.push(request.url().slice(0, 30)));
+      await page.goto(pathToFileURL(join(made.outDir, 'people/me.html')).href, { waitUntil: 'load' });
+      for (const colorScheme of ['light', 'dark'] as const) {
+        await page.emulateMedia({ colorScheme });
+        for (const width of [320, 390, 1280, 1920]) {
+          await page.setViewportSize({ width, height: 900 });
+          expect([colorScheme, width, await page.evaluate(LOOK)]).toEqual([
+            ...[colorScheme, width],
+            { wide: 0, hit: null, scripts: 0, drawn },
+          ]);
+        }
+      }
+      expect(requests.filter((url) => !url.startsWith('data:')).length).toBe(1);
+      // What a mark says to a screen reader is what SQL says of its day.
+      const days = (await page.evaluate(
+        `[...document.querySelectorAll('#calendar .wide [role="graphics-symbol"]')].map((mark) => mark.getAttribute('aria-label'))`,
+      )) as string[];
+      const byDay = await made.ask(`select cast(local_date as varchar), sum(played_ms) / 60000e0
+        from fct_plays where not is_incognito and user_id = 'me' group by 1 order by 1`);
+      expect(byDay.length).toBeGreaterThan(100);
+      expect(days).toEqual(
+        expect.arrayContaining(byDay.map(([day, minutes]) => `${day}: ${formatMinutes(Number(minutes))}`)),
+      );
+      // A figure that moves to the next sheet (A4: 182 x 265 mm to print on) leaves less than half of one empty.
+      await page.emulateMedia({ media: 'print' });
+      await page.setViewportSize({ width: Math.round((182 / 25.4) * 96), height: 1000 });
+      const heights = (await page.evaluate(
+        `[...document.querySelectorAll('figure')].map((figure) => figure.getBoundingClientRect().height)`,
+      )) as number[];
+      expect(heights.length).toBeGreaterThan(10);
+      expect(Math.max(...heights)).toBeLessThan((265 / 2 / 25.4) * 96);
+      expect((await page.pdf({ format: 'A4' })).subarray(0, 5).toString()).toBe('%PDF-');
+    } finally {
+      await browser.close();
+    }
+  });
+});
+
+describe('a lake of many people', () => {
+  it('makes a page for each, without pictures of their charts, in bounded size', async () => {
+    const labels = Array.from({ length: 14 }, (_, n) => `person-${String(n).padStart(2, '0')}`);
+    const made = await make('many', { plays: labels.flatMap(single) });
+    expect(readdirSync(join(made.outDir, 'people')).length).toBe(14);
+    expect(readdirSync(join(made.outDir, 'charts')).filter((name) => !name.endsWith('.png'))).toEqual([]);
+    const bytes = labels.map((label) => statSync(join(made.outDir, `people/${label}.html`)).size);
+    expect(Math.max(...bytes)).toBeLessThan(1_000_000);
+    expect(made.page('report.html').match(/<li><a href="people\/person-/g)!.length).toBe(14);
+  });
+});
