@@ -16,6 +16,7 @@ export const REPORT: Command = {
     target: { ...TARGET_OPTION.target, default: 'prod', describe: 'Which gold: prod (default) or dev' },
     ...OUT_OPTION,
     ...OPEN_OPTION,
+    user: { type: 'string', requiresArg: true, describe: 'Label of the one person whose page is drawn (default: all)' },
   },
   isWriter: false,
   isReader: true,
