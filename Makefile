@@ -54,7 +54,7 @@ package: install ## Make the npm package, dist/listenlake-VERSION.tgz: npx dist/
 
 # BASE_IMAGE: another image with Node 24. BUILD_CA: certificate authority of a proxy between the build and the npm registry.
 image: ## Build the image of the jobs, listenlake:local (needs Docker)
-	DOCKER_BUILDKIT=1 docker build --tag $(IMAGE) \
+	DOCKER_BUILDKIT=1 docker build --tag $(IMAGE) $(if $(filter listenlake:local,$(IMAGE)),--tag listenlake) \
 	  --build-arg VERSION=$$(sed -n 's/^  "version": "\(.*\)",/\1/p' package.json) \
 	  --build-arg REVISION=$$(git rev-parse HEAD 2>/dev/null || echo unknown) \
 	  $(if $(SOURCE),--build-arg SOURCE=$(SOURCE)) $(if $(BASE_IMAGE),--build-arg BASE_IMAGE=$(BASE_IMAGE)) \

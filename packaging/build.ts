@@ -47,6 +47,8 @@ interface PackageJson {
 
 const out = resolve(process.argv[2] ?? join(ROOT, 'dist'));
 const folder = join(out, 'package');
+/** The address of the repository; npm's provenance wants it to be the one that the workflow ran in. */
+const source = process.env.SOURCE;
 const own = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as PackageJson;
 
 rmSync(folder, { recursive: true, force: true });
@@ -70,6 +72,7 @@ const packed = spawnSync('npm', ['pack', '--ignore-scripts', '--loglevel=error',
   cwd: folder,
   stdio: ['ignore', 'ignore', 'inherit'],
 });
+rmSync(folder, { recursive: true });
 if (packed.status !== 0) throw new Error(`npm pack failed: ${packed.error ?? `exit ${packed.status}`}`);
 process.stdout.write(`${join(out, `listenlake-${own.version}.tgz`)}\n`);
 
@@ -101,6 +104,7 @@ function packageJson(): object {
   return {
     name: 'listenlake',
     ...{ version, description, license, engines },
+    ...(source ? { repository: { type: 'git', url: `git+${source}.git` } } : {}),
     type: 'module',
     bin: { listenlake: 'listenlake.cjs' },
     dependencies: Object.fromEntries(EXTERNAL.map((name) => [name, dependencies[name]])),

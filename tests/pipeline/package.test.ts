@@ -99,7 +99,7 @@ describePackage('npm package', () => {
   });
 
   it('asks the lake with sql, and doctor finds it well', async () => {
-    const asked = await listenlake('sql', 'select count(*) as plays from fct_plays', '--json', '--env', 'prod');
+    const asked = await listenlake('sql', 'select count(*) as plays from fct_plays', '--json', '--target', 'prod');
     expect([asked.code, asked.stderr, asked.stdout]).toEqual([0, '', expect.stringMatching(/\d/)]);
     const well = await listenlake('doctor', '--json');
     expect([well.code, well.stderr, well.json.status]).toEqual([0, '', 'well']);
