@@ -20,13 +20,13 @@ FROM ${BASE_IMAGE} AS app
 ENV NODE_ENV=production \
     NODE_COMPILE_CACHE=/app/.compile-cache \
     HOME=/tmp \
-    LISTENLAKE_LAKE=/lake
+    LISTENLAKE_LAKE=/data/lake
 WORKDIR /app
 COPY --from=packages /app/node_modules ./node_modules
 COPY package.json LICENSE ./
 COPY warehouse ./warehouse
 COPY jobs ./jobs
-RUN mkdir /lake .compile-cache && chown 65532:65532 /lake .compile-cache
+RUN mkdir /data .compile-cache && chown 65532:65532 /data .compile-cache
 # A uid without a name, that no host gives to a person.
 USER 65532:65532
 # Half of a command's start-up is compiling what never changes in here: paid once, now, for this uid (Node keys the cache by it). Running
@@ -36,6 +36,8 @@ RUN node=/usr/local/bin/node && listenlake="$node --disable-warning=Experimental
  && $listenlake run /tmp/source --lake /tmp/lake \
  && $node --input-type=module -e "for (const part of ['lake/s3/store.ts', 'engine/athena/engine.ts']) await import('/app/jobs/' + part)" \
  && rm -rf /tmp/*
+# A folder of the host is mounted here: docker run --rm -v "$PWD:/data" listenlake run /data/my.zip. The lake is its folder lake/.
+WORKDIR /data
 
 ARG VERSION=0.0.0-dev
 ARG REVISION=unknown

@@ -6,7 +6,7 @@ IMAGE := listenlake:local
 comma := ,
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test soak check format bench docs picture airflow-pictures image airflow aws-local clean
+.PHONY: help install demo test soak check format bench docs picture airflow-pictures package image airflow aws-local clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,9 +49,12 @@ picture: install ## Take the README's picture of the demo's report (needs Chromi
 airflow-pictures: install image ## Take the pictures of docs/airflow.md (needs Docker, Python 3.12, Chromium)
 	$(NODE) tests/docs/airflow-pictures.ts
 
+package: install ## Make the npm package, dist/listenlake-VERSION.tgz: npx dist/listenlake-VERSION.tgz run my.zip
+	@$(NODE) packaging/build.ts
+
 # BASE_IMAGE: another image with Node 24. BUILD_CA: certificate authority of a proxy between the build and the npm registry.
 image: ## Build the image of the jobs, listenlake:local (needs Docker)
-	DOCKER_BUILDKIT=1 docker build --tag $(IMAGE) \
+	DOCKER_BUILDKIT=1 docker build --tag $(IMAGE) $(if $(filter listenlake:local,$(IMAGE)),--tag listenlake) \
 	  --build-arg VERSION=$$(sed -n 's/^  "version": "\(.*\)",/\1/p' package.json) \
 	  --build-arg REVISION=$$(git rev-parse HEAD 2>/dev/null || echo unknown) \
 	  $(if $(SOURCE),--build-arg SOURCE=$(SOURCE)) $(if $(BASE_IMAGE),--build-arg BASE_IMAGE=$(BASE_IMAGE)) \
@@ -64,7 +67,7 @@ aws-local: install ## Start S3, Glue and Athena here (moto, a real Trino), with 
 	@$(NODE) --disable-warning=ExperimentalWarning tests/aws/demo.ts
 
 clean: ## Remove what demo, tests and benchmarks left behind (not your lake)
-	rm -rf $(DEMO) test-results bench/results coverage
+	rm -rf $(DEMO) dist test-results bench/results coverage
 
 # ENV=name: one lake among several, by terraform/environments/name.tfvars.
 .PHONY: aws aws-images aws-run aws-open aws-smoke
