@@ -166,9 +166,7 @@ describe('warehouse/queries', () => {
   });
 
   it('the cookbook tells the question of each, as it begins', () => {
-    const shown = [
-      ...COOKBOOK.matchAll(/^\| \[`(\w+\.sql)`\]\(\.\.\/warehouse\/queries\/\1\) \| (.*) \|$/gm),
-    ];
+    const shown = [...COOKBOOK.matchAll(/^\| \[`(\w+\.sql)`\]\(\.\.\/warehouse\/queries\/\1\) \| (.*) \|$/gm)];
     const files = readdirSync(folder).filter((name) => name.endsWith('.sql'));
     expect(shown.map(([, name, question]) => [name, question])).toEqual(
       files.sort().map((name) => [name, readFileSync(join(folder, name), 'utf8').split('\n')[0]!.slice('-- '.length)]),
