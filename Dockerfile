@@ -26,7 +26,6 @@ COPY --from=packages /app/node_modules ./node_modules
 COPY package.json LICENSE ./
 COPY warehouse ./warehouse
 COPY jobs ./jobs
-# docker run --volume "$PWD:/data" ... run /data/my_spotify_data.zip: the lake comes beside the export.
 RUN mkdir /data .compile-cache && chown 65532:65532 /data .compile-cache
 # A uid without a name, that no host gives to a person.
 USER 65532:65532
@@ -37,6 +36,7 @@ RUN node=/usr/local/bin/node && listenlake="$node --disable-warning=Experimental
  && $listenlake run /tmp/source --lake /tmp/lake \
  && $node --input-type=module -e "for (const part of ['lake/s3/store.ts', 'engine/athena/engine.ts']) await import('/app/jobs/' + part)" \
  && rm -rf /tmp/*
+# A folder of the host is mounted here: docker run --rm -v "$PWD:/data" listenlake run /data/my.zip. The lake is its folder lake/.
 WORKDIR /data
 
 ARG VERSION=0.0.0-dev

@@ -6,7 +6,7 @@ IMAGE := listenlake:local
 comma := ,
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test soak check format bench docs package picture airflow-pictures image airflow aws-local clean
+.PHONY: help install demo test soak check format bench docs picture airflow-pictures package image airflow aws-local clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ picture: install ## Take the README's picture of the demo's report (needs Chromi
 
 airflow-pictures: install image ## Take the pictures of docs/airflow.md (needs Docker, Python 3.12, Chromium)
 	$(NODE) tests/docs/airflow-pictures.ts
+
+package: install ## Make the npm package, dist/listenlake-VERSION.tgz: npx dist/listenlake-VERSION.tgz run my.zip
+	@$(NODE) packaging/build.ts
 
 # BASE_IMAGE: another image with Node 24. BUILD_CA: certificate authority of a proxy between the build and the npm registry.
 image: ## Build the image of the jobs, listenlake:local (needs Docker)

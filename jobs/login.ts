@@ -49,7 +49,7 @@ export async function login(input: LoginInput, config: Config, web: Web): Promis
   const state = randomBytes(24).toString('base64url');
   const scopes = [...new Set([...SCOPES['recently-played'], ...input.allow.flatMap((word) => [...SCOPES[word]])])];
   const proof = makeCodeProof();
-  const address = authorizeUrl(app, scopes, state, proof);
+  const address = await authorizeUrl(app, scopes, state, proof);
 
   const store = await openTokenStore(config, web);
   let server: Server | undefined;

@@ -1,49 +1,88 @@
 /**
- * Builds the package that runs without a clone: dist/listenlake-<version>.tgz.
+ * `make package`: the npm package as `dist/listenlake-VERSION.tgz`.
  *
- *     node packaging/build.ts [folder]        folder: where the tarball goes (default: dist)
+ *     node packaging/build.ts [folder]        default: dist/
  *
- * Node strips no types below `node_modules`, so the jobs are bundled to JavaScript. What is pure code is bundled
- * with them and need not be installed; the package depends on nothing but programs of the machine's kind, fonts,
- * and libraries that read files of their own, each at the version that the lock file names.
+ * It holds our code and that of most dependencies as a bundle (docs/decisions/0037-a-bundle-for-npm.md). The
+ * package's own `package.json` names only the dependencies that npm still has to install.
  */
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { build } from 'esbuild';
-import { sourceHash } from '../jobs/silver/fan-out/code.ts';
+import { build, type Metafile } from 'esbuild';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
+const MODULES = join(ROOT, 'node_modules');
 
-/** Why each of them is installed instead of bundled. */
-const INSTALLED = {
-  '@duckdb/node-api': 'the engine: one build for each kind of machine',
-  '@resvg/resvg-js': 'draws PNGs: one build for each kind of machine',
-  '@expo-google-fonts/inter': 'font files',
-  'subset-font': 'runs WebAssembly that it reads beside itself',
-  'spotify-web-api-node': 'loaded by `login` alone',
-  yargs: 'reads its words for people beside itself',
-} as const;
+/** What cannot be bundled: two hold native code, one opens its WebAssembly by its own path. */
+const EXTERNAL = ['@duckdb/node-api', '@resvg/resvg-js', 'subset-font'];
+/** Vega draws on it where it is there; we draw SVG, and never install it. */
+const NEVER_INSTALLED = ['canvas'];
+/** Files of dependencies that are read at run time (`dependencyFile`), and the licence of these files. */
+const FILES = [
+  '@expo-google-fonts/inter/400Regular/Inter_400Regular.ttf',
+  '@expo-google-fonts/inter/600SemiBold/Inter_600SemiBold.ttf',
+  '@expo-google-fonts/inter/LICENSE_FONT',
+];
+/** What the image leaves out too (.dockerignore): a person's own queries, and what dbt leaves behind. */
+const NOT_PACKED = /\.local\.sql$|\.env|\.log$|\.duckdb$|\.parquet$|(^|\/)(target|dbt_packages|__pycache__)(\/|$)/;
+/** Packages in CommonJS ask for these, which a module in ESM does not have. */
+const BANNER = [
+  "import { createRequire as createRequireOfBundle } from 'node:module';",
+  "import { dirname as dirnameOfBundle } from 'node:path';",
+  "import { fileURLToPath as fileURLToPathOfBundle } from 'node:url';",
+  'const require = createRequireOfBundle(import.meta.url);',
+  'const __filename = fileURLToPathOfBundle(import.meta.url);',
+  'const __dirname = dirnameOfBundle(__filename);',
+].join('\n');
 
-/** One level below `jobs/` like the modules that look for `../../warehouse/` from where they stand. */
-const BUNDLE = 'jobs/bundle';
-
-const out = resolve(process.argv[2] ?? join(ROOT, 'dist'));
-const work = mkdtempSync(join(tmpdir(), 'listenlake-package-'));
-try {
-  process.stdout.write(`${await pack(work, out)}\n`);
-} finally {
-  rmSync(work, { recursive: true, force: true });
+interface PackageJson {
+  version: string;
+  description: string;
+  license: string;
+  engines: Record<string, string>;
+  dependencies: Record<string, string>;
 }
 
-/** @returns path of the tarball */
-async function pack(folder: string, target: string): Promise<string> {
-  await build({
+const out = resolve(process.argv[2] ?? join(ROOT, 'dist'));
+const folder = join(out, 'package');
+/** The address of the repository; npm's provenance wants it to be the one that the workflow ran in. */
+const source = process.env.SOURCE;
+const own = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as PackageJson;
+
+rmSync(folder, { recursive: true, force: true });
+mkdirSync(folder, { recursive: true });
+const metafile = await bundle();
+cpSync(join(ROOT, 'warehouse'), join(folder, 'warehouse'), {
+  recursive: true,
+  filter: (path) => !NOT_PACKED.test(relative(ROOT, path)),
+});
+for (const file of FILES) {
+  mkdirSync(dirname(join(folder, 'files', file)), { recursive: true });
+  cpSync(join(MODULES, file), join(folder, 'files', file));
+}
+cpSync(join(ROOT, 'packaging/launcher.cjs'), join(folder, 'listenlake.cjs'));
+chmodSync(join(folder, 'listenlake.cjs'), 0o755);
+cpSync(join(ROOT, 'packaging/README.md'), join(folder, 'README.md'));
+cpSync(join(ROOT, 'LICENSE'), join(folder, 'LICENSE'));
+writeFileSync(join(folder, 'THIRD_PARTY_LICENSES.txt'), licensesOf(metafile));
+writeFileSync(join(folder, 'package.json'), `${JSON.stringify(packageJson(), undefined, 2)}\n`);
+const packed = spawnSync('npm', ['pack', '--ignore-scripts', '--loglevel=error', '--pack-destination', out], {
+  cwd: folder,
+  stdio: ['ignore', 'ignore', 'inherit'],
+});
+rmSync(folder, { recursive: true });
+if (packed.status !== 0) throw new Error(`npm pack failed: ${packed.error ?? `exit ${packed.status}`}`);
+process.stdout.write(`${join(out, `listenlake-${own.version}.tgz`)}\n`);
+
+async function bundle(): Promise<Metafile> {
+  const { metafile } = await build({
     absWorkingDir: ROOT,
-    entryPoints: ['jobs/cli.ts'],
-    outdir: join(folder, BUNDLE),
+    entryPoints: { cli: 'jobs/cli.ts' },
+    outdir: join(folder, 'bundle'),
+    // All files lie in one folder, so that each of them finds the package's root one folder up.
+    chunkNames: '[name]-[hash]',
     bundle: true,
     splitting: true,
     format: 'esm',
@@ -51,37 +90,40 @@ async function pack(folder: string, target: string): Promise<string> {
     target: 'node24',
     minifySyntax: true,
     minifyWhitespace: true,
-    external: Object.keys(INSTALLED),
-    define: { BUNDLED_CODE_HASH: JSON.stringify(sourceHash()) },
-    // Libraries in the older module system ask for Node's own modules by `require`.
-    banner: {
-      js: "import { createRequire as requireFrom } from 'node:module'; const require = requireFrom(import.meta.url);",
-    },
-    logLevel: 'error',
+    external: [...EXTERNAL, ...NEVER_INSTALLED],
+    banner: { js: BANNER },
+    legalComments: 'none',
+    logLevel: 'warning',
+    metafile: true,
   });
-  cpSync(join(ROOT, 'warehouse'), join(folder, 'warehouse'), { recursive: true });
-  for (const name of ['LICENSE', 'README.md', 'CHANGELOG.md']) cpSync(join(ROOT, name), join(folder, name));
-  cpSync(join(ROOT, 'packaging/listenlake.cjs'), join(folder, 'listenlake.cjs'));
-  writeFileSync(join(folder, 'package.json'), `${JSON.stringify(manifest(), null, 2)}\n`);
-  mkdirSync(target, { recursive: true });
-  const packed = spawnSync('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', target], {
-    cwd: folder,
-    encoding: 'utf8',
-  });
-  if (packed.status !== 0) throw new Error(`npm pack: ${packed.stderr}`);
-  const [{ filename }] = JSON.parse(packed.stdout) as [{ filename: string }];
-  return join(target, filename);
+  return metafile;
 }
 
-/** The package's own `package.json`: that of the clone, with what has to be installed and nothing else. */
-function manifest(): Record<string, unknown> {
-  const { name, version, description, license, type, engines, dependencies } = JSON.parse(
-    readFileSync(join(ROOT, 'package.json'), 'utf8'),
-  );
-  const installed = Object.keys(INSTALLED).map((each) => [each, dependencies[each]]);
+function packageJson(): object {
+  const { version, description, license, engines, dependencies } = own;
   return {
-    ...{ name, version, description, license, type, engines },
+    name: 'listenlake',
+    ...{ version, description, license, engines },
+    ...(source ? { repository: { type: 'git', url: `git+${source}.git` } } : {}),
+    type: 'module',
     bin: { listenlake: 'listenlake.cjs' },
-    dependencies: Object.fromEntries(installed),
+    dependencies: Object.fromEntries(EXTERNAL.map((name) => [name, dependencies[name]])),
   };
+}
+
+/** The licence of each package whose code is in the bundle, under its name and version. */
+function licensesOf({ inputs }: Metafile): string {
+  const folders = Object.keys(inputs).flatMap(
+    (path) => /^(?:.*\/)?node_modules\/(?:@[^/]+\/)?[^/]+(?=\/)/.exec(path)?.[0] ?? [],
+  );
+  return [...new Set(folders)]
+    .sort()
+    .map((path) => {
+      const at = join(ROOT, path);
+      const { name, version, license } = JSON.parse(readFileSync(join(at, 'package.json'), 'utf8'));
+      const file = existsSync(at) ? readdirSync(at).find((each) => /^(licen[cs]e|copying)/i.test(each)) : undefined;
+      const text = file === undefined ? `License: ${license}` : readFileSync(join(at, file), 'utf8').trim();
+      return `${name} ${version}\n\n${text}\n`;
+    })
+    .join(`\n${'-'.repeat(80)}\n\n`);
 }

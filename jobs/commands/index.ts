@@ -1,10 +1,11 @@
-import { readFileSync, writeFileSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import yargs, { type Argv } from 'yargs';
 import { type Config, readConfig, USER_LABEL } from '../base/config.ts';
 import { onDisk, systemError } from '../base/disk.ts';
 import { readEnvFile } from '../base/env-file.ts';
 import { describeError, EXIT, JobError } from '../base/errors.ts';
+import { ROOT } from '../base/installation.ts';
 import { createLog } from '../base/log.ts';
 import { visible, visibleJson } from '../base/visible.ts';
 import { isLakeThere } from '../lake/open.ts';
@@ -276,8 +277,7 @@ function report(error: unknown, isJson: boolean, environment: NodeJS.ProcessEnv)
 }
 
 function version(): string {
-  const file = new URL('../../package.json', import.meta.url);
-  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
+  return (JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string }).version;
 }
 
 function text(value: unknown): string | undefined {

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 import { z } from 'zod';
+import { ROOT } from '../base/installation.ts';
 
 /** Types that both engines and Parquet share. `timestamp` is UTC with milliseconds, without a zone. */
 export const COLUMN_TYPES = ['varchar', 'boolean', 'integer', 'bigint', 'double', 'timestamp', 'date'] as const;
@@ -47,7 +48,7 @@ export type ContractColumn = z.infer<typeof columnSchema>;
  */
 export type Contract = z.infer<typeof contractSchema>;
 
-export const WAREHOUSE_DIR = fileURLToPath(new URL('../../warehouse/', import.meta.url));
+export const WAREHOUSE_DIR = join(ROOT, 'warehouse/');
 
 let cache: readonly Contract[] | undefined;
 

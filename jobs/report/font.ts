@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import subsetFont from 'subset-font';
+import { dependencyFile } from '../base/installation.ts';
 
 /** The weights of the bundled typeface that the report uses. */
 export type FontWeight = 400 | 600;
@@ -35,7 +35,7 @@ const loaded = new Map<FontWeight, FontFace>();
 export function fontFace(weight: FontWeight): FontFace {
   const known = loaded.get(weight);
   if (known) return known;
-  const file = createRequire(import.meta.url).resolve(FONT_FILES[weight]);
+  const file = dependencyFile(FONT_FILES[weight]);
   const face = openFace(weight, file);
   loaded.set(weight, face);
   return face;

@@ -6,6 +6,13 @@ import { WAREHOUSE_DIR } from '../../jobs/lake/contracts.ts';
 import { formatResult, sql } from '../../jobs/sql.ts';
 import { type LakeFixture, openLakeFixture, publishProd } from '../fixtures/effects.ts';
 
+const COOKBOOK = readFileSync(join(WAREHOUSE_DIR, '../docs/cookbook.md'), 'utf8');
+
+/** The recipes of the cookbook: a heading with a number, and the SQL under it. */
+const RECIPES = [...COOKBOOK.matchAll(/^### (\d+\. .*)\n(?:(?!#|```).*\n)*```sql\n([^`]+)```$/gm)].map(
+  ([, title, statement]) => ({ title: title!, statement: statement! }),
+);
+
 const result = (types: Record<string, string>, ...rows: SqlValue[][]): ResultSet => ({
   columns: Object.entries(types).map(([name, type]) => ({ name, type })),
   rows,
@@ -158,13 +165,23 @@ describe('warehouse/queries', () => {
     expect(tables.filter(([, names]) => !parts.every((part) => names.includes(part)))).toEqual([]);
   });
 
-  it('docs/questions.md tells the question of each, as it begins', () => {
-    const page = readFileSync(join(WAREHOUSE_DIR, '../docs/questions.md'), 'utf8');
-    const shown = [...page.matchAll(/^\| \[`(\w+\.sql)`\]\(\.\.\/warehouse\/queries\/\1\) \| (.*) \|$/gm)];
+  it('the cookbook tells the question of each, as it begins', () => {
+    const shown = [...COOKBOOK.matchAll(/^\| \[`(\w+\.sql)`\]\(\.\.\/warehouse\/queries\/\1\) \| (.*) \|$/gm)];
     const files = readdirSync(folder).filter((name) => name.endsWith('.sql'));
     expect(shown.map(([, name, question]) => [name, question])).toEqual(
       files.sort().map((name) => [name, readFileSync(join(folder, name), 'utf8').split('\n')[0]!.slice('-- '.length)]),
     );
+  });
+
+  it('the cookbook has 20 recipes, numbered, each with its SQL', () => {
+    expect(RECIPES.map(({ title }) => title)).toEqual(
+      Array.from({ length: 20 }, (_, index) => expect.stringMatching(`^${index + 1}\\. `)),
+    );
+  });
+
+  it.each(RECIPES)('docs/cookbook.md, $title, answers from gold_prod', async ({ statement }) => {
+    const { columns } = await sql({ statement, target: 'prod' }, lake.effects);
+    expect(columns.length).toBeGreaterThan(0);
   });
 });
 

@@ -1,14 +1,16 @@
 /** The image: what it is, what it holds, and that jobs run in it with nothing but their lake. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod, cp, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { generateIntoFolder } from '../../jobs/sources/synthetic/landing.ts';
+import { play, zipOf } from '../bronze/load-fixture.ts';
 import { finished, listenlake, PSEUDONYM_KEY, ROOT } from '../fixtures/command-line.ts';
 import { buildImage, docker, HARDENED, IMAGE } from '../fixtures/image.ts';
 import { fingerprint } from '../fixtures/lake-tables.ts';
+import { personExport } from '../fixtures/person-export.ts';
 
 const MEBIBYTE = 1024 * 1024;
 const describeImage = buildImage('image') ? describe : describe.skip;
@@ -105,23 +107,23 @@ describeImage('image', () => {
     expect(await fingerprint(inside)).toEqual(await fingerprint(outside));
   }, 900_000);
 
-  it('as docs/install.md says it: the lake and the report come beside the export', async () => {
+  it('with a folder mounted at /data, reads an export from it and leaves the lake in it, owned by who ran it', async () => {
     const data = join(folder, 'data');
-    await cp(source, join(data, 'export'), { recursive: true });
-    await chmod(data, 0o755);
-    const user = `--user=${process.getuid!()}:${process.getgid!()}`;
-    const ran = docker([
-      'run',
-      '--rm',
-      user,
-      `--volume=${data}:/data`,
-      IMAGE,
-      'run',
-      '/data/export',
-      '--on-quarantine=warn',
-    ]);
-    expect([ran.code, ran.stdout]).toEqual([0, expect.stringMatching(/report +lake\/report\/report\.html/)]);
-    expect((await readdir(join(data, 'lake/report'))).sort()).toContain('report.html');
+    await mkdir(data);
+    const rows = personExport().map((row) => play(row));
+    const files = { 'Streaming_History_Audio_2024-2026_0.json': JSON.stringify(rows) };
+    await writeFile(join(data, 'my.zip'), await zipOf(files));
+    const [uid, gid] = [process.getuid!(), process.getgid!()];
+    const mounted = ['run', '--rm', `--user=${uid}:${gid}`, `--volume=${data}:/data`, IMAGE];
+    const ran = docker([...mounted, 'run', '/data/my.zip']);
+    expect([ran.code, ran.stderr]).toEqual([0, '']);
+    expect((await readdir(data)).sort()).toEqual(['lake', 'my.zip']);
+    expect(await readFile(join(data, 'lake/report/report.html'), 'utf8')).toContain('<svg');
+    const { uid: owner, gid: group } = await stat(join(data, 'lake'));
+    expect([owner, group]).toEqual([uid, gid]);
+    // Paths are relative to /data too, and the next command finds the lake.
+    const again = docker([...mounted, 'run', 'my.zip', '--json']);
+    expect([again.code, JSON.parse(again.stdout).status]).toEqual([0, 'nothing_new']);
   }, 900_000);
 
   it('needs no shell', () => {

@@ -96,23 +96,34 @@ describe('documents', () => {
     }
   });
 
-  it('README names the first commands, and the page of the steps every command', () => {
+  it('README names the first commands, and the page of commands each of them', () => {
     const readme = readFileSync(join(ROOT, 'README.md'), 'utf8');
-    for (const text of ['make demo', 'make test', './listenlake run my_spotify_data.zip'])
+    for (const text of ['make demo', 'make test', './listenlake run my_spotify_data.zip', '(docs/steps/README.md)'])
       expect(readme).toContain(text);
-    const steps = readFileSync(join(ROOT, 'docs/steps/README.md'), 'utf8');
-    for (const name of names) expect(steps).toContain(`[\`${name}\`](${name}.md)`);
+    const page = readFileSync(join(ROOT, 'docs/steps/README.md'), 'utf8');
+    const rows = [...page.matchAll(/^\| \[`(\w+)`\]\(\1\.md\) \|/gm)].map(([, name]) => name!);
+    expect(rows.toSorted()).toEqual(names.toSorted());
   });
 
-  it('every page of docs/ is in its index, and every decision in theirs', () => {
-    for (const [folder, own] of [
-      ['docs', ['README.md', 'steps', 'reference', 'decisions', 'images']],
-      ['docs/decisions', ['README.md']],
-    ] as const) {
-      const index = readFileSync(join(ROOT, folder, 'README.md'), 'utf8');
-      const pages = readdirSync(join(ROOT, folder)).filter((name) => !own.some((each) => each === name));
-      expect(pages.filter((name) => !index.includes(`(${name}`))).toEqual([]);
-    }
+  it('the index of docs leads to every page, and that of decisions tells each by its title and number', () => {
+    const index = readFileSync(join(ROOT, 'docs/README.md'), 'utf8');
+    const pages = readdirSync(join(ROOT, 'docs')).filter((name) => name.endsWith('.md') && name !== 'README.md');
+    expect(pages.filter((name) => !index.includes(`](${name})`))).toEqual([]);
+
+    const folder = join(ROOT, 'docs/decisions');
+    const files = readdirSync(folder).filter((name) => /^\d{4}-.*\.md$/.test(name));
+    const decisions = readFileSync(join(folder, 'README.md'), 'utf8');
+    const rows = [...decisions.matchAll(/^\| (\d+) \| (.*) \|$/gm)].map(([, number, text]) => [Number(number), text]);
+    const told = new Map(
+      files.map((name) => {
+        const [, number, title] = /^# (\d+)\. (.*)$/m.exec(readFileSync(join(folder, name), 'utf8'))!;
+        expect([name, Number(name.slice(0, 4))]).toEqual([name, Number(number)]);
+        return [Number(number), `[${title}](${name})`];
+      }),
+    );
+    expect(told.size).toBe(files.length);
+    const numbers = Array.from({ length: Math.max(...told.keys()) }, (_, index) => index + 1);
+    expect(rows).toEqual(numbers.map((number) => [number, told.get(number) ?? 'never written, see below']));
   });
 
   it('every command has a page of its step, and every link between pages leads somewhere', () => {

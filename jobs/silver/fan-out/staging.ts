@@ -8,6 +8,7 @@ import { z } from 'zod';
 import { makeFolders } from '../../base/disk.ts';
 import { isErrno, JobError } from '../../base/errors.ts';
 import { hashObject, hashText } from '../../base/hash.ts';
+import { bundleFiles, ROOT } from '../../base/installation.ts';
 import { engineVersion, quoteText } from '../../engine/duckdb/database.ts';
 import { contractOf, WAREHOUSE_DIR } from '../../lake/contracts.ts';
 import { STAGED_PREFIX, silverKey, silverPartitionPrefix, stagedObjectKey, stagedPartKey } from '../../lake/keys.ts';
@@ -221,7 +222,26 @@ function hashCode(): string {
       .sort()
       .map((name) => [relative(WAREHOUSE_DIR, folder + name), readFileSync(folder + name, 'utf8')]),
   );
-  return hashOf([engineVersion(), process.arch, ...sql.flat(), sourceHash()]);
+  const code = codeFiles().map((path) => [relative(ROOT, path), readFileSync(path, 'utf8')]);
+  return hashOf([engineVersion(), process.arch, ...sql.flat(), ...code.flat()]);
+}
+
+const JOBS = join(ROOT, 'jobs');
+
+/**
+ * Every file that `transform` imports, directly or not, and itself: absolute paths in order. In the npm package
+ * the bundle's files do not say which of them `transform` needs, so all of them count.
+ */
+export function codeFiles(): string[] {
+  const bundled = bundleFiles();
+  if (bundled !== undefined) return bundled;
+  const found = new Set<string>([join(JOBS, 'transform.ts')]);
+  // A set is walked to its end, also while it grows.
+  for (const path of found) {
+    for (const [, name] of readFileSync(path, 'utf8').matchAll(/\b(?:from|import)\s*\(?\s*'(\.[^']+)'/g))
+      found.add(resolve(dirname(path), name!));
+  }
+  return [...found].sort();
 }
 
 function hashOf(value: unknown): string {

@@ -1,6 +1,4 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { createRequire } from 'node:module';
-import type SpotifyWebApi from 'spotify-web-api-node';
 import { JobError } from '../../base/errors.ts';
 import { type Answer, attempt, backoffMs, politeMs, retryAfterMs, WAIT_MAX_MS, type Web } from './transport.ts';
 
@@ -47,8 +45,15 @@ export function makeCodeProof(): CodeProof {
  * @param scopes least first; nothing that is not needed
  * @param state random, checked when the browser comes back
  */
-export function authorizeUrl(app: App, scopes: readonly string[], state: string, { challenge }: CodeProof): string {
-  const url = new URL(library(app).createAuthorizeURL([...scopes], state));
+export async function authorizeUrl(
+  app: App,
+  scopes: readonly string[],
+  state: string,
+  { challenge }: CodeProof,
+): Promise<string> {
+  // Loaded here, because only a login needs it.
+  const { default: Library } = await import('spotify-web-api-node');
+  const url = new URL(new Library(app).createAuthorizeURL([...scopes], state));
   if (url.origin !== ACCOUNTS_ORIGIN) throw new Error(`the authorization page is not Spotify's: ${url.origin}`);
   url.searchParams.set('code_challenge_method', 'S256');
   url.searchParams.set('code_challenge', challenge);
@@ -105,13 +110,6 @@ export function loginEnded(): JobError {
       hint: 'run `listenlake login` on a machine with a browser',
     },
   );
-}
-
-const loadFromHere = createRequire(import.meta.url);
-
-function library(app: App): SpotifyWebApi {
-  const Library = loadFromHere('spotify-web-api-node') as typeof SpotifyWebApi;
-  return new Library(app);
 }
 
 /**
