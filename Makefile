@@ -43,9 +43,6 @@ bench: install ## Measure speed and memory against DuckDB, parquetjs-lite and pa
 docs: install ## Write the generated references again (commands, data dictionary, configuration)
 	$(NODE) tests/docs/generate.ts
 
-package: install ## Build the npm package that needs no clone: dist/listenlake-<version>.tgz
-	$(NODE) --disable-warning=ExperimentalWarning packaging/build.ts
-
 picture: install ## Take the README's picture of the demo's report (needs Chromium)
 	$(NODE) tests/docs/picture.ts
 

@@ -11,5 +11,9 @@ if (Number(process.versions.node.split('.')[0]) < NODE_MIN) {
   );
   process.exitCode = EX_UNAVAILABLE;
 } else {
+  // Hints name the program as it was typed.
+  if (process.env.LISTENLAKE_COMMAND === undefined && process.env.npm_command === 'exec') {
+    process.env.LISTENLAKE_COMMAND = 'npx listenlake';
+  }
   void import('./bundle/cli.js');
 }

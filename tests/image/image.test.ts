@@ -115,7 +115,7 @@ describeImage('image', () => {
     await writeFile(join(data, 'my.zip'), await zipOf(files));
     const [uid, gid] = [process.getuid!(), process.getgid!()];
     const mounted = ['run', '--rm', `--user=${uid}:${gid}`, `--volume=${data}:/data`, IMAGE];
-    const ran = docker([...mounted, 'run', '/data/my.zip']);
+    const ran = docker([...mounted, 'run', '/data/my.zip', '--quiet']);
     expect([ran.code, ran.stderr]).toEqual([0, '']);
     expect((await readdir(data)).sort()).toEqual(['lake', 'my.zip']);
     expect(await readFile(join(data, 'lake/report/report.html'), 'utf8')).toContain('<svg');

@@ -6,9 +6,9 @@ import { STAGED_PREFIX } from '../../jobs/lake/keys.ts';
 import { latestManifest, type Manifest, readBronzeIndex } from '../../jobs/lake/manifest.ts';
 import type { LakeStore } from '../../jobs/lake/store.ts';
 import { LIMITS, type Limits } from '../../jobs/silver/build.ts';
-import { codeFiles } from '../../jobs/silver/fan-out/code.ts';
 import { divide, planTransform } from '../../jobs/silver/fan-out/plan.ts';
 import { type StageResult, stageTransform } from '../../jobs/silver/fan-out/stage.ts';
+import { codeFiles } from '../../jobs/silver/fan-out/staging.ts';
 import { ROOT } from '../fixtures/command-line.ts';
 import { IS_SOAK } from '../fixtures/layers.ts';
 import {

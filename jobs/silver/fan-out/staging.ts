@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { createWriteStream, readdirSync, readFileSync } from 'node:fs';
 import { rm, stat } from 'node:fs/promises';
-import { dirname, join, relative } from 'node:path';
+import { dirname, join, relative, resolve } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
 import { z } from 'zod';
@@ -16,7 +16,6 @@ import type { BronzeFile, SilverFile } from '../../lake/manifest.ts';
 import type { Build, Built, PlacedRows, TimePart } from '../build.ts';
 import { committedPartition } from '../changes.ts';
 import type { StagedPartition } from '../partition.ts';
-import { sourceHash } from './code.ts';
 
 /** Staged parts that are fetched at once. */
 const PARTS_AT_ONCE = 8;
