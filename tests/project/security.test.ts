@@ -221,3 +221,36 @@ describe('S27: what is said of threats and data', () => {
     expect(mapped.sort()).toEqual(there.sort());
   });
 });
+
+describe('the workflow of a release', () => {
+  const text = textOf('.github/workflows/release.yml');
+  const release = parseYaml(text) as {
+    on: unknown;
+    permissions: unknown;
+    jobs: Record<string, { if?: string; needs?: string; permissions: unknown; steps: { run?: string }[] }>;
+  };
+
+  it('is run by a tag alone, and by nothing before its owner has said so', () => {
+    expect(release.on).toEqual({ push: { tags: ['v*'] } });
+    for (const job of Object.values(release.jobs)) if (!job.needs) expect(job.if).toBe("vars.PUBLISH == 'true'");
+  });
+
+  it('publishes to npm with provenance and without a token, and only there may ask for an identity', () => {
+    expect(release.permissions).toEqual({ contents: 'read' });
+    expect(Object.entries(release.jobs).map(([name, { permissions }]) => [name, permissions])).toEqual([
+      ['package', { contents: 'read', 'id-token': 'write' }],
+      ['image', { contents: 'read', packages: 'write' }],
+      ['index', { contents: 'read', packages: 'write' }],
+    ]);
+    expect(text).not.toMatch(/\$\{\{\s*secrets\./);
+    const commands = release.jobs.package!.steps.map(({ run }) => run);
+    expect(commands).toEqual(
+      expect.arrayContaining(['make package', expect.stringMatching(/^npm publish --provenance /)]),
+    );
+  });
+
+  it('puts nothing that a tag is called into a shell text', () => {
+    for (const { steps } of Object.values(release.jobs))
+      for (const { run = '' } of steps) expect(run).not.toContain('${{');
+  });
+});
