@@ -20,7 +20,7 @@ export function timeBars(
   axisTitle: string,
   step: 'month' | 'day',
   layout: Layout,
-  colors: readonly string[] = [color('primary'), CATEGORIES[1]![0]],
+  colors: readonly string[] = [CATEGORIES[0]![0], CATEGORIES[1]![0]],
 ): TopLevelSpec {
   const dates = [...new Set(rows.map((row) => row.date))].sort();
   const parts = [...new Set(rows.map((row) => row.part ?? ''))];
