@@ -12,8 +12,8 @@ export interface TimeBar {
 }
 
 /**
- * Bars over months or days, one for each period without gaps, stacked where the rows have parts: the first part
- * lies lowest and has the first of the colours.
+ * Bars over months or days, one for each period without gaps, stacked where the rows have parts: the first
+ * part lies lowest and has the first of the colours.
  */
 export function timeBars(
   rows: TimeBar[],
