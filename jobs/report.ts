@@ -17,8 +17,8 @@ export interface ReportInput {
   /** The run that the report belongs to; printed at its foot. */
   runId: string;
   /**
-   * Folder for `report.html`, the pages beside it and their charts; created when absent. Undefined: `report/` of the lake
-   * itself, through its store.
+   * Folder for `report.html`, the pages beside it and their charts; created when absent. Undefined: `report/`
+   * of the lake itself, through its store.
    */
   outDir: string | undefined;
   /** Makes the page of this person alone. Undefined: the whole report. */
@@ -37,13 +37,13 @@ export interface ReportOutput {
 }
 
 /**
- * Writes the report of the published gold tables: one HTML file for each person and one about everybody, which
- * need nothing else, and each chart as PNG. `composeReport` says which pages there are.
+ * Writes the report of the published gold tables: one HTML file for each person and one about everybody,
+ * which need nothing else, and each chart as PNG. `composeReport` says which pages there are.
  *
  * Everything is read and drawn before the first file is touched, each file is written aside, flushed and
- * renamed, and `report.html` comes last: whoever is killed or runs out of disk leaves the old one whole. Pages
- * and PNGs that the new report no longer has are removed from a folder; in a lake elsewhere they stay, because
- * the role of this job may not delete.
+ * renamed, and `report.html` comes last: whoever is killed or runs out of disk leaves the old one whole.
+ * Pages and PNGs that the new report no longer has are removed from a folder; in a lake elsewhere they stay,
+ * because the role of this job may not delete.
  *
  * @throws `user_unknown` (64) where `userId` is no person of the lake; `commit_conflict`, `lease_lost` (75) where other tables are shown by then; what `SqlEngine.query`
  *   throws; `disk_full`, `disk_failed` (74) where the folder cannot be written; `stopped` (75) when the

@@ -109,8 +109,8 @@ interface ObsessionRow extends Record<string, string | number | null> {
 }
 
 /**
- * How a person's first artists changed over the years (over the months of a single year), and what took over a
- * week.
+ * How a person's first artists changed over the years (over the months of a single year), and what took over
+ * a week.
  */
 export async function artistsChapter(reading: PersonReading): Promise<Chapter> {
   const absent = withoutTables(reading, 'Your artists over time', 'artist_evolution', 'obsessions');

@@ -12,15 +12,15 @@ export interface TimeBar {
 }
 
 /**
- * Bars over months or days, one for each period without gaps, stacked where the rows have parts: the first part
- * lies lowest and has the first of the colours.
+ * Bars over months or days, one for each period without gaps, stacked where the rows have parts: the first
+ * part lies lowest and has the first of the colours.
  */
 export function timeBars(
   rows: TimeBar[],
   axisTitle: string,
   step: 'month' | 'day',
   layout: Layout,
-  colors: readonly string[] = [color('primary'), CATEGORIES[1]![0]],
+  colors: readonly string[] = [CATEGORIES[0]![0], CATEGORIES[1]![0]],
 ): TopLevelSpec {
   const dates = [...new Set(rows.map((row) => row.date))].sort();
   const parts = [...new Set(rows.map((row) => row.part ?? ''))];

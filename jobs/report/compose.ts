@@ -75,8 +75,8 @@ export interface ReportRequest {
  * Asks gold everything that the report says.
  *
  * A person is a user with own plays. Where there is one, `report.html` is their portrait; where there are
- * several, it leads to a page for each; where there is none, it is the page about everybody, which otherwise is
- * `operator.html`.
+ * several, it leads to a page for each; where there is none, it is the page about everybody, which otherwise
+ * is `operator.html`.
  *
  * @returns the pages, `report.html` last; without any play a single one that says what is missing and what to
  *   do instead

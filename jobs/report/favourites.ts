@@ -20,7 +20,10 @@ const KINDS = {
 } as const;
 type Kind = keyof typeof KINDS;
 
-/** One line of a person's ranking; `previous_rank` is of the equally long period before, null where it was in none. */
+/**
+ * One line of a person's ranking; `previous_rank` is of the equally long period before, null where it was in
+ * none.
+ */
 export interface FavouriteRow extends Record<string, string | number | null> {
   period: string;
   rank: number;
@@ -35,7 +38,8 @@ export interface FavouriteRow extends Record<string, string | number | null> {
 export type Favourites = Record<Kind, FavouriteRow[]>;
 
 /**
- * Ranks what one person played most, by the rules of the models' rankings: by plays, then by time, then by key.
+ * Ranks what one person played most, by the rules of the models' rankings: by plays, then by time, then by
+ * key.
  *
  * @param asOf exclusive end of the data, `YYYY-MM-DD`
  */
@@ -207,7 +211,9 @@ function rankedRow(row: FavouriteRow, isTimed: boolean, hasArtists: boolean): Ra
   };
 }
 
-/** How the place has changed: `↑ 3`, `↓ 2`, `same`, `new`; nothing of all time, which has no period before it. */
+/**
+ * How the place has changed: `↑ 3`, `↓ 2`, `same`, `new`; nothing of all time, which has no period before it.
+ */
 function changeOf({ period, rank, previous_rank: before }: FavouriteRow): string {
   if (period === 'all') return '';
   if (before === null) return 'new';

@@ -53,9 +53,9 @@ export async function replaceFiles(outDir: string, files: readonly PageFile[]): 
 }
 
 /**
- * Removes from a report's folder the pages and charts that are not among `kept`: those of people who are gone,
- * and charts that are no longer drawn. A page is known by what it says of its maker, so that nobody's own file
- * goes; in `charts/` all PNGs are the report's.
+ * Removes from a report's folder the pages and charts that are not among `kept`: those of people who are
+ * gone, and charts that are no longer drawn. A page is known by what it says of its maker, so that nobody's
+ * own file goes; in `charts/` all PNGs are the report's.
  *
  * @throws `disk_failed` (74)
  */

@@ -50,8 +50,8 @@ export function nameInText(name: string, maxChars: number): string {
 }
 
 /**
- * Words of ours that hold a name from data, such as `<song> by <artist>`, inside a sentence: as `nameInText`, but
- * read from left to right, whatever the name begins with.
+ * Words of ours that hold a name from data, such as `<song> by <artist>`, inside a sentence: as `nameInText`,
+ * but read from left to right, whatever the name begins with.
  */
 export function sentenceInText(words: string, maxChars: number): string {
   return `\u2066${nameInText(words, maxChars).slice(1, -1)}\u2069`;

@@ -94,8 +94,8 @@ function timeline(rows: MilestoneRow[]): Figure {
 }
 
 /**
- * What the picture shows: everything but last plays and the artists of the first days, which may have been known
- * before, and of many round numbers those that lie evenly.
+ * What the picture shows: everything but last plays and the artists of the first days, which may have been
+ * known before, and of many round numbers those that lie evenly.
  */
 function chosen(rows: MilestoneRow[]): MilestoneRow[] {
   const numbers = rows.filter((row) => row.kind === 'nth_play');

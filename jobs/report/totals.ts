@@ -55,7 +55,9 @@ export async function readTotals(rows: Reading['rows']): Promise<Totals> {
   return totals!;
 }
 
-/** The exclusive end of the data, `YYYY-MM-DD`: what the models took it for, else the day after the last play. */
+/**
+ * The exclusive end of the data, `YYYY-MM-DD`: what the models took it for, else the day after the last play.
+ */
 export async function readAsOf(rows: Reading['rows'], lastDate: string): Promise<string> {
   const [row] = await rows<{ as_of: string | null }>(AS_OF);
   return row?.as_of ?? nextDay(lastDate);

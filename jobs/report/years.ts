@@ -107,7 +107,7 @@ function allYears(reading: PersonReading, years: YearRow[]): Figure {
     return {
       year,
       value: row ? amount(row) : 0,
-      text: row ? (reading.isTimed ? formatCount(amount(row)) : formatCount(row.plays)) : '',
+      text: row ? `${formatCount(amount(row))}${reading.isTimed ? ' h' : ''}` : '',
       spoken: `${year}: ${row ? formatHeard(reading, row) : 'nothing'}`,
       isBiggest: row === biggest,
     };
@@ -116,7 +116,7 @@ function allYears(reading: PersonReading, years: YearRow[]): Figure {
     name: 'years',
     title: `${biggest.year} was your biggest year: ${formatHeard(reading, biggest)}`,
     takeaway: `${formatPlural(years.length, 'year')} with listening, ${years[0]!.year} to ${years.at(-1)!.year}.${silent.length > 0 ? ` Nothing was heard in ${listed(silent)}.` : ''}`,
-    chart: (layout) => yearBars(bars, reading.isTimed ? 'hours' : 'plays', layout),
+    chart: (layout) => yearBars(bars, layout),
     table: {
       columns: [
         { label: 'Year', kind: 'text' },
@@ -158,7 +158,7 @@ function yearFigure(reading: PersonReading, year: YearRow, top: TopRow[], isFirs
   const shown = panels.length > 0 ? panels : show ? [SHOWS] : [];
   return {
     name: `year-${year.year}`,
-    title: `${year.year}: ${formatHeard(reading, year)}${changeText(year.change)}`,
+    title: `${year.year}: ${formatHeard(reading, year)}${reading.isTimed ? changeText(year.change) : ''}`,
     takeaway: `${songsText(year, isFirst)}${most.length > 0 ? `Most of all ${listed(most)}.` : 'Nothing in it has a name.'}`,
     ...(shown.length > 0 && {
       chart: (layout: Layout) =>
@@ -241,11 +241,7 @@ function songsText(year: YearRow, isFirst: boolean): string {
   return `${formatPlural(year.songs, 'song')}${fresh}, by ${formatPlural(year.artists, 'artist')}${freshArtists}. `;
 }
 
-function yearBars(
-  rows: { year: string; value: number; isBiggest: boolean }[],
-  unit: string,
-  layout: Layout,
-): TopLevelSpec {
+function yearBars(rows: { year: string; value: number; isBiggest: boolean }[], layout: Layout): TopLevelSpec {
   const isCrowded = layout.width / rows.length < 44;
   const x = {
     field: 'year',
@@ -255,7 +251,8 @@ function yearBars(
     scale: { paddingInner: 0.3, paddingOuter: 0.1 },
     axis: { labelExpr: isCrowded ? "'’' + slice(datum.label, 2)" : 'datum.label', labelOverlap: true as const },
   };
-  const y = { field: 'value', type: 'quantitative' as const, title: unit, scale: { nice: 5 }, axis: { format: ',~r' } };
+  // Each bar says its number; lines behind the numbers would strike them through.
+  const y = { field: 'value', type: 'quantitative' as const, axis: null };
   return {
     width: layout.width,
     height: layout.kind === 'wide' ? 240 : 200,

@@ -255,7 +255,8 @@ describe('a lake of several people', () => {
       expect(days).toEqual(
         expect.arrayContaining(byDay.map(([day, minutes]) => `${day}: ${formatMinutes(Number(minutes))}`)),
       );
-      // A figure that moves to the next sheet (A4: 182 x 265 mm to print on) leaves less than half of one empty.
+      // A figure that moves to the next sheet (A4: 182 x 265 mm to print on) leaves less than half of one
+      // empty.
       await page.emulateMedia({ media: 'print' });
       await page.setViewportSize({ width: Math.round((182 / 25.4) * 96), height: 1000 });
       const heights = (await page.evaluate(

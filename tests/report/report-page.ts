@@ -42,7 +42,10 @@ function optionalText(markup: string | undefined): string | undefined {
   return markup === undefined ? undefined : textOf(markup);
 }
 
-/** What a page says where a number or text was missing in our code, with what stands around it; the font's bytes are none. */
+/**
+ * What a page says where a number or text was missing in our code, with what stands around it; the font's
+ * bytes are none.
+ */
 export function unfilledIn(html: string): string[] {
   const said = html.replaceAll(/url\(data:[^)]*\)/g, '');
   return said.match(/.{0,30}(?:NaN|Infinity|undefined|\[object).{0,30}/g) ?? [];
