@@ -43,8 +43,9 @@ bench: install ## Measure speed and memory against DuckDB, parquetjs-lite and pa
 docs: install ## Write the generated references again (commands, data dictionary, configuration)
 	$(NODE) tests/docs/generate.ts
 
-picture: install ## Take the README's picture of the demo's report (needs Chromium)
-	$(NODE) tests/docs/picture.ts
+picture: demo ## Take the README's picture of the demo's report (needs Chromium)
+	./listenlake run $(DEMO)/source/export $(DEMO)/source/tracks.csv --lake $(DEMO)/person --quiet
+	$(NODE) tests/docs/picture.ts $(DEMO)/person/report/report.html
 
 airflow-pictures: install image ## Take the pictures of docs/airflow.md (needs Docker, Python 3.12, Chromium)
 	$(NODE) tests/docs/airflow-pictures.ts

@@ -1,6 +1,8 @@
 /**
- * `make picture`: the README's picture, taken of the demo's report in a real browser (CHROMIUM, else
- * /usr/bin/chromium).
+ * `make picture`: the README's picture, taken in a real browser (CHROMIUM, else /usr/bin/chromium) of the
+ * report of a lake that holds the demo's export alone.
+ *
+ *     node tests/docs/picture.ts [report.html]        its path below the clone
  */
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';

@@ -25,6 +25,7 @@ const environment: Record<string, string> = {
   ),
   PATH: `${dirname(process.execPath)}${delimiter}${process.env.PATH}`,
   TMPDIR: join(folder, 'tmp'),
+  LISTENLAKE_RESULT_FILE: '-', // the last line of stdout
 };
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
