@@ -45,9 +45,10 @@ export interface ReportOutput {
  * Pages and PNGs that the new report no longer has are removed from a folder; in a lake elsewhere they stay,
  * because the role of this job may not delete.
  *
- * @throws `user_unknown` (64) where `userId` is no person of the lake; `commit_conflict`, `lease_lost` (75) where other tables are shown by then; what `SqlEngine.query`
- *   throws; `disk_full`, `disk_failed` (74) where the folder cannot be written; `stopped` (75) when the
- *   signal is aborted before the files are replaced
+ * @throws `user_unknown` (64) where `userId` is no person of the lake; `commit_conflict`, `lease_lost` (75)
+ *   where other tables are shown by then; what `SqlEngine.query` throws; `disk_full`, `disk_failed` (74)
+ *   where the folder cannot be written; `stopped` (75) when the signal is aborted before the files are
+ *   replaced
  */
 export async function report(
   input: ReportInput,

@@ -139,7 +139,9 @@ function refuseNothingUsable(paths: readonly string[], { files, sequence }: Load
   throw new JobError('nothing_usable', 'data', found, { hint: ARCHIVE });
 }
 
-/** A lake elsewhere pays for each question, and what runs there daily is a scheduler that reads no sentence. */
+/**
+ * A lake elsewhere pays for each question, and what runs there daily is a scheduler that reads no sentence.
+ */
 async function storyOf(userId: string, { engine, store }: Effects): Promise<string | undefined> {
   return isElsewhere(store.uri) ? undefined : personStory(engine, 'prod', userId);
 }

@@ -140,7 +140,10 @@ function formatTable(result: ResultSet, terminal: TerminalSize | undefined): str
   ].join('\n');
 }
 
-/** As a person reads it: 12,345.7 and 0.0312. Whole numbers below 10,000 stay as they are, years are among them. */
+/**
+ * As a person reads it: 12,345.7 and 0.0312. Whole numbers below 10,000 stay as they are, years are among
+ * them.
+ */
 function rounded(value: SqlValue): string {
   if (/^-?\d+$/.test(String(value))) {
     const whole = BigInt(String(value));

@@ -302,7 +302,10 @@ async function runCommands({ commands = [] }: Layer, printed: string): Promise<O
   return { passed, failed: failures.length, failures, failedFiles: [], files: [] };
 }
 
-/** Gives each of a few failed files a second try, and corrects the outcomes. @returns the tests that passed then */
+/**
+ * Gives each of a few failed files a second try, and corrects the outcomes. @returns the tests that passed
+ * then
+ */
 async function runFailedAgain(first: readonly Outcome[]): Promise<string[]> {
   const broken = first.filter(({ failedFiles }) => failedFiles.length > 0);
   if (broken.flatMap(({ failedFiles }) => failedFiles).length > AGAIN_FILES_MAX) return [];

@@ -12,7 +12,9 @@ const isBundle = !import.meta.url.endsWith('.ts');
  */
 export const ROOT = fileURLToPath(new URL(isBundle ? '../' : '../../', import.meta.url));
 
-/** The files of the bundle that `make package` made, absolute and in order; undefined where TypeScript runs. */
+/**
+ * The files of the bundle that `make package` made, absolute and in order; undefined where TypeScript runs.
+ */
 export function bundleFiles(): string[] | undefined {
   if (!isBundle) return undefined;
   const folder = join(ROOT, 'bundle');

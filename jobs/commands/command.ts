@@ -98,7 +98,9 @@ export const OPEN_OPTION = {
   open: { type: 'boolean', default: false, describe: 'Open the report in the browser' },
 } as const;
 
-/** `--open`: shows a page to whoever sits at this machine. @throws `usage_invalid` (64) for a page elsewhere */
+/**
+ * `--open`: shows a page to whoever sits at this machine. @throws `usage_invalid` (64) for a page elsewhere
+ */
 export function openIfAsked(args: Arguments, page: string | undefined): void {
   if (args.open !== true || page === undefined) return;
   if (isElsewhere(page))

@@ -83,7 +83,9 @@ export async function withEffects<T>(
   }
 }
 
-/** On a terminal that can draw over a line, a line that moves; elsewhere nothing that a log would show twice. */
+/**
+ * On a terminal that can draw over a line, a line that moves; elsewhere nothing that a log would show twice.
+ */
 function progressOf({ terminal }: Pick<Config, 'terminal'>, now: () => number): ShownProgress {
   return process.stderr.isTTY && !terminal.isDumb
     ? terminalProgress(process.stderr, now, terminal)

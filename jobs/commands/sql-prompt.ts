@@ -24,8 +24,9 @@ order by 1, 2, 3`;
 
 /**
  * Questions one after the other, on a terminal: a statement ends with `;`, Tab completes names of tables and
- * columns, the arrows bring back former questions, Ctrl-C drops what was typed, `\q` or Ctrl-D leaves. What is
- * wrong with a question is said, and the next one is asked. Only statements that read are taken, as everywhere.
+ * columns, the arrows bring back former questions, Ctrl-C drops what was typed, `\q` or Ctrl-D leaves. What
+ * is wrong with a question is said, and the next one is asked. Only statements that read are taken, as
+ * everywhere.
  *
  * Questions of former sessions are kept in `sql-history` beside the caches, readable by their owner alone.
  *
@@ -127,7 +128,10 @@ async function nextLine(
   });
 }
 
-/** The names that begin like the last word; tables of the target by their bare names, others with their schema. */
+/**
+ * The names that begin like the last word; tables of the target by their bare names, others with their
+ * schema.
+ */
 function complete(line: string, names: readonly string[]): [string[], string] {
   const word = /[A-Za-z0-9_.]*$/.exec(line)![0];
   return [word === '' ? [] : names.filter((name) => name.startsWith(word.toLowerCase())), word];

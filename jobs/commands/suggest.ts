@@ -1,7 +1,9 @@
 /** A slip of the finger or two; what is further off is another word. */
 const EDITS_MAX = 2;
 
-/** The word that was likely meant: the nearest of those that differ by two letters at most; undefined: none. */
+/**
+ * The word that was likely meant: the nearest of those that differ by two letters at most; undefined: none.
+ */
 export function nearest(word: string, words: readonly string[]): string | undefined {
   const [best] = words
     .map((known) => ({ known, edits: editsBetween(word, known) }))

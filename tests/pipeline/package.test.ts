@@ -1,4 +1,6 @@
-/** The npm package as `make package` makes it, used as by someone who has no clone: an empty folder and `npx`. */
+/**
+ * The npm package as `make package` makes it, used as by someone who has no clone: an empty folder and `npx`.
+ */
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';

@@ -105,7 +105,10 @@ export async function refuseBareProduction(connection: DuckDBConnection, sql: st
     throw new JobError('sql_invalid', 'usage', `Catalog Error: Table with name ${found} does not exist!`);
 }
 
-/** Names of tables without a schema in a tree of syntax, in lower case, but for those that the select makes itself. */
+/**
+ * Names of tables without a schema in a tree of syntax, in lower case, but for those that the select makes
+ * itself.
+ */
 function bareTables(tree: unknown): Set<string> {
   const named = new Set<string>();
   const made = new Set<string>();

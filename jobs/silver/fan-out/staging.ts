@@ -228,8 +228,8 @@ function hashCode(): string {
 const JOBS = join(ROOT, 'jobs');
 
 /**
- * Every file that `transform` imports, directly or not, and itself: absolute paths in order. In the npm package
- * the bundle's files do not say which of them `transform` needs, so all of them count.
+ * Every file that `transform` imports, directly or not, and itself: absolute paths in order. In the npm
+ * package the bundle's files do not say which of them `transform` needs, so all of them count.
  */
 export function codeFiles(): string[] {
   const bundled = bundleFiles();
