@@ -89,7 +89,7 @@ class DockerJob(DockerOperator):
             raise
         except DockerContainerFailedException as error:
             exit_code = self.cli.inspect_container(self.container["Id"])["State"]["ExitCode"]
-            raise failure(exit_code, self._last_lines(REASON_LINES, stderr=True)) from error
+            raise failure(exit_code, self._reason()) from error
         finally:
             # Not by the operator itself: it would be gone before its result and its exit code are read.
             if self.container is not None:
@@ -122,6 +122,12 @@ class DockerJob(DockerOperator):
         if len(line) > XCOM_BYTES_MAX or not line.startswith("{"):
             return None
         return json.loads(line)
+
+    def _reason(self) -> str:
+        """What the job said last on stderr: its error, and not how far it was before."""
+        lines = self._last_lines(REASON_LINES, stderr=True).split("\n")
+        errors = [number for number, line in enumerate(lines) if line.startswith("listenlake: ")]
+        return "\n".join(lines[errors[-1] :] if errors else lines)
 
     def _last_lines(self, count: int, *, stdout: bool = False, stderr: bool = False) -> str:
         text = self.cli.logs(self.container["Id"], stdout=stdout, stderr=stderr, tail=TAIL_LINES).decode(errors="replace")
