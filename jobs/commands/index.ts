@@ -134,7 +134,10 @@ function buildParser(choose: (command: Command, args: Arguments) => void): Argv 
     .epilogue('First command: listenlake run my_spotify_data.zip')
     .fail((message, error) => {
       if (error instanceof JobError) throw error;
-      const said = (message ?? String(error)).replaceAll(/\s+/g, ' ').trim();
+      const said = (message ?? String(error))
+        .replaceAll(/\s+/g, ' ')
+        .replace(/^Not enough non-option arguments: .*/, 'something is missing behind the command')
+        .trim();
       throw new JobError('usage_invalid', 'usage', said, { hint: hintFor(said), cause: error });
     });
   for (const command of COMMANDS) {

@@ -23,6 +23,7 @@ export const TRAIN: Command = {
     ...REBUILD_OPTION,
   },
   isWriter: true,
+  isReader: true,
   async run(args, effects, runId) {
     const { train } = await import('../train.ts');
     const result = await observed({ job: 'train', runId }, effects, () =>

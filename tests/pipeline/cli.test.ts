@@ -283,16 +283,19 @@ describe('the program', () => {
     expect(run.stdout).toContain('listenlake run');
   });
 
-  it.each([['sql', 'select 1'], ['doctor'], ['coverage'], ['gc', '--dry-run'], ['report'], ['check'], ['profile']])(
-    '%s of a lake that is not there ends with 78 and makes nothing',
-    async (...args) => {
-      const missing = join(folder, 'lkae');
-      const run = await listenlake([...args, '--lake', missing]);
-      expect([run.code, run.stdout]).toEqual([78, '']);
-      expect(run.stderr).toMatch(/^listenlake: there is no lake at \/.*\/lkae \(give --lake, or make one: .*\)\n$/);
-      expect(existsSync(missing)).toBe(false);
-    },
-  );
+  it.each([
+    ...[['sql', 'select 1'], ['doctor'], ['coverage'], ['report'], ['check'], ['profile'], ['train'], ['promote']],
+    ...[
+      ['gc', '--dry-run'],
+      ['forget', '--user', 'me', '--yes'],
+    ],
+  ])('%s of a lake that is not there ends with 78 and makes nothing', async (...args) => {
+    const missing = join(folder, 'lkae');
+    const run = await listenlake([...args, '--lake', missing]);
+    expect([run.code, run.stdout]).toEqual([78, '']);
+    expect(run.stderr).toMatch(/^listenlake: there is no lake at \/.*\/lkae \(give --lake, or make one: .*\)\n$/);
+    expect(existsSync(missing)).toBe(false);
+  });
 
   it('run on what is no listening builds nothing, and says what was found and what an archive looks like', async () => {
     const source = join(folder, 'no-listening');
