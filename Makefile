@@ -6,7 +6,7 @@ IMAGE := listenlake:local
 comma := ,
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test soak check format bench docs picture airflow-pictures package image airflow aws-local clean
+.PHONY: help install demo test soak check format bench docs picture screenshots airflow-pictures package image airflow aws-local clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ docs: install ## Write the generated references again (commands, data dictionary
 picture: demo ## Take the README's picture of the demo's report (needs Chromium)
 	./listenlake run $(DEMO)/source/export $(DEMO)/source/tracks.csv --lake $(DEMO)/person --quiet
 	$(NODE) tests/docs/picture.ts $(DEMO)/person/report/report.html
+
+screenshots: picture ## Take pictures of each chapter of the demo's portrait for docs/sample-report.md (needs Chromium)
+	$(NODE) tests/docs/screenshots.ts $(DEMO)/person/report/report.html
 
 airflow-pictures: install image ## Take the pictures of docs/airflow.md (needs Docker, Python 3.12, Chromium)
 	$(NODE) tests/docs/airflow-pictures.ts
