@@ -19,7 +19,6 @@ export const PROMOTE: Command = {
     ...REBUILD_OPTION,
   },
   isWriter: true,
-  isReader: true,
   async run(args, effects, runId) {
     const { promote } = await import('../promote.ts');
     const dryRun = args['dry-run'] === true;

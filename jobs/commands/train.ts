@@ -23,7 +23,6 @@ export const TRAIN: Command = {
     ...REBUILD_OPTION,
   },
   isWriter: true,
-  isReader: true,
   async run(args, effects, runId) {
     const { train } = await import('../train.ts');
     const result = await observed({ job: 'train', runId }, effects, () =>

@@ -284,7 +284,7 @@ describe('the program', () => {
   });
 
   it.each([
-    ...[['sql', 'select 1'], ['doctor'], ['coverage'], ['report'], ['check'], ['profile'], ['train'], ['promote']],
+    ...[['sql', 'select 1'], ['doctor'], ['coverage'], ['report'], ['check'], ['profile']],
     ...[
       ['gc', '--dry-run'],
       ['forget', '--user', 'me', '--yes'],
