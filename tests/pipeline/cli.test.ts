@@ -284,11 +284,14 @@ describe('the program', () => {
   });
 
   it.each([
-    ...[['sql', 'select 1'], ['doctor'], ['coverage'], ['report'], ['check'], ['profile']],
-    ...[
-      ['gc', '--dry-run'],
-      ['forget', '--user', 'me', '--yes'],
-    ],
+    ['sql', 'select 1'],
+    ['doctor'],
+    ['coverage'],
+    ['report'],
+    ['check'],
+    ['profile'],
+    ['gc', '--dry-run'],
+    ['forget', '--user', 'me', '--yes'],
   ])('%s of a lake that is not there ends with 78 and makes nothing', async (...args) => {
     const missing = join(folder, 'lkae');
     const run = await listenlake([...args, '--lake', missing]);
