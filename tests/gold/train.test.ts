@@ -160,7 +160,7 @@ it('--rebuild finds the same again, prints it beside the run before, and promote
 it('the report draws the model whose predictions it shows, and of a refused one the reason alone', async () => {
   const lake = copyOf(whole);
   expect(await listenlake(['report', '--lake', lake])).toMatchObject({ code: 0 });
-  const figures = readFigures(readFileSync(join(lake, 'report/report.html'), 'utf8'));
+  const figures = readFigures(readFileSync(join(lake, 'report/operator.html'), 'utf8'));
   const { card } = (await recordsOf(lake))[0]!;
   const [effects, calibration, roc] = ['effects', 'calibration', 'roc'].map(
     (name) => figures.get(`skip-model-${name}`)!,
