@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -18,7 +18,8 @@ let folder: string;
 let source: string;
 let undisturbed: Record<string, TableFingerprint>;
 let undisturbedPage: string;
-let runMs: number;
+/** Milliseconds from the start of an undisturbed run to each of its commits, and to its end. */
+let momentsMs: number[];
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'listenlake-kill-'));
@@ -32,11 +33,15 @@ beforeAll(async () => {
   // Once to warm the compile cache, once to know how long it takes: with another one beside it, as those that
   // are killed have.
   await whole('warm');
-  const started = performance.now();
+  const started = Date.now();
+  let ended = started;
   const timed = whole('undisturbed').finally(() => {
-    runMs = performance.now() - started;
+    ended = Date.now();
   });
   const [run] = await Promise.all([timed, whole('beside')]);
+  const manifests = join(folder, 'undisturbed/manifests');
+  const committed = readdirSync(manifests).map((name) => statSync(join(manifests, name)).mtimeMs);
+  momentsMs = [...committed, ended].map((moment) => moment - started).toSorted((a, b) => a - b);
   expect([run.code, run.stderr]).toEqual([0, '']);
   undisturbed = await fingerprint(join(folder, 'undisturbed'));
   undisturbedPage = withoutRun(readFileSync(join(folder, 'undisturbed/report/report.html'), 'utf8'));
@@ -55,12 +60,26 @@ it(`F36, F37: kill -9 at ${POINTS} points, ${KILLS_EACH} in each lake, under a r
   const commitsOf = async (lake: string): Promise<number> =>
     existsSync(lake) ? (await committedVersions(lake)).versions.length - 1 : 0;
   const all = await commitsOf(join(folder, 'undisturbed'));
+  expect(momentsMs).toHaveLength(all + 1);
 
-  /** Kills a run when `share` of the time of an undisturbed one is over. */
+  /** When an undisturbed run has come to a number of commits; between two of them in proportion. */
+  const momentOf = (commits: number): number => {
+    const [whole, part] = [Math.floor(commits), commits % 1];
+    const at = (index: number): number => (index <= 0 ? 0 : momentsMs[Math.min(index, all + 1) - 1]!);
+    return pace * (at(whole) + part * (at(whole + 1) - at(whole)));
+  };
+  /** Below 1 where runs are faster than the one that was timed, as where other work has ended. */
+  let pace = 1;
+
+  /** Kills a run when it has done a share of the commits that the lake still lacks; the report counts as one. */
   const kill = async (lake: string, share: number, isFirst: boolean): Promise<void> => {
+    const done = await commitsOf(lake);
     const child = start(args(lake));
     const started = performance.now();
-    const timer = setTimeout(() => child.kill('SIGKILL'), share * runMs);
+    // What is done already is looked at again, which takes about as long as the first commit.
+    const again = done > 0 ? momentOf(1) : 0;
+    const delay = again + momentOf(done + share * (all + 1 - done)) - momentOf(done);
+    const timer = setTimeout(() => child.kill('SIGKILL'), delay);
     const { signal, code } = await finished(child);
     clearTimeout(timer);
     if (signal === 'SIGKILL') {
@@ -69,9 +88,8 @@ it(`F36, F37: kill -9 at ${POINTS} points, ${KILLS_EACH} in each lake, under a r
       return;
     }
     expect([lake, code]).toEqual([lake, 0]);
-    // It was faster than the one that was timed, as it may be where other work has ended: the next kills come
-    // sooner.
-    if (isFirst) runMs = Math.min(runMs, performance.now() - started);
+    // The next kills come sooner.
+    if (isFirst) pace = Math.min(pace, (performance.now() - started) / momentsMs.at(-1)!);
   };
 
   const worker = async (): Promise<void> => {
@@ -81,11 +99,10 @@ it(`F36, F37: kill -9 at ${POINTS} points, ${KILLS_EACH} in each lake, under a r
       const lake = join(folder, `killed-${number}`);
       const watch = watchLake(lake, 150);
       for (let turn = 0; turn < KILLS_EACH; turn += 1) {
-        // A golden-ratio sequence: spread evenly over the run, different every time, the same on every
-        // machine. Later kills of a lake are spread over what the ones before have left to do.
+        // A golden-ratio sequence: spread evenly over the commits, different every time, the same on every
+        // machine. Over the time they would crowd in the two steps that take longest, models and report.
         const share = (0.5 + (turn * LAKES + number) * 0.618_033_988_749_895) % 1;
-        const left = 1.1 - (await commitsOf(lake)) / all;
-        await kill(lake, share * left, turn === 0);
+        await kill(lake, share, turn === 0);
       }
       const last = await listenlake(args(lake));
       await watch.stop();
