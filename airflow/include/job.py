@@ -176,7 +176,8 @@ def _runner(command: str, needs: Sequence[str]) -> tuple[type, dict[str, Any]]:
 def _common() -> dict[str, Any]:
     return {
         "image": IMAGE,
-        # The job's result: a small object with counts, for people who look at a run and for tasks that are mapped over it.
+        # The job's result: a small object with counts, for people who look at a run and for tasks that are mapped
+        # over it.
         "do_xcom_push": True,
         "skip_on_exit_code": NOTHING_NEW_EXIT,
         # A skipped job does not end the run: a former one may have died between two jobs, so each job looks for itself.
