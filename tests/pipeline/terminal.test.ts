@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
 import stringWidth from 'string-width';
+import { play } from '../bronze/load-fixture.ts';
 import { finished, listenlake, PSEUDONYM_KEY, ROOT, start } from '../fixtures/command-line.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'listenlake-terminal-'));
@@ -14,27 +15,15 @@ const CLI = [process.execPath, '--disable-warning=ExperimentalWarning', join(ROO
 
 /** One play a day: `[artist, song]`. */
 function history(path: string, plays: readonly [artist: string, song: string][]): string {
-  const rows = plays.map(([artist, song], index) => ({
-    ts: `2026-${String(1 + Math.floor(index / 28)).padStart(2, '0')}-${String(1 + (index % 28)).padStart(2, '0')}T10:00:00Z`,
-    username: 'someone',
-    platform: 'android',
-    ms_played: 240_000,
-    conn_country: 'DE',
-    master_metadata_track_name: song,
-    master_metadata_album_artist_name: artist,
-    master_metadata_album_album_name: 'An album',
-    spotify_track_uri: `spotify:track:${String(index).padStart(22, '0')}`,
-    episode_name: null,
-    episode_show_name: null,
-    spotify_episode_uri: null,
-    reason_start: 'trackdone',
-    reason_end: 'trackdone',
-    shuffle: false,
-    skipped: false,
-    offline: false,
-    offline_timestamp: null,
-    incognito_mode: false,
-  }));
+  const rows = plays.map(([artist, song], index) =>
+    play({
+      ts: `2026-${String(1 + Math.floor(index / 28)).padStart(2, '0')}-${String(1 + (index % 28)).padStart(2, '0')}T10:00:00Z`,
+      ms_played: 240_000,
+      master_metadata_track_name: song,
+      master_metadata_album_artist_name: artist,
+      spotify_track_uri: `spotify:track:${String(index).padStart(22, '0')}`,
+    }),
+  );
   writeFileSync(path, JSON.stringify(rows));
   return path;
 }
