@@ -28,6 +28,8 @@ export interface TerminalSize {
 const CELL_MAX_COLUMNS = 60;
 /** What a text keeps, however narrow the terminal. */
 const TEXT_MIN_COLUMNS = 8;
+/** Below it a name is no longer told apart from others: identifiers are left out before. */
+const TEXT_READABLE_COLUMNS = 16;
 const TERMINAL_ROWS = 40;
 const GAP = '  ';
 const BYTE_UNITS: readonly [size: number, name: string][] = [
@@ -37,6 +39,7 @@ const BYTE_UNITS: readonly [size: number, name: string][] = [
   [1e3, 'kB'],
 ];
 const NUMBER = /^(tinyint|smallint|integer|bigint|hugeint|u\w+int|ubigint|uinteger|float|double|decimal\(.*\))$/;
+const TIME = /^(date|time|timestamp)/;
 
 /** Rows of one statement over the published tables. @throws as `SqlEngine.query` */
 export async function sql(input: SqlInput, { engine }: Pick<Effects, 'engine'>): Promise<ResultSet> {
@@ -109,6 +112,7 @@ function formatTable(result: ResultSet, terminal: TerminalSize | undefined): str
   const { columns, rows } = result;
   const scanned = scannedText(result);
   const isNumber = columns.map(({ type }) => NUMBER.test(type));
+  const isFixed = columns.map(({ type }) => NUMBER.test(type) || TIME.test(type));
   const listed = terminal === undefined ? rows : rows.slice(0, TERMINAL_ROWS);
   const cell = (value: SqlValue, index: number): string => {
     if (value === null) return '';
@@ -119,17 +123,19 @@ function formatTable(result: ResultSet, terminal: TerminalSize | undefined): str
   const wanted = header.map((name, index) =>
     body.reduce((width, row) => Math.max(width, stringWidth(row[index]!)), stringWidth(name)),
   );
-  const capped = wanted.map((width) => Math.min(width, CELL_MAX_COLUMNS));
-  const widths = terminal === undefined ? capped : fitted(capped, isNumber, terminal.columns);
+  const capped = wanted.map((width) => Math.max(1, Math.min(width, CELL_MAX_COLUMNS)));
+  const widths = terminal === undefined ? capped : fitted(header, capped, isFixed, terminal.columns);
   const line = (cells: readonly string[]): string =>
     widths
-      .map((width, index) => padded(clipped(cells[index]!, width), width, isNumber[index] ? 'start' : 'end'))
+      .flatMap((width, index) =>
+        width > 0 ? [padded(clipped(cells[index]!, width), width, isNumber[index] ? 'start' : 'end')] : [],
+      )
       .join(GAP)
       .trimEnd();
-  const left = header.slice(widths.length);
+  const left = header.filter((_, index) => widths[index] === 0);
   return [
     line(header),
-    widths.map((width) => '─'.repeat(width)).join(GAP),
+    widths.flatMap((width) => (width > 0 ? ['─'.repeat(width)] : [])).join(GAP),
     ...body.map(line),
     [
       count(rows.length, 'row'),
@@ -156,19 +162,48 @@ function rounded(value: SqlValue): string {
   return number.toLocaleString('en', { maximumFractionDigits: decimals });
 }
 
+/** Columns that name a thing for machines: the name for people stands beside them. */
+const IDENTIFIER_COLUMN = /_(?:id|key|uri)$/;
+
 /**
- * Widths of the columns that a terminal has room for. The widest text gives way first, down to a few columns;
- * numbers are never cut; what still has no room is left out from the right.
+ * Widths of the columns that a terminal has room for; 0 for a column that is left out. Identifiers are left out
+ * where names would not stay readable beside them, the last one first; what still has no room is left out from
+ * the right. Of the rest identifiers give way first, then the widest text. Numbers and times are never cut.
  */
-function fitted(wanted: readonly number[], isNumber: readonly boolean[], room: number): number[] {
-  const widths = [...wanted];
-  const total = (): number => widths.reduce((sum, width) => sum + width, GAP.length * (widths.length - 1));
-  while (total() > room) {
-    const texts = widths.flatMap((width, index) => (isNumber[index] || width <= TEXT_MIN_COLUMNS ? [] : [index]));
-    const widest = texts.toSorted((a, b) => widths[b]! - widths[a]!)[0];
-    if (widest !== undefined) widths[widest] = widths[widest]! - 1;
-    else if (widths.length > 1) widths.pop();
-    else return [Math.max(1, room)];
-  }
-  return widths;
+function fitted(header: readonly string[], wanted: readonly number[], isFixed: readonly boolean[], room: number) {
+  const isIdentifier = header.map((name, index) => IDENTIFIER_COLUMN.test(name) && !isFixed[index]);
+  let shown = header.map((_, index) => index);
+  const least = (index: number, text: number): number =>
+    isFixed[index] ? wanted[index]! : Math.min(wanted[index]!, isIdentifier[index] ? TEXT_MIN_COLUMNS : text);
+  const needed = (width: (index: number) => number): number =>
+    shown.reduce((sum, index) => sum + width(index), GAP.length * (shown.length - 1));
+  const leaveOut = (among: readonly number[], text: number): void => {
+    for (const index of among.toReversed()) {
+      if (shown.length > 1 && needed((each) => least(each, text)) > room)
+        shown = shown.filter((each) => each !== index);
+    }
+  };
+  leaveOut(
+    shown.filter((index) => isIdentifier[index]),
+    TEXT_READABLE_COLUMNS,
+  );
+  leaveOut(shown, TEXT_MIN_COLUMNS);
+
+  const widths = header.map((_, index) => (shown.includes(index) ? wanted[index]! : 0));
+  const shrink = (among: readonly number[], minimum: number): void => {
+    for (let excess = needed((index) => widths[index]!) - room; excess > 0; excess -= 1) {
+      const widest = among.filter((index) => widths[index]! > minimum).toSorted((a, b) => widths[b]! - widths[a]!)[0];
+      if (widest === undefined) return;
+      widths[widest] = widths[widest]! - 1;
+    }
+  };
+  shrink(
+    shown.filter((index) => isIdentifier[index]),
+    TEXT_MIN_COLUMNS,
+  );
+  shrink(
+    shown.filter((index) => !isFixed[index]),
+    TEXT_MIN_COLUMNS,
+  );
+  return shown.length === 1 ? widths.map((width) => Math.min(width, Math.max(1, room))) : widths;
 }

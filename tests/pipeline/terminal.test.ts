@@ -102,6 +102,16 @@ describe.each([60, 80, 200])('%i columns', (columns) => {
   });
 });
 
+it('identifiers give way before names: shortened first, then left out', () => {
+  const statement =
+    "select 'spotify:track:0123456789' as track_id, 'A name of some length' as name, 'by somebody' as artist, 7 as plays";
+  const shown = (columns: number): string[] =>
+    onTerminal(['sql', '--lake', lake, statement], { columns }).lines.filter((line) => line !== '');
+  expect(shown(60)[2]).toMatch(/^spotify\S*… {2}A name of some length {2}by somebody +7$/);
+  expect(shown(40).at(-1)).toBe('1 row, no room for track_id');
+  expect(shown(40)[2]).toMatch(/^A name of some length {2}by somebody +7$/);
+});
+
 it('a table that has no room at all loses columns from the right, and says which', () => {
   const { lines } = onTerminal(
     ['sql', '--lake', lake, "select 'abcdefghijkl' as first, 1 as number_of_things, 2 as more_of_them, 'x' as last"],
