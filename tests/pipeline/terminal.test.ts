@@ -109,7 +109,7 @@ it('identifiers give way before names: shortened first, then left out', () => {
     onTerminal(['sql', '--lake', lake, statement], { columns }).lines.filter((line) => line !== '');
   expect(shown(60)[2]).toMatch(/^spotify\S*… {2}A name of some length {2}by somebody +7$/);
   expect(shown(40).at(-1)).toBe('1 row, no room for track_id');
-  expect(shown(40)[2]).toMatch(/^A name of some length {2}by somebody +7$/);
+  expect(shown(40)[2]).toMatch(/^A name of some leng… {2}by somebody +7$/);
 });
 
 it('a table that has no room at all loses columns from the right, and says which', () => {
