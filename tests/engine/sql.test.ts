@@ -13,6 +13,11 @@ const RECIPES = [...COOKBOOK.matchAll(/^### (\d+\. .*)\n(?:(?!#|```).*\n)*```sql
   ([, title, statement]) => ({ title: title!, statement: statement! }),
 );
 
+/** The questions of docs/playlists.md: the last line before each SQL. */
+const PLAYLIST_QUESTIONS = [
+  ...readFileSync(join(WAREHOUSE_DIR, '../docs/playlists.md'), 'utf8').matchAll(/^(.*\?)\n\n```sql\n([^`]+)```$/gm),
+].map(([, question, statement]) => ({ question: question!, statement: statement! }));
+
 const result = (types: Record<string, string>, ...rows: SqlValue[][]): ResultSet => ({
   columns: Object.entries(types).map(([name, type]) => ({ name, type })),
   rows,
@@ -177,6 +182,13 @@ describe('warehouse/queries', () => {
     expect(RECIPES.map(({ title }) => title)).toEqual(
       Array.from({ length: 20 }, (_, index) => expect.stringMatching(`^${index + 1}\\. `)),
     );
+  });
+
+  it('docs/playlists.md asks seven questions', () => expect(PLAYLIST_QUESTIONS).toHaveLength(7));
+
+  it.each(PLAYLIST_QUESTIONS)('docs/playlists.md, $question', async ({ statement }) => {
+    const { columns } = await sql({ statement, target: 'prod' }, lake.effects);
+    expect(columns.length).toBeGreaterThan(1);
   });
 
   it.each(RECIPES)('docs/cookbook.md, $title, answers from gold_prod', async ({ statement }) => {
