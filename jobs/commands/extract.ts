@@ -7,26 +7,44 @@ import type { SyntheticOptions } from '../sources/synthetic/index.ts';
 import { type Arguments, type Command, list, type Outcome, optional, PATHS, whole } from './command.ts';
 import type { ApiSource } from './extract-api.ts';
 
+/** The heading of the flags that go with no other source. */
+const EVENTS_GROUP = 'extract events (synthetic data):';
+
 /**
  * The synthetic data set of `extract events`: about 25 people for a quarter, one of them with an export of
  * six years.
  */
 const EVENTS_OPTIONS = {
-  seed: { type: 'string', default: '1', describe: 'events: same seed, same bytes' },
-  users: { type: 'string', default: '25', describe: 'events: listeners in the event stream' },
-  days: { type: 'string', default: '90', describe: 'events: days of events before --end' },
-  tracks: { type: 'string', default: '5000', describe: 'events: tracks in the catalogue' },
-  'export-plays': { type: 'string', default: '40000', describe: "events: plays in the person's own export" },
-  'export-years': { type: 'string', default: '6', describe: "events: years that the person's export covers" },
+  seed: { group: EVENTS_GROUP, type: 'string', default: '1', describe: 'Same seed, same bytes' },
+  users: { group: EVENTS_GROUP, type: 'string', default: '25', describe: 'Listeners in the event stream' },
+  days: { group: EVENTS_GROUP, type: 'string', default: '90', describe: 'Days of events before --end' },
+  tracks: { group: EVENTS_GROUP, type: 'string', default: '5000', describe: 'Tracks in the catalogue' },
+  'export-plays': {
+    group: EVENTS_GROUP,
+    type: 'string',
+    default: '40000',
+    describe: "Plays in the person's own export",
+  },
+  'export-years': {
+    group: EVENTS_GROUP,
+    type: 'string',
+    default: '6',
+    describe: "Years that the person's export covers",
+  },
   polls: {
+    group: EVENTS_GROUP,
     type: 'string',
     default: '0',
-    describe:
-      'events: recorded polls of recently played, one every ten minutes before --end; 0: two weeks of short ones',
+    describe: 'Recorded polls of recently played, one every ten minutes before --end; 0: two weeks of short ones',
   },
-  end: { type: 'string', default: '2026-11-01', describe: 'events: exclusive end, a date (UTC)' },
-  faults: { type: 'boolean', default: true, describe: 'events: plant the faults that real files have' },
-  out: { type: 'string', requiresArg: true, describe: 'events: write into this folder instead of landing' },
+  end: { group: EVENTS_GROUP, type: 'string', default: '2026-11-01', describe: 'Exclusive end, a date (UTC)' },
+  faults: { group: EVENTS_GROUP, type: 'boolean', default: true, describe: 'Plant the faults that real files have' },
+  out: {
+    group: EVENTS_GROUP,
+    type: 'string',
+    requiresArg: true,
+    describe: 'Write into this folder instead of landing',
+  },
 } as const;
 
 /** `extract`: files, the Web API or the generator, by what its positionals say. */
@@ -42,7 +60,7 @@ export const EXTRACT: Command = {
     paths: {
       ...PATHS.paths,
       describe:
-        'Files, folders or zips; or one word: recently-played, playlists, library, metadata (from the Web API), events',
+        'Files, folders or zips; or what to ask the Web API for: recently-played, playlists, library or metadata; or events: synthetic data',
     },
   },
   options: EVENTS_OPTIONS,
@@ -51,6 +69,7 @@ export const EXTRACT: Command = {
     ['listenlake extract my_spotify_data.zip', 'into landing'],
     ['listenlake extract events --out demo/source', 'synthetic data into a folder'],
     ['listenlake extract recently-played', "the last plays from Spotify's Web API, after listenlake login"],
+    ['listenlake extract playlists', 'a snapshot of the playlists that you follow'],
   ],
   async runAlone(args, _config) {
     const out = optional(args.out);
