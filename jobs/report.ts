@@ -23,6 +23,11 @@ export interface ReportInput {
   outDir: string | undefined;
   /** Makes the page of this person alone. Undefined: the whole report. */
   userId?: string;
+  /**
+   * Writes each chart as PNG too: that takes as long as all the pages, so it is only done for who wants them.
+   * Default: no.
+   */
+  hasPngs?: boolean;
   /** `prod`: what was checked and promoted. `dev` says so at its top. */
   target: Target;
 }
@@ -38,7 +43,8 @@ export interface ReportOutput {
 
 /**
  * Writes the report of the published gold tables: one HTML file for each person and one about everybody,
- * which need nothing else, and each chart as PNG. `composeReport` says which pages there are.
+ * which need nothing else, and each chart as PNG where that is asked for. `composeReport` says which pages
+ * there are.
  *
  * Everything is read and drawn before the first file is touched, each file is written aside, flushed and
  * renamed, and `report.html` comes last: whoever is killed or runs out of disk leaves the old one whole.
@@ -72,7 +78,7 @@ export async function report(
       stopIfAsked(signal);
       progress.update(charts++, name);
     };
-    drawn.push(await drawPage(page, step));
+    drawn.push(await drawPage(page, { hasPngs: input.hasPngs ?? false }, step));
   }
   stopIfAsked(signal);
   await refuseReplaced(effects, target, builtBy);

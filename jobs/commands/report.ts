@@ -9,7 +9,7 @@ export const REPORT: Command = {
   usage: 'report',
   group: 'look',
   isPersonal: true,
-  summary: 'A page for each person and one about everybody, self-contained, and each chart as PNG',
+  summary: 'A page for each person and one about everybody, self-contained',
   reads: 'gold_prod',
   writes: 'report.html, operator.html, people/, charts/',
   options: {
@@ -17,6 +17,7 @@ export const REPORT: Command = {
     ...OUT_OPTION,
     ...OPEN_OPTION,
     user: { type: 'string', requiresArg: true, describe: 'Label of the one person whose page is drawn (default: all)' },
+    png: { type: 'boolean', default: false, describe: 'Each chart also as a picture (PNG) in charts/' },
   },
   isWriter: false,
   isReader: true,
@@ -26,6 +27,7 @@ export const REPORT: Command = {
     const input = {
       ...{ runId, outDir: outDir(args, effects), target: target(args) },
       ...(userId !== undefined && { userId }),
+      hasPngs: args.png === true,
     };
     const work = { job: 'report', runId, target: input.target } as const;
     const result = await observed(work, effects, () => report(input, effects));
@@ -33,7 +35,7 @@ export const REPORT: Command = {
     return {
       text: [
         `report: ${result.html}`,
-        `${count(result.pages.length, 'page')} and ${count(result.charts.length, 'chart')} in all`,
+        `${count(result.pages.length, 'page')}${input.hasPngs ? ` and ${count(result.charts.length, 'picture')}` : ''} in all`,
         ...(isElsewhere(result.html) ? [`to read it: aws s3 cp ${result.html} .`] : []),
       ].join('\n'),
       json: { report: result.html, charts: result.charts.length },

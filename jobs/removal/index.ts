@@ -169,13 +169,14 @@ export async function purge(work: { job: string; runId: string }, effects: Effec
     for await (const { key } of ownObjects(store, layer, () => {}))
       if (!(layer === 'manifests' ? kept : named).has(key)) await remove(key);
   }
-  let hasReport = false;
+  let [hasReport, hasPngs] = [false, false];
   for await (const { key } of store.list(PREFIX.report)) {
     hasReport ||= key === REPORT_KEY;
+    hasPngs ||= key.endsWith('.png');
     await remove(key);
   }
   if (hasReport && newest?.state.gold.prod !== undefined) {
-    await report({ runId: work.runId, outDir: undefined, target: 'prod' }, effects);
+    await report({ runId: work.runId, outDir: undefined, target: 'prod', hasPngs }, effects);
     purged.isReportDrawn = true;
   }
   for await (const { key } of store.list(PREFIX.queryResults)) await remove(key);

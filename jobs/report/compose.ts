@@ -44,18 +44,12 @@ export function builtByText(runId: string): string {
   return `(built by ${runId})`;
 }
 
-/**
- * With more people than this their charts are in their pages alone: a PNG takes half the time of a chart, and
- * nobody looks through a thousand. `--user` makes them for one person.
- */
-const PICTURED_PEOPLE_MAX = 12;
-
 /** One page of a report and where it goes. */
 export interface ReportPage {
   /** Its key; below the report's prefix the same path in a folder. */
   key: string;
-  /** Key of the PNG of one of its charts; undefined: it has no PNGs. */
-  chartKey: ((name: string) => string) | undefined;
+  /** Key of the PNG of one of its charts. */
+  chartKey(name: string): string;
   content: PageContent;
 }
 
@@ -118,8 +112,7 @@ export async function composeReport(engine: SqlEngine, request: ReportRequest): 
   if (isOne) return [...pages, await personPage(people[0]!, REPORT_KEY, { ...frame, asOf, links: [operatorLink] })];
   const upward = [back, operatorLink].map(({ href, label }) => ({ href: `../${href}`, label }));
   for (const person of people) {
-    const page = await personPage(person, reportPersonKey(person.userId), { ...frame, asOf, links: upward });
-    pages.push(people.length > PICTURED_PEOPLE_MAX ? { ...page, chartKey: undefined } : page);
+    pages.push(await personPage(person, reportPersonKey(person.userId), { ...frame, asOf, links: upward }));
   }
   const index = await composePeople(people, { ...frame, asOf, links: [operatorLink] });
   return [...pages, { key: REPORT_KEY, chartKey: reportChartKey, content: index }];

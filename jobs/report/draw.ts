@@ -12,12 +12,13 @@ export interface DrawnPage {
 }
 
 /**
- * Draws a page: each chart twice for the page itself and, where the page has PNGs, once as one.
+ * Draws a page: each chart twice for the page itself and, with `hasPngs`, once as PNG.
  *
  * @param onChart called before each chart is drawn; may throw to stop
  */
 export async function drawPage(
   { key, chartKey, content }: ReportPage,
+  { hasPngs }: { hasPngs: boolean },
   onChart: (name: string) => void,
 ): Promise<DrawnPage> {
   const drawings = new Map<string, Drawing>();
@@ -29,7 +30,7 @@ export async function drawPage(
       wide: await renderSvg(figure.chart(WIDE)),
       narrow: await renderSvg(figure.chart(NARROW)),
     });
-    if (chartKey !== undefined) images.set(chartKey(`${figure.name}.png`), renderPng(await renderSvg(titled(figure))));
+    if (hasPngs) images.set(chartKey(`${figure.name}.png`), renderPng(await renderSvg(titled(figure))));
   }
   return { key, html: await renderPage(content, drawings), images };
 }

@@ -63,12 +63,11 @@ export async function removeOldPages(outDir: string, kept: ReadonlySet<string>):
   await onDisk(outDir, async () => {
     const charts = join(outDir, 'charts');
     const people = join(outDir, 'people');
-    await makeFolders(charts);
     for (const path of [join(outDir, 'operator.html'), ...(await filesOf(people, '.html'))])
       if (!kept.has(path) && (await isOurs(path))) await rm(path);
-    for (const folder of [charts, ...(await foldersOf(charts))]) {
+    for (const folder of [...(await foldersOf(charts)), charts]) {
       for (const path of await filesOf(folder, '.png')) if (!kept.has(path)) await rm(path);
-      if (folder !== charts) await removeEmpty(folder);
+      await removeEmpty(folder);
     }
     await removeEmpty(people);
   });
@@ -81,6 +80,7 @@ async function filesOf(folder: string, ending: string): Promise<string[]> {
 }
 
 async function foldersOf(folder: string): Promise<string[]> {
+  if (!existsSync(folder)) return [];
   const entries = await readdir(folder, { withFileTypes: true });
   return entries
     .filter((entry) => entry.isDirectory() && USER_LABEL.test(entry.name))

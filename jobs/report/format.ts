@@ -64,8 +64,16 @@ export function escapeHtml(text: string): string {
 
 /** `12,345`; decimals only where asked for. */
 export function formatCount(value: number, decimals = 0): string {
-  return value.toLocaleString('en-US', { minimumFractionDigits: decimals, maximumFractionDigits: decimals });
+  let format = COUNT_FORMATS.get(decimals);
+  if (format === undefined) {
+    format = new Intl.NumberFormat('en-US', { minimumFractionDigits: decimals, maximumFractionDigits: decimals });
+    COUNT_FORMATS.set(decimals, format);
+  }
+  return format.format(value);
 }
+
+/** By their decimals. Making one takes as long as formatting some forty numbers, and a page has thousands. */
+const COUNT_FORMATS = new Map<number, Intl.NumberFormat>();
 
 /** A share from 0 to 1 as `34.5%`; tiny ones keep a digit that says they are not nothing. */
 export function formatShare(share: number, decimals = 1): string {

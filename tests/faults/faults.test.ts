@@ -80,7 +80,7 @@ beforeAll(async () => {
     ['enrich'],
     ['check'],
     ['promote'],
-    ['report'],
+    ['report', '--png'],
     ['sql', ask],
     ['coverage'],
     ['doctor', '--verify'],

@@ -12,6 +12,7 @@ import type { Effects } from '../../jobs/effects/index.ts';
 import { openEngine } from '../../jobs/engine/open.ts';
 import { makeScratch, openFolderLake } from '../../jobs/lake/folder/store.ts';
 import { load } from '../../jobs/load.ts';
+import { report } from '../../jobs/report.ts';
 import { run } from '../../jobs/run.ts';
 import { transform } from '../../jobs/transform.ts';
 import { play } from '../bronze/load-fixture.ts';
@@ -168,8 +169,9 @@ export class Lakes {
       const isLast = index === people.length - 1;
       const runId = `run-${person}`;
       if (isWhole && isLast) {
-        const report = { outDir: join(root, 'report') };
-        await run({ runId, paths: [source], userId: person, asOf: '2026-10-20', report }, lake.effects);
+        const outDir = join(root, 'report');
+        await run({ runId, paths: [source], userId: person, asOf: '2026-10-20', report: { outDir } }, lake.effects);
+        await report({ runId, outDir, target: 'prod', hasPngs: true }, lake.effects);
       } else {
         await load({ runId, paths: [source], userId: person, keepLanding: false }, lake.effects);
         await transform({ runId, loadedOn: '2026-11-21' }, lake.effects);

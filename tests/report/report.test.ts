@@ -82,7 +82,10 @@ async function make(name: string, silver: Record<string, readonly Row[]>, asOf =
   await lake.commitSilver(silver);
   await publishProd(lake.effects, { runId: `run-${name}`, asOf });
   const outDir = join(folder, name);
-  const { html: path, charts } = await report({ runId: `run-${name}`, outDir, target: 'prod' }, lake.effects);
+  const { html: path, charts } = await report(
+    { runId: `run-${name}`, outDir, target: 'prod', hasPngs: true },
+    lake.effects,
+  );
   const first = readFileSync(path, 'utf8');
   const operator = join(outDir, 'operator.html');
   const html = existsSync(operator) ? readFileSync(operator, 'utf8') : first;
@@ -443,7 +446,7 @@ describe('the report of a person and some users', () => {
 
   it('gives the same bytes when it is made again', async () => {
     const again = await report(
-      { runId: 'run-whole', outDir: join(folder, 'again'), target: 'prod' },
+      { runId: 'run-whole', outDir: join(folder, 'again'), target: 'prod', hasPngs: true },
       made.lake.effects,
     );
     expect(readFileSync(again.html, 'utf8') === made.first).toBe(true);
@@ -463,15 +466,21 @@ describe('the report of a person and some users', () => {
     writeFileSync(join(outDir, 'charts', 'gone-chart.png'), 'of an older version');
     rmSync(join(outDir, 'charts', 'users.png'));
     mkdirSync(join(outDir, 'charts', 'users.png', 'in-the-way'), { recursive: true });
-    const failed = report({ runId: 'run-new', outDir, target: 'prod' }, made.lake.effects);
+    const asked = { runId: 'run-new', outDir, target: 'prod', hasPngs: true } as const;
+    const failed = report(asked, made.lake.effects);
     await expect(failed).rejects.toMatchObject({ code: 'disk_failed', exit: 'io' });
     expect(readFileSync(join(outDir, 'report.html'), 'utf8')).toBe(old);
     expect(readdirSync(outDir, { recursive: true }).filter((name) => String(name).endsWith('.unfinished'))).toEqual([]);
 
     rmSync(join(outDir, 'charts', 'users.png'), { recursive: true });
-    await report({ runId: 'run-new', outDir, target: 'prod' }, made.lake.effects);
+    await report(asked, made.lake.effects);
     expect(readFileSync(join(outDir, 'report.html'), 'utf8')).toContain('run-new');
     expect(readdirSync(join(outDir, 'charts'))).not.toContain('gone-chart.png');
+
+    // Without PNGs those of an older version do not stay beside the new pages.
+    const plain = await report({ ...asked, hasPngs: false }, made.lake.effects);
+    expect(plain.charts).toEqual([]);
+    expect(readdirSync(outDir).sort()).toEqual(['operator.html', 'report.html']);
   });
 
   it('goes into the lake itself where no folder is given: charts first, report.html last', async () => {
@@ -484,7 +493,7 @@ describe('the report of a person and some users', () => {
         return effects.store.put(key, body);
       },
     };
-    const again = { runId: 'run-whole', outDir: undefined, target: 'prod' as const };
+    const again = { runId: 'run-whole', outDir: undefined, target: 'prod' as const, hasPngs: true };
     const { html, pages, charts } = await report(again, { ...effects, store });
     expect(pages.at(-1)).toBe(html);
     expect(keys).toEqual([...charts, ...pages].map((address) => address.slice(effects.store.uri.length + 1)));

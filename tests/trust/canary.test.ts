@@ -449,8 +449,10 @@ describe('personal fields', () => {
     expect([run.code, run.stderr]).toEqual([0, expect.any(String)]);
     const index = (run.json.accounts ?? {}) as Record<string, number>;
     expect(index.new).toBeGreaterThan(100);
+    const pictures = await listenlake(['report', '--lake', lake, '--png', '--json'], environment);
+    expect([pictures.code, pictures.json.charts]).toEqual([0, expect.any(Number)]);
     const again = await listenlake(['load', source, '--lake', lake, '--json'], environment);
-    const said = { run, again, doctor: await listenlake(['doctor', '--lake', lake], environment) };
+    const said = { run, pictures, again, doctor: await listenlake(['doctor', '--lake', lake], environment) };
     const texts = await everythingBelow(lake);
     for (const [name, { stdout, stderr }] of Object.entries(said)) texts.set(`words of ${name}`, `${stdout}${stderr}`);
     for (const entry of await readdir(join(folder, 'cache'), { recursive: true, withFileTypes: true }))
