@@ -24,6 +24,12 @@ const FILES = [
   '@expo-google-fonts/inter/400Regular/Inter_400Regular.ttf',
   '@expo-google-fonts/inter/600SemiBold/Inter_600SemiBold.ttf',
   '@expo-google-fonts/inter/LICENSE_FONT',
+  '@expo-google-fonts/noto-emoji/400Regular/NotoEmoji_400Regular.ttf',
+  '@expo-google-fonts/noto-emoji/LICENSE_FONT',
+  '@expo-google-fonts/noto-sans-arabic/400Regular/NotoSansArabic_400Regular.ttf',
+  '@expo-google-fonts/noto-sans-arabic/LICENSE_FONT',
+  '@expo-google-fonts/noto-sans-hebrew/400Regular/NotoSansHebrew_400Regular.ttf',
+  '@expo-google-fonts/noto-sans-hebrew/LICENSE_FONT',
 ];
 /** What the image leaves out too (.dockerignore): a person's own queries, and what dbt leaves behind. */
 const NOT_PACKED = /\.local\.sql$|\.env|\.log$|\.duckdb$|\.parquet$|(^|\/)(target|dbt_packages|__pycache__)(\/|$)/;

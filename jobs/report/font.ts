@@ -1,12 +1,14 @@
 import { readFileSync } from 'node:fs';
 import subsetFont from 'subset-font';
 import { dependencyFile } from '../base/installation.ts';
+import { ARABIC_FONT, FONT, HEBREW_FONT, PICTURE_FONT } from './theme.ts';
 
-/** The weights of the bundled typeface that the report uses. */
+/** The weights of Inter, the bundled typeface, that the report uses. */
 export type FontWeight = 400 | 600;
 
-/** One weight of the bundled typeface (Inter, SIL Open Font License 1.1). */
+/** One weight of a bundled typeface (SIL Open Font License 1.1). */
 export interface FontFace {
+  family: string;
   weight: FontWeight;
   /** The TTF file, for renderers that read it themselves. */
   file: string;
@@ -15,37 +17,85 @@ export interface FontFace {
   /** Width of a text in pixels, without kerning (measured: kerning changes chart labels by less than 1 %). */
   width(text: string, sizePx: number): number;
   /**
-   * A WOFF file with the glyphs of these characters alone, without kerning, and with digits of one width for
-   * columns (`font-variant-numeric: tabular-nums`).
+   * A WOFF file with the glyphs of these characters alone, without kerning. Inter keeps digits of one width
+   * for columns (`font-variant-numeric: tabular-nums`), the others what joins their characters.
    */
   subset(characters: string): Promise<Uint8Array>;
 }
 
-const FONT_FILES: Record<FontWeight, string> = {
-  400: '@expo-google-fonts/inter/400Regular/Inter_400Regular.ttf',
-  600: '@expo-google-fonts/inter/600SemiBold/Inter_600SemiBold.ttf',
+interface FontSource {
+  family: string;
+  weight: FontWeight;
+  file: string;
+  /** The layout features that a subset keeps (OpenType feature tags). */
+  features: readonly string[];
+}
+
+const INTER: Record<FontWeight, FontSource> = {
+  400: {
+    ...{ family: FONT, weight: 400, features: ['tnum'] },
+    file: '@expo-google-fonts/inter/400Regular/Inter_400Regular.ttf',
+  },
+  600: {
+    ...{ family: FONT, weight: 600, features: ['tnum'] },
+    file: '@expo-google-fonts/inter/600SemiBold/Inter_600SemiBold.ttf',
+  },
 };
-/** Digits of one width; of all layout features the report uses this one. */
-const KEPT_FEATURES = ['tnum'];
+const SUPPLEMENTS: readonly FontSource[] = [
+  {
+    ...{ family: HEBREW_FONT, weight: 400, features: ['ccmp', 'mark', 'mkmk'] },
+    file: '@expo-google-fonts/noto-sans-hebrew/400Regular/NotoSansHebrew_400Regular.ttf',
+  },
+  {
+    ...{ family: ARABIC_FONT, weight: 400 },
+    features: ['ccmp', 'init', 'medi', 'fina', 'rlig', 'liga', 'mark', 'mkmk'],
+    file: '@expo-google-fonts/noto-sans-arabic/400Regular/NotoSansArabic_400Regular.ttf',
+  },
+  {
+    ...{ family: PICTURE_FONT, weight: 400, features: ['ccmp'] },
+    file: '@expo-google-fonts/noto-emoji/400Regular/NotoEmoji_400Regular.ttf',
+  },
+];
 /** Between pictures that are drawn as one. */
 const ZERO_WIDTH_JOINER = 0x200d;
-const loaded = new Map<FontWeight, FontFace>();
+const loaded = new Map<string, FontFace>();
 
 /** Opens a weight of the bundled typeface; read once in a process. */
 export function fontFace(weight: FontWeight): FontFace {
-  const known = loaded.get(weight);
+  return opened(INTER[weight]);
+}
+
+/**
+ * The faces for what the typeface lacks and a machine may lack too, such as a container without fonts: Hebrew
+ * and Arabic script, and pictures in one colour. Each has one weight. They are opened only where a text needs
+ * them.
+ *
+ * @returns those of them that have a character of the text which the typeface has not; empty for most texts
+ */
+export function supplements(text: string): FontFace[] {
+  const foreign = [...new Set(text)]
+    .filter((each) => each > ' ' && !JOINING.test(each))
+    .map((each) => each.codePointAt(0)!)
+    .filter((each) => !fontFace(400).has(each));
+  return foreign.length === 0 ? [] : SUPPLEMENTS.map(opened).filter((face) => foreign.some(face.has));
+}
+
+function opened(source: FontSource): FontFace {
+  const known = loaded.get(source.file);
   if (known) return known;
-  const file = dependencyFile(FONT_FILES[weight]);
-  const face = openFace(weight, file);
-  loaded.set(weight, face);
+  const face = openFace(source, dependencyFile(source.file));
+  loaded.set(source.file, face);
   return face;
 }
+
+/** What is drawn with the character before it: of itself it needs no face. */
+export const JOINING = /[\p{Cf}\p{M}]/u;
 
 interface Tables {
   [tag: string]: Buffer;
 }
 
-function openFace(weight: FontWeight, file: string): FontFace {
+function openFace({ family, weight, features }: FontSource, file: string): FontFace {
   const bytes = readFileSync(file);
   const tables = readTables(bytes);
   const unitsPerEm = tables.head!.readUInt16BE(18);
@@ -53,8 +103,7 @@ function openFace(weight: FontWeight, file: string): FontFace {
   const metricCount = tables.hhea!.readUInt16BE(34);
   const advance = (glyph: number): number => tables.hmtx!.readUInt16BE(4 * Math.min(glyph, metricCount - 1));
   return {
-    weight,
-    file,
+    ...{ family, weight, file },
     has: (codePoint) => glyphs.has(codePoint),
     width(text, sizePx) {
       let units = 0;
@@ -68,7 +117,7 @@ function openFace(weight: FontWeight, file: string): FontFace {
       }
       return (units / unitsPerEm) * sizePx;
     },
-    subset: (characters) => subsetFont(bytes, characters, { targetFormat: 'woff', keepFeatures: KEPT_FEATURES }),
+    subset: (characters) => subsetFont(bytes, characters, { targetFormat: 'woff', keepFeatures: features }),
   };
 }
 

@@ -1,5 +1,5 @@
 import type { Cell, Column, DataTable, Figure, Headline, Hero, PersonCard, Section } from './figure.ts';
-import { fontFace } from './font.ts';
+import { fontFace, JOINING, supplements } from './font.ts';
 import { cleanText, escapeHtml } from './format.ts';
 import { stylesheet } from './style.ts';
 import { FONT, HUES } from './theme.ts';
@@ -47,10 +47,12 @@ export interface Drawing {
 export async function renderPage(content: PageContent, drawings: ReadonlyMap<string, Drawing>): Promise<string> {
   const body = [
     renderHeader(content),
+    '<main>',
     renderCards(content.cards ?? []),
     ...content.sections.map((section, index) => renderSection(section, drawings, hueOf(content, index))),
     renderMissing(content.missing ?? []),
     renderClosing(content),
+    '</main>',
     `<footer>${renderLinks(content)}${content.footer.map((line) => `<p>${escapeHtml(line)}</p>`).join('')}</footer>`,
   ].join('\n');
   return [
@@ -158,13 +160,17 @@ function renderFigure(figure: Figure, drawing: Drawing | undefined): string {
   ].join('\n');
 }
 
+const UNNAMED_ROLE = / role="graphics-(?:symbol|object)"/;
+/** A mark that says its value; a heading inside a chart does not make it one of these. */
+const SPEAKING = /<(?!g )[^<>]* role="graphics-symbol"/;
+
 /**
  * Ids inside an SVG are made unique in the page, and the image is one thing with one name for screen readers:
  * its numbers are in the table.
  */
 function chartBox(kind: 'wide' | 'narrow', svg: string, prefix: string, label: string): string {
   // An image hides what is in it: where marks say their values, the chart is a group of them.
-  const role = svg.includes('role="graphics-symbol"') ? 'group' : 'img';
+  const role = SPEAKING.test(svg) ? 'group' : 'img';
   const inner = svg
     .replace(/^<svg[^>]*viewBox="([^"]*)"[^>]*>/, (_, box: string) => {
       const [, , width] = box.split(' ');
@@ -172,6 +178,8 @@ function chartBox(kind: 'wide' | 'narrow', svg: string, prefix: string, label: s
     })
     // What kind of mark it is says nothing beside its label, and a calendar has thousands.
     .replace(/ aria-roledescription="[^"]*"/g, '')
+    // Vega gives groups of marks a role; without a name it says nothing.
+    .replace(/<g [^<>]*>/g, (tag) => (tag.includes(' aria-label="') ? tag : tag.replace(UNNAMED_ROLE, '')))
     .replace(/(<[^<>]*\sid=")([a-z0-9_]+")/gi, `$1${prefix}-$2`)
     .replace(/url\(#([a-z0-9_]+)\)/gi, `url(#${prefix}-$1)`);
   return `<div class="chart ${kind}">${inner}</div>`;
@@ -210,10 +218,14 @@ function isolated(text: string, maxChars?: number): string {
 
 /** `@font-face` rules that hold the characters which the page shows and no others. */
 async function fontRules(body: string): Promise<string> {
-  const used = [...new Set(body)].sort().join('');
-  const rules = ([400, 600] as const).map(async (weight) => {
-    const woff = Buffer.from(await fontFace(weight).subset(used)).toString('base64');
-    return `@font-face{font-family:'${FONT}';font-weight:${weight};src:url(data:font/woff;base64,${woff}) format('woff')}`;
+  const used = [...new Set(body)].sort();
+  // What joins characters is in many faces, and each needs its own.
+  const foreign = used.filter((each) => !fontFace(400).has(each.codePointAt(0)!) || JOINING.test(each)).join('');
+  const faces = [fontFace(400), fontFace(600), ...supplements(foreign)];
+  const rules = faces.map(async (face) => {
+    const characters = face.family === FONT ? used.join('') : foreign;
+    const woff = Buffer.from(await face.subset(characters)).toString('base64');
+    return `@font-face{font-family:'${face.family}';font-weight:${face.weight};src:url(data:font/woff;base64,${woff}) format('woff')}`;
   });
   return (await Promise.all(rules)).join('\n');
 }

@@ -1,6 +1,7 @@
 import type { TopLevelSpec } from 'vega-lite';
 import { fontFace } from './font.ts';
-import { fitText } from './format.ts';
+import { cleanText, fitText } from './format.ts';
+import { SPOKEN, spokenMark } from './marts.ts';
 import { color, type Layout } from './theme.ts';
 
 /**
@@ -33,6 +34,8 @@ const PANEL_GAP_PX = 36;
 const SINGLE_PANEL_MAX_PX = 720;
 const RANKED_ROW_PX = 40;
 const TALL_ROW_PX = 58;
+/** Longest name in an aria label: more than any real one, so that a page stays small. */
+const SPOKEN_NAME_MAX_CHARS = 120;
 /** Some ten characters; of less than that nobody guesses the rest. */
 const CUT_DETAIL_MIN_PX = 80;
 
@@ -50,8 +53,9 @@ export function rankedLists(
   const width = Math.floor((full - 2 - PANEL_GAP_PX * (columns - 1)) / columns);
   const views = panels.map((panel) => rankedPanel(panel, width, panels.length > 1, token));
   const spacing = { spacing: layout.kind === 'wide' ? PANEL_GAP_PX : 28 };
-  if (views.length === 1) return views[0] as TopLevelSpec;
-  return (layout.kind === 'wide' ? { hconcat: views, ...spacing } : { vconcat: views, ...spacing }) as TopLevelSpec;
+  const config = SPOKEN;
+  if (views.length === 1) return { ...views[0], config } as TopLevelSpec;
+  return { ...(layout.kind === 'wide' ? { hconcat: views } : { vconcat: views }), ...spacing, config } as TopLevelSpec;
 }
 
 function rankedPanel(panel: RankedPanel, width: number, isTitled: boolean, token: 'primary' | 'accent') {
@@ -77,13 +81,14 @@ function rankedPanel(panel: RankedPanel, width: number, isTitled: boolean, token
         regular.width(text, 12.5),
       ),
       belowEnd: row.belowEnd ?? '',
+      spoken: spokenRow(row, isNumbered ? index + 1 : undefined),
     };
   });
   const isTall = panel.rows.some(({ below, belowEnd }) => below !== undefined || belowEnd !== undefined);
   const firstLine = isTall ? -9 : 1;
   const y = { field: 'rank', type: 'ordinal' as const, axis: null, scale: { paddingInner: 0, paddingOuter: 0 } };
   const text = (field: string, x: object, mark: object) => ({
-    mark: { type: 'text' as const, baseline: 'alphabetic' as const, yOffset: 0, dy: firstLine, ...mark },
+    mark: { type: 'text' as const, baseline: 'alphabetic' as const, yOffset: 0, dy: firstLine, aria: false, ...mark },
     encoding: { y, x, text: { field, type: 'nominal' as const } },
   });
   const bar = { type: 'bar' as const, height: 5, yOffset: isTall ? 19 : 11, cornerRadius: 2.5 };
@@ -95,11 +100,15 @@ function rankedPanel(panel: RankedPanel, width: number, isTitled: boolean, token
       : {}),
     data: { values },
     layer: [
-      { mark: { ...bar, color: color('line') }, encoding: { y, x: { value: rankPx }, x2: { value: width } } },
+      {
+        mark: { ...bar, color: color('line'), aria: false },
+        encoding: { y, x: { value: rankPx }, x2: { value: width } },
+      },
       {
         mark: { ...bar, color: color(token) },
         encoding: {
           y,
+          ...spokenMark(),
           x: {
             field: 'value',
             type: 'quantitative' as const,
@@ -125,6 +134,13 @@ function rankedPanel(panel: RankedPanel, width: number, isTitled: boolean, token
         : []),
     ],
   };
+}
+
+/** A row as a screen reader says it: in full up to a bound, also where the drawn name is cut. */
+function spokenRow({ label, detail, valueText, below, belowEnd }: RankedRow, rank: number | undefined): string {
+  const name = [label, detail ?? '', below ?? ''].map((text) => cleanText(text, SPOKEN_NAME_MAX_CHARS));
+  const ends = [valueText, belowEnd ?? ''].filter((text) => text !== '').join(', ');
+  return `${rank === undefined ? '' : `${rank}. `}${name.filter((text) => text !== '').join(', ')}: ${ends}`;
 }
 
 const SECOND_LINE = { dy: 9, color: color('muted'), fontSize: 12.5 };

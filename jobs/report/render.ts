@@ -1,7 +1,7 @@
 import { Resvg } from '@resvg/resvg-js';
 import * as vega from 'vega';
 import { compile, type TopLevelSpec } from 'vega-lite';
-import { type FontWeight, fontFace } from './font.ts';
+import { type FontWeight, fontFace, supplements } from './font.ts';
 import { CHART_CONFIG, FONT, TOKENS } from './theme.ts';
 
 /** Pixels of a PNG for each pixel of the chart: sharp on paper and on dense screens. */
@@ -33,14 +33,17 @@ export async function renderSvg(spec: TopLevelSpec): Promise<string> {
  * characters that ours lacks.
  */
 export function renderPng(svg: string): Uint8Array {
-  const framed = frame(withoutUndrawable(svg));
-  const face = fontFace(400);
-  const isForeign = [...framed].some((character) => character > ' ' && !face.has(character.codePointAt(0)!));
+  const framed = frame(drawable(svg));
+  // The first that has a character draws it: ours come before the system's.
+  const faces = [fontFace(400), fontFace(600), ...supplements(framed)];
+  const isForeign = [...new Set(framed)].some(
+    (each) => each > ' ' && !faces.some((face) => face.has(each.codePointAt(0)!)),
+  );
   const image = new Resvg(framed, {
     fitTo: { mode: 'zoom', value: PNG_SCALE },
     background: TOKENS.page[0],
     font: {
-      fontFiles: ([400, 600] as const).map((weight) => fontFace(weight).file),
+      fontFiles: faces.map(({ file }) => file),
       loadSystemFonts: isForeign,
       defaultFontFamily: FONT,
       sansSerifFamily: FONT,
@@ -50,16 +53,26 @@ export function renderPng(svg: string): Uint8Array {
 }
 
 /**
- * resvg 2.6 draws colour pictures as boxes and changes the font of a line that has isolates (seen): neither
- * goes into a PNG.
+ * The same text for resvg 2.6, which changes the font of a line that has isolates, and draws boxes for a line
+ * in which another font makes one glyph of several characters (both seen). So of a picture that is joined of
+ * several the first is drawn, and a flag as the letters of its country. A picture that no face of ours has
+ * goes: the system's may be in colour, which is drawn as a box too.
  */
-function withoutUndrawable(svg: string): string {
+function drawable(svg: string): string {
   return svg
-    .replace(/[\u2066-\u2069]/g, '')
-    .replace(/\p{Extended_Pictographic}(?:\ufe0f|\u200d|\p{Emoji_Modifier}|\p{Extended_Pictographic})*/gu, (picture) =>
-      fontFace(400).has(picture.codePointAt(0)!) ? picture : '',
+    .replace(NOT_DRAWN, '')
+    .replace(/[\u{1f1e6}-\u{1f1ff}]/gu, (letter) => String.fromCodePoint(letter.codePointAt(0)! - FLAG_A + 0x41))
+    .replace(JOINED_PICTURE, (_, first: string) =>
+      [fontFace(400), ...supplements(first)].some((face) => face.has(first.codePointAt(0)!)) ? first : '',
     );
 }
+
+/** Isolates, the sign for "in colour", keycaps, and the tags that make regional flags. */
+const NOT_DRAWN = /[\u2066-\u2069]|\ufe0f|\u20e3|[\u{e0020}-\u{e007f}]/gu;
+const JOINED_PICTURE =
+  /(\p{Extended_Pictographic})(?:\p{Emoji_Modifier}|\u200d\p{Extended_Pictographic}\p{Emoji_Modifier}?)*/gu;
+/** The regional indicator A. */
+const FLAG_A = 0x1f1e6;
 
 /**
  * Coordinates to a hundredth of a pixel: a third of the text, nothing to see. Text from data is outside of

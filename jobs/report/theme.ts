@@ -136,7 +136,13 @@ export const CATEGORIES: readonly (readonly [light: string, dark: string])[] = [
 
 /** The bundled typeface, then what the reader's system has. */
 export const FONT = 'Inter';
-export const FONT_STACK = `${FONT}, system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif`;
+/** Bundled too, for what neither has: see `supplements` in font.ts. */
+export const HEBREW_FONT = 'Noto Sans Hebrew';
+export const ARABIC_FONT = 'Noto Sans Arabic';
+export const PICTURE_FONT = 'Noto Emoji';
+/** Pictures in the colours of the reader's system, where it has them. */
+const COLOUR_PICTURES = "'Apple Color Emoji', 'Segoe UI Emoji', 'Noto Color Emoji'";
+export const FONT_STACK = `${FONT}, system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif, ${COLOUR_PICTURES}, '${HEBREW_FONT}', '${ARABIC_FONT}', '${PICTURE_FONT}'`;
 
 /**
  * How a chart is laid out: `wide` for the page on a screen, paper and PNGs, `narrow` for a phone. Widths in

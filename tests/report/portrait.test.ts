@@ -8,11 +8,13 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
+import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { chromium } from 'playwright-core';
-import { formatMinutes } from '../../jobs/report/format.ts';
+import { profile } from '../../jobs/profile.ts';
+import { cleanText, formatMinutes } from '../../jobs/report/format.ts';
 import { report } from '../../jobs/report.ts';
 import { type LakeFixture, openLakeFixture, publishProd, type Row } from '../fixtures/effects.ts';
 import { chromiumOrSkip } from '../fixtures/layers.ts';
@@ -84,6 +86,20 @@ const LOOK = `({
   scripts: document.scripts.length,
   drawn: [...document.querySelectorAll('.chart svg')].filter((svg) => svg.getClientRects().length > 0).length,
 })`;
+
+const CHROMIUM_ARGUMENTS = [
+  '--headless',
+  '--no-sandbox',
+  '--disable-gpu',
+  '--no-first-run',
+  '--disable-background-networking',
+];
+
+/** What is wrong with a page for those who use other means than eyes and a mouse, by the rules of axe. */
+const AXE = `axe.run(document, { resultTypes: ['violations'] }).then(({ passes, violations }) => ({
+  passes: passes.length,
+  violations: violations.map(({ id, nodes }) => id + ': ' + nodes.slice(0, 3).map(({ html }) => html.slice(0, 200)).join(' | ')),
+}))`;
 
 describe('a lake of several people', () => {
   let made: Made;
@@ -225,10 +241,7 @@ describe('a lake of several people', () => {
     expect(html).toContain(HOSTILE.family.slice(0, 4));
     const charts = readFigures(html);
     const drawn = [...charts.values()].filter((figure) => figure.charts > 0).length;
-    const browser = await chromium.launch({
-      executablePath,
-      args: ['--headless', '--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking'],
-    });
+    const browser = await chromium.launch({ executablePath, args: CHROMIUM_ARGUMENTS });
     try {
       const page = await browser.newPage();
       const requests: string[] = [];
@@ -255,6 +268,24 @@ describe('a lake of several people', () => {
       expect(days).toEqual(
         expect.arrayContaining(byDay.map(([day, minutes]) => `${day}: ${formatMinutes(Number(minutes))}`)),
       );
+      // And a row of a ranking says its name in full, up to a bound.
+      const ranked = (await page.evaluate(
+        `[...document.querySelectorAll('#top-artists .wide [role="graphics-symbol"]')].map((mark) => mark.getAttribute('aria-label'))`,
+      )) as string[];
+      const artists =
+        await made.ask(`select any_value(artist_name), count(*) from fct_plays join dim_artists using (artist_id)
+        where not is_incognito and user_id = 'me' and artist_id is not null
+        group by artist_id order by 2 desc limit 5`);
+      expect(artists.length).toBe(5);
+      const saysOf = (name: unknown, plays: unknown) => `. ${cleanText(String(name), 120)}: ${plays} plays`;
+      expect(artists.filter(([name, plays]) => !ranked.some((label) => label.includes(saysOf(name, plays))))).toEqual(
+        [],
+      );
+      // The pictures in its names are drawn on machines without such a font too; no other face is carried along.
+      const loaded = (await page.evaluate(
+        `document.fonts.ready.then((fonts) => [...fonts].map(({ family }) => family))`,
+      )) as string[];
+      expect(new Set(loaded.map((family) => family.replaceAll(/['"]/g, '')))).toEqual(new Set(['Inter', 'Noto Emoji']));
       // A figure that moves to the next sheet (A4: 182 x 265 mm to print on) leaves less than half of one
       // empty.
       await page.emulateMedia({ media: 'print' });
@@ -265,6 +296,33 @@ describe('a lake of several people', () => {
       expect(heights.length).toBeGreaterThan(10);
       expect(Math.max(...heights)).toBeLessThan((265 / 2 / 25.4) * 96);
       expect((await page.pdf({ format: 'A4' })).subarray(0, 5).toString()).toBe('%PDF-');
+    } finally {
+      await browser.close();
+    }
+  });
+
+  it('axe finds nothing on any of the pages, in both themes', async () => {
+    const executablePath = chromiumOrSkip('axe in a browser');
+    if (executablePath === undefined) return;
+    const profiled = await profile({ tables: [], outDir: made.outDir }, made.lake.effects);
+    const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+    const browser = await chromium.launch({ executablePath, args: CHROMIUM_ARGUMENTS });
+    try {
+      const page = await browser.newPage({ viewport: { width: 1280, height: 900 } });
+      const pages = ['people/me.html', 'report.html', 'operator.html'].map((name) => join(made.outDir, name));
+      for (const path of [...pages, profiled.html]) {
+        await page.goto(pathToFileURL(path).href, { waitUntil: 'load' });
+        await page.evaluate(axe);
+        for (const colorScheme of ['light', 'dark'] as const) {
+          await page.emulateMedia({ colorScheme });
+          const { passes, violations } = (await page.evaluate(AXE)) as { passes: number; violations: string[] };
+          expect([path, colorScheme, violations]).toEqual([path, colorScheme, []]);
+          expect(passes).toBeGreaterThan(15);
+        }
+      }
+      // It does find what is wrong: a picture without a name.
+      await page.evaluate(`document.querySelector('svg').removeAttribute('aria-label')`);
+      expect(await page.evaluate(AXE)).toMatchObject({ violations: [expect.stringContaining('svg-img-alt')] });
     } finally {
       await browser.close();
     }

@@ -1,6 +1,6 @@
 import { inflateSync } from 'node:zlib';
 import fc from 'fast-check';
-import { fontFace } from '../../jobs/report/font.ts';
+import { fontFace, supplements } from '../../jobs/report/font.ts';
 import {
   cleanText,
   daysBetween,
@@ -12,6 +12,7 @@ import {
   monthsBetween,
   nameInText,
 } from '../../jobs/report/format.ts';
+import { renderPng } from '../../jobs/report/render.ts';
 import { textOf } from './report-page.ts';
 
 /** Any text, with the characters that do harm more often than chance would have them. */
@@ -108,6 +109,46 @@ describe('the bundled font', () => {
     // For columns it can show digits of one width, and it moves no letters together.
     expect(whole.GSUB!.toString('latin1')).toContain('tnum');
     expect(whole.GPOS?.toString('latin1') ?? '').not.toContain('kern');
+  });
+});
+
+describe('what the typeface lacks', () => {
+  const families = (text: string): string[] => supplements(text).map(({ family }) => family);
+  const drawn = (text: string): string => {
+    const head = '<svg viewBox="0 0 200 40"><text x="5" y="30" font-family="Inter" font-size="20px">';
+    return Buffer.from(renderPng(`${head}${text}</text></svg>`)).toString('base64');
+  };
+
+  it('comes from the face that has it; most texts need none', () => {
+    expect(families('Éclair, naïve & Öl ↑ 3\n')).toEqual([]);
+    expect(families('שלום')).toEqual(['Noto Sans Hebrew']);
+    expect(families('مرحبا 🎧')).toEqual(['Noto Sans Arabic', 'Noto Emoji']);
+    expect(families('👩‍👩‍👧‍👦')).toEqual(['Noto Emoji']);
+    // East Asian fonts are megabytes: these come from the machine.
+    expect(families('夜')).toEqual([]);
+  });
+
+  it('is a small part of its font on a page', async () => {
+    for (const text of ['👩‍👩‍👧‍👦 🎧', 'مرحبا', 'שלום'])
+      for (const face of supplements(text)) expect((await face.subset(text)).length).toBeLessThan(8_000);
+    const [face] = supplements('👩‍👩‍👧‍👦');
+    expect(readWoff(await face!.subset('👩‍👧👦')).GSUB!.toString('latin1')).toContain('ccmp');
+  });
+
+  it('is drawn in a PNG, each character in its own shape, whatever fonts the machine has', () => {
+    const singles = ['🎧', '🎸', 'ש', 'ל', 'م', 'ع', '❤'];
+    const pictures = singles.map(drawn);
+    expect(new Set([...pictures, drawn('')]).size).toBe(singles.length + 1);
+    // A box for "no glyph" would be the same for all of them; the reading order is the script's.
+    expect(drawn('של')).not.toBe(drawn('לש'));
+  });
+
+  it('a picture that is joined of several is its first in a PNG, and a flag the letters of its country', () => {
+    expect(drawn('👩‍👩‍👧‍👦 mix')).toBe(drawn('👩 mix'));
+    expect(drawn('👍🏽')).toBe(drawn('👍'));
+    expect(drawn('❤️ 1️⃣')).toBe(drawn('❤ 1'));
+    expect(drawn('🇩🇪')).toBe(drawn('DE'));
+    expect(drawn('\u2067של\u2069')).toBe(drawn('של'));
   });
 });
 
