@@ -254,3 +254,34 @@ describe('the workflow of a release', () => {
       for (const { run = '' } of steps) expect(run).not.toContain('${{');
   });
 });
+
+describe('the workflow of the sample page', () => {
+  const text = textOf('.github/workflows/pages.yml');
+  const pages = parseYaml(text) as {
+    permissions: unknown;
+    jobs: Record<
+      string,
+      { if?: string; needs?: string; permissions: unknown; steps: { run?: string; uses?: string }[] }
+    >;
+  };
+
+  it('publishes nothing before its owner has said so, and what builds may not publish', () => {
+    for (const job of Object.values(pages.jobs)) if (!job.needs) expect(job.if).toBe("vars.PAGES == 'true'");
+    expect(pages.permissions).toEqual({ contents: 'read' });
+    expect(Object.entries(pages.jobs).map(([name, { permissions }]) => [name, permissions])).toEqual([
+      ['build', { contents: 'read' }],
+      ['deploy', { pages: 'write', 'id-token': 'write' }],
+    ]);
+    expect(pages.jobs.deploy!.steps.filter(({ run }) => run !== undefined)).toEqual([]);
+    expect(text).not.toMatch(/\$\{\{\s*secrets\./);
+  });
+
+  it('shows the pages that `make demo` made, and nothing else of the lake', () => {
+    const commands = pages.jobs.build!.steps.flatMap(({ run }) => run ?? []);
+    expect(commands[0]).toBe('make demo');
+    expect([...commands.join('\n').matchAll(/demo\/\S+/g)].map(([path]) => path)).toEqual([
+      ...['demo/lake/report/report.html', 'demo/lake/report/report.html', 'demo/lake/report/operator.html'],
+    ]);
+    expect(pages.jobs.deploy!.needs).toBe('build');
+  });
+});
