@@ -36,8 +36,9 @@ check: install ## Types, lint and format only
 format: install ## Write the format that `make check` wants
 	node_modules/.bin/biome check --write .
 
-bench: install ## Measure speed and memory against DuckDB, parquetjs-lite and pandas, and S3 against the folder, as ratios in one run
+bench: install ## Measure speed and memory against DuckDB, parquetjs-lite and pandas, what a person waits for, and S3 against the folder
 	$(NODE) bench/run.ts
+	$(NODE) bench/person.ts
 	$(NODE) --disable-warning=ExperimentalWarning bench/aws.ts
 
 docs: install ## Write the generated references again (commands, data dictionary, configuration)

@@ -43,6 +43,24 @@ export async function measure(program: string, args: string[]): Promise<Measured
 }
 
 /**
+ * Runs a process to its end. @returns processor seconds until it has said anything, on stdout or stderr
+ *
+ * @throws Error when it fails or says nothing
+ */
+export async function untilFirstOutput(program: string, args: string[]): Promise<number> {
+  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, NODE_OPTIONS: '' } });
+  let used: number | undefined;
+  for (const stream of [child.stdout, child.stderr])
+    stream.on('data', () => {
+      used ??= usageOf(child.pid!)?.cpuSeconds;
+    });
+  const [code] = (await once(child, 'close')) as [number | null];
+  if (code !== 0 || used === undefined)
+    throw new Error(`${program} ${args.join(' ')} ended with ${code}, said nothing`);
+  return used;
+}
+
+/**
  * Highest memory and processor time of a process so far; undefined where it has ended, or the system has no
  * /proc.
  */

@@ -22,8 +22,9 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
-import { dirname, join } from 'node:path';
-import { type FileSink, generateExport, generatePolls } from '../jobs/sources/synthetic/index.ts';
+import { join } from 'node:path';
+import { generateExport, generatePolls } from '../jobs/sources/synthetic/index.ts';
+import { sinkInto } from './inputs.ts';
 import { folderBytes, type Measured, measure, pythonOf, ROOT, ratio, said, say, WORK } from './measure.ts';
 
 /** How often each contender runs; `--once` for a quick look. */
@@ -195,25 +196,6 @@ async function makePolls(count: number): Promise<string> {
     writeFileSync(`${folder}.done`, '');
   }
   return folder;
-}
-
-function sinkInto(folder: string): FileSink {
-  return {
-    async open(file) {
-      const path = join(folder, file);
-      mkdirSync(dirname(path), { recursive: true });
-      const stream = createWriteStream(path);
-      return {
-        async write(chunk) {
-          if (!stream.write(chunk)) await once(stream, 'drain');
-        },
-        async close() {
-          stream.end();
-          await once(stream, 'finish');
-        },
-      };
-    },
-  };
 }
 
 /** Every row of the base export, repeated with other times, in one array of at least `bytes`. */
