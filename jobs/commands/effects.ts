@@ -6,7 +6,7 @@ import { makeFolders, onDisk } from '../base/disk.ts';
 import { createLog } from '../base/log.ts';
 import { plainProgress, type ShownProgress, silentProgress, terminalProgress } from '../base/progress.ts';
 import type { Effects } from '../effects/index.ts';
-import { interruptStatements, refuseUnusablePath } from '../engine/duckdb/database.ts';
+import { interruptStatements, refuseUnusablePath } from '../engine/duckdb/connections.ts';
 import { openEngine } from '../engine/open.ts';
 import { acquireLease, type Lease } from '../lake/lease.ts';
 import { openPlace } from '../lake/open.ts';

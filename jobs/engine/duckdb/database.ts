@@ -1,6 +1,7 @@
 import { type DuckDBConnection, DuckDBInstance, type DuckDBValue, version } from '@duckdb/node-api';
 import { diskErrorInWords } from '../../base/disk.ts';
 import { JobError } from '../../base/errors.ts';
+import { connectTo, disconnect } from './connections.ts';
 
 export interface EmbeddedOptions {
   /**
@@ -33,29 +34,6 @@ export interface Embedded {
   /** The driver's own connection: for streaming results and types. */
   readonly connection: DuckDBConnection;
   close(): void;
-}
-
-/** Every connection of this process on which a statement may be at work. */
-const connections = new Set<DuckDBConnection>();
-
-/** A connection that `interruptStatements` reaches until `disconnect` closes it. */
-export async function connectTo(instance: DuckDBInstance): Promise<DuckDBConnection> {
-  const connection = await instance.connect();
-  connections.add(connection);
-  return connection;
-}
-
-export function disconnect(connection: DuckDBConnection): void {
-  connections.delete(connection);
-  connection.closeSync();
-}
-
-/**
- * Makes every statement that is at work in this process fail. Before `process.exit`, which waits for the
- * threads they run on: a join that takes an hour would keep the process for that hour.
- */
-export function interruptStatements(): void {
-  for (const connection of connections) connection.interrupt();
 }
 
 /**
@@ -121,17 +99,6 @@ export function parquetRelation(
   if (columns.length === 0) return read();
   const nulls = columns.map(({ name, type }) => `cast(null as ${type}) as ${quoteName(name)}`).join(', ');
   return `(select * from ${read('union_by_name = true')} union all by name select ${nulls} where false)`;
-}
-
-/**
- * @throws `lake_path_invalid` (78) for a folder whose files the engine's readers cannot name, before anything
- *   is made in it
- */
-export function refuseUnusablePath(folder: string): void {
-  if (!folder.includes('?')) return;
-  throw new JobError('lake_path_invalid', 'config', `a lake cannot lie in ${folder}: its path has a question mark`, {
-    hint: 'use another folder',
-  });
 }
 
 /** A name as an SQL identifier. */

@@ -14,17 +14,8 @@ import { checkColumns } from '../declared-columns.ts';
 import type { EngineSession, QueryOptions, Schema, SessionRequest, SqlEngine, SqlValue } from '../index.ts';
 import { MAX_ROWS } from '../index.ts';
 import { catalogTables, fingerprintOf, goldSelect, SCHEMAS, writeCatalog } from './catalog.ts';
-import {
-  connectTo,
-  disconnect,
-  literalPath,
-  messageOf,
-  openEmbedded,
-  quoteName,
-  quoteText,
-  refuseUnusablePath,
-  translateDiskError,
-} from './database.ts';
+import { connectTo, disconnect, refuseUnusablePath } from './connections.ts';
+import { literalPath, messageOf, openEmbedded, quoteName, quoteText, translateDiskError } from './database.ts';
 import {
   describeSelect,
   refuseBareProduction,
