@@ -111,16 +111,32 @@ function monthsOf(histogram: ColumnProfile['histogram']): { date: string; value:
     .map((date) => ({ date, value: rows.get(date) ?? 0 }));
 }
 
+/** As many labels as there is room for; whole numbers have none between them, and a year is not `2.02k`. */
+function numberAxis(bars: readonly { from: number; to: number }[], layout: Layout) {
+  const isWhole = bars.every(({ from, to }) => Number.isInteger(from) && Number.isInteger(to));
+  return {
+    tickCount: layout.kind === 'wide' ? 8 : 4,
+    ...(isWhole && { tickMinStep: 1 }),
+    labelExpr: `format(datum.value, abs(datum.value) < ${SHORTENED_FROM} ? '~r' : '~s')`,
+    labelOverlap: 'greedy' as const,
+    labelSeparation: 10,
+  };
+}
+
+/** From here on a number is written as `0.1M`. */
+const SHORTENED_FROM = 100_000;
+
 /** How many rows have a number of each class. */
 function numberBars(bars: ColumnProfile['histogram'], axis: string, layout: Layout): TopLevelSpec {
+  const values = bars.map(({ from, to, rows }) => ({ from: Number(from), to: Number(to), rows }));
   return {
     width: layout.width,
     height: layout.kind === 'wide' ? 160 : 140,
     autosize: { type: 'fit', contains: 'padding' },
-    data: { values: bars.map(({ from, to, rows }) => ({ from: Number(from), to: Number(to), rows })) },
+    data: { values },
     mark: { type: 'bar', binSpacing: 1 },
     encoding: {
-      x: { field: 'from', type: 'quantitative', bin: { binned: true }, title: axis, axis: { format: '~s' } },
+      x: { field: 'from', type: 'quantitative', bin: { binned: true }, title: axis, axis: numberAxis(values, layout) },
       x2: { field: 'to' },
       y: { field: 'rows', type: 'quantitative', title: 'rows', axis: { format: ',~r' } },
     },

@@ -87,6 +87,17 @@ const LOOK = `({
   drawn: [...document.querySelectorAll('.chart svg')].filter((svg) => svg.getClientRects().length > 0).length,
 })`;
 
+/** Words of a chart that stand on each other: an axis title on a legend, a name on what follows it. */
+const OVERLAPS = `[...document.querySelectorAll('.chart svg')].filter((svg) => svg.getClientRects().length > 0).flatMap((svg) => {
+  const shown = [...svg.querySelectorAll('text')].filter((text) => text.textContent.trim() !== '' && text.getAttribute('opacity') !== '0');
+  const texts = shown.map((text) => [text.textContent, text.getBoundingClientRect()]);
+  const shared = (a, b, from, to) => Math.min(a[to], b[to]) - Math.max(a[from], b[from]);
+  return texts.flatMap(([one, a], index) =>
+    texts.slice(index + 1)
+      .filter(([, b]) => shared(a, b, 'left', 'right') > 2 && shared(a, b, 'top', 'bottom') > 4)
+      .map(([other]) => svg.closest('figure').id + ': ' + one + ' | ' + other));
+})`;
+
 const CHROMIUM_ARGUMENTS = [
   '--headless',
   '--no-sandbox',
@@ -255,6 +266,7 @@ describe('a lake of several people', () => {
             ...[colorScheme, width],
             { wide: 0, hit: null, scripts: 0, drawn },
           ]);
+          expect([width, await page.evaluate(OVERLAPS)]).toEqual([width, []]);
         }
       }
       expect(requests.filter((url) => !url.startsWith('data:')).length).toBe(1);
@@ -296,6 +308,14 @@ describe('a lake of several people', () => {
       expect(heights.length).toBeGreaterThan(10);
       expect(Math.max(...heights)).toBeLessThan((265 / 2 / 25.4) * 96);
       expect((await page.pdf({ format: 'A4' })).subarray(0, 5).toString()).toBe('%PDF-');
+      // It is seen where words do stand on each other.
+      await page.emulateMedia({ media: 'screen' });
+      await page.setViewportSize({ width: 1280, height: 900 });
+      await page.evaluate(`(() => {
+        const [name, other] = [...document.querySelectorAll('#top-artists .wide text')].slice(1);
+        other.setAttribute('transform', name.getAttribute('transform'));
+      })()`);
+      expect(await page.evaluate(OVERLAPS)).toContainEqual(expect.stringContaining('top-artists: '));
     } finally {
       await browser.close();
     }
