@@ -86,6 +86,8 @@ function rankedPanel(panel: RankedPanel, width: number, isTitled: boolean, token
   });
   const isTall = panel.rows.some(({ below, belowEnd }) => below !== undefined || belowEnd !== undefined);
   const firstLine = isTall ? -9 : 1;
+  // A layer costs as much as all its texts: none is made of empty ones.
+  const has = (field: 'below' | 'belowEnd' | 'detail'): boolean => values.some((row) => row[field] !== '');
   const y = { field: 'rank', type: 'ordinal' as const, axis: null, scale: { paddingInner: 0, paddingOuter: 0 } };
   const text = (field: string, x: object, mark: object) => ({
     mark: { type: 'text' as const, baseline: 'alphabetic' as const, yOffset: 0, dy: firstLine, aria: false, ...mark },
@@ -120,18 +122,18 @@ function rankedPanel(panel: RankedPanel, width: number, isTitled: boolean, token
       },
       ...(isNumbered ? [text('rank', { value: 0 }, { align: 'left', color: color('muted'), fontSize: 12.5 })] : []),
       text('label', { value: rankPx }, { align: 'left', fontWeight: 600, fontSize: 13 }),
-      text(
-        'detail',
-        { field: 'detailX', type: 'quantitative', scale: null, axis: null },
-        { align: 'left', color: color('muted'), fontSize: 12.5 },
-      ),
-      text('valueText', { value: width }, { align: 'right', color: color('text'), fontSize: 12.5 }),
-      ...(isTall
+      ...(has('detail')
         ? [
-            text('below', { value: rankPx }, { ...SECOND_LINE, align: 'left' }),
-            text('belowEnd', { value: width }, { ...SECOND_LINE, align: 'right' }),
+            text(
+              'detail',
+              { field: 'detailX', type: 'quantitative', scale: null, axis: null },
+              { align: 'left', color: color('muted'), fontSize: 12.5 },
+            ),
           ]
         : []),
+      text('valueText', { value: width }, { align: 'right', color: color('text'), fontSize: 12.5 }),
+      ...(has('below') ? [text('below', { value: rankPx }, { ...SECOND_LINE, align: 'left' })] : []),
+      ...(has('belowEnd') ? [text('belowEnd', { value: width }, { ...SECOND_LINE, align: 'right' })] : []),
     ],
   };
 }
