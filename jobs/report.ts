@@ -8,9 +8,11 @@ import { type Effects, stopIfAsked } from './effects/index.ts';
 import { PREFIX, REPORT_KEY, type Target } from './lake/keys.ts';
 import { latestManifest } from './lake/manifest.ts';
 import type { LakeStore } from './lake/store.ts';
+import { drawCard } from './report/card-picture.ts';
 import { builtByText, composeReport } from './report/compose.ts';
 import { type DrawnPage, drawPage } from './report/draw.ts';
 import { addressOf, removeOldPages, replaceFiles } from './report/files.ts';
+import { composeCards } from './report/year-cards.ts';
 import { cardShownBy } from './training/records.ts';
 
 export interface ReportInput {
@@ -89,6 +91,51 @@ export async function report(
   return output;
 }
 
+/**
+ * Writes a picture of a year to share, 1080 × 1920 pixels, for each person with plays in it, and no page.
+ * Cards of other years and people stay; all are drawn before the first file is touched.
+ *
+ * @param input `year` of four digits
+ * @returns paths (or addresses in the lake) of the pictures, in the order of the people's labels
+ * @throws `year_empty` (65) where nobody has a play in that year; else what `report` throws
+ */
+export async function reportCards(
+  input: ReportInput & { year: string },
+  effects: Pick<Effects, 'engine' | 'lease' | 'progress' | 'signal' | 'store'>,
+): Promise<string[]> {
+  const { engine, progress, signal, store } = effects;
+  const { outDir, target, year, userId } = input;
+  const builtBy = (await latestManifest(store))?.state.gold[target]?.runId;
+  progress.start('report');
+  const cards = await composeCards(engine, { target, year, ...(userId !== undefined && { userId }) });
+  const drawn = cards.map((card, index) => {
+    stopIfAsked(signal);
+    progress.update(index, card.key);
+    return { key: card.key, bytes: drawCard(card) };
+  });
+  stopIfAsked(signal);
+  await refuseReplaced(effects, target, builtBy);
+  const paths =
+    outDir === undefined
+      ? await putCards(store, drawn)
+      : await replaceFiles(
+          outDir,
+          drawn.map(({ key, bytes }) => ({ path: pathOf(key), bytes })),
+        );
+  progress.end(count(paths.length, 'card'));
+  return paths;
+}
+
+async function putCards(store: LakeStore, drawn: readonly { key: string; bytes: Uint8Array }[]): Promise<string[]> {
+  for (const { key, bytes } of drawn) await store.put(key, bytes);
+  return drawn.map(({ key }) => addressOf(store.uri, key));
+}
+
+/** A key's path in a folder of its own. */
+function pathOf(key: string): string {
+  return join(...key.slice(PREFIX.report.length).split('/'));
+}
+
 /** A page of tables that are not shown any more must not replace the one of those that are. */
 async function refuseReplaced(
   { lease, store }: Pick<Effects, 'lease' | 'store'>,
@@ -138,7 +185,6 @@ async function replaceReport(
   drawn: readonly DrawnPage[],
   { isWhole }: { isWhole: boolean },
 ): Promise<ReportOutput> {
-  const pathOf = (key: string): string => join(...key.slice(PREFIX.report.length).split('/'));
   const charts = drawn.flatMap((page) => [...page.images].map(([key, bytes]) => ({ path: pathOf(key), bytes })));
   const pages = drawn.map(({ key, html }) => ({ path: pathOf(key), bytes: html }));
   const kept = await replaceFiles(outDir, [...charts, ...pages]);

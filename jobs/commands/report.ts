@@ -1,3 +1,4 @@
+import { JobError } from '../base/errors.ts';
 import { count } from '../base/words.ts';
 import { isElsewhere } from '../lake/store.ts';
 import { observed } from '../lineage/observe.ts';
@@ -11,18 +12,23 @@ export const REPORT: Command = {
   isPersonal: true,
   summary: 'A page for each person and one about everybody, self-contained',
   reads: 'gold_prod',
-  writes: 'report.html, operator.html, people/, charts/',
+  writes: 'report.html, operator.html, people/, charts/; with --card: cards/',
   options: {
     target: { ...TARGET_OPTION.target, default: 'prod', describe: 'Which gold: prod (default) or dev' },
     ...OUT_OPTION,
     ...OPEN_OPTION,
     user: { type: 'string', requiresArg: true, describe: 'Label of the one person whose page is drawn (default: all)' },
     png: { type: 'boolean', default: false, describe: 'Each chart also as a picture (PNG) in charts/' },
+    card: {
+      type: 'string',
+      requiresArg: true,
+      describe: 'A year: draws no page, but a picture of that year to share for each person (1080 × 1920 PNG)',
+    },
   },
   isWriter: false,
   isReader: true,
   async run(args, effects, runId) {
-    const { report } = await import('../report.ts');
+    const { report, reportCards } = await import('../report.ts');
     const userId = optional(args.user);
     const input = {
       ...{ runId, outDir: outDir(args, effects), target: target(args) },
@@ -30,6 +36,12 @@ export const REPORT: Command = {
       hasPngs: args.png === true,
     };
     const work = { job: 'report', runId, target: input.target } as const;
+    const year = cardYear(optional(args.card));
+    if (year !== undefined) {
+      const cards = await observed(work, effects, () => reportCards({ ...input, year }, effects));
+      openIfAsked(args, cards[0]);
+      return { text: cards.map((card) => `card: ${card}`).join('\n'), json: { cards } };
+    }
     const result = await observed(work, effects, () => report(input, effects));
     openIfAsked(args, result.html);
     return {
@@ -42,3 +54,11 @@ export const REPORT: Command = {
     };
   },
 };
+
+/** @throws `usage_invalid` (64) for what is no year */
+function cardYear(text: string | undefined): string | undefined {
+  if (text === undefined || /^(?:19|20)\d{2}$/.test(text)) return text;
+  throw new JobError('usage_invalid', 'usage', `--card ${JSON.stringify(text)} is no year`, {
+    hint: 'give four digits, such as --card 2025',
+  });
+}

@@ -28,6 +28,7 @@
  *                                                        everybody, of each of several people
  *     report/charts/<name>.png,
  *     report/charts/<label>/<name>.png                   its charts: of everybody, of a person
+ *     report/cards/<label>/<year>.png                    pictures of a person's year, to share
  *     report/profile.html, report/profile.json           the newest profile of silver
  *     athena-results/<workgroup>/                        (S3 only) what queries answered; gone after some
  *     days
@@ -261,6 +262,11 @@ export function reportPersonChartKey(label: string, name: string): string {
 /** `report/charts/<name>`: one chart of the newest report; `name` ends in `.png`. */
 export function reportChartKey(name: string): string {
   return `${PREFIX.report}charts/${checked(name, CHART)}`;
+}
+
+/** `report/cards/<label>/<year>.png`: the picture of one person's year. @param year of four digits */
+export function reportCardKey(label: string, year: string): string {
+  return `${PREFIX.report}cards/${checked(label, USER_LABEL)}/${checked(year, /^\d{4}$/)}.png`;
 }
 
 /** `report/profile.html`, `report/profile.json`: the newest profile of silver. */

@@ -61,12 +61,18 @@ interface DayRow extends Record<string, string | number> {
   played_ms: number;
 }
 
-interface StreakRow extends Record<string, string | number | boolean> {
+/** A run of days in a row with listening. */
+export interface StreakRow extends Record<string, string | number | boolean> {
   first_date: string;
   last_date: string;
   days: number;
   is_longest: boolean;
   is_current: boolean;
+}
+
+/** A person's runs of days, the longest first. */
+export async function readStreaks(reading: PersonReading): Promise<StreakRow[]> {
+  return reading.rows<StreakRow>(STREAKS, [reading.userId]);
 }
 
 /** A person's days: each as a square of the calendar, and the longest runs of days in a row. */
@@ -75,7 +81,7 @@ export async function calendarChapter(reading: PersonReading): Promise<Chapter> 
   if (absent !== undefined) return { missing: absent };
   const days = await reading.rows<DayRow>(DAYS, [reading.userId]);
   if (days.length === 0) return { missing: 'Your calendar: no play counts yet. Load an account export to fill it.' };
-  const streaks = await reading.rows<StreakRow>(STREAKS, [reading.userId]);
+  const streaks = await readStreaks(reading);
   const figures = [calendar(reading, days)];
   if (streaks.length > 0) figures.push(longestStreaks(streaks));
   return { section: { id: 'calendar', title: 'Day by day', figures } };

@@ -28,7 +28,8 @@ import { whatSection } from './what.ts';
 import { whenSection } from './when.ts';
 import { whoSection } from './who.ts';
 
-const PUBLISHED_TABLES = `
+/** Names of the tables of one gold; its schema is the parameter. */
+export const PUBLISHED_TABLES = `
 select table_name
 from information_schema.tables
 where table_schema = ?`;
@@ -153,7 +154,8 @@ async function personPage(reading: PersonReading, key: string, frame: PageFrame)
   return { key, chartKey: (name) => reportPersonChartKey(reading.userId, name), content };
 }
 
-function refuseUnknown(userId: string, people: readonly string[], target: Target): void {
+/** @throws `user_unknown` (64) where nobody has this label */
+export function refuseUnknown(userId: string, people: readonly string[], target: Target): void {
   if (people.includes(userId)) return;
   const shown = people.slice(0, 10).join(', ');
   throw new JobError('user_unknown', 'usage', `gold_${target} has no person ${JSON.stringify(userId)}`, {

@@ -28,19 +28,25 @@ export async function renderSvg(spec: TopLevelSpec): Promise<string> {
   }
 }
 
-/**
- * The same SVG as PNG bytes on a white ground with a margin. Fonts of the system are opened only for
- * characters that ours lacks.
- */
+/** The same SVG as PNG bytes on a white ground with a margin. */
 export function renderPng(svg: string): Uint8Array {
-  const framed = frame(drawable(svg));
+  return rasterize(frame(svg), PNG_SCALE);
+}
+
+/**
+ * An SVG text of ours as PNG bytes. Fonts of the system are opened only for characters that ours lacks.
+ *
+ * @param scale pixels of the PNG for each of the SVG's
+ */
+export function rasterize(svg: string, scale: number): Uint8Array {
+  const framed = drawable(svg);
   // The first that has a character draws it: ours come before the system's.
   const faces = [fontFace(400), fontFace(600), ...supplements(framed)];
   const isForeign = [...new Set(framed)].some(
     (each) => each > ' ' && !faces.some((face) => face.has(each.codePointAt(0)!)),
   );
   const image = new Resvg(framed, {
-    fitTo: { mode: 'zoom', value: PNG_SCALE },
+    fitTo: { mode: 'zoom', value: scale },
     background: TOKENS.page[0],
     font: {
       fontFiles: faces.map(({ file }) => file),
@@ -58,7 +64,7 @@ export function renderPng(svg: string): Uint8Array {
  * several the first is drawn, and a flag as the letters of its country. A picture that no face of ours has
  * goes: the system's may be in colour, which is drawn as a box too.
  */
-function drawable(svg: string): string {
+export function drawable(svg: string): string {
   return svg
     .replace(NOT_DRAWN, '')
     .replace(/[\u{1f1e6}-\u{1f1ff}]/gu, (letter) => String.fromCodePoint(letter.codePointAt(0)! - FLAG_A + 0x41))

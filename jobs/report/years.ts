@@ -48,7 +48,8 @@ where
     and rank <= ?
 order by year, kind, rank`;
 
-interface YearRow extends Record<string, string | number | null> {
+/** One year of a person. */
+export interface YearRow extends Record<string, string | number | null> {
   year: string;
   minutes: number;
   plays: number;
@@ -59,7 +60,8 @@ interface YearRow extends Record<string, string | number | null> {
   change: number | null;
 }
 
-interface TopRow extends Record<string, string | number | null> {
+/** One place of a year's ranking. */
+export interface TopRow extends Record<string, string | number | null> {
   year: string;
   kind: string;
   rank: number;
@@ -71,13 +73,23 @@ interface TopRow extends Record<string, string | number | null> {
   first_year: string;
 }
 
+/** The years with plays of a person, the first one first. */
+export async function readYears(reading: PersonReading): Promise<YearRow[]> {
+  return reading.rows<YearRow>(YEARS, [reading.userId]);
+}
+
+/** The first places of each year's rankings, by time where lengths are known, otherwise by plays. */
+export async function readTopOfYears(reading: PersonReading, ranks: number): Promise<TopRow[]> {
+  return reading.rows<TopRow>(TOP, [reading.userId, reading.isTimed ? 'minutes' : 'plays', ranks]);
+}
+
 /** A person's years: how much each had, and then each year on its own, the newest first. */
 export async function yearsChapter(reading: PersonReading): Promise<Chapter> {
   const absent = withoutTables(reading, 'Your years', 'listening_years', 'yearly_top');
   if (absent !== undefined) return { missing: absent };
-  const years = await reading.rows<YearRow>(YEARS, [reading.userId]);
+  const years = await readYears(reading);
   if (years.length === 0) return { missing: 'Your years: no play counts yet. Load an account export to fill them.' };
-  const top = await reading.rows<TopRow>(TOP, [reading.userId, reading.isTimed ? 'minutes' : 'plays', SHOWN_RANKS]);
+  const top = await readTopOfYears(reading, SHOWN_RANKS);
   const figures = [...years].reverse().map((year) =>
     yearFigure(
       reading,
@@ -226,7 +238,8 @@ export function rankChange(
   return up === 0 ? 'same' : `${up > 0 ? '↑' : '↓'} ${formatCount(Math.abs(up))}`;
 }
 
-function changeText(change: number | null): string {
+/** `, 12% more than the year before`; empty where the years cannot be compared. */
+export function changeText(change: number | null): string {
   if (change === null) return '';
   const percent = formatShare(Math.abs(change), 0);
   if (percent === '0%' || percent.startsWith('<')) return ', as much as the year before';
