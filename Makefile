@@ -48,8 +48,10 @@ picture: demo ## Take the README's picture of the demo's report (needs Chromium)
 	./listenlake run $(DEMO)/source/export $(DEMO)/source/tracks.csv --lake $(DEMO)/person --quiet
 	$(NODE) tests/docs/picture.ts $(DEMO)/person/report/report.html
 
-screenshots: picture ## Take pictures of each chapter of the demo's portrait for docs/sample-report.md (needs Chromium)
+screenshots: picture ## Take pictures of each chapter of the demo's portrait, and a card, for docs/sample-report.md (needs Chromium)
 	$(NODE) tests/docs/screenshots.ts $(DEMO)/person/report/report.html
+	./listenlake report --card 2025 --lake $(DEMO)/person
+	cp $(DEMO)/person/report/cards/me/2025.png docs/images/report/card.png
 
 airflow-pictures: install image ## Take the pictures of docs/airflow.md (needs Docker, Python 3.12, Chromium)
 	$(NODE) tests/docs/airflow-pictures.ts

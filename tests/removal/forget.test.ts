@@ -13,6 +13,7 @@ import {
   readSilverFiles,
 } from '../../jobs/lake/manifest.ts';
 import { load } from '../../jobs/load.ts';
+import { reportCards } from '../../jobs/report.ts';
 import { commitLedger, readLedger } from '../../jobs/sources/spotify-api/ledger.ts';
 import { transform } from '../../jobs/transform.ts';
 import { zipOf } from '../bronze/load-fixture.ts';
@@ -66,11 +67,17 @@ describe('S10: forget', () => {
     const [before, carl] = [await rowsOf(lake.root, 'bob'), await rowsOf(lake.root, 'carl')];
     expect(before['silver.plays']).toMatch(/^3\d /);
     expect((await filesWith(lake.root, MARKS.anna)).length).toBeGreaterThan(10);
+    const pictured = { runId: 'cards', outDir: join(lake.root, 'report'), target: 'prod', year: '2026' } as const;
+    await reportCards(pictured, lake.effects);
     const named = (): string[] =>
       readdirSync(lake.root, { recursive: true })
         .map(String)
         .filter((path) => /anna/.test(path));
-    expect(named()).toEqual(expect.arrayContaining(['report/people/anna.html', 'report/charts/anna/devices.png']));
+    expect(named()).toEqual(
+      expect.arrayContaining([
+        ...['report/people/anna.html', 'report/charts/anna/devices.png', 'report/cards/anna/2026.png'],
+      ]),
+    );
 
     const result = await forgetIn(lake);
     expect(result).toMatchObject({

@@ -1,11 +1,11 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { cardSvg, drawCard } from '../../jobs/report/card-picture.ts';
 import { composeCards, type YearCard } from '../../jobs/report/year-cards.ts';
 import { report, reportCards } from '../../jobs/report.ts';
 import { type LakeFixture, openLakeFixture, publishProd } from '../fixtures/effects.ts';
-import { AS_OF, HOSTILE, ownPlays } from './report-data.ts';
+import { AS_OF, HOSTILE, ownPlays, podcasts } from './report-data.ts';
 import { readPng, textOf } from './report-page.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'listenlake-cards-'));
@@ -20,7 +20,7 @@ beforeAll(async () => {
   const once = ownPlays()
     .slice(0, 1)
     .map((row) => ({ ...row, user_id: 'once', play_id: 'one-once' }));
-  await lake.commitSilver({ plays: [...ownPlays(), ...once] });
+  await lake.commitSilver({ plays: [...ownPlays(), ...once, ...podcasts()] });
   await publishProd(lake.effects, { runId: 'run-cards', asOf: AS_OF });
 });
 
@@ -65,16 +65,35 @@ it('says what SQL says of that person and year', async () => {
 
 it('says so where the year has no play, and which years have, and leaves nothing behind', async () => {
   const outDir = join(folder, 'empty');
-  const asked = reportCards({ ...input(outDir), year: '2019' }, lake.effects);
+  const asked = reportCards({ ...input(outDir), year: '2020' }, lake.effects);
   await expect(asked).rejects.toMatchObject({
     code: 'year_empty',
-    kind: 'data',
-    message: expect.stringContaining('2019'),
-    hint: 'it has plays in 2026',
+    exit: 'data',
+    message: 'gold_prod has no play in 2020, so there is no card',
+    hint: 'it has plays in 2016, 2017, 2018, 2019, 2023, 2024, 2025, 2026',
   });
   expect(existsSync(outDir)).toBe(false);
   const nobody = reportCards({ ...input(outDir), year: '2026', userId: 'nobody' }, lake.effects);
-  await expect(nobody).rejects.toMatchObject({ code: 'user_unknown', kind: 'usage' });
+  await expect(nobody).rejects.toMatchObject({ code: 'user_unknown', exit: 'usage' });
+});
+
+it('tells of podcasts where a year has no song, after a gap of years, and of one play', async () => {
+  const [found] = await composeCards(lake.engine, { target: 'prod', year: '2023' });
+  expect(found!.name).toBe('podcaster');
+  expect(found!.lines.map(({ label, value }) => `${label}: ${value}`)).toEqual([
+    'Listened for: 2.0 h',
+    expect.stringMatching(/^Show: Show [01]$/),
+  ]);
+  const [once] = await composeCards(lake.engine, { target: 'prod', year: '2026', userId: 'once' });
+  expect(once!.lines.map(({ label }) => label)).toEqual(['Listened for', 'Artist', 'Song', 'Heard']);
+});
+
+it('says so in one line where the folder cannot be written', async () => {
+  const outDir = join(folder, 'a-file');
+  writeFileSync(outDir, 'mine');
+  const asked = reportCards({ ...input(outDir), year: '2026' }, lake.effects);
+  await expect(asked).rejects.toMatchObject({ exit: 'io', hint: 'give a folder that you may write, with --out' });
+  expect(readFileSync(outDir, 'utf8')).toBe('mine');
 });
 
 it('keeps cards when a report is drawn into the same folder', async () => {

@@ -18,7 +18,7 @@ import { cleanText, formatMinutes } from '../../jobs/report/format.ts';
 import { report } from '../../jobs/report.ts';
 import { type LakeFixture, openLakeFixture, publishProd, type Row } from '../fixtures/effects.ts';
 import { chromiumOrSkip } from '../fixtures/layers.ts';
-import { AS_OF, events, HOSTILE, ownPlays } from './report-data.ts';
+import { AS_OF, events, HOSTILE, ownPlays, podcasts } from './report-data.ts';
 import { type PageFigure, readFigures, textOf, unfilledIn } from './report-page.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'listenlake-portrait-'));
@@ -27,24 +27,6 @@ afterAll(async () => {
   for (const lake of lakes) await lake.close();
   rmSync(folder, { recursive: true, force: true });
 });
-
-/** A person who hears podcasts alone, over ten years of which three are empty. */
-function podcasts(): Row[] {
-  const years = [2016, 2017, 2018, 2019, 2023, 2024, 2025];
-  return years.flatMap((year) =>
-    Array.from({ length: 6 }, (_, n) => {
-      const at = Date.UTC(year, 2 * n, 3, 18);
-      const moment = (ms: number): string => new Date(ms).toISOString().slice(0, 19);
-      return {
-        ...{ play_id: `pod-${year}-${n}`, user_id: 'podcaster', source: 'export_extended', content_type: 'episode' },
-        ...{ content_uri: `spotify:episode:${year}${n}`, track_name: `Episode ${n}`, artist_name: `Show ${n % 2}` },
-        ...{ album_name: `Show ${n % 2}`, started_at: moment(at), ended_at: moment(at + 1_200_000) },
-        ...{ reported_at: moment(at + 1_200_000), played_ms: 1_200_000, device: 'ios', country: 'DE' },
-        ...{ reason_end: 'trackdone', is_incognito: false, time_quality: 'exact' },
-      };
-    }),
-  );
-}
 
 const single = (userId: string): Row[] =>
   ownPlays()
