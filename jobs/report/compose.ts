@@ -27,6 +27,7 @@ import { readAsOf, readTotals } from './totals.ts';
 import { whatSection } from './what.ts';
 import { whenSection } from './when.ts';
 import { whoSection } from './who.ts';
+import { sectionsWithoutPlays } from './without-plays.ts';
 
 /** Names of the tables of one gold; its schema is the parameter. */
 export const PUBLISHED_TABLES = `
@@ -87,7 +88,10 @@ export async function composeReport(engine: SqlEngine, request: ReportRequest): 
   const found = tables.has('dim_users') ? await readPeople(rows) : [];
   if (userId !== undefined) refuseUnknown(userId, found, target);
   const frame = frameOf(request);
-  if (totals === undefined || totals.plays === 0) return [nothingYet(request, frame, totals)];
+  if (totals === undefined || totals.plays === 0) {
+    const page = nothingYet(request, frame, totals);
+    return [{ ...page, content: { ...page.content, sections: await sectionsWithoutPlays({ rows, tables }) } }];
+  }
   const everybody: Reading = { rows, definitions, totals, tables, isTimed: totals.played_ms > 0 };
   const asOf = await readAsOf(rows, totals.last_date!);
   const people: PersonReading[] = [];

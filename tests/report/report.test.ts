@@ -577,6 +577,32 @@ describe('a report with little to say', () => {
     expect(html).toContain('There is no play to report yet. Give listenlake run an account export');
   });
 
+  it('shows the charts and the catalogue of a lake without a play', async () => {
+    const entries = Array.from({ length: 60 }, (_, n) => ({
+      ...{ chart: 'top50_daily', region: n % 2 === 0 ? 'global' : 'DE', rank: 1 + (Math.floor(n / 2) % 6) },
+      period_start: `2026-02-0${1 + Math.floor(n / 12)}`,
+      period_end: `2026-02-0${2 + Math.floor(n / 12)}`,
+      ...{ track_id: `track-${n % 7}`, track_name: `Song ${n % 7}`, artist_name: `Artist ${n % 3}`, streams: 1000 + n },
+    }));
+    const tracks = Array.from({ length: 9 }, (_, n) => ({
+      ...{ track_id: `track-${n}`, track_name: `Song ${n}`, primary_artist_id: `artist-${n % 2}` },
+      ...{ primary_artist_name: `Artist ${n % 2}`, source: 'tracks_csv' },
+    }));
+    const made = await make('charts-alone', { chart_entries: entries, tracks });
+    expect(made.html).toContain('There is no play to report yet.');
+    expect(unfilledIn(made.html)).toEqual([]);
+    expect(columnsOf(made, 'charts-longest', 2, 3)).toEqual(
+      await made.ask(`select count(*), min(rank) from fct_chart_entries group by entry_key
+        order by 1 desc, 2, entry_key limit 10`),
+    );
+    expect(columnsOf(made, 'charts-known', 1, 2)).toEqual([
+      ['DE', 5],
+      ['global', 5],
+    ]);
+    expect(columnsOf(made, 'catalogue-artists', 1)).toEqual([[5], [4]]);
+    expect(made.figures.get('charts-longest')!.charts).toBe(2);
+  });
+
   it('counts plays instead of time when only recently played is there, and says why', async () => {
     const made = await make('api', { plays: recentlyPlayed() });
     expect(made.html).toContain('Plays by month');
