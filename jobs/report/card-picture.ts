@@ -31,7 +31,7 @@ export function drawCard(card: YearCard): Uint8Array {
 export function cardSvg({ year, name, lines }: YearCard): string {
   const { width, height } = CARD_SIZE;
   const step = (LINES_BOTTOM - LINES_TOP) / Math.max(lines.length, 4);
-  const owner = name === '' ? 'a year of listening' : `a year of ${name}`;
+  const owner = name === '' ? 'a year of listening' : `${name}’s year of listening`;
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}">`,
     `<rect width="${width}" height="${height}" fill="${GROUND}"/>`,
