@@ -30,6 +30,8 @@ export interface ReportInput {
    * Default: no.
    */
   hasPngs?: boolean;
+  /** For pages that others may see: people's pages alone, without rare names, times of day and places. */
+  isRedacted?: boolean;
   /** `prod`: what was checked and promoted. `dev` says so at its top. */
   target: Target;
 }
@@ -72,6 +74,7 @@ export async function report(
     ...{ target, runId: input.runId, builtBy },
     ...(model && { model }),
     ...(input.userId !== undefined && { userId: input.userId }),
+    isRedacted: input.isRedacted ?? false,
   });
   const drawn: DrawnPage[] = [];
   let charts = 0;
@@ -86,7 +89,7 @@ export async function report(
   await refuseReplaced(effects, target, builtBy);
   const output = await (input.outDir === undefined
     ? putIntoLake(effects.store, drawn)
-    : replaceReport(input.outDir, drawn, { isWhole: drawn.at(-1)!.key === REPORT_KEY }));
+    : replaceReport(input.outDir, drawn, { isWhole: !input.isRedacted && drawn.at(-1)!.key === REPORT_KEY }));
   progress.end(`${count(charts, 'chart')}, ${output.html}`);
   return output;
 }
@@ -107,7 +110,12 @@ export async function reportCards(
   const { outDir, target, year, userId } = input;
   const builtBy = (await latestManifest(store))?.state.gold[target]?.runId;
   progress.start('report');
-  const cards = await composeCards(engine, { target, year, ...(userId !== undefined && { userId }) });
+  const cards = await composeCards(engine, {
+    target,
+    year,
+    isRedacted: input.isRedacted ?? false,
+    ...(userId !== undefined && { userId }),
+  });
   const drawn = cards.map((card, index) => {
     stopIfAsked(signal);
     progress.update(index, card.key);

@@ -2,7 +2,7 @@ import { JobError } from '../base/errors.ts';
 import { count } from '../base/words.ts';
 import { isElsewhere } from '../lake/store.ts';
 import { observed } from '../lineage/observe.ts';
-import type { Command } from './command.ts';
+import type { Arguments, Command } from './command.ts';
 import { OPEN_OPTION, OUT_OPTION, openIfAsked, optional, outDir, TARGET_OPTION, target } from './command.ts';
 
 /** The page, and its charts. */
@@ -19,6 +19,12 @@ export const REPORT: Command = {
     ...OPEN_OPTION,
     user: { type: 'string', requiresArg: true, describe: 'Label of the one person whose page is drawn (default: all)' },
     png: { type: 'boolean', default: false, describe: 'Each chart also as a picture (PNG) in charts/' },
+    redact: {
+      type: 'boolean',
+      default: false,
+      describe:
+        'Pages and cards to show to others: without rarely heard names, times of day and countries (needs --out)',
+    },
     card: {
       type: 'string',
       requiresArg: true,
@@ -34,6 +40,7 @@ export const REPORT: Command = {
       ...{ runId, outDir: outDir(args, effects), target: target(args) },
       ...(userId !== undefined && { userId }),
       hasPngs: args.png === true,
+      isRedacted: isRedacted(args),
     };
     const work = { job: 'report', runId, target: input.target } as const;
     const year = cardYear(optional(args.card));
@@ -54,6 +61,19 @@ export const REPORT: Command = {
     };
   },
 };
+
+/**
+ * A redacted page never takes the place of the whole one.
+ *
+ * @throws `usage_invalid` (64) without a folder of its own
+ */
+function isRedacted(args: Arguments): boolean {
+  if (args.redact !== true) return false;
+  if (optional(args.out) !== undefined) return true;
+  throw new JobError('usage_invalid', 'usage', '--redact makes pages to show, which would replace your own', {
+    hint: 'say where they go: --redact --out to-show',
+  });
+}
 
 /** @throws `usage_invalid` (64) for what is no year */
 function cardYear(text: string | undefined): string | undefined {

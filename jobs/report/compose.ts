@@ -20,6 +20,7 @@ import { composePeople, DEFAULT_LABEL, readPeople } from './people.ts';
 import type { PersonReading } from './person.ts';
 import { composePortrait, type PageFrame } from './portrait.ts';
 import { type Definitions, type Reading, readDefinitions, reader, type Totals } from './reading.ts';
+import { redacted } from './redact.ts';
 import { sessionsSection } from './sessions.ts';
 import { skipModelSection } from './skip-model.ts';
 import { skipsSection } from './skips.ts';
@@ -65,6 +66,8 @@ export interface ReportRequest {
   model?: Card;
   /** Makes the page of this person alone; undefined: all pages. */
   userId?: string;
+  /** Makes pages of people alone, which others may see (redact.ts). */
+  isRedacted?: boolean;
 }
 
 /**
@@ -102,6 +105,7 @@ export async function composeReport(engine: SqlEngine, request: ReportRequest): 
       people.push({ ...everybody, rows: own, totals: counted, isTimed: counted.played_ms > 0, userId: label });
   }
   const isOne = people.length === 1;
+  if (request.isRedacted === true) return redactedPages(people, userId, { ...frame, asOf, links: [] });
   if (userId !== undefined && !isOne) {
     const person = people.find((reading) => reading.userId === userId);
     if (person === undefined) return [nothingYet(request, frame, undefined, reportPersonKey(userId))];
@@ -121,6 +125,21 @@ export async function composeReport(engine: SqlEngine, request: ReportRequest): 
   }
   const index = await composePeople(people, { ...frame, asOf, links: [operatorLink] });
   return [...pages, { key: REPORT_KEY, chartKey: reportChartKey, content: index }];
+}
+
+/** A page for each person or for one, and nothing about everybody: the last one is `report.html`. */
+async function redactedPages(
+  people: readonly PersonReading[],
+  userId: string | undefined,
+  frame: PageFrame,
+): Promise<ReportPage[]> {
+  const shown = people.filter((person) => userId === undefined || person.userId === userId);
+  const pages: ReportPage[] = [];
+  for (const person of shown) {
+    const key = shown.length === 1 ? REPORT_KEY : reportPersonKey(person.userId);
+    pages.push(await personPage(await redacted(person), key, frame));
+  }
+  return pages;
 }
 
 type Frame = Omit<PageFrame, 'asOf'>;

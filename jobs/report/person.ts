@@ -7,6 +7,8 @@ import type { Reading } from './reading.ts';
  */
 export interface PersonReading extends Reading {
   userId: string;
+  /** The page is for others: no times of day, no places (redact.ts). */
+  isRedacted?: true;
 }
 
 /**

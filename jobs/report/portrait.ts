@@ -10,6 +10,7 @@ import { milestonesChapter } from './milestones.ts';
 import type { PageContent } from './page.ts';
 import type { Chapter, PersonReading } from './person.ts';
 import { whereSection } from './places.ts';
+import { REDACTED_NOTE } from './redact.ts';
 import { sessionLengths } from './sessions.ts';
 import { skippingSection } from './skipping.ts';
 import { verdictNote } from './skips.ts';
@@ -46,9 +47,9 @@ export async function composePortrait(reading: PersonReading, frame: PageFrame):
   for (const chapter of CHAPTERS) chapters.push(await chapter(reading));
   chapters.push(await favouritesSection(reading, found, frame.asOf));
   chapters.push({ section: await whenYouListen(reading) });
-  chapters.push(await clockChapter(reading));
+  if (!reading.isRedacted) chapters.push(await clockChapter(reading));
   chapters.push({ section: { id: 'sessions', title: 'How long you stay', figures: [await sessionLengths(reading)] } });
-  chapters.push(await whereSection(reading));
+  if (!reading.isRedacted) chapters.push(await whereSection(reading));
   chapters.push(await skippingSection(reading));
   const { totals } = reading;
   return {
@@ -69,7 +70,7 @@ async function whenYouListen(reading: PersonReading): Promise<Section> {
   return {
     id: 'when',
     title: 'When you listen',
-    figures: [await listeningOverTime(reading), await hoursOfTheWeek(reading)],
+    figures: [await listeningOverTime(reading), ...(reading.isRedacted ? [] : [await hoursOfTheWeek(reading)])],
   };
 }
 
@@ -90,6 +91,7 @@ function closing({ definitions, totals, isTimed, ...reading }: PersonReading, fr
       left.length > 0 ? ` Left out: ${left.join(' and ')}.` : ''
     }${unknown.length > 0 ? ` Of the plays, ${unknown.join(' and ')}.` : ''} Days and hours are those of the place where you listened; looking back starts at ${formatDate(frame.asOf)} (UTC), the end of the data, never today.`,
     `${isTimed ? `Time is what was heard, not the length of the songs. A play of ${definitions.qualifiedPlaySeconds} s or longer is a full one.` : 'None of the plays says how long it was heard, so plays are counted instead of time.'} A song is every recording with one title by one first artist. A session is plays with less than ${definitions.sessionGapMinutes} minutes between them.`,
+    ...(reading.isRedacted ? [REDACTED_NOTE] : []),
     ...(totals.skipped + totals.finished > 0 ? [verdictNote({ definitions, totals, isTimed, ...reading })] : []),
   ];
 }

@@ -9,6 +9,7 @@ import { formatHeard } from './marts.ts';
 import { DEFAULT_LABEL, readPeople } from './people.ts';
 import type { PersonReading } from './person.ts';
 import { readDefinitions, reader } from './reading.ts';
+import { redacted } from './redact.ts';
 import { readTotals } from './totals.ts';
 import { changeText, readTopOfYears, readYears, type TopRow, type YearRow } from './years.ts';
 
@@ -38,6 +39,8 @@ export interface CardRequest {
   year: string;
   /** Makes the card of this person alone; undefined: of each person with plays in that year. */
   userId?: string;
+  /** Hides names that were rarely heard (redact.ts). */
+  isRedacted?: boolean;
 }
 
 /**
@@ -62,7 +65,8 @@ export async function composeCards(engine: SqlEngine, request: CardRequest): Pro
     const own = reader(engine, target, definitions, label);
     const totals = await readTotals(own);
     const isTimed = totals.played_ms > 0;
-    const reading: PersonReading = { rows: own, definitions, totals, tables, isTimed, userId: label };
+    const whole: PersonReading = { rows: own, definitions, totals, tables, isTimed, userId: label };
+    const reading = request.isRedacted === true ? await redacted(whole) : whole;
     const years = await readYears(reading);
     for (const row of years) known.add(row.year);
     const asked = years.find((row) => row.year === year);
