@@ -3,6 +3,7 @@ import type { Command } from './command.ts';
 import { COVERAGE } from './coverage.ts';
 import { DOCTOR } from './doctor.ts';
 import { ENRICH } from './enrich.ts';
+import { EXPORT } from './export.ts';
 import { EXTRACT } from './extract.ts';
 import { FORGET } from './forget.ts';
 import { GC } from './gc.ts';
@@ -35,6 +36,7 @@ export const COMMANDS: readonly Command[] = [
   COVERAGE,
   PROFILE,
   SQL,
+  EXPORT,
   GC,
   FORGET,
   RETENTION,

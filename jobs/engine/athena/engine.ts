@@ -22,6 +22,7 @@ import {
 import { buildTable, copyTable, takeTable } from './build.ts';
 import { databasePrefix, listedOnce, openCatalog } from './catalog.ts';
 import { type StatementRunner, statementRunner } from './client.ts';
+import { exportRows, type WriterOptions } from './export.ts';
 import { ICEBERG_DATABASE, withdrawIceberg, writeIceberg } from './iceberg.ts';
 import type { PublishedPlaces } from './places.ts';
 import { publishNewest, TARGETS, unusedTables } from './publish.ts';
@@ -48,6 +49,7 @@ export interface AthenaOptions extends AwsOptions {
   name: string;
   /** Workgroup of queries, where it is not the one of their target. */
   workGroup?: string;
+  writer?: WriterOptions;
   /** Aborted: the queries at work are cancelled. */
   signal?: AbortSignal;
   /** How long a query may wait for its turn; default 10 minutes. */
@@ -173,6 +175,7 @@ export function openAthenaEngine(options: AthenaOptions): SqlEngine {
   return {
     dialect: 'athena',
     query,
+    export: (request) => exportRows(query, request, options.writer),
     async session(request) {
       return openSession(parts, request, built);
     },
