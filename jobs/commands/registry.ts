@@ -9,6 +9,7 @@ import { FORGET } from './forget.ts';
 import { GC } from './gc.ts';
 import { LOAD } from './load.ts';
 import { LOGIN } from './login.ts';
+import { MCP } from './mcp.ts';
 import { PROFILE } from './profile.ts';
 import { PROMOTE } from './promote.ts';
 import { REPORT } from './report.ts';
@@ -37,6 +38,7 @@ export const COMMANDS: readonly Command[] = [
   PROFILE,
   SQL,
   EXPORT,
+  MCP,
   GC,
   FORGET,
   RETENTION,

@@ -33,6 +33,8 @@ export interface QueryOptions {
   target?: Target;
   /** Stop with `result_too_large` beyond this many rows; default `MAX_ROWS`. */
   maxRows?: number;
+  /** Aborted: this statement is cancelled and ends as `stopped`. */
+  signal?: AbortSignal;
 }
 
 /** How the rows of an export are written. Those of listening take the columns of `LISTENING_COLUMNS`. */

@@ -138,7 +138,7 @@ export function openAthenaEngine(options: AthenaOptions): SqlEngine {
    */
   async function query(
     sql: string,
-    { parameters = [], target = 'dev', maxRows = MAX_ROWS }: QueryOptions = {},
+    { parameters = [], target = 'dev', maxRows = MAX_ROWS, signal }: QueryOptions = {},
   ): Promise<ResultSet> {
     const tokens = readingStatement(sql);
     for (let attempt = 1; attempt <= ANSWERS_MAX; attempt += 1) {
@@ -149,8 +149,7 @@ export function openAthenaEngine(options: AthenaOptions): SqlEngine {
       const { relations, marks } = await readerRelations(parts, state, tokens, target);
       const qualified = withDatabases(tokens, prefix, isTable, relations);
       queries += 1;
-      let answer: ResultSet | undefined;
-      let failure: unknown;
+      let [answer, failure]: [answer?: ResultSet, failure?: unknown] = [];
       try {
         const finished = await runner.run({
           ...bound(qualified.sql, parameters),
@@ -158,6 +157,7 @@ export function openAthenaEngine(options: AthenaOptions): SqlEngine {
           workGroup: options.workGroup ?? parts.workGroupOf(target),
           identity: [instance, queries],
           isRepeatable: true,
+          signal,
         });
         answer = await runner.results(finished, maxRows);
       } catch (error) {

@@ -151,7 +151,8 @@ export async function openDuckDbEngine(options: DuckDbOptions): Promise<SqlEngin
 
   return {
     dialect: 'duckdb',
-    async query(sql, { parameters = [], target = 'dev', maxRows = MAX_ROWS }: QueryOptions = {}) {
+    async query(sql, { parameters = [], target = 'dev', maxRows = MAX_ROWS, signal: own }: QueryOptions = {}) {
+      const stopping = AbortSignal.any([signal, own].filter((each) => each !== undefined));
       const used = await inTurn(currentReader);
       // A connection for each query: a second statement would cut off the rows of the first.
       let connection: DuckDBConnection | undefined;
@@ -161,19 +162,19 @@ export async function openDuckDbEngine(options: DuckDbOptions): Promise<SqlEngin
         // Between two statements there is none to hear it.
         asking ??= setInterval(interrupt, INTERRUPT_MS);
       };
-      signal?.addEventListener('abort', interrupt);
+      stopping.addEventListener('abort', interrupt);
       try {
         connection = await connectTo(used.instance);
-        if (signal?.aborted) throw stopped();
+        if (stopping.aborted) throw stopped();
         await connection.run(`use ${target === 'prod' ? 'gold_prod' : 'gold_dev'}`);
         if (target === 'dev') await refuseBareProduction(connection, sql);
         return await runSelect(connection, sql, parameters, maxRows);
       } catch (error) {
-        if (signal?.aborted) throw stopped();
+        if (stopping.aborted) throw stopped();
         const unknown = unknownTableOf(error);
         throw unknown === undefined ? error : await withNearNames(connection!, error as JobError, unknown, target);
       } finally {
-        signal?.removeEventListener('abort', interrupt);
+        stopping.removeEventListener('abort', interrupt);
         clearInterval(asking);
         if (connection !== undefined) disconnect(connection);
         used.queries -= 1;
