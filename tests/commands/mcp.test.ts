@@ -7,25 +7,21 @@ import { WAREHOUSE_DIR } from '../../jobs/lake/contracts.ts';
 import { type Limits, serveTools } from '../../jobs/mcp.ts';
 import { formatResult } from '../../jobs/sql.ts';
 import { listenlake, ROOT } from '../fixtures/command-line.ts';
-import { type LakeFixture, openLakeFixture, projectOf, publishProd } from '../fixtures/effects.ts';
+import { type LakeFixture, openLakeFixture, projectOfModels, publishProd, untested } from '../fixtures/effects.ts';
 
-const PROJECT = projectOf({
-  'dbt_project.yml': 'name: small\nmodels: {small: {+materialized: table}}\n',
-  'models/sources.yml': 'sources:\n  - name: silver\n    tables: [{name: plays}]\n',
-  'models/top_tracks.sql':
-    "select track_name, count(*) as plays from {{ source('silver', 'plays') }} group by track_name\n",
-  'models/top_tracks.yml':
-    'models:\n  - name: top_tracks\n    columns: [{name: track_name, data_type: varchar}, {name: plays, data_type: bigint}]\n',
-});
+const PROJECT = untested(projectOfModels('top_tracks'));
 
 let lake: LakeFixture;
 beforeAll(async () => {
   lake = await openLakeFixture();
-  const play = { user_id: 'me', content_type: 'track', ended_at: '2026-02-01 10:00:00.000' };
+  const play = {
+    ...{ user_id: 'me', source: 'export_extended', content_type: 'track', artist_name: 'The Example' },
+    ...{ started_at: '2026-02-01 10:00:00.000', ended_at: '2026-02-01 10:03:00.000', played_ms: 180_000 },
+  };
   await lake.commitSilver({
     plays: [
-      { ...play, play_id: 'a', track_name: 'Blue \u001b[31mDoor' },
-      { ...play, play_id: 'b', track_name: 'Red Door' },
+      { ...play, play_id: 'a', track_id: 'a', track_name: 'Blue \u001b[31mDoor' },
+      { ...play, play_id: 'b', track_id: 'b', track_name: 'Red Door' },
     ],
   });
   await publishProd(lake.effects, {
@@ -74,7 +70,9 @@ it('over stdio, as a client starts it: tables, statements and questions; nothing
   expect(tools.map(({ name }) => name).sort()).toEqual(['ask_question', 'list_questions', 'list_tables', 'query']);
   expect(tools.every(({ annotations }) => annotations?.readOnlyHint === true)).toBe(true);
 
-  const rows = await call(client, 'query', { sql: 'select track_name, plays from top_tracks order by 1' });
+  const rows = await call(client, 'query', {
+    sql: "select track_name, plays from top_tracks where period = 'all' order by 1",
+  });
   expect(JSON.parse(rows.text)).toEqual([
     { track_name: 'Blue \u001b[31mDoor', plays: 1 },
     { track_name: 'Red Door', plays: 1 },
@@ -108,6 +106,8 @@ it('names every ready-made question, and runs one', async () => {
   const files = readdirSync(join(WAREHOUSE_DIR, 'queries')).filter((name) => name.endsWith('.sql'));
   expect(known.map(({ name }) => `${name}.sql`)).toEqual(files.sort());
   expect(known.filter(({ about }) => about === '')).toEqual([]);
+  const answer = await call(client, 'ask_question', { name: 'top_tracks_of_all_time' });
+  expect(JSON.parse(answer.text)).toEqual([1, 2].map((rank) => expect.objectContaining({ rank, plays: 1 })));
   // Of this lake's tables it asks one that is not there: the engine's own words come back.
   expect(await call(client, 'ask_question', { name: 'longest_sessions' })).toMatchObject({
     ...{ isError: true, text: expect.stringContaining('does not exist') },
