@@ -71,18 +71,21 @@ export async function writeRows(connection: DuckDBConnection, request: ExportReq
   const columns = await describeSelect(connection, select);
   const isCsv = format === 'csv' || format === 'lastfm-csv';
   const texts = isCsv && isInert ? columns.filter(({ type }) => type === 'varchar') : [];
+  // Counted first: most columns have none, and are copied as they are.
+  const counts = texts.length === 0 ? [] : await rowOf(connection, formulasSelect(select, texts), parameters);
+  const altered = texts.filter((_, at) => Number(counts[at]) > 0);
+  const rows = altered.length === 0 ? select : inertSelect(select, altered);
   const copied = await rowOf(
     connection,
-    `copy (${texts.length === 0 ? select : inertSelect(select, texts)}\n) to ${quoteText(path)} (${COPY_OPTIONS[format]})`,
+    `copy (${rows}\n) to ${quoteText(path)} (${COPY_OPTIONS[format]})`,
     parameters,
   );
-  const inert =
-    texts.length === 0 ? 0 : Number((await rowOf(connection, formulasSelect(select, texts), parameters))[0]);
+  const inert = counts.reduce<number>((sum, each) => sum + Number(each), 0);
   // Of a list each entry is two lines.
   return { rows: Number(copied[0]) / (format === 'm3u' ? 2 : 1), inert };
 }
 
-/** The first value of the only row. */
+/** The values of the only row. */
 async function rowOf(
   connection: DuckDBConnection,
   sql: string,
@@ -101,7 +104,7 @@ function inertSelect(select: string, texts: readonly ResultColumn[]): string {
 
 function formulasSelect(select: string, texts: readonly ResultColumn[]): string {
   const counted = texts.map(({ name }) => `count(*) filter (where ${isFormula(name)})`);
-  return `select ${counted.join(' + ')} from (${select}\n)`;
+  return `select ${counted.join(', ')} from (${select}\n)`;
 }
 
 /** Most texts begin with a letter or a digit, which is found without the pattern. */
