@@ -24,6 +24,7 @@ import {
 import { cpus, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { generateExport, generatePolls } from '../jobs/sources/synthetic/index.ts';
+import { compareExports } from './exports.ts';
 import { sinkInto } from './inputs.ts';
 import { folderBytes, type Measured, measure, pythonOf, ROOT, ratio, said, say, WORK } from './measure.ts';
 
@@ -83,6 +84,8 @@ await importFresh(source);
 const silverBytes = folderBytes(join(WORK, 'lake/silver/plays'));
 const parquetjsBytes = statSync(join(WORK, 'parquetjs.parquet')).size;
 ratio('size of silver.plays against what parquetjs-lite writes', silverBytes / parquetjsBytes, 'at most', 0.25);
+
+await compareExports(join(WORK, 'lake'), RUNS);
 
 const addition = await makeExport('addition', 2, Math.round(plays / 100));
 const again = await importInto(addition);

@@ -3,12 +3,17 @@
  * text.
  */
 const MARKS = /[\p{Cc}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu;
+/** Blanks of all scripts, and marks of no width. */
+const BLANKS = '\\s\u00a0\u00ad\u1680\u2000-\u200f\u2028\u2029\u202f\u205f\u2060\u3000\ufeff';
 /**
  * Begins like a formula for a spreadsheet, also after blanks or marks of no width, and in the full-width form
- * that some read the same.
+ * that some read the same. As text, because engines read it as well: RE2 and JavaScript take it alike.
  */
-const FORMULA = /^(?:[\t\r\n]|[\s\u00ad\u200b-\u200f\u2060]*[=+\-@\uff1d\uff0b\uff0d\uff20])/u;
-const NUMBER = /^[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?$/;
+export const FORMULA_PATTERN = `^(?:[\\t\\r\\n]|[${BLANKS}]*[=+\\-@\uff1d\uff0b\uff0d\uff20])`;
+/** Texts that begin so and are none. */
+export const NUMBER_PATTERN = '^[-+]?(?:[0-9]+[.]?[0-9]*|[.][0-9]+)(?:[eE][-+]?[0-9]+)?$';
+const FORMULA = new RegExp(FORMULA_PATTERN, 'u');
+const NUMBER = new RegExp(NUMBER_PATTERN);
 
 /**
  * The text with every mark that a terminal would obey written out: `\n`, `\t`, `\u001b`.

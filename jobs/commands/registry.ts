@@ -3,11 +3,13 @@ import type { Command } from './command.ts';
 import { COVERAGE } from './coverage.ts';
 import { DOCTOR } from './doctor.ts';
 import { ENRICH } from './enrich.ts';
+import { EXPORT } from './export.ts';
 import { EXTRACT } from './extract.ts';
 import { FORGET } from './forget.ts';
 import { GC } from './gc.ts';
 import { LOAD } from './load.ts';
 import { LOGIN } from './login.ts';
+import { MCP } from './mcp.ts';
 import { PROFILE } from './profile.ts';
 import { PROMOTE } from './promote.ts';
 import { REPORT } from './report.ts';
@@ -35,6 +37,8 @@ export const COMMANDS: readonly Command[] = [
   COVERAGE,
   PROFILE,
   SQL,
+  EXPORT,
+  MCP,
   GC,
   FORGET,
   RETENTION,

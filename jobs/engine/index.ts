@@ -33,6 +33,41 @@ export interface QueryOptions {
   target?: Target;
   /** Stop with `result_too_large` beyond this many rows; default `MAX_ROWS`. */
   maxRows?: number;
+  /** Aborted: this statement is cancelled and ends as `stopped`. */
+  signal?: AbortSignal;
+}
+
+/** How the rows of an export are written. Those of listening take the columns of `LISTENING_COLUMNS`. */
+export type FileFormat = 'parquet' | 'csv' | 'json' | 'listenbrainz' | 'lastfm-csv' | 'm3u';
+
+/** Columns of a select that becomes a file of listening, one row a play (of m3u: one a song). */
+export const LISTENING_COLUMNS = [
+  'started_at',
+  'artist_name',
+  'album_name',
+  'track_name',
+  'content_uri',
+  'track_id',
+  'duration_ms',
+] as const;
+
+/** Rows of one select that become a file of this machine. */
+export interface ExportRequest {
+  select: string;
+  /** Values for `?`, in order. */
+  parameters: readonly SqlValue[];
+  target: Target;
+  format: FileFormat;
+  /** Absolute; its folder is there, and it is not. What a failure has begun is the caller's to remove. */
+  path: string;
+  /** Texts in a CSV that a spreadsheet would run as a formula get an apostrophe in front. */
+  isInert: boolean;
+}
+
+export interface Exported {
+  rows: number;
+  /** Texts that got an apostrophe. */
+  inert: number;
 }
 
 /** Results are held in memory; a query that needs more rows writes a table instead. */
@@ -178,6 +213,13 @@ export interface SqlEngine {
    *   cannot be read
    */
   query(sql: string, options?: QueryOptions): Promise<ResultSet>;
+  /**
+   * Writes the rows of one select over the published tables to a file, in the order of the select.
+   *
+   * @throws as `query`; an engine elsewhere sends rows and no files: there `result_too_large` (64) beyond
+   *   `MAX_ROWS`; `disk_full`, `disk_failed` (74) where the file cannot be written
+   */
+  export(request: ExportRequest): Promise<Exported>;
   /** Opens a private view of one state. Close it. */
   session(request: SessionRequest): Promise<EngineSession>;
   /**

@@ -73,7 +73,13 @@ async function openInProcess(store: LakeStore, { config, scratch, signal }: Engi
 async function openOnAws(store: LakeStore, { config, signal }: EngineOptions): Promise<SqlEngine> {
   const { openAthenaEngine } = await import('./athena/engine.ts');
   const { name, workGroup } = config.aws;
-  return openAthenaEngine({ store, name, workGroup, signal });
+  return openAthenaEngine({
+    store,
+    name,
+    workGroup,
+    writer: { memoryMb: config.memoryMb, threads: config.threads },
+    signal,
+  });
 }
 
 async function inspectAws(store: LakeStore, { config, state, models }: Promised): Promise<Finding[]> {

@@ -13,6 +13,11 @@ const STATSMODELS = ['statsmodels==0.15.0', 'numpy==2.4.6', 'scipy==1.17.1', 'pa
 const LINEAGE = ['openlineage-python==1.54.0', 'sqlglot==30.30.0'];
 /** With what it reads Parquet and asks Glue by. */
 const PYICEBERG = ['pyiceberg==0.12.0', 'pyarrow==26.0.1', 'boto3==1.44.8'];
+/** What docs/connect.md reads a lake with, and what runs its notebook. */
+export const CONNECTED = [
+  ...['duckdb==1.5.6', 'pandas==3.1.1', 'polars==2.1.0', 'pyarrow==26.0.1', 'numpy==2.4.6'],
+  ...['nbclient==0.11.0', 'nbformat==5.11.1', 'ipykernel==7.4.0'],
+];
 const INSTALL_TIMEOUT_MS = 600_000;
 const BUILD_TIMEOUT_MS = 600_000;
 
@@ -41,6 +46,11 @@ export function openLineageOracles(): Tool {
 /** A Python that has PyIceberg, or why it cannot be had here. */
 export function openPyIceberg(): Tool {
   return openTool('pyiceberg', PYICEBERG, 'python');
+}
+
+/** A Python that has what docs/connect.md names, or why it cannot be had here. */
+export function openConnected(): Tool {
+  return openTool('connect', CONNECTED, 'python');
 }
 
 /**

@@ -22,6 +22,7 @@ const RUNTIME_DEPENDENCIES = {
   '@expo-google-fonts/noto-sans-arabic': 'names in Arabic script, on machines without such a font',
   '@expo-google-fonts/noto-sans-hebrew': 'names in Hebrew, on machines without such a font',
   '@huggingface/jinja': 'renders the models; nunjucks is in maintenance mode',
+  '@modelcontextprotocol/sdk': 'the protocol by which assistants ask the lake',
   '@resvg/resvg-js': 'SVG to PNG without a browser',
   'csv-parse': 'CSV with quotes, BOMs and line breaks inside fields',
   'ml-matrix': 'solves the few equations of a regression',

@@ -144,7 +144,7 @@ export async function openSpotifyFixture(): Promise<SpotifyFixture> {
       store: fixture.store,
       engine: {
         ...{ dialect: 'duckdb', query: none, session: none, publish: none, close: async () => {} },
-        ...{ unusedTables: none, dropTables: none, catalogEntries: () => Readable.from([]) },
+        ...{ export: none, unusedTables: none, dropTables: none, catalogEntries: () => Readable.from([]) },
       },
       log: createLog('debug', config.secrets, { write: (line: string) => void logs.push(line) }),
       progress: silentProgress,

@@ -32,6 +32,8 @@ export interface Statement {
   identity: readonly (string | number)[];
   /** A failure of Athena's own is tried again. Not for what writes: it may have written something. */
   isRepeatable: boolean;
+  /** Aborted: this statement alone is cancelled. */
+  signal?: AbortSignal | undefined;
 }
 
 export interface Finished {
@@ -99,7 +101,7 @@ export function statementRunner(options: AthenaClientOptions): StatementRunner {
     }
   }
 
-  async function wait(id: string): Promise<QueryExecution> {
+  async function wait(id: string, stopping: AbortSignal): Promise<QueryExecution> {
     const startedAt = performance.now();
     for (let pauseMs = POLL_FIRST_MS; ; pauseMs = Math.min(POLL_MAX_MS, pauseMs * 1.5)) {
       const execution = await look(id);
@@ -110,8 +112,8 @@ export function statementRunner(options: AthenaClientOptions): StatementRunner {
         await stop(id);
         throw busy(`the query was ${state === 'QUEUED' ? 'queued' : 'running'} for ${Math.round(waitedMs / 1000)} s`);
       }
-      await sleep(pauseMs, undefined, signal && { signal }).catch(() => undefined);
-      if (signal?.aborted) {
+      await sleep(pauseMs, undefined, { signal: stopping }).catch(() => undefined);
+      if (stopping.aborted) {
         await stop(id);
         throw new JobError('stopped', 'tempfail', 'stopped by a signal; the query was cancelled', {
           hint: 'what was committed is whole; run it again to go on',
@@ -158,9 +160,10 @@ export function statementRunner(options: AthenaClientOptions): StatementRunner {
 
   return {
     async run(statement) {
+      const stopping = AbortSignal.any([signal, statement.signal].filter((each) => each !== undefined));
       for (let attempt = 1; ; attempt += 1) {
         const id = await start(statement, attempt);
-        const execution = await wait(id);
+        const execution = await wait(id, stopping);
         if (execution.Status?.State === 'SUCCEEDED') {
           return {
             id,

@@ -22,6 +22,7 @@ import {
 import { buildTable, copyTable, takeTable } from './build.ts';
 import { databasePrefix, listedOnce, openCatalog } from './catalog.ts';
 import { type StatementRunner, statementRunner } from './client.ts';
+import { exportRows, type WriterOptions } from './export.ts';
 import { ICEBERG_DATABASE, withdrawIceberg, writeIceberg } from './iceberg.ts';
 import type { PublishedPlaces } from './places.ts';
 import { publishNewest, TARGETS, unusedTables } from './publish.ts';
@@ -48,6 +49,7 @@ export interface AthenaOptions extends AwsOptions {
   name: string;
   /** Workgroup of queries, where it is not the one of their target. */
   workGroup?: string;
+  writer?: WriterOptions;
   /** Aborted: the queries at work are cancelled. */
   signal?: AbortSignal;
   /** How long a query may wait for its turn; default 10 minutes. */
@@ -136,7 +138,7 @@ export function openAthenaEngine(options: AthenaOptions): SqlEngine {
    */
   async function query(
     sql: string,
-    { parameters = [], target = 'dev', maxRows = MAX_ROWS }: QueryOptions = {},
+    { parameters = [], target = 'dev', maxRows = MAX_ROWS, signal }: QueryOptions = {},
   ): Promise<ResultSet> {
     const tokens = readingStatement(sql);
     for (let attempt = 1; attempt <= ANSWERS_MAX; attempt += 1) {
@@ -147,8 +149,7 @@ export function openAthenaEngine(options: AthenaOptions): SqlEngine {
       const { relations, marks } = await readerRelations(parts, state, tokens, target);
       const qualified = withDatabases(tokens, prefix, isTable, relations);
       queries += 1;
-      let answer: ResultSet | undefined;
-      let failure: unknown;
+      let [answer, failure]: [answer?: ResultSet, failure?: unknown] = [];
       try {
         const finished = await runner.run({
           ...bound(qualified.sql, parameters),
@@ -156,6 +157,7 @@ export function openAthenaEngine(options: AthenaOptions): SqlEngine {
           workGroup: options.workGroup ?? parts.workGroupOf(target),
           identity: [instance, queries],
           isRepeatable: true,
+          signal,
         });
         answer = await runner.results(finished, maxRows);
       } catch (error) {
@@ -173,6 +175,7 @@ export function openAthenaEngine(options: AthenaOptions): SqlEngine {
   return {
     dialect: 'athena',
     query,
+    export: (request) => exportRows(query, request, options.writer),
     async session(request) {
       return openSession(parts, request, built);
     },

@@ -1,21 +1,30 @@
 import { randomBytes } from 'node:crypto';
 import { rm, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
-import { type DuckDBConnection, DuckDBInstance, version } from '@duckdb/node-api';
+import { type DuckDBConnection, version } from '@duckdb/node-api';
 import { atMost } from '../../base/concurrency.ts';
-import { diskError, diskErrorInWords } from '../../base/disk.ts';
-import { isDamage, isErrno, JobError, stopped } from '../../base/errors.ts';
+import { isDamage, JobError, stopped } from '../../base/errors.ts';
 import { hashObject } from '../../base/hash.ts';
 import { CATALOG_KEY, goldKey, PREFIX, type Target } from '../../lake/keys.ts';
 import { EMPTY_STATE, type LakeState, latestManifest, type OutputFile } from '../../lake/manifest.ts';
 import type { LakeStore } from '../../lake/store.ts';
 import { checkColumns } from '../declared-columns.ts';
-import type { EngineSession, QueryOptions, Schema, SessionRequest, SqlEngine, SqlValue } from '../index.ts';
+import type {
+  EngineSession,
+  Exported,
+  ExportRequest,
+  QueryOptions,
+  Schema,
+  SessionRequest,
+  SqlEngine,
+  SqlValue,
+} from '../index.ts';
 import { MAX_ROWS } from '../index.ts';
 import { catalogTables, fingerprintOf, goldSelect, SCHEMAS, writeCatalog } from './catalog.ts';
 import { connectTo, disconnect, refuseUnusablePath } from './connections.ts';
-import { literalPath, messageOf, openEmbedded, quoteName, quoteText, translateDiskError } from './database.ts';
+import { literalPath, openEmbedded, quoteName, quoteText, translateDiskError } from './database.ts';
+import { closeUnused, openCatalog, type Reader, versionOf } from './reader.ts';
 import {
   describeSelect,
   refuseBareProduction,
@@ -24,6 +33,7 @@ import {
   typedSelect,
   unknownTableOf,
 } from './select.ts';
+import { writeRows } from './write-out.ts';
 
 export interface DuckDbOptions {
   store: LakeStore;
@@ -48,16 +58,6 @@ const HASHES_AT_ONCE = 8;
 const PUBLISHES_MAX = 20;
 /** How often a query that is to end is told so. */
 const INTERRUPT_MS = 100;
-
-/** An open catalog: one version of it, whatever is renamed over it meanwhile. */
-interface Reader {
-  instance: DuckDBInstance;
-  /** Inode and time of the file it was opened from. */
-  version: string;
-  fingerprint: string;
-  queries: number;
-  isReplaced: boolean;
-}
 
 /**
  * The engine in this process over a lake in a folder. @throws `lake_path_invalid` (78) for a folder whose
@@ -151,7 +151,8 @@ export async function openDuckDbEngine(options: DuckDbOptions): Promise<SqlEngin
 
   return {
     dialect: 'duckdb',
-    async query(sql, { parameters = [], target = 'dev', maxRows = MAX_ROWS }: QueryOptions = {}) {
+    async query(sql, { parameters = [], target = 'dev', maxRows = MAX_ROWS, signal: own }: QueryOptions = {}) {
+      const stopping = AbortSignal.any([signal, own].filter((each) => each !== undefined));
       const used = await inTurn(currentReader);
       // A connection for each query: a second statement would cut off the rows of the first.
       let connection: DuckDBConnection | undefined;
@@ -161,25 +162,26 @@ export async function openDuckDbEngine(options: DuckDbOptions): Promise<SqlEngin
         // Between two statements there is none to hear it.
         asking ??= setInterval(interrupt, INTERRUPT_MS);
       };
-      signal?.addEventListener('abort', interrupt);
+      stopping.addEventListener('abort', interrupt);
       try {
         connection = await connectTo(used.instance);
-        if (signal?.aborted) throw stopped();
+        if (stopping.aborted) throw stopped();
         await connection.run(`use ${target === 'prod' ? 'gold_prod' : 'gold_dev'}`);
         if (target === 'dev') await refuseBareProduction(connection, sql);
         return await runSelect(connection, sql, parameters, maxRows);
       } catch (error) {
-        if (signal?.aborted) throw stopped();
+        if (stopping.aborted) throw stopped();
         const unknown = unknownTableOf(error);
         throw unknown === undefined ? error : await withNearNames(connection!, error as JobError, unknown, target);
       } finally {
-        signal?.removeEventListener('abort', interrupt);
+        stopping.removeEventListener('abort', interrupt);
         clearInterval(asking);
         if (connection !== undefined) disconnect(connection);
         used.queries -= 1;
         closeUnused(used);
       }
     },
+    export: (request) => inTurn(currentReader).then((used) => exportFrom(options, used, request)),
     session: (request) => openSession(options, request, verify),
     publish: (state) => inTurn(() => publish(state)),
     // Tables of a session are objects and nothing else; the catalog is an object, too.
@@ -195,6 +197,25 @@ export async function openDuckDbEngine(options: DuckDbOptions): Promise<SqlEngin
       }
     },
   };
+}
+
+/** Writes a file from a reader of its own: the one of questions may write nowhere. */
+async function exportFrom(options: DuckDbOptions, used: Reader, request: ExportRequest): Promise<Exported> {
+  const path = join(options.root, CATALOG_KEY);
+  let opened: Reader | undefined;
+  let connection: DuckDBConnection | undefined;
+  try {
+    opened = await translateDiskError(() => openCatalog(path, used.version, options, [dirname(request.path)]), path);
+    if (opened === undefined) throw new Error('the catalog that was just read cannot be opened');
+    connection = await connectTo(opened.instance);
+    await connection.run(`use gold_${request.target}`);
+    return await writeRows(connection, request);
+  } finally {
+    if (connection !== undefined) disconnect(connection);
+    opened?.instance.closeSync();
+    used.queries -= 1;
+    closeUnused(used);
+  }
 }
 
 async function openSession(
@@ -294,53 +315,6 @@ async function openSession(
       embedded.close();
     },
   };
-}
-
-async function openCatalog(path: string, version: string, options: DuckDbOptions): Promise<Reader | undefined> {
-  let instance: DuckDBInstance | undefined;
-  try {
-    instance = await DuckDBInstance.create(path, {
-      access_mode: 'READ_ONLY',
-      memory_limit: `${options.memoryMb}MiB`,
-      threads: String(options.threads),
-      temp_directory: join(options.scratch, 'spill'),
-      autoinstall_known_extensions: 'false',
-      autoload_known_extensions: 'false',
-    });
-    const connection = await instance.connect();
-    const rows = (await connection.runAndReadAll('select fingerprint from main.catalog_version')).getRowsJS();
-    await connection.run(`set global TimeZone = 'UTC'`);
-    await connection.run('set global integer_division = true');
-    const data = [PREFIX.bronze, PREFIX.silver, PREFIX.gold, `${PREFIX.state}checks/`].map((prefix) =>
-      join(options.root, prefix),
-    );
-    const folders = [...data, ...data.map(literalPath)].map(quoteText);
-    await connection.run(`set global allowed_directories = [${folders.join(', ')}]`);
-    await connection.run('set global enable_external_access = false');
-    await connection.run('set global lock_configuration = true');
-    connection.closeSync();
-    return { instance, version, fingerprint: String(rows[0]?.[0]), queries: 0, isReplaced: false };
-  } catch (error) {
-    instance?.closeSync();
-    // Not a catalog of ours, cut short, or of another version of the engine: it is derived, so it is made
-    // anew.
-    if (/Out of Memory/i.test(messageOf(error)) || diskErrorInWords(error) !== error) throw error;
-    return undefined;
-  }
-}
-
-function closeUnused(reader: Reader): void {
-  if (reader.isReplaced && reader.queries === 0) reader.instance.closeSync();
-}
-
-async function versionOf(path: string): Promise<string | undefined> {
-  try {
-    const found = await stat(path, { bigint: true });
-    return `${found.ino}-${found.mtimeNs}-${found.size}`;
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) return undefined;
-    throw diskError(error, path);
-  }
 }
 
 async function verifyObject(store: LakeStore, file: OutputFile, verified: Map<string, string>): Promise<void> {
