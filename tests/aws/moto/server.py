@@ -268,7 +268,7 @@ def patch_queues():
 
     def as_given(self):
         found = attributes(self)
-        if "RedrivePolicy" in found:
+        if found.get("RedrivePolicy"):
             found["RedrivePolicy"] = json.dumps(json.loads(found["RedrivePolicy"]), separators=(",", ":"))
         return found
 
