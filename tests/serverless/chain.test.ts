@@ -5,7 +5,7 @@
  * machine is walked here by its definition, because moto runs none with functions of ours.
  */
 import { mkdtempSync } from 'node:fs';
-import { readdir, readFile, rm } from 'node:fs/promises';
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
@@ -40,14 +40,15 @@ interface State {
 /** Times may differ between two lakes: when a row was seen first, and what the functions of one have taken. */
 const OF_THE_RUN = new Set(['silver.loaded_files', 'silver.table_stats']);
 const FEW = { ...SMALL_DEMO, users: 2, days: 7, tracks: 200, exportPlays: 600, exportYears: 1 };
-/** Of each job the first call is broken off: the process is killed, or the function's time is up. */
+/** Of each step the first call is broken off: the process is killed, or the function's time is up. */
+/** Cut off in the middle: refused as a whole. */
+const POISON = { name: 'Streaming_History_Audio_2026_10.json', text: '[{"ts": "2026-10-31T12:00:00Z", "ms_pla' };
 const KILL_AFTER_MS = 700;
 const SHORT_SECONDS = 3;
 
 const work = mkdtempSync(join(tmpdir(), 'listenlake-serverless-'));
 const program = await emulatorOrSkip('functions');
-const local =
-  program === undefined ? undefined : await startLocalAwsOrSkip('functions', { isTrinoNeeded: true });
+const local = program === undefined ? undefined : await startLocalAwsOrSkip('functions', { isTrinoNeeded: true });
 const applied =
   local &&
   (await applyLakeOrSkip('functions', local, join(work, 'terraform'), {
@@ -169,7 +170,7 @@ if (program === undefined || local === undefined || applied === undefined) {
     it('a poison object ends as a dead letter and costs nobody else', async () => {
       const put = (name: string, body: string) =>
         s3.send(new PutObjectCommand({ Bucket: bucket, Key: `landing/x/${name}`, Body: body }));
-      await put('Streaming_History_Audio_2026_10.json', '[{"ts": "2026-10-31T12:00:00Z", "ms_pla');
+      await put(POISON.name, POISON.text);
       await put('tracks.csv', await readFile(join(source, 'tracks.csv'), 'utf8'));
       const { called, messages } = await deliver('landing');
       expect(messages).toHaveLength(2);
@@ -220,6 +221,7 @@ if (program === undefined || local === undefined || applied === undefined) {
 
     it('every table is what `run` makes of the same files in a folder', async () => {
       const root = join(work, 'lake');
+      await writeFile(join(source, POISON.name), POISON.text);
       const run = await listenlake([
         'run',
         source,
@@ -230,7 +232,7 @@ if (program === undefined || local === undefined || applied === undefined) {
         '--lake',
         root,
       ]);
-      expect([run.code, run.stderr]).toEqual([0, '']);
+      expect(run.code).toBe(0);
       Object.assign(process.env, { AWS_ACCESS_KEY_ID: 'test', AWS_SECRET_ACCESS_KEY: 'test' });
       const config = { memoryMb: 256, threads: 2, aws: { name: 'functions', workGroup: undefined, isPathStyle: true } };
       const place = { endpoint: local.endpoint.url, region: REGION };
