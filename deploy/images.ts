@@ -15,7 +15,7 @@ export function pushImages(environment: Environment, machine = arch()): void {
   const { airflow_image, job_image, platform, region, version } = deployment;
   if (version === null || airflow_image === null)
     throw new DeployError(
-      `no host of Airflow: set airflow = { host = "ec2", version = "..." } in ${environment.variables}, then make aws`,
+      `no host of Airflow: set host = "ec2" and airflow = { version = "..." } in ${environment.variables}, then make aws`,
     );
   const missing = [
     { image: job_image, context: '.' },

@@ -46,8 +46,8 @@ function firstVariables(name: string): string {
   const version = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')).version as string;
   const type = process.arch === 'arm64' ? 't4g.large' : 't3.large';
   const lines = [
+    'host = "ec2"',
     'airflow = {',
-    '  host    = "ec2"',
     `  version = "${version}" # the tag of the images: a new one for each release`,
     `  ec2     = { instance_type = "${type}" }`,
     '}',

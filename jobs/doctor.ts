@@ -30,6 +30,7 @@ import {
   readSilverFiles,
 } from './lake/manifest.ts';
 import { isElsewhere, type LakeStore } from './lake/store.ts';
+import { lookAtFunctions } from './serverless/fits.ts';
 import { lookAtTransform } from './silver/inspect.ts';
 
 /** Below this the first import of a long history may not fit. */
@@ -81,6 +82,8 @@ export async function doctor(input: { verify: boolean; aws: boolean }, effects: 
   findings.push(...lookAtLabels(bronze));
   const isWaiting = bronze.some(({ sequence }) => sequence > manifest.state.transformedThrough);
   findings.push(...lookAtVersions(manifest.state, isWaiting));
+  if (input.aws && effects.config.functionSeconds > 0)
+    findings.push(await lookAtFunctions(effects.store, effects.config.functionSeconds));
   findings.push(...(await lookAtTransform(effects, input.verify)));
   if (input.verify) findings.push(...(await verify(effects, files, manifest.sequence)));
   return findings;

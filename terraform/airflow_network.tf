@@ -3,21 +3,22 @@
 
 locals {
   airflow = {
-    has_host = var.airflow.host != "none"
-    is_ec2   = var.airflow.host == "ec2"
-    is_eks   = var.airflow.host == "eks"
+    has_host = contains(["ec2", "eks"], var.host)
+    is_ec2   = var.host == "ec2"
+    is_eks   = var.host == "eks"
   }
 
-  # Of hosts and nodes, and so of the images: Graviton types have a g behind their number.
-  airflow_is_arm   = can(regex("^[a-z]+[0-9]+g", var.airflow.host == "eks" ? var.airflow.eks.instance_type : var.airflow.ec2.instance_type))
+  # Of hosts, nodes and functions, and so of the images: Graviton types have a g behind their number.
+  airflow_is_arm   = local.is_serverless ? var.serverless.architecture == "arm64" : can(regex("^[a-z]+[0-9]+g", var.host == "eks" ? var.airflow.eks.instance_type : var.airflow.ec2.instance_type))
   airflow_platform = local.airflow_is_arm ? "linux/arm64" : "linux/amd64"
 
   # Where Airflow's components, jobs, cluster or database say what they do.
   airflow_log_groups = {
-    ec2  = ["/${var.name}/airflow"]
-    eks  = concat(["/aws/eks/${var.name}/cluster"], values(local.airflow_database_log_groups))
-    none = []
-  }[var.airflow.host]
+    ec2    = ["/${var.name}/airflow"]
+    eks    = concat(["/aws/eks/${var.name}/cluster"], values(local.airflow_database_log_groups))
+    lambda = [for name in keys(local.functions) : local.function_log_groups[name]]
+    none   = []
+  }[var.host]
 
   # A network of its own, unless `network` names one that is there (own.tf).
   makes_network = local.airflow.has_host && var.network.vpc_id == null

@@ -2,14 +2,15 @@
 
 locals {
   _image_steps = !local.airflow.has_host ? [] : [
-    "# both images, for ${local.airflow_platform}, under the tag ${var.airflow.version}, built on a machine of that kind (`uname -m`: ${local.airflow_is_arm ? "aarch64 or arm64" : "x86_64"}); for another, choose another airflow.${var.airflow.host}.instance_type",
+    "# both images, for ${local.airflow_platform}, under the tag ${var.airflow.version}, built on a machine of that kind (`uname -m`: ${local.airflow_is_arm ? "aarch64 or arm64" : "x86_64"}); for another, choose another airflow.${var.host}.instance_type",
     "aws ecr get-login-password --region ${local.region} | docker login --username AWS --password-stdin ${split("/", aws_ecr_repository.jobs.repository_url)[0]}",
     "docker buildx build --platform ${local.airflow_platform} --push --tag ${aws_ecr_repository.jobs.repository_url}:${var.airflow.version} .",
     "docker buildx build --platform ${local.airflow_platform} --push --tag ${aws_ecr_repository.airflow[0].repository_url}:${var.airflow.version} airflow",
   ]
 
   airflow_steps = {
-    none = "airflow = { host = \"ec2\", version = \"...\" } (one person) or \"eks\" (a team) in terraform.tfvars, and apply again"
+    none   = "host = \"ec2\" (one person) or \"eks\" (a team) and airflow = { version = \"...\" } in terraform.tfvars, and apply again"
+    lambda = "Airflow is not part of host = \"lambda\": terraform output -raw next_steps"
     ec2 = join("\n", concat(local._image_steps, flatten([for instance in aws_instance.airflow : [
       "# the host takes them within a minute; what it and the jobs print:",
       "aws logs tail ${local._host_log_group} --region ${local.region} --since 10m --follow",

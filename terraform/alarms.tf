@@ -7,7 +7,7 @@ locals {
   _alarm_actions   = compact(concat([var.alarms.topic_arn], aws_sns_topic.alarms[*].arn))
   _alarm_namespace = "listenlake/${var.name}"
   # Where the lines are: the host's containers, or what the cluster's pods print.
-  _alarm_log_group = { ec2 = local._host_log_group, eks = local._pods_log_group, none = null }[var.airflow.host]
+  _alarm_log_group = { ec2 = local._host_log_group, eks = local._pods_log_group, lambda = null, none = null }[var.host]
   _pods_log_group  = "/aws/containerinsights/${var.name}/application"
   # A host that is up for some hours says nothing in the others.
   _is_always_up = var.airflow.ec2.hours == null
@@ -18,7 +18,7 @@ locals {
     RunsFailed         = "\"DagRun Finished: dag_id=listenlake_\" \"state=failed\""
     BackupsWritten     = "\"backup of the database of Airflow written\""
     CredentialsRenewed = "\"credentials of the job roles renewed\""
-    } : name => pattern if local.has_alarms && contains(concat(
+    } : name => pattern if local.has_alarms && local.airflow.has_host && contains(concat(
       ["RunsSucceeded", "RunsFailed"],
       local.airflow.is_ec2 ? ["CredentialsRenewed"] : [],
       local.has_backup ? ["BackupsWritten"] : [],
@@ -143,6 +143,76 @@ resource "aws_cloudwatch_metric_alarm" "host" {
   evaluation_periods  = 3
   datapoints_to_alarm = 3
   treat_missing_data  = local._is_always_up ? "breaching" : "notBreaching"
+  alarm_actions       = local._alarm_actions
+  ok_actions          = local._alarm_actions
+}
+
+# host = lambda: the daily run and the queues tell of themselves.
+locals {
+  serverless_alarms = { for name, alarm in {
+    run-missing = {
+      about      = "The daily run has not ended green for ${var.alarms.hours_without_run} hours: is its schedule on, does it fail?"
+      namespace  = "AWS/States"
+      metric     = "ExecutionsSucceeded"
+      dimensions = { StateMachineArn = one(aws_sfn_state_machine.daily[*].arn) }
+      comparison = "LessThanThreshold"
+      hours      = var.alarms.hours_without_run
+      on_silence = "breaching"
+    }
+    run-failed = {
+      about      = "A daily run has failed: its picture in Step Functions shows the step, and that function's log says why"
+      namespace  = "AWS/States"
+      metric     = "ExecutionsFailed"
+      dimensions = { StateMachineArn = one(aws_sfn_state_machine.daily[*].arn) }
+      comparison = "GreaterThanOrEqualToThreshold"
+      hours      = 1
+      on_silence = "notBreaching"
+    }
+    extract-failed = {
+      about      = "A capture from Spotify has failed three hours in a row: its log says why (exit 77: log in again)"
+      namespace  = "AWS/Lambda"
+      metric     = "Errors"
+      dimensions = { FunctionName = "${var.name}-extract" }
+      comparison = "GreaterThanOrEqualToThreshold"
+      hours      = 3
+      on_silence = "notBreaching"
+    }
+    landing-dead-letters = {
+      about      = "Something that arrived in landing could not be loaded: doctor says which file, docs/aws.md what to do with the message"
+      namespace  = "AWS/SQS"
+      metric     = "ApproximateNumberOfMessagesVisible"
+      dimensions = { QueueName = "${var.name}-landing-dead-letters" }
+      comparison = "GreaterThanOrEqualToThreshold"
+      hours      = 1
+      on_silence = "notBreaching"
+    }
+    bronze-dead-letters = {
+      about      = "A transform of what was loaded has failed again and again: its log says why"
+      namespace  = "AWS/SQS"
+      metric     = "ApproximateNumberOfMessagesVisible"
+      dimensions = { QueueName = "${var.name}-bronze-dead-letters" }
+      comparison = "GreaterThanOrEqualToThreshold"
+      hours      = 1
+      on_silence = "notBreaching"
+    }
+  } : name => alarm if local.has_alarms && local.has_functions }
+}
+
+resource "aws_cloudwatch_metric_alarm" "serverless" {
+  for_each = local.serverless_alarms
+
+  alarm_name          = "${var.name}-${each.key}"
+  alarm_description   = each.value.about
+  namespace           = each.value.namespace
+  metric_name         = each.value.metric
+  dimensions          = each.value.dimensions
+  statistic           = each.value.namespace == "AWS/SQS" ? "Maximum" : "Sum"
+  comparison_operator = each.value.comparison
+  threshold           = 1
+  period              = 3600
+  evaluation_periods  = each.value.hours
+  datapoints_to_alarm = each.value.hours
+  treat_missing_data  = each.value.on_silence
   alarm_actions       = local._alarm_actions
   ok_actions          = local._alarm_actions
 }

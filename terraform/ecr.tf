@@ -65,3 +65,20 @@ resource "aws_ecr_lifecycle_policy" "airflow" {
   repository = aws_ecr_repository.airflow[0].name
   policy     = jsonencode(local._image_lifecycle)
 }
+
+# Functions are started from the repository by Lambda itself.
+resource "aws_ecr_repository_policy" "jobs" {
+  count = local.is_serverless ? 1 : 0
+
+  repository = aws_ecr_repository.jobs.name
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Sid       = "Functions"
+      Effect    = "Allow"
+      Principal = { Service = "lambda.amazonaws.com" }
+      Action    = ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
+      Condition = { StringLike = { "aws:sourceArn" = "arn:${local.partition}:lambda:${local.region}:${local.account_id}:function:${var.name}-*" } }
+    }]
+  })
+}

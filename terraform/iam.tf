@@ -114,7 +114,7 @@ locals {
   _operators    = length(var.people.operators) > 0 ? sort(var.people.operators) : [local._account_root]
   _analysts     = length(var.people.analysts) > 0 ? sort(var.people.analysts) : [local._account_root]
 
-  # Who may take a job's role: people, the EC2 host, the job's pod, and a workflow where `github.jobs` names the job.
+  # Who may take a job's role: people, the EC2 host, the job's pod, its function, and a workflow where `github.jobs` names the job.
   job_trusts = {
     for name in keys(local.jobs) : name => {
       Version = "2012-10-17"
@@ -147,6 +147,12 @@ locals {
           } }
         } if eks.cluster_name != null],
         contains(try(var.github.jobs, []), name) ? local._github_trust : [],
+        [for _ in [name] : {
+          Sid       = "Function"
+          Effect    = "Allow"
+          Principal = { Service = "lambda.amazonaws.com" }
+          Action    = ["sts:AssumeRole"]
+        } if contains(keys(local.functions), name)],
       )
     }
   }

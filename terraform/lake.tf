@@ -15,7 +15,7 @@ resource "aws_s3_bucket" "lake" {
   #checkov:skip=CKV_AWS_18:access logs are objects that somebody pays for and keeps; CloudTrail data events can be added where an audit asks for them
   #checkov:skip=CKV_AWS_144:bronze can be loaded again from the exports, all else is made from bronze; a second region would double the bill
   #checkov:skip=CKV_AWS_145:SSE-S3 is the default because a key costs money while idle; encryption = SSE-KMS turns the key on
-  #checkov:skip=CKV2_AWS_62:jobs are started by a schedule and read the lake's manifests; nothing listens to events of the bucket
+  #checkov:skip=CKV2_AWS_62:only functions listen to what arrives (serverless.tf); all other hosts go by the clock and read manifests
   count = local.makes_bucket ? 1 : 0
 
   bucket = local.bucket

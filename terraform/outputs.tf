@@ -1,6 +1,6 @@
 output "airflow" {
   description = "Airflow: from the images to its page, as commands for the project's root folder."
-  value       = local.airflow_steps[var.airflow.host]
+  value       = local.airflow_steps[var.host]
 }
 
 output "airflow_values" {
@@ -27,6 +27,7 @@ output "environment" {
       "AWS_REGION=${local.region}",
     ],
     var.iceberg ? ["LISTENLAKE_ICEBERG=true"] : [],
+    local.is_serverless ? ["LISTENLAKE_FUNCTION_SECONDS=${local._function_seconds}"] : [],
     [for variable, name in local.secret_names : "${variable}=${name}"],
   ) : "${line}\n"])
 }
@@ -49,6 +50,7 @@ output "key_policy" {
 output "next_steps" {
   description = "What to do now, one command a line: terraform output -raw next_steps."
   value = join("\n", concat(
+    local.serverless_steps,
     [
       "terraform output -raw environment >> ../.env && cd ..   # the same commands, on this lake",
       "./listenlake doctor --aws                               # is all of it there, and as it should be?",
@@ -59,4 +61,14 @@ output "next_steps" {
     [for name in keys(local.secrets) : contains(local.rotated_secrets, name) ? "LISTENLAKE_SPOTIFY_TOKEN_SECRET=${var.name}/${name} ./listenlake login" : "aws secretsmanager put-secret-value --secret-id ${var.name}/${name} --secret-string file:///dev/stdin   # from standard input, never in the state"],
     [for _ in slice(["budget"], 0, var.budget.email == null ? 1 : 0) : "# no alarm yet: set budget = { email = \"...\" } in terraform.tfvars and apply again"],
   ))
+}
+
+output "serverless" {
+  description = "With host = lambda: the functions by job, the queues by what arrives, and the daily run as its state machine's definition."
+  value = !local.is_serverless ? null : {
+    functions    = { for job, function in aws_lambda_function.job : job => { name = function.function_name, command = function.image_config[0].command, environment = function.environment[0].variables, seconds = function.timeout } }
+    queues       = { for prefix, queue in aws_sqs_queue.arrivals : prefix => { url = queue.url, dead_letters = aws_sqs_queue.dead_letters[prefix].url, function = local.arrivals[prefix] } }
+    daily        = one(aws_sfn_state_machine.daily[*].arn)
+    daily_states = local.daily_definition
+  }
 }

@@ -1,9 +1,10 @@
 # Every default costs nothing while nobody uses the lake.
 
 variable "airflow" {
-  description = "Where Airflow runs. host: none, ec2 (one host, for one person) or eks (a cluster, for a team); version: the tag of the images of the jobs and of Airflow; log_days: how long logs are kept; ec2, eks: settings of the one that is chosen (docs/airflow.md)."
+  description = "Airflow, with host = ec2 or eks. version: the tag of the images of the jobs and of Airflow; log_days: how long logs are kept; ec2, eks: settings of the one that is chosen (docs/airflow.md)."
   type = object({
-    host     = optional(string, "none")
+    # Moved: `host` is a variable of its own, because functions run the jobs without Airflow. Only told of, never read.
+    host     = optional(string)
     log_days = optional(number, 30)
     version  = optional(string)
     ec2 = optional(object({
@@ -31,11 +32,11 @@ variable "airflow" {
   default = {}
 
   validation {
-    condition     = contains(["ec2", "eks", "none"], var.airflow.host)
-    error_message = "airflow.host must be none, ec2 or eks."
+    condition     = var.airflow.host == null
+    error_message = "airflow.host is the variable host now: write host = \"${coalesce(var.airflow.host, "ec2")}\" on a line of its own, and leave it out of airflow. Nothing else changes."
   }
   validation {
-    condition     = var.airflow.host == "none" || can(regex("^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$", var.airflow.version))
+    condition     = !contains(["ec2", "eks"], var.host) || can(regex("^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$", var.airflow.version))
     error_message = "airflow.version must be the tag that both images were pushed with (letters, digits, _ . -)."
   }
   validation {
@@ -94,8 +95,8 @@ variable "alarms" {
     error_message = "alarms.topic_arn must be the ARN of an SNS topic (arn:aws:sns:<region>:<account>:<name>) that CloudWatch may publish to."
   }
   validation {
-    condition     = var.airflow.host != "none" || var.alarms.email == null && var.alarms.topic_arn == null
-    error_message = "alarms watch a host of Airflow: set airflow.host to ec2 or eks, or leave alarms out."
+    condition     = var.host != "none" || var.alarms.email == null && var.alarms.topic_arn == null
+    error_message = "alarms watch what runs the jobs: set host to lambda, ec2 or eks, or leave alarms out."
   }
 }
 
@@ -152,7 +153,7 @@ variable "delivery" {
 }
 
 variable "eks" {
-  description = "Lets pods of an EKS cluster of your own take the job roles (airflow.host = eks makes one and needs none of this), each by the service account <name>-<job>: by IRSA (oidc_provider_arn) or by Pod Identity (cluster_name)."
+  description = "Lets pods of an EKS cluster of your own take the job roles (host = eks makes one and needs none of this), each by the service account <name>-<job>: by IRSA (oidc_provider_arn) or by Pod Identity (cluster_name)."
   type = object({
     cluster_name      = optional(string)
     namespace         = optional(string, "listenlake")
@@ -165,8 +166,8 @@ variable "eks" {
     error_message = "eks needs one of oidc_provider_arn (IRSA) and cluster_name (Pod Identity), not both."
   }
   validation {
-    condition     = var.eks == null || var.airflow.host != "eks"
-    error_message = "eks names a cluster that is there already: leave it out with airflow.host = eks, which makes one."
+    condition     = var.eks == null || var.host != "eks"
+    error_message = "eks names a cluster that is there already: leave it out with host = eks, which makes one."
   }
   validation {
     condition     = try(var.eks.oidc_provider_arn, null) == null || can(regex("^arn:[a-z-]+:iam::\\d{12}:oidc-provider/.+$", var.eks.oidc_provider_arn))
@@ -206,6 +207,17 @@ variable "github" {
   validation {
     condition     = length(setsubtract(try(var.github.jobs, []), keys(local.jobs))) == 0
     error_message = "github.jobs must be some of the jobs in jobs.tf."
+  }
+}
+
+variable "host" {
+  description = "What runs the jobs day by day. none: you do; lambda: functions, which cost nothing while nothing happens; ec2: Airflow on one host, for one person; eks: Airflow on a cluster, for a team (docs/aws.md compares them)."
+  type        = string
+  default     = "none"
+
+  validation {
+    condition     = contains(["ec2", "eks", "lambda", "none"], var.host)
+    error_message = "host must be none, lambda, ec2 or eks."
   }
 }
 
@@ -275,7 +287,7 @@ variable "network" {
     error_message = "network.vpc_id and network.subnet_ids go together."
   }
   validation {
-    condition     = var.airflow.host != "eks" || var.network.vpc_id == null || length(var.network.subnet_ids) >= 2
+    condition     = var.host != "eks" || var.network.vpc_id == null || length(var.network.subnet_ids) >= 2
     error_message = "network.subnet_ids: EKS needs two at least, in two zones."
   }
 }
@@ -340,6 +352,42 @@ variable "secrets" {
   validation {
     condition     = length(setsubtract(var.secrets, ["pseudonym-key", "spotify"])) == 0
     error_message = "secrets must be some of: pseudonym-key, spotify."
+  }
+}
+
+variable "serverless" {
+  description = "The functions of host = lambda. version: the tag of the image of the jobs, null until it was pushed (no function is made before); memory_mb, storage_mb: what each has, up to 10240; architecture: of the image; daily, time_zone: when the daily run begins (cron of EventBridge Scheduler)."
+  type = object({
+    architecture = optional(string, "arm64")
+    daily        = optional(string, "cron(0 4 * * ? *)")
+    log_days     = optional(number, 30)
+    # New accounts allow no more than 3008.
+    memory_mb  = optional(number, 3008)
+    storage_mb = optional(number, 4096)
+    time_zone  = optional(string, "UTC")
+    version    = optional(string)
+  })
+  default = {}
+
+  validation {
+    condition     = contains(["arm64", "x86_64"], var.serverless.architecture)
+    error_message = "serverless.architecture must be arm64 or x86_64."
+  }
+  validation {
+    condition     = can(regex("^(cron|rate)\\(.+\\)$", var.serverless.daily))
+    error_message = "serverless.daily must be like cron(0 4 * * ? *)."
+  }
+  validation {
+    condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365], var.serverless.log_days)
+    error_message = "serverless.log_days must be one of the days that CloudWatch knows: 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365."
+  }
+  validation {
+    condition     = alltrue([for megabytes in [var.serverless.memory_mb, var.serverless.storage_mb] : megabytes >= 1024 && megabytes <= 10240 && floor(megabytes) == megabytes])
+    error_message = "serverless.memory_mb and .storage_mb must be whole numbers from 1024 to 10240: Lambda has no more, and a job needs a gigabyte."
+  }
+  validation {
+    condition     = var.serverless.version == null || can(regex("^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$", var.serverless.version))
+    error_message = "serverless.version must be the tag that the image was pushed with (letters, digits, _ . -)."
   }
 }
 

@@ -130,8 +130,8 @@ const LAYERS: Layer[] = [
   },
   {
     name: 'aws',
-    about: 'the ports on S3, Athena, Glue: moto and a real Trino',
-    folders: ['aws'],
+    about: 'the ports on S3, Athena, Glue, the functions: moto, a real Trino, the emulator of Lambda',
+    folders: ['aws', 'serverless'],
     isOnAws: true,
     lane: 'servers',
   },

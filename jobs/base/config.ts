@@ -152,6 +152,10 @@ export const VARIABLES = {
     rule: whole(0, 255).default(0),
     help: 'Exit code of a job that found nothing new. A scheduler that can show such a task as skipped gives its own code: Airflow 99.',
   },
+  LISTENLAKE_FUNCTION_SECONDS: {
+    rule: whole(0, 900).default(0),
+    help: 'Seconds that each job may run where jobs are functions (`terraform output environment` sets it with host = lambda): `doctor --aws` says whether the lake still fits. 0: they are no functions.',
+  },
   LISTENLAKE_COMMAND: {
     rule: z.string().default(''),
     help: 'How hints name this program; the launcher of a clone sets what was typed (./listenlake). Empty: listenlake.',
@@ -266,6 +270,8 @@ export interface Config {
   readonly resultFile: string | undefined;
   /** Exit code of a job whose result says `status: nothing_new`. */
   readonly nothingNewExit: number;
+  /** What a job may take where jobs are functions, in seconds; 0 where they are none. */
+  readonly functionSeconds: number;
   readonly spotify: SpotifyConfig;
   readonly aws: AwsConfig;
   /** Whether `promote` keeps a copy of prod as Iceberg tables; undefined: where the lake has one. */
@@ -339,6 +345,7 @@ export function readConfig(
           }),
     resultFile: v.LISTENLAKE_RESULT_FILE || (existsSync(XCOM_FOLDER) ? join(XCOM_FOLDER, 'return.json') : undefined),
     nothingNewExit: v.LISTENLAKE_NOTHING_NEW_EXIT,
+    functionSeconds: v.LISTENLAKE_FUNCTION_SECONDS,
     terminal: Object.freeze({ isColoured: !given.NO_COLOR && given.TERM !== 'dumb', isDumb: given.TERM === 'dumb' }),
     cacheDir: join(given.XDG_CACHE_HOME || join(homedir(), '.cache'), 'listenlake'),
     spotify: Object.freeze({

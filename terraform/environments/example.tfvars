@@ -1,8 +1,8 @@
 # One lake among several: make aws ENV=example, and the environment of that name in the workflow deploy.yml. Names must differ within an account.
 name = "listenlake-example"
 
+host = "ec2"
 airflow = {
-  host    = "ec2"
   version = "1.0.0" # the tag of both images; a new one for each release
 }
 

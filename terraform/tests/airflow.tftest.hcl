@@ -19,7 +19,7 @@ run "none" {
       aws_launch_template.nodes, aws_nat_gateway.airflow, aws_s3_bucket.airflow_logs, aws_security_group.database, aws_security_group.host, aws_scheduler_schedule.host, aws_subnet.airflow, aws_vpc.airflow,
       aws_vpc_endpoint.s3,
     ] : length(made)])
-    error_message = "without airflow.host nothing of it may be made"
+    error_message = "without a host nothing of it may be made"
   }
 
   assert {
@@ -32,7 +32,8 @@ run "ec2" {
   command = plan
 
   variables {
-    airflow = { host = "ec2", version = "1.2.0" }
+    host    = "ec2"
+    airflow = { version = "1.2.0" }
     secrets = ["pseudonym-key"]
   }
 
@@ -110,7 +111,8 @@ run "ec2_on_x86" {
   command = plan
 
   variables {
-    airflow = { host = "ec2", version = "1.2.0", ec2 = { instance_type = "t3.large" } }
+    host    = "ec2"
+    airflow = { version = "1.2.0", ec2 = { instance_type = "t3.large" } }
   }
 
   assert {
@@ -128,7 +130,8 @@ run "eks_on_x86" {
   command = plan
 
   variables {
-    airflow = { host = "eks", version = "1.2.0", eks = { instance_type = "m7i.large" } }
+    host    = "eks"
+    airflow = { version = "1.2.0", eks = { instance_type = "m7i.large" } }
   }
 
   assert {
@@ -141,7 +144,8 @@ run "ec2_with_hours_and_a_key" {
   command = plan
 
   variables {
-    airflow    = { host = "ec2", version = "1.2.0", log_days = 7, ec2 = { data_gib = 20, hours = { start = "cron(0 3 * * ? *)", stop = "cron(0 6 * * ? *)", timezone = "Europe/Madrid" }, instance_type = "m7g.xlarge" } }
+    host       = "ec2"
+    airflow    = { version = "1.2.0", log_days = 7, ec2 = { data_gib = 20, hours = { start = "cron(0 3 * * ? *)", stop = "cron(0 6 * * ? *)", timezone = "Europe/Madrid" }, instance_type = "m7g.xlarge" } }
     encryption = "SSE-KMS"
   }
 
@@ -182,7 +186,8 @@ run "eks" {
 
   variables {
     secrets = ["pseudonym-key", "spotify"]
-    airflow = { host = "eks", version = "1.2.0", eks = { api_cidrs = ["203.0.113.7/32"], nodes_max = 5 } }
+    host    = "eks"
+    airflow = { version = "1.2.0", eks = { api_cidrs = ["203.0.113.7/32"], nodes_max = 5 } }
   }
 
   assert {
@@ -320,7 +325,8 @@ run "eks_private_with_a_key_and_operators" {
   command = plan
 
   variables {
-    airflow    = { host = "eks", version = "1.2.0", eks = { kubernetes_version = "1.34" } }
+    host       = "eks"
+    airflow    = { version = "1.2.0", eks = { kubernetes_version = "1.34" } }
     encryption = "SSE-KMS"
     name       = "second-lake"
     people     = { operators = ["arn:aws:iam::123456789012:role/operator"] }

@@ -10,7 +10,8 @@ run "nobody_asked" {
   command = plan
 
   variables {
-    airflow = { host = "ec2", version = "1.2.0" }
+    host    = "ec2"
+    airflow = { version = "1.2.0" }
   }
 
   assert {
@@ -23,7 +24,8 @@ run "ec2" {
   command = plan
 
   variables {
-    airflow = { host = "ec2", version = "1.2.0" }
+    host    = "ec2"
+    airflow = { version = "1.2.0" }
     alarms  = { email = "owner@example.com" }
   }
 
@@ -87,7 +89,8 @@ run "ec2_for_some_hours_told_to_a_topic_of_the_account" {
   command = plan
 
   variables {
-    airflow = { host = "ec2", version = "1.2.0", ec2 = { hours = { start = "cron(0 3 * * ? *)", stop = "cron(0 6 * * ? *)" } } }
+    host    = "ec2"
+    airflow = { version = "1.2.0", ec2 = { hours = { start = "cron(0 3 * * ? *)", stop = "cron(0 6 * * ? *)" } } }
     alarms  = { topic_arn = "arn:aws:sns:eu-west-1:123456789012:on-call", hours_without_run = 50 }
   }
 
@@ -111,7 +114,8 @@ run "eks_with_a_key" {
   command = plan
 
   variables {
-    airflow    = { host = "eks", version = "1.2.0" }
+    host       = "eks"
+    airflow    = { version = "1.2.0" }
     alarms     = { email = "owner@example.com" }
     encryption = "SSE-KMS"
   }

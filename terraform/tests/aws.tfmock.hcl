@@ -99,3 +99,22 @@ mock_resource "aws_secretsmanager_secret" {
     arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:mocked"
   }
 }
+
+mock_resource "aws_sqs_queue" {
+  defaults = {
+    arn = "arn:aws:sqs:eu-west-1:123456789012:listenlake-landing"
+    id  = "https://sqs.eu-west-1.amazonaws.com/123456789012/listenlake-landing"
+  }
+}
+
+mock_resource "aws_lambda_function" {
+  defaults = {
+    arn = "arn:aws:lambda:eu-west-1:123456789012:function:listenlake-job"
+  }
+}
+
+mock_resource "aws_sfn_state_machine" {
+  defaults = {
+    arn = "arn:aws:states:eu-west-1:123456789012:stateMachine:listenlake-daily"
+  }
+}

@@ -9,7 +9,8 @@ run "every_night" {
   command = plan
 
   variables {
-    airflow    = { host = "ec2", version = "1.2.0", ec2 = { backup_days = 30 } }
+    host       = "ec2"
+    airflow    = { version = "1.2.0", ec2 = { backup_days = 30 } }
     alarms     = { email = "owner@example.com" }
     encryption = "SSE-KMS"
   }
@@ -43,7 +44,8 @@ run "not_asked_for" {
   command = plan
 
   variables {
-    airflow = { host = "ec2", version = "1.2.0", ec2 = { backup_days = 0 } }
+    host    = "ec2"
+    airflow = { version = "1.2.0", ec2 = { backup_days = 0 } }
     alarms  = { email = "owner@example.com" }
   }
 
@@ -57,7 +59,8 @@ run "on_eks_rds_does_it" {
   command = plan
 
   variables {
-    airflow = { host = "eks", version = "1.2.0" }
+    host    = "eks"
+    airflow = { version = "1.2.0" }
   }
 
   assert {

@@ -22,7 +22,8 @@ run "two_roles" {
   command = plan
 
   variables {
-    airflow                  = { host = "ec2", version = "1.2.0" }
+    host                     = "ec2"
+    airflow                  = { version = "1.2.0" }
     alarms                   = { email = "owner@example.com" }
     delivery                 = {}
     encryption               = "SSE-KMS"

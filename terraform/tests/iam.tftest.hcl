@@ -9,7 +9,8 @@ run "deny_matrix" {
   command = plan
 
   variables {
-    airflow = { host = "ec2", version = "1.2.0" }
+    host    = "ec2"
+    airflow = { version = "1.2.0" }
     github  = { repository = "example/listenlake" }
   }
 

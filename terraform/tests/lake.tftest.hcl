@@ -123,7 +123,8 @@ run "everything_asked_for" {
   variables {
     budget     = { email = "owner@example.com", monthly_usd = 25 }
     encryption = "SSE-KMS"
-    airflow    = { host = "ec2", version = "1.2.0" }
+    host       = "ec2"
+    airflow    = { version = "1.2.0" }
     name       = "second-lake"
     scan_limit_gib = {
       analysts = 0.5

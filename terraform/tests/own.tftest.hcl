@@ -22,7 +22,8 @@ run "by_default_all_is_made" {
   command = plan
 
   variables {
-    airflow    = { host = "eks", version = "1.2.0" }
+    host       = "eks"
+    airflow    = { version = "1.2.0" }
     encryption = "SSE-KMS"
   }
 
@@ -41,7 +42,8 @@ run "another_range" {
   command = plan
 
   variables {
-    airflow = { host = "eks", version = "1.2.0" }
+    host    = "eks"
+    airflow = { version = "1.2.0" }
     network = { cidr = "10.64.0.0/20" }
   }
 
@@ -55,7 +57,8 @@ run "all_of_it_is_there_for_ec2" {
   command = plan
 
   variables {
-    airflow                  = { host = "ec2", version = "1.2.0" }
+    host                     = "ec2"
+    airflow                  = { version = "1.2.0" }
     bucket                   = "company-lake"
     encryption               = "SSE-KMS"
     kms_key_arn              = "arn:aws:kms:eu-west-1:123456789012:key/own"
@@ -109,7 +112,8 @@ run "a_network_is_there_for_eks" {
   command = plan
 
   variables {
-    airflow = { host = "eks", version = "1.2.0" }
+    host    = "eks"
+    airflow = { version = "1.2.0" }
     network = { vpc_id = "vpc-0123456789abcdef0", subnet_ids = ["subnet-0123456789abcdef0", "subnet-0fedcba9876543210"] }
   }
 
@@ -131,7 +135,8 @@ run "refuses_a_subnet_of_another_network" {
   command = plan
 
   variables {
-    airflow = { host = "ec2", version = "1.2.0" }
+    host    = "ec2"
+    airflow = { version = "1.2.0" }
     network = { vpc_id = "vpc-0aaaaaaaaaaaaaaaa", subnet_ids = ["subnet-0123456789abcdef0"] }
   }
 
@@ -142,7 +147,8 @@ run "refuses_subnets_of_one_zone_for_eks" {
   command = plan
 
   variables {
-    airflow = { host = "eks", version = "1.2.0" }
+    host    = "eks"
+    airflow = { version = "1.2.0" }
     network = { vpc_id = "vpc-0123456789abcdef0", subnet_ids = ["subnet-0123456789abcdef0", "subnet-0fedcba9876543210"] }
   }
 

@@ -9,7 +9,7 @@ run "refuses" {
   command = plan
 
   variables {
-    airflow        = { host = "mwaa" }
+    host           = "mwaa"
     budget         = { email = "not a mail address" }
     encryption     = "none"
     github         = { repository = "example/*" }
@@ -22,7 +22,7 @@ run "refuses" {
   }
 
   expect_failures = [
-    var.airflow, var.budget, var.encryption, var.github, var.name, var.people, var.region, var.scan_limit_gib, var.secrets, var.tags,
+    var.budget, var.encryption, var.github, var.host, var.name, var.people, var.region, var.scan_limit_gib, var.secrets, var.tags,
   ]
 }
 
@@ -30,7 +30,8 @@ run "refuses_the_other_rules" {
   command = plan
 
   variables {
-    airflow        = { host = "ec2", ec2 = { data_gib = 2, instance_type = "p3.large", hours = { start = "at three", stop = "rate(1 day)" } } }
+    host           = "ec2"
+    airflow        = { ec2 = { data_gib = 2, instance_type = "p3.large", hours = { start = "at three", stop = "rate(1 day)" } } }
     budget         = { monthly_usd = 0 }
     github         = { repository = "example/listenlake", environment = "*", jobs = ["everything"] }
     name           = "double--hyphen"
@@ -46,7 +47,8 @@ run "refuses_a_cluster_open_to_all" {
   command = plan
 
   variables {
-    airflow = { host = "none", eks = { api_cidrs = ["0.0.0.0/0"] } }
+    host    = "none"
+    airflow = { eks = { api_cidrs = ["0.0.0.0/0"] } }
   }
 
   expect_failures = [var.airflow]
@@ -77,7 +79,8 @@ run "refuses_two_clusters" {
   command = plan
 
   variables {
-    airflow = { host = "eks", version = "1.2.0" }
+    host    = "eks"
+    airflow = { version = "1.2.0" }
     eks     = { cluster_name = "lab" }
   }
 
@@ -88,7 +91,30 @@ run "refuses_a_host_without_a_version" {
   command = plan
 
   variables {
-    airflow = { host = "eks", log_days = 31, eks = { kubernetes_version = "v1.34", nodes_max = 0 } }
+    host    = "eks"
+    airflow = { log_days = 31, eks = { kubernetes_version = "v1.34", nodes_max = 0 } }
+  }
+
+  expect_failures = [var.airflow]
+}
+
+run "refuses_functions_that_lambda_has_not" {
+  command = plan
+
+  variables {
+    host       = "lambda"
+    serverless = { architecture = "riscv", daily = "at four", log_days = 31, memory_mb = 20000, version = "a b" }
+  }
+
+  expect_failures = [var.serverless]
+}
+
+# A setting that Terraform would drop in silence, and the host with it.
+run "refuses_the_host_where_it_was" {
+  command = plan
+
+  variables {
+    airflow = { host = "ec2", version = "1.2.0" }
   }
 
   expect_failures = [var.airflow]

@@ -271,7 +271,8 @@ if (await isTerraformUsable('terraform', root))
         const variables = {
           name: 'tf-test',
           // A moto of somebody else's may have no policies of AWS's own, which the host needs one of.
-          airflow: address === undefined ? { host: 'ec2', version: '1.2.0', ec2: { hours: HOURS } } : {},
+          host: address === undefined ? 'ec2' : 'none',
+          airflow: address === undefined ? { version: '1.2.0', ec2: { hours: HOURS } } : {},
           alarms: address === undefined ? { email: 'owner@example.com' } : {},
           github: { repository: 'example/listenlake' },
           secrets: ['pseudonym-key', 'spotify'],

@@ -20,6 +20,9 @@ from moto.iam.access_control import IAMPolicyStatement, PermissionResult
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from moto.s3.exceptions import MissingKey, NoSuchUpload, PreconditionFailed
 from moto.s3.responses import S3Response
+from moto.sqs.models import Queue
+from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser, ASLParserException
+from moto.stepfunctions.responses import StepFunctionResponse
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 S3_WRITES = threading.Lock()
@@ -243,6 +246,37 @@ def refuse(message):
     raise JsonRESTError("InvalidInputException", message)
 
 
+def patch_step_functions():
+    """Terraform has each definition checked while it plans; moto knows no such call, but has a parser of the language."""
+
+    def validate_state_machine_definition(self):
+        try:
+            AmazonStateLanguageParser.parse(self._get_param("definition"))
+        except ASLParserException as error:
+            fault = {"severity": "ERROR", "code": "SCHEMA_VALIDATION_FAILED", "message": str(error)}
+            return ActionResult({"result": "FAIL", "diagnostics": [fault]})
+        return ActionResult({"result": "OK", "diagnostics": []})
+
+    StepFunctionResponse.validate_state_machine_definition = validate_state_machine_definition
+    # No version is ever published here.
+    StepFunctionResponse.list_state_machine_versions = lambda self: ActionResult({"stateMachineVersions": []})
+
+
+def patch_queues():
+    """A queue's redrive policy comes back as it was given, without blanks: Terraform would see a change in each."""
+    attributes = Queue.attributes.fget
+
+    def as_given(self):
+        found = attributes(self)
+        if found.get("RedrivePolicy"):
+            found["RedrivePolicy"] = json.dumps(json.loads(found["RedrivePolicy"]), separators=(",", ":"))
+        return found
+
+    Queue.attributes = property(as_given)
+    # The tests deliver messages to functions themselves: moto would start containers for it, and drop what they do not take.
+    Queue.lambda_event_source_mappings = property(lambda self: {}, lambda self, mappings: None)
+
+
 class QuietHandler(WSGIRequestHandler):
     protocol_version = "HTTP/1.1"
 
@@ -263,6 +297,8 @@ def main():
     patch_athena()
     patch_glue()
     patch_glue_limits()
+    patch_queues()
+    patch_step_functions()
     app = DomainDispatcherApplication(create_backend_app)
     server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=QuietHandler)
     print(server.port, flush=True)
