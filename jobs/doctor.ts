@@ -13,7 +13,7 @@ import type { Effects } from './effects/index.ts';
 import { type Embedded, literalPath, openEmbedded, quoteText } from './engine/duckdb/database.ts';
 import { inspectAccount } from './engine/open.ts';
 import { goldModelsOf, readProject } from './gold/project.ts';
-import { PREFIX } from './lake/keys.ts';
+import { PREFIX, parseStreamKey } from './lake/keys.ts';
 import {
   type BronzeFile,
   EMPTY_STATE,
@@ -30,7 +30,9 @@ import {
   readSilverFiles,
 } from './lake/manifest.ts';
 import { isElsewhere, type LakeStore } from './lake/store.ts';
+import { readStreamIndex } from './lake/stream.ts';
 import { lookAtTransform } from './silver/inspect.ts';
+import { lookAtStreams } from './stream/inspect.ts';
 
 /** Below this the first import of a long history may not fit. */
 const DISK_FREE_MIN_BYTES = 2 * 1024 ** 3;
@@ -81,6 +83,7 @@ export async function doctor(input: { verify: boolean; aws: boolean }, effects: 
   findings.push(...lookAtLabels(bronze));
   const isWaiting = bronze.some(({ sequence }) => sequence > manifest.state.transformedThrough);
   findings.push(...lookAtVersions(manifest.state, isWaiting));
+  findings.push(...(await lookAtStreams(effects, manifest.state)));
   findings.push(...(await lookAtTransform(effects, input.verify)));
   if (input.verify) findings.push(...(await verify(effects, files, manifest.sequence)));
   return findings;
@@ -225,7 +228,14 @@ async function committedFiles(effects: Effects, state: LakeState): Promise<Outpu
     Object.keys(state.silver).map((table) => readSilverFiles(effects.store, state, table)),
   );
   const gold = Object.values(state.gold).flatMap((version) => Object.values(version.tables));
-  return [...objectsOfFiles(bronze), ...silver.flat(), ...gold, ...Object.values(state.iceberg?.tables ?? {})];
+  const batches = await readStreamIndex(effects.store, state);
+  return [
+    ...objectsOfFiles(bronze),
+    ...batches,
+    ...silver.flat(),
+    ...gold,
+    ...Object.values(state.iceberg?.tables ?? {}),
+  ];
 }
 
 /** The oracle for users: everything the manifests promise is looked up in the objects themselves. */
@@ -325,7 +335,8 @@ async function lookForOrphans(store: LakeStore, files: readonly OutputFile[]): P
   let total = 0;
   for (const prefix of [PREFIX.bronze, PREFIX.silver, PREFIX.gold, PREFIX.iceberg]) {
     for await (const { key } of store.list(prefix)) {
-      if (known.has(key) || prefixes.some((each) => key.startsWith(each))) continue;
+      if (known.has(key) || parseStreamKey(key) !== undefined || prefixes.some((each) => key.startsWith(each)))
+        continue;
       total += 1;
       if (orphans.length < ORPHANS_SHOWN) orphans.push(key);
     }
@@ -358,6 +369,8 @@ async function localIfThere({ store, scratch }: Effects, key: string): Promise<s
 }
 
 function remedy(key: string): string {
+  if (parseStreamKey(key) !== undefined)
+    return 'bring it back from a copy of the lake: its events are in silver as they were taken';
   if (key.startsWith(PREFIX.silver)) return 'run `listenlake transform --rebuild` to make it again from bronze';
   if (key.startsWith(PREFIX.gold))
     return key.startsWith(`${PREFIX.gold}prod`)

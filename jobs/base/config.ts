@@ -3,6 +3,7 @@ import { availableParallelism, homedir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { JobError } from './errors.ts';
+import { isLateness, type Lateness, parseLateness } from './lateness.ts';
 
 /** Where KubernetesPodOperator's sidecar looks for a result; a pod without it has no such folder. */
 const XCOM_FOLDER = '/airflow/xcom';
@@ -122,6 +123,10 @@ export const VARIABLES = {
   LISTENLAKE_API_RETENTION_DAYS: {
     rule: whole(0, 36_500).default(0),
     help: 'Days after which `retention` removes what came from the Web API. 0 keeps it.',
+  },
+  LISTENLAKE_STREAM_LATENESS: {
+    rule: z.string().refine(isLateness, 'durations like 1h or 1h,plays=10m').default('1h'),
+    help: 'How far behind the newest event of its partition an event of a stream may be before it counts as late, also by topic: `1h,plays=10m`.',
   },
   LISTENLAKE_AWS_NAME: {
     rule: z
@@ -272,6 +277,7 @@ export interface Config {
   readonly isIcebergWanted: boolean | undefined;
   /** Days that answers of the Web API may stay; 0: for ever. */
   readonly apiRetentionDays: number;
+  readonly streamLateness: Lateness;
   /** For what can be made again: hashes of files, virtual environments. Outside the lake and the clone. */
   readonly cacheDir: string;
   /** What the terminal, if there is one, can do and is wanted to. */
@@ -353,6 +359,7 @@ export function readConfig(
       callBudget: v.LISTENLAKE_SPOTIFY_CALL_BUDGET,
     }),
     apiRetentionDays: v.LISTENLAKE_API_RETENTION_DAYS,
+    streamLateness: parseLateness(v.LISTENLAKE_STREAM_LATENESS),
     aws: Object.freeze({
       name: v.LISTENLAKE_AWS_NAME,
       workGroup: v.LISTENLAKE_ATHENA_WORKGROUP || undefined,

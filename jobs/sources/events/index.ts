@@ -5,7 +5,7 @@ import type { CsvSource, RowSource, Source } from '../../bronze/source.ts';
  * Events of many users, one JSON object a line (or one array of them): the generator's files, and what other
  * systems write in the same shape.
  */
-const LISTENING_EVENTS: RowSource = {
+export const LISTENING_EVENTS: RowSource = {
   table: 'listening_events',
   kind: 'listening_events',
   name: /^events?[-_.]/i,
