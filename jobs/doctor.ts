@@ -13,7 +13,7 @@ import type { Effects } from './effects/index.ts';
 import { type Embedded, literalPath, openEmbedded, quoteText } from './engine/duckdb/database.ts';
 import { inspectAccount } from './engine/open.ts';
 import { goldModelsOf, readProject } from './gold/project.ts';
-import { PREFIX, parseStreamKey } from './lake/keys.ts';
+import { PREFIX, parseStreamBatchKey } from './lake/keys.ts';
 import {
   type BronzeFile,
   EMPTY_STATE,
@@ -335,7 +335,7 @@ async function lookForOrphans(store: LakeStore, files: readonly OutputFile[]): P
   let total = 0;
   for (const prefix of [PREFIX.bronze, PREFIX.silver, PREFIX.gold, PREFIX.iceberg]) {
     for await (const { key } of store.list(prefix)) {
-      if (known.has(key) || parseStreamKey(key) !== undefined || prefixes.some((each) => key.startsWith(each)))
+      if (known.has(key) || parseStreamBatchKey(key) !== undefined || prefixes.some((each) => key.startsWith(each)))
         continue;
       total += 1;
       if (orphans.length < ORPHANS_SHOWN) orphans.push(key);
@@ -369,7 +369,7 @@ async function localIfThere({ store, scratch }: Effects, key: string): Promise<s
 }
 
 function remedy(key: string): string {
-  if (parseStreamKey(key) !== undefined)
+  if (parseStreamBatchKey(key) !== undefined)
     return 'bring it back from a copy of the lake: its events are in silver as they were taken';
   if (key.startsWith(PREFIX.silver)) return 'run `listenlake transform --rebuild` to make it again from bronze';
   if (key.startsWith(PREFIX.gold))

@@ -2,7 +2,14 @@ import { JobError } from './base/errors.ts';
 import { DAY_MS } from './base/time.ts';
 import { refuseOvertaken } from './effects/commit.ts';
 import { type Effects, stopIfAsked } from './effects/index.ts';
-import { isOwnKey, LATEST_MANIFEST_HINT_KEY, LAYERS, type Layer, manifestKey, parseStreamKey } from './lake/keys.ts';
+import {
+  isOwnKey,
+  LATEST_MANIFEST_HINT_KEY,
+  LAYERS,
+  type Layer,
+  manifestKey,
+  parseStreamBatchKey,
+} from './lake/keys.ts';
 import { latestManifest, listManifests, type Manifest, readManifest } from './lake/manifest.ts';
 import { namedObjects } from './lake/named.ts';
 import type { LakeStore, ObjectInfo, UnfinishedWrite } from './lake/store.ts';
@@ -134,7 +141,7 @@ export async function* ownObjects(store: LakeStore, layer: Layer, onForeign: () 
   for (const prefix of LAYERS[layer]) {
     for await (const object of store.list(prefix)) {
       // What a consumer has written is its only record of how far it has come: nobody deletes it.
-      if (parseStreamKey(object.key) !== undefined) continue;
+      if (parseStreamBatchKey(object.key) !== undefined) continue;
       if (isOwnKey(layer, object.key)) yield object;
       else if (object.key !== LATEST_MANIFEST_HINT_KEY) onForeign();
     }

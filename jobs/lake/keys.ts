@@ -10,10 +10,6 @@
  *                                                        left of such a file, and the list of what one load
  *                                                        has refused: by
  *                                                        their own content)
- *     bronze/stream/date=<YYYY-MM-DD>/hour=<HH>/<topic>-<partition>-<first offset>.json
- *                                                        a batch of a stream's records as the consumer wrote it, named by
- *                                                        its first record: created only if absent, changed by a removal only
- *     bronze/stream-dead-letters/date=.../hour=.../...   records that are no events, by the same names
  *     silver/<table>/v/[<partition>=<value>/...]<sha256>/part-0.parquet
  *                                                        immutable, named by its own content; a partition is the object that the newest
  *                                                        manifest names for it, the rest are older versions.
@@ -263,33 +259,6 @@ export function icebergTablePrefix(runId: string, model: string, attempt: number
 /** `<prefix>metadata/<five digits>-<uuid>.metadata.json`: how Iceberg names the files that its readers begin with. */
 export function icebergMetadataKey(prefix: string, version: number, uuid: string): string {
   return `${prefix}metadata/${String(version).padStart(5, '0')}-${checked(uuid, /^[0-9a-f-]{36}$/)}.metadata.json`;
-}
-
-/** Names of what a consumer has written: batches of records, and records that are no events. */
-const STREAM_KINDS = { batch: 'stream', dead_letters: 'stream-dead-letters' } as const;
-export type StreamKind = keyof typeof STREAM_KINDS;
-const STREAM_KEY =
-  /^bronze\/(stream|stream-dead-letters)\/date=(\d{4}-\d{2}-\d{2})\/hour=([01]\d|2[0-3])\/([A-Za-z0-9._-]{1,249})-(\d{1,9})-(\d{20})\.json$/;
-
-/** The first record of a batch: what its key says. */
-export interface StreamBatchName {
-  kind: StreamKind;
-  topic: string;
-  partition: number;
-  firstOffset: number;
-}
-
-/** `bronze/stream/` or `bronze/stream-dead-letters/`. */
-export function streamPrefix(kind: StreamKind): string {
-  return `${PREFIX.bronze}${STREAM_KINDS[kind]}/`;
-}
-
-/** What the key of a batch or of dead letters says; undefined for any other key. */
-export function parseStreamKey(key: string): StreamBatchName | undefined {
-  const [, folder, , , topic, partition, offset] = STREAM_KEY.exec(key) ?? [];
-  if (folder === undefined || !Number.isSafeInteger(Number(offset))) return undefined;
-  const kind = folder === STREAM_KINDS.batch ? 'batch' : 'dead_letters';
-  return { kind, topic: topic!, partition: Number(partition), firstOffset: Number(offset) };
 }
 
 /** `bronze/<table>/` or `silver/<table>/`: where the objects of a table are, all of them. */

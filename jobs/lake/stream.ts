@@ -1,6 +1,8 @@
-import type { StreamKind } from './keys.ts';
 import { getState, type LakeState, type OutputFile, putState } from './manifest.ts';
 import type { LakeStore } from './store.ts';
+
+/** What a consumer writes: batches of events, and records that are none. */
+export type StreamKind = 'batch' | 'dead-letters';
 
 /**
  * A batch of a stream, or a file of dead letters, that a commit names. Grain: object. The consumer that wrote

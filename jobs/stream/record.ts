@@ -1,5 +1,5 @@
 import { contractOf } from '../lake/contracts.ts';
-import type { StreamKind } from '../lake/keys.ts';
+import type { StreamKind } from '../lake/stream.ts';
 
 /** One record of a batch, as the consumer wrote its line. */
 export interface StreamRecord {
@@ -71,7 +71,7 @@ export function ownerOf(line: string, names: readonly string[], kind: StreamKind
   const event = typeof value === 'string' ? parseObject(value) : undefined;
   const user = event?.user_id ?? own;
   if (typeof user === 'string' && user !== '') return names.includes(user) ? 'theirs' : isKey ? 'key' : 'other';
-  if (isKey || kind === 'dead_letters') return 'theirs';
+  if (isKey || kind === 'dead-letters') return 'theirs';
   return event === undefined && names.some((name) => line.includes(name)) ? 'theirs' : 'other';
 }
 

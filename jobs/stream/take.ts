@@ -10,7 +10,14 @@ import type { People } from '../bronze/source.ts';
 import { refuseLostLease } from '../effects/commit.ts';
 import { type Effects, stopIfAsked } from '../effects/index.ts';
 import { type Embedded, openEmbedded } from '../engine/duckdb/database.ts';
-import { bronzeKey, PREFIX, parseStreamKey, type StreamBatchName, streamPrefix } from '../lake/keys.ts';
+import {
+  bronzeKey,
+  PREFIX,
+  parseStreamBatchKey,
+  STREAM_DEAD_LETTERS_PREFIX,
+  STREAM_PREFIX,
+  type StreamBatchName,
+} from '../lake/keys.ts';
 import {
   appendBronze,
   type BronzeFile,
@@ -21,7 +28,7 @@ import {
   type Manifest,
   readBronzeIndex,
 } from '../lake/manifest.ts';
-import { appendStream, readStreamIndex, type StreamBatch } from '../lake/stream.ts';
+import { appendStream, readStreamIndex, type StreamBatch, type StreamKind } from '../lake/stream.ts';
 import { LISTENING_EVENTS } from '../sources/events/index.ts';
 import { contentOf, countDeadLetters, emptyCounts, rowsOfBatch } from './read.ts';
 import { type PartitionProgress, progressOf } from './watermark.ts';
@@ -32,6 +39,7 @@ const TAKEN_FILES_MAX = 4_000;
 
 /** A batch or a file of dead letters that lies in the lake. */
 export interface LyingBatch extends StreamBatchName {
+  kind: StreamKind;
   key: string;
   bytes: number;
 }
@@ -39,10 +47,12 @@ export interface LyingBatch extends StreamBatchName {
 /** Every batch and every file of dead letters, whoever names it, in the order of topic, partition and offset. */
 export async function listBatches({ store }: Pick<Effects, 'store'>): Promise<LyingBatch[]> {
   const found: LyingBatch[] = [];
-  for (const kind of ['batch', 'dead_letters'] as const) {
-    for await (const { key, bytes } of store.list(streamPrefix(kind))) {
-      const name = parseStreamKey(key);
-      if (name !== undefined) found.push({ ...name, key, bytes });
+  for (const prefix of [STREAM_PREFIX, STREAM_DEAD_LETTERS_PREFIX]) {
+    for await (const { key, bytes } of store.list(prefix)) {
+      const name = parseStreamBatchKey(key);
+      if (name === undefined) continue;
+      const { kind, topic, partition, firstOffset } = name;
+      found.push({ kind, topic, partition, firstOffset, key, bytes });
     }
   }
   return found.sort(inOrder);
@@ -165,11 +175,12 @@ export async function writeEvents(
   async function* records(): AsyncGenerator<Record<string, unknown>> {
     for (const [done, batch] of some.entries()) {
       stopIfAsked(effects.signal);
-      const { key, bytes: _, ...name } = batch;
+      const { key, kind, topic, partition, firstOffset } = batch;
+      const name = { topic, partition, firstOffset };
       const path = await store.localFile(key);
       const counts = batch.kind === 'batch' ? emptyCounts(name) : await countDeadLetters(name, path);
       if (batch.kind === 'batch') yield* rowsOfBatch(name, path, counts, progress, config.streamLateness);
-      batches.push({ ...name, key, ...counts, ...(await contentOf(path)) });
+      batches.push({ kind, ...name, key, ...counts, ...(await contentOf(path)) });
       effects.progress.update(done + 1);
     }
   }

@@ -131,7 +131,7 @@ test('dead letters are counted, and no row comes of them', async () => {
   ]);
   await lake.transform();
   expect(await batches('kind, first_offset, last_offset, records')).toEqual([
-    { kind: 'dead_letters', first_offset: 3, last_offset: 9, records: 2 },
+    { kind: 'dead-letters', first_offset: 3, last_offset: 9, records: 2 },
   ]);
   expect(await lake.rows('listening_events')).toEqual([]);
 });
@@ -170,7 +170,7 @@ test('gc deletes no batch, named or not, however old', async () => {
   expect(index.map(({ kind, firstOffset }) => [kind, firstOffset])).toEqual([
     ['batch', 0],
     ['batch', 1],
-    ['dead_letters', 2],
+    ['dead-letters', 2],
   ]);
 });
 
