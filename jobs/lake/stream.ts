@@ -31,6 +31,17 @@ export interface StreamBatch extends OutputFile {
   sequence: number;
 }
 
+/** The table of bronze that batches are, as they lie there. */
+export const STREAM_TABLE = 'stream';
+
+/** The objects that `bronze.stream` is made of: batches with a line in them, and no dead letters. */
+export async function streamObjects(store: LakeStore, state: Pick<LakeState, 'stream'>): Promise<OutputFile[]> {
+  const batches = await readStreamIndex(store, state);
+  return batches
+    .filter(({ kind, rows }) => kind === 'batch' && rows > 0)
+    .map(({ key, rows, bytes, sha256 }) => ({ key, rows, bytes, sha256 }));
+}
+
 /** Segments are merged when there are more than this. */
 const SEGMENTS_MAX = 32;
 
