@@ -3,7 +3,9 @@ import { availableParallelism, homedir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { JobError } from './errors.ts';
+import { KAFKA_VARIABLES, type KafkaConfig, kafkaConfigOf } from './kafka-settings.ts';
 import { isLateness, type Lateness, parseLateness } from './lateness.ts';
+import { flag, whole } from './variable-rules.ts';
 
 /** Where KubernetesPodOperator's sidecar looks for a result; a pod without it has no such folder. */
 const XCOM_FOLDER = '/airflow/xcom';
@@ -28,14 +30,6 @@ const parentRun = z
   .string()
   .default('')
   .refine((text) => text === '' || PARENT_RUN.test(text), 'namespace/name/run, the last a UUID');
-
-const flag = z.enum(['true', 'false']).transform((text) => text === 'true');
-const whole = (min: number, max: number) =>
-  z
-    .string()
-    .regex(/^\d+$/, 'a whole number is needed')
-    .transform(Number)
-    .pipe(z.number().min(min, `at least ${min}`).max(max, `at most ${max}`));
 
 /**
  * Every variable that listenlake reads, its rule and its default. `.env.example` and docs/configuration.md
@@ -149,6 +143,7 @@ export const VARIABLES = {
       .transform((text) => (text === '' ? undefined : text === 'true')),
     help: 'true: `promote` also writes prod as Iceberg tables, for readers beyond Athena; false: it takes them away. Empty: it keeps up what the lake has. For a lake on S3.',
   },
+  ...KAFKA_VARIABLES,
   LISTENLAKE_S3_PATH_STYLE: {
     rule: flag.default(false),
     help: 'true asks for endpoint/bucket/key instead of bucket.endpoint/key, as most services that are not AWS want it.',
@@ -273,6 +268,7 @@ export interface Config {
   readonly nothingNewExit: number;
   readonly spotify: SpotifyConfig;
   readonly aws: AwsConfig;
+  readonly kafka: KafkaConfig;
   /** Whether `promote` keeps a copy of prod as Iceberg tables; undefined: where the lake has one. */
   readonly isIcebergWanted: boolean | undefined;
   /** Days that answers of the Web API may stay; 0: for ever. */
@@ -365,10 +361,14 @@ export function readConfig(
       workGroup: v.LISTENLAKE_ATHENA_WORKGROUP || undefined,
       isPathStyle: v.LISTENLAKE_S3_PATH_STYLE,
     }),
+    kafka: kafkaConfigOf(v),
     isIcebergWanted: v.LISTENLAKE_ICEBERG,
-    secrets: [v.LISTENLAKE_PSEUDONYM_KEY, v.LISTENLAKE_SPOTIFY_CLIENT_SECRET, v.LISTENLAKE_OPENLINEAGE_API_KEY].filter(
-      (secret) => secret !== '',
-    ),
+    secrets: [
+      v.LISTENLAKE_PSEUDONYM_KEY,
+      v.LISTENLAKE_SPOTIFY_CLIENT_SECRET,
+      v.LISTENLAKE_OPENLINEAGE_API_KEY,
+      v.LISTENLAKE_KAFKA_PASSWORD,
+    ].filter((secret) => secret !== ''),
   });
 }
 
