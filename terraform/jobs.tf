@@ -33,11 +33,11 @@ locals {
       about     = "bronze -> silver"
       commits   = true
       read      = ["bronze", "silver", "staging"]
-      write     = ["silver", "staging"]
+      write     = ["bronze/listening_events", "silver", "staging"] # what was taken from batches of streams; the batches stay as they are
       delete    = ["staging"] # what was built ahead and is of no use any more; versions of silver are left to gc
       workgroup = []
       catalog   = { read = ["silver"], write = [], delete = [], register = ["silver"] }
-      secrets   = []
+      secrets   = ["pseudonym-key"] # an address in an event of a stream becomes its pseudonym
     }
     enrich = {
       about     = "silver -> gold_dev"

@@ -89,6 +89,7 @@ SETTINGS = (
     "LISTENLAKE_SPOTIFY_CLIENT_ID",
     "LISTENLAKE_SPOTIFY_PLAYLISTS",
     "LISTENLAKE_SPOTIFY_TOKEN_SECRET",
+    "LISTENLAKE_STREAM_LATENESS",
     "LISTENLAKE_THREADS",
     "LISTENLAKE_USER",
 )
@@ -109,6 +110,7 @@ SECRETS = {
     "extract": ("spotify",),
     "forget": ("pseudonym-key",),
     "load": ("pseudonym-key",),
+    "transform": ("pseudonym-key",),
 }
 """Which job gets which secret: the same table as in terraform/jobs.tf (and doctor, which compares a given key with the lake's mark of it).
 On Kubernetes, the Secret `listenlake-<name>` where there is one."""

@@ -41,7 +41,8 @@ SETTINGS = {"LISTENLAKE_MEMORY_MB": "512", "LISTENLAKE_PSEUDONYM_SECRET": "lake/
         ("load", {"LISTENLAKE_PSEUDONYM_KEY"}),
         ("doctor", {"LISTENLAKE_PSEUDONYM_KEY"}),
         ("forget", {"LISTENLAKE_PSEUDONYM_KEY"}),
-        *((command, set()) for command in ["transform", "check", "enrich", "train", "promote", "report", "gc", "retention", "coverage"]),
+        ("transform", {"LISTENLAKE_PSEUDONYM_KEY"}),
+        *((command, set()) for command in ["check", "enrich", "train", "promote", "report", "gc", "retention", "coverage"]),
     ],
 )
 def test_a_container_gets_the_settings_and_the_secrets_of_its_own_job_alone(monkeypatch, command, given):

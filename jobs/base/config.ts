@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { JobError } from './errors.ts';
 import { KAFKA_VARIABLES, type KafkaConfig, kafkaConfigOf } from './kafka-settings.ts';
-import { isLateness, type Lateness, parseLateness } from './lateness.ts';
+import { LATENESS, type Lateness, parseLateness } from './lateness.ts';
 import { flag, whole } from './variable-rules.ts';
 
 /** Where KubernetesPodOperator's sidecar looks for a result; a pod without it has no such folder. */
@@ -118,10 +118,7 @@ export const VARIABLES = {
     rule: whole(0, 36_500).default(0),
     help: 'Days after which `retention` removes what came from the Web API. 0 keeps it.',
   },
-  LISTENLAKE_STREAM_LATENESS: {
-    rule: z.string().refine(isLateness, 'durations like 1h or 1h,plays=10m').default('1h'),
-    help: 'How far behind the newest event of its partition an event of a stream may be before it counts as late, also by topic: `1h,plays=10m`.',
-  },
+  LISTENLAKE_STREAM_LATENESS: LATENESS,
   LISTENLAKE_AWS_NAME: {
     rule: z
       .string()

@@ -1,3 +1,5 @@
+import { z } from 'zod';
+
 /** How late an event of a topic may be before it counts as late. */
 export interface Lateness {
   /** Milliseconds of every topic that is not named. */
@@ -8,12 +10,17 @@ export interface Lateness {
 const UNITS_MS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 const PART = /^(?:([A-Za-z0-9._-]{1,249})=)?(\d{1,6})([smhd])$/;
 
-/** True for `1h`, or durations by topic: `1h,plays=10m`. */
-export function isLateness(text: string): boolean {
+/** The variable that says it: `1h`, or durations by topic. */
+export const LATENESS = {
+  rule: z.string().refine(isLateness, 'durations like 1h or 1h,plays=10m').default('1h'),
+  help: 'How far behind the newest event of its partition an event of a stream may be before it counts as late, also by topic: `1h,plays=10m`.',
+};
+
+function isLateness(text: string): boolean {
   return text.split(',').every((part) => PART.test(part.trim()));
 }
 
-/** @param text for which `isLateness` is true; where it names topics only, the others have an hour */
+/** @param text that the rule of `LATENESS` takes; where it names topics only, the others have an hour */
 export function parseLateness(text: string): Lateness {
   let otherMs = UNITS_MS.h!;
   const byTopic: Record<string, number> = {};

@@ -50,7 +50,7 @@ beforeAll(async () => {
       { value: '{"user_id":"anna' },
     ]),
   );
-}, 300_000);
+});
 afterAll(() => lakes.close());
 
 it("forget empties a person's records under the same offsets, in batches that a commit names and in others, and proves it", async () => {
@@ -87,7 +87,7 @@ it("forget empties a person's records under the same offsets, in batches that a 
   const now = await rowsOf(lake.root, 'bob');
   expect(now['silver.listening_events']!.split(' ')[0]).toBe(bobs['silver.listening_events']!.split(' ')[0]);
   expect((await forget({ runId: 'again', ...input, dryRun: false }, lake.effects)).status).toBe('nothing_new');
-}, 300_000);
+});
 
 it('what the commits say of batches is what lies there, and a replay brings nothing back', async () => {
   const { store } = lake.effects;
@@ -99,4 +99,4 @@ it('what the commits say of batches is what lies there, and a replay brings noth
   const now = await rowsOf(lake.root, 'bob');
   expect(now['silver.listening_events']!.split(' ')[0]).toBe(bobs['silver.listening_events']!.split(' ')[0]);
   expect(await filesWith(lake.root, MARK)).toEqual([]);
-}, 300_000);
+});
