@@ -34,7 +34,7 @@ locals {
       commits   = true
       read      = ["bronze", "silver", "staging"]
       write     = ["bronze/listening_events", "silver", "staging"] # what was taken from batches of streams; the batches stay as they are
-      delete    = ["staging"] # what was built ahead and is of no use any more; versions of silver are left to gc
+      delete    = ["staging"]                                      # what was built ahead and is of no use any more; versions of silver are left to gc
       workgroup = []
       catalog   = { read = ["silver"], write = [], delete = [], register = ["silver"] }
       secrets   = ["pseudonym-key"] # an address in an event of a stream becomes its pseudonym
