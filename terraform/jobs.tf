@@ -29,6 +29,16 @@ locals {
       catalog   = { read = [], write = [], delete = [], register = [] }
       secrets   = ["pseudonym-key"]
     }
+    stream = {
+      about     = "topics of Kafka -> batches in bronze, without a commit; how far they are"
+      commits   = false
+      read      = ["bronze/stream", "bronze/stream-dead-letters", "manifests", "state"]
+      write     = ["bronze/stream", "bronze/stream-dead-letters"]
+      delete    = []
+      workgroup = []
+      catalog   = { read = [], write = [], delete = [], register = [] }
+      secrets   = ["pseudonym-key"] # Kafka's own password is no secret of this table: give it to the consumer where it runs
+    }
     transform = {
       about     = "bronze -> silver"
       commits   = true
