@@ -4,7 +4,8 @@ import type { Lateness } from '../base/lateness.ts';
 import { linesOf } from '../formats/json/lines.ts';
 import type { StreamBatchName } from '../lake/keys.ts';
 import type { StreamBatch } from '../lake/stream.ts';
-import { eventOf, readLine, type StreamRecord } from './record.ts';
+import { eventOf } from '../sources/events/record.ts';
+import { readLine, type StreamRecord } from './record.ts';
 import { advance, isHeld, isLate, type PartitionProgress, partitionProgress } from './watermark.ts';
 
 /** What is counted of a batch while its lines are read. */
@@ -44,7 +45,7 @@ export async function* rowsOfBatch(
     if (record === undefined) {
       counts.unreadable += 1;
       const { topic, partition } = name;
-      yield { ...eventOf({ topic, partition, offset: 0, atMs: 0, key: null, value: '' }).row, record_offset: null };
+      yield { ...eventOf({ topic, partition, offset: null, value: '' }).row };
       continue;
     }
     counts.lastOffset = Math.max(counts.lastOffset, record.offset);
