@@ -6,7 +6,7 @@ import type { StreamBatchName } from '../lake/keys.ts';
 import type { StreamBatch } from '../lake/stream.ts';
 import { eventOf } from '../sources/events/record.ts';
 import { readLine, type StreamRecord } from './record.ts';
-import { advance, isHeld, isLate, type PartitionProgress, partitionProgress } from './watermark.ts';
+import { advance, isHeld, isLate, type PartitionProgress, partitionProgress, withRange } from './watermark.ts';
 
 /** What is counted of a batch while its lines are read. */
 export type BatchCounts = Pick<
@@ -37,7 +37,7 @@ export async function* rowsOfBatch(
   lateness: Lateness,
 ): AsyncGenerator<Record<string, unknown>> {
   const progress = partitionProgress(all, name);
-  const held: PartitionProgress = { newestMs: 0, ranges: [...progress.ranges] };
+  const held = progress.ranges;
   for await (const line of linesOf(path)) {
     if (line === '') continue;
     counts.rows += 1;
@@ -54,7 +54,7 @@ export async function* rowsOfBatch(
     if (isHeld(held, record.offset)) counts.repeated += 1;
     else yield countedRow(record, counts, progress, lateness);
   }
-  progress.ranges.push({ first: name.firstOffset, last: counts.lastOffset });
+  progress.ranges = withRange(progress.ranges, { first: name.firstOffset, last: counts.lastOffset });
 }
 
 /** A record of another partition than its batch's name says is none: its offset would count for the wrong one. */

@@ -5,8 +5,13 @@ import type { StreamBatch } from '../lake/stream.ts';
 export interface PartitionProgress {
   /** Newest event so far, Unix ms. */
   newestMs: number;
-  /** Offsets that batches hold, both ends inclusive. */
-  readonly ranges: { first: number; last: number }[];
+  /** Offsets that batches hold, both ends inclusive: ascending, none touches the next. */
+  ranges: readonly OffsetRange[];
+}
+
+export interface OffsetRange {
+  readonly first: number;
+  readonly last: number;
 }
 
 /** By topic and partition, from what is known of their batches. */
@@ -16,7 +21,7 @@ export function progressOf(batches: readonly StreamBatch[]): Map<string, Partiti
     if (batch.kind !== 'batch') continue;
     const own = partitionProgress(progress, batch);
     own.newestMs = Math.max(own.newestMs, batch.newestEventMs ?? Number.NEGATIVE_INFINITY);
-    own.ranges.push({ first: batch.firstOffset, last: batch.lastOffset });
+    own.ranges = withRange(own.ranges, { first: batch.firstOffset, last: batch.lastOffset });
   }
   return progress;
 }
@@ -32,9 +37,28 @@ export function partitionProgress(
   return own;
 }
 
-/** True where a batch that is known has a record of this offset. */
-export function isHeld({ ranges }: PartitionProgress, offset: number): boolean {
-  return ranges.some(({ first, last }) => first <= offset && offset <= last);
+/** The ranges with one more. Batches follow one another, so that there are as many as there are gaps. */
+export function withRange(ranges: readonly OffsetRange[], added: OffsetRange): readonly OffsetRange[] {
+  const last = ranges.at(-1);
+  if (last === undefined || added.first > last.last + 1) return [...ranges, added];
+  const from = ranges.findIndex((range) => added.first <= range.last + 1);
+  const after = ranges.findIndex((range) => range.first > added.last + 1);
+  const to = after < 0 ? ranges.length : after;
+  const touched = ranges.slice(from, to);
+  const first = Math.min(added.first, touched[0]?.first ?? added.first);
+  const end = Math.max(added.last, touched.at(-1)?.last ?? added.last);
+  return [...ranges.slice(0, from), { first, last: end }, ...ranges.slice(to)];
+}
+
+/** True where one of the ranges has this offset. */
+export function isHeld(ranges: readonly OffsetRange[], offset: number): boolean {
+  let [low, high] = [0, ranges.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (ranges[middle]!.last < offset) low = middle + 1;
+    else high = middle;
+  }
+  return low < ranges.length && ranges[low]!.first <= offset;
 }
 
 /**

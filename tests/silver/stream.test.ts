@@ -5,6 +5,7 @@ import { latestManifest, listManifests, readManifest } from '../../jobs/lake/man
 import { readStreamIndex } from '../../jobs/lake/stream.ts';
 import { generateDataset } from '../../jobs/sources/synthetic/index.ts';
 import { lookAtStreams } from '../../jobs/stream/inspect.ts';
+import { isHeld, type OffsetRange, withRange } from '../../jobs/stream/watermark.ts';
 import { type BatchPlace, type BatchRecord, eventOf, putBatch } from '../fixtures/stream-batches.ts';
 import { memorySink, SMALL } from '../sources/synthetic-sink.ts';
 import { makeTestLake, type TestLake } from './transform-lake.ts';
@@ -44,6 +45,45 @@ test('events of batches are in silver once, with their place, and the commit nam
     ],
   ]);
   expect((await lake.transform()).status).toBe('nothing_new');
+});
+
+test('ranges of offsets are as many as there are gaps, in whatever order they come', () => {
+  const held = (offsets: readonly [first: number, last: number][]) =>
+    offsets.reduce<readonly OffsetRange[]>((ranges, [first, last]) => withRange(ranges, { first, last }), []);
+  const orders: [number, number][][] = [
+    [
+      [0, 9],
+      [10, 19],
+      [30, 39],
+      [50, 59],
+      [35, 52],
+    ],
+    [
+      [50, 59],
+      [30, 39],
+      [35, 52],
+      [10, 19],
+      [0, 9],
+    ],
+    [
+      [35, 52],
+      [0, 9],
+      [50, 59],
+      [10, 19],
+      [30, 39],
+      [31, 32],
+    ],
+  ];
+  for (const order of orders) {
+    const ranges = held(order);
+    expect(ranges).toEqual([
+      { first: 0, last: 19 },
+      { first: 30, last: 59 },
+    ]);
+    const isIn = (offset: number): boolean => order.some(([first, last]) => first <= offset && offset <= last);
+    for (let offset = -1; offset < 62; offset += 1)
+      expect([offset, isHeld(ranges, offset)]).toEqual([offset, isIn(offset)]);
+  }
 });
 
 test('an offset that two batches hold counts once, whichever is taken first', async () => {
