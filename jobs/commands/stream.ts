@@ -1,11 +1,13 @@
 import { JobError } from '../base/errors.ts';
 import { count } from '../base/words.ts';
 import type { Effects } from '../effects/index.ts';
+import { observed } from '../lineage/observe.ts';
 import type { PartitionLag } from '../stream/lag.ts';
 import { type Arguments, type Command, type Outcome, optional, whole } from './command.ts';
 import { number, row } from './lines.ts';
+import { transformText } from './transform.ts';
 
-const VERBS = ['produce', 'consume', 'lag'] as const;
+const VERBS = ['produce', 'consume', 'lag', 'replay'] as const;
 type Verb = (typeof VERBS)[number];
 
 /** What a topic may be called, so that its name can stand in a key. */
@@ -51,24 +53,27 @@ export const STREAM: Command = {
   usage: 'stream <verb>',
   group: 'operate',
   summary:
-    'Events by Kafka: send synthetic ones (produce), bring a topic into bronze (consume), see how far it is (lag)',
+    'Events by Kafka: send synthetic ones (produce), bring a topic into bronze (consume), see how far it is (lag), build from bronze again (replay)',
   reads: 'topic, bronze',
   writes: 'topic, bronze',
-  positionals: { verb: { choices: VERBS, describe: 'produce, consume or lag' } },
+  positionals: { verb: { choices: VERBS, describe: 'produce, consume, lag or replay' } },
   options: OPTIONS,
-  isWriter: false,
+  // A consumer needs no lease (decision 38).
+  isWriter: (args) => args.verb === 'replay',
   isReader: (args) => args.verb === 'lag',
   examples: [
     ['listenlake stream produce --seconds 60', 'synthetic events into a topic'],
     ['listenlake stream consume --until-end', 'what the topic has, into bronze'],
     ['listenlake stream lag --max-seconds 600', 'exit 75 where the lake is ten minutes behind'],
+    ['listenlake stream replay', 'events of streams again from their batches, and all of silver'],
   ],
-  async run(args, effects) {
+  async run(args, effects, runId) {
     const topic = topicOf(args);
     const verbs: Record<Verb, () => Promise<Outcome>> = {
       produce: () => runProduce(topic, args, effects),
       consume: () => runConsume(topic, args, effects),
       lag: () => runLag(topic, args, effects),
+      replay: () => runReplay(effects, runId),
     };
     return verbs[args.verb as Verb]();
   },
@@ -202,6 +207,16 @@ async function runLag(topic: string, args: Arguments, effects: Effects): Promise
   } finally {
     await reader.close();
   }
+}
+
+/** The same as `transform --replay`: of all topics. */
+async function runReplay(effects: Effects, runId: string): Promise<Outcome> {
+  const { transform } = await import('../transform.ts');
+  const loadedOn = new Date(effects.now()).toISOString().slice(0, 10);
+  const input = { runId, loadedOn, replay: true };
+  const result = await observed({ job: 'transform', runId }, effects, () => transform(input, effects));
+  const { status, accounts } = result;
+  return { text: transformText(result), json: { status, accounts } };
 }
 
 function lagText(partitions: readonly PartitionLag[]): string {

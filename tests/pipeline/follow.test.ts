@@ -40,6 +40,10 @@ it('run --follow brings what streams bring into prod, round after round, and end
   following.kill('SIGINT');
   const { code, json } = await ended;
   expect([code, json]).toMatchObject([0, { status: 'done', published: 1, new: 1 }]);
+
+  // Nothing comes of a replay but what is there.
+  const replayed = await listenlake(['stream', 'replay', '--lake', lake, '--json', '--quiet']);
+  expect([replayed.code, replayed.json.status]).toEqual([0, 'nothing_new']);
 });
 
 it.each([
