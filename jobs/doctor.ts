@@ -13,7 +13,7 @@ import type { Effects } from './effects/index.ts';
 import { type Embedded, literalPath, openEmbedded, quoteText } from './engine/duckdb/database.ts';
 import { inspectAccount } from './engine/open.ts';
 import { goldModelsOf, readProject } from './gold/project.ts';
-import { PREFIX } from './lake/keys.ts';
+import { PREFIX, parseStreamBatchKey } from './lake/keys.ts';
 import {
   type BronzeFile,
   EMPTY_STATE,
@@ -30,8 +30,10 @@ import {
   readSilverFiles,
 } from './lake/manifest.ts';
 import { isElsewhere, type LakeStore } from './lake/store.ts';
+import { readStreamIndex } from './lake/stream.ts';
 import { lookAtFunctions } from './serverless/fits.ts';
 import { lookAtTransform } from './silver/inspect.ts';
+import { lookAtStreams } from './stream/inspect.ts';
 
 /** Below this the first import of a long history may not fit. */
 const DISK_FREE_MIN_BYTES = 2 * 1024 ** 3;
@@ -84,6 +86,7 @@ export async function doctor(input: { verify: boolean; aws: boolean }, effects: 
   findings.push(...lookAtVersions(manifest.state, isWaiting));
   if (input.aws && effects.config.functionSeconds > 0)
     findings.push(await lookAtFunctions(effects.store, effects.config.functionSeconds));
+  findings.push(...(await lookAtStreams(effects, manifest.state)));
   findings.push(...(await lookAtTransform(effects, input.verify)));
   if (input.verify) findings.push(...(await verify(effects, files, manifest.sequence)));
   return findings;
@@ -228,7 +231,14 @@ async function committedFiles(effects: Effects, state: LakeState): Promise<Outpu
     Object.keys(state.silver).map((table) => readSilverFiles(effects.store, state, table)),
   );
   const gold = Object.values(state.gold).flatMap((version) => Object.values(version.tables));
-  return [...objectsOfFiles(bronze), ...silver.flat(), ...gold, ...Object.values(state.iceberg?.tables ?? {})];
+  const batches = await readStreamIndex(effects.store, state);
+  return [
+    ...objectsOfFiles(bronze),
+    ...batches,
+    ...silver.flat(),
+    ...gold,
+    ...Object.values(state.iceberg?.tables ?? {}),
+  ];
 }
 
 /** The oracle for users: everything the manifests promise is looked up in the objects themselves. */
@@ -328,7 +338,8 @@ async function lookForOrphans(store: LakeStore, files: readonly OutputFile[]): P
   let total = 0;
   for (const prefix of [PREFIX.bronze, PREFIX.silver, PREFIX.gold, PREFIX.iceberg]) {
     for await (const { key } of store.list(prefix)) {
-      if (known.has(key) || prefixes.some((each) => key.startsWith(each))) continue;
+      if (known.has(key) || parseStreamBatchKey(key) !== undefined || prefixes.some((each) => key.startsWith(each)))
+        continue;
       total += 1;
       if (orphans.length < ORPHANS_SHOWN) orphans.push(key);
     }
@@ -361,6 +372,8 @@ async function localIfThere({ store, scratch }: Effects, key: string): Promise<s
 }
 
 function remedy(key: string): string {
+  if (parseStreamBatchKey(key) !== undefined)
+    return 'bring it back from a copy of the lake: its events are in silver as they were taken';
   if (key.startsWith(PREFIX.silver)) return 'run `listenlake transform --rebuild` to make it again from bronze';
   if (key.startsWith(PREFIX.gold))
     return key.startsWith(`${PREFIX.gold}prod`)

@@ -128,6 +128,7 @@ function ruleOf(
   return {
     isRemoved: (file) => isOwn(file) && (only === undefined || asRead(file).table === ANSWERS_TABLE.name),
     rows: only === undefined ? rowsNaming(names) : {},
+    ...(only === undefined && { names }),
     // No model learns from answers of the Web API.
     dropsModels: only === undefined,
     changeLedger(ledger) {
@@ -178,7 +179,13 @@ async function previewOf(
     const sum = tables[table] ?? { files: 0, rows: 0 };
     tables[table] = { files: sum.files + 1, rows: sum.rows + rows };
   }
+  const { stream } = plan;
+  if (stream.records > 0) tables.stream = { files: stream.objects.length, rows: stream.records };
   const notices: string[] = [];
+  if (stream.newestMs !== undefined)
+    notices.push(
+      `the topic ${stream.topics.join(', ')} is not in the lake: it holds their records until its own retention (retention.ms) is over, counted from ${new Date(stream.newestMs).toISOString()}, or longer where it compacts; none of them is read again`,
+    );
   const { tokenFile, tokenSecret } = config.spotify;
   if (tokenSecret !== undefined)
     notices.push(`the login to Spotify is not in the lake: if it is theirs, delete the secret ${tokenSecret}`);
@@ -191,8 +198,8 @@ async function previewOf(
     );
   return {
     tables,
-    files: plan.files.length + plan.parts.length,
-    rows: rowsOf(plan),
+    files: plan.files.length + plan.parts.length + stream.objects.length,
+    rows: rowsOf(plan) + stream.records,
     landing: landing.map(({ name }) => name),
     notices,
     isUnfinished: plan.unfinished !== undefined,

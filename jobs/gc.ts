@@ -2,7 +2,14 @@ import { JobError } from './base/errors.ts';
 import { DAY_MS } from './base/time.ts';
 import { refuseOvertaken } from './effects/commit.ts';
 import { type Effects, stopIfAsked } from './effects/index.ts';
-import { isOwnKey, LATEST_MANIFEST_HINT_KEY, LAYERS, type Layer, manifestKey } from './lake/keys.ts';
+import {
+  isOwnKey,
+  LATEST_MANIFEST_HINT_KEY,
+  LAYERS,
+  type Layer,
+  manifestKey,
+  parseStreamBatchKey,
+} from './lake/keys.ts';
 import { latestManifest, listManifests, type Manifest, readManifest } from './lake/manifest.ts';
 import { namedObjects } from './lake/named.ts';
 import type { LakeStore, ObjectInfo, UnfinishedWrite } from './lake/store.ts';
@@ -48,7 +55,7 @@ const MS_BETWEEN_LOOKS = 1_000;
  * Deletes what no kept commit names: objects of killed runs, partitions that were staged and not taken,
  * versions of gold that were replaced, lists and manifests of old commits, tables of runs in the catalog,
  * unfinished writes. Kept are the newest commits (readers see the last one) and every one that was the newest
- * in the last `keepDays`. Never deleted: what is not the lake's own, what is younger than a day, what lies in
+ * in the last `keepDays`. Never deleted: batches of streams, what is not the lake's own, what is younger than a day, what lies in
  * landing.
  *
  * It decides by what it sees and keeps no notes: killed anywhere, the next run goes on.
@@ -129,10 +136,12 @@ function seenSince(
   return own.slice(Math.max(0, first)).map(({ sequence }) => sequence);
 }
 
-/** The lake's own objects of a layer, in key order. */
+/** The lake's own objects of a layer, in key order; without batches of streams, which no job deletes. */
 export async function* ownObjects(store: LakeStore, layer: Layer, onForeign: () => void): AsyncIterable<ObjectInfo> {
   for (const prefix of LAYERS[layer]) {
     for await (const object of store.list(prefix)) {
+      // What a consumer has written is its only record of how far it has come: nobody deletes it.
+      if (parseStreamBatchKey(object.key) !== undefined) continue;
       if (isOwnKey(layer, object.key)) yield object;
       else if (object.key !== LATEST_MANIFEST_HINT_KEY) onForeign();
     }

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { JobError } from './base/errors.ts';
 import { count } from './base/words.ts';
 import { type CheckResult, check, checkFault } from './check.ts';
@@ -188,3 +189,82 @@ function targetOf(job: ObservedJob): Target {
 function checkOf(scope: 'silver' | 'gold', runId: string, effects: Effects): Promise<CheckResult> {
   return check({ scope, target: 'dev', runId, isReused: true }, effects);
 }
+
+export interface FollowInput {
+  runId: string;
+  /** From the start of one round to the start of the next; a longer round is followed by the next at once. */
+  everyMs: number;
+  /** It ends after so many; undefined: it goes on until it is stopped. */
+  rounds: number | undefined;
+}
+
+export interface FollowResult {
+  /** `checks_failed`: of the last round; prod is as it was before it. */
+  status: 'done' | 'checks_failed';
+  rounds: number;
+  /** Rounds that have published something. */
+  published: number;
+  /** Rows that were read and kept, over all rounds. */
+  new: number;
+}
+
+/**
+ * What streams bring, round after round: transform, check silver, enrich, check gold, promote. A round without
+ * anything new costs a listing. Nothing is kept from round to round, and each ends as a whole: stopped by a
+ * signal, it finishes the step at hand and returns. A round whose checks fail leaves prod as it was, and the
+ * next one tries again once there is something new.
+ *
+ * @throws what the jobs throw
+ */
+export async function follow(input: FollowInput, effects: Effects): Promise<FollowResult> {
+  const { progress, signal, now } = effects;
+  const result: FollowResult = { status: 'done', rounds: 0, published: 0, new: 0 };
+  while (!signal.aborted && result.rounds < (input.rounds ?? Number.POSITIVE_INFINITY)) {
+    const startedAt = now();
+    try {
+      const round = await followOnce(`${input.runId}-${result.rounds + 1}`, effects);
+      result.rounds += 1;
+      if (round === undefined) continue;
+      result.status = round.isPublished ? 'done' : 'checks_failed';
+      result.published += round.isPublished ? 1 : 0;
+      result.new += round.new;
+      progress.start('follow');
+      const what = round.isPublished ? 'in prod' : 'checks failed, prod is as it was';
+      progress.end(
+        `round ${result.rounds}: ${count(round.new, 'new row')}, ${what} after ${(now() - startedAt) / 1000} s`,
+      );
+    } catch (error) {
+      if (!(error instanceof JobError && error.code === 'stopped')) throw error;
+      return result;
+    } finally {
+      const isLast = result.rounds >= (input.rounds ?? Number.POSITIVE_INFINITY);
+      const pauseMs = Math.max(0, startedAt + input.everyMs - now());
+      if (!isLast && !signal.aborted) await sleep(pauseMs, undefined, { signal }).catch(() => undefined);
+    }
+  }
+  return result;
+}
+
+/** @returns undefined where nothing is new */
+async function followOnce(runId: string, effects: Effects): Promise<{ new: number; isPublished: boolean } | undefined> {
+  const { signal } = effects;
+  const step = stepsOf(runId, FOLLOW_JOBS, effects);
+  const loadedOn = new Date(effects.now()).toISOString().slice(0, 10);
+  const transformed = await step('transform', runId, () => transform({ runId, loadedOn }, effects));
+  if (transformed.status === 'nothing_new') return undefined;
+  const round = { new: transformed.accounts.new, isPublished: false };
+  stopIfAsked(signal);
+  const silver = await step('check_silver', runId, () => checkOf('silver', runId, effects), checkFault);
+  if (silver.verdict === 'failed') return round;
+  stopIfAsked(signal);
+  await step('enrich', `${runId}-dev`, () => enrich({ runId: `${runId}-dev` }, effects));
+  stopIfAsked(signal);
+  const gold = await step('check_gold', runId, () => checkOf('gold', runId, effects), checkFault);
+  if (gold.verdict === 'failed') return round;
+  stopIfAsked(signal);
+  await step('promote', runId, () => promote({ runId }, effects));
+  return { ...round, isPublished: true };
+}
+
+/** Of a round: transform, check, enrich, check, promote. */
+const FOLLOW_JOBS = 5;

@@ -25,6 +25,8 @@ import { searchRefusals, withRefusals } from './silver/search.ts';
 import { buildStatistics, type TableLists } from './silver/statistics.ts';
 import { buildSilver } from './silver/tables/index.ts';
 import { buildLookUps, isLookUpChange } from './silver/tables/look-ups.ts';
+import { replayBatches } from './stream/replay.ts';
+import { takeBatches } from './stream/take.ts';
 
 export interface TransformInput {
   runId: string;
@@ -41,6 +43,8 @@ export interface TransformInput {
   to?: string | undefined;
   /** Rebuild everything. */
   rebuild?: boolean | undefined;
+  /** Make the events of streams anew from their batches first, and then everything. */
+  replay?: boolean | undefined;
 }
 
 export interface TransformResult {
@@ -75,6 +79,8 @@ const SEARCHES_MAX = 3;
  * collects what was replaced. Partitions that were staged from the same bronze are taken instead of built; a
  * rebuild trusts nothing but bronze. A lake whose silver is of an older layout is rebuilt.
  *
+ * What consumers of streams have written is taken into bronze first (`takeBatches`), in commits of its own.
+ *
  * A file on which a statement fails is found and refused whole, and everything is built without it.
  *
  * @param limits how much is held at once; another value gives the same tables
@@ -83,10 +89,13 @@ const SEARCHES_MAX = 3;
  *   `object_missing` (65) for bronze that is not whole; `disk_full`, `memory_full` (74)
  */
 export async function transform(
-  input: TransformInput,
+  given: TransformInput,
   effects: Effects,
   limits: Limits = LIMITS,
 ): Promise<TransformResult> {
+  await takeBatches(given.runId, effects);
+  if (given.replay === true) await replayBatches(given.runId, effects);
+  const input = given.replay === true ? { ...given, rebuild: true } : given;
   let there = await readCommitted(effects);
   let asked = input;
   const buildAll = (build: Build): Promise<unknown> => buildSilver(build, input.loadedOn, [], undefined);
@@ -116,7 +125,8 @@ async function transformCommitted(
   const isUpgrade = isOldLayout(there);
   // Where something was removed from bronze, no one knows from bronze what silver has of it.
   const rebuild = rebuildInterval(state.removal === 'silver' || isUpgrade ? { ...input, rebuild: true } : input);
-  if (!index.some(isNew) && rebuild === undefined) return nothingNew(effects, there);
+  const isNewBatch = there.batches.some(({ sequence }) => sequence > state.transformedThrough);
+  if (!index.some(isNew) && !isNewBatch && rebuild === undefined) return nothingNew(effects, there);
 
   const known = await knownPaths(effects, committed.get('quarantine') ?? [], rebuild !== undefined);
   const build = await openBuild(effects, there, rebuild, limits);
@@ -141,7 +151,7 @@ async function transformCommitted(
         effects,
         [...staged, stats].filter((part) => part.rows > 0 && !changes.includes(part)),
       );
-    if (changes.length === 0 && files.length === 0 && state.removal !== 'silver' && !isUpgrade)
+    if (changes.length === 0 && files.length === 0 && !isNewBatch && state.removal !== 'silver' && !isUpgrade)
       return nothingNew(effects, there);
     lists.push(listOf('table_stats', committed.get('table_stats') ?? [], changes));
 
@@ -151,7 +161,10 @@ async function transformCommitted(
     const next: LakeState = {
       ...state,
       ...(state.removal === 'silver' && { removal: 'purge' }),
-      transformedThrough: index.reduce((newest, file) => Math.max(newest, file.sequence), state.transformedThrough),
+      transformedThrough: [...index, ...there.batches].reduce(
+        (newest, { sequence: own }) => Math.max(newest, own),
+        state.transformedThrough,
+      ),
       silverSequence: changes.length > 0 ? sequence : state.silverSequence,
       silver: { ...state.silver, ...(await putLists(effects, lists)) },
       ...(lookUps && { lookUps: await putState(store, 'look_ups', lookUps) }),

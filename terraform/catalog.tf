@@ -64,6 +64,8 @@ locals {
           comment = substr(key.description, 0, local._comment_max_chars)
         }]
         parameters = { EXTERNAL = "TRUE", classification = contract.format }
+        # Where the keys of JSON are called otherwise than the columns.
+        mapping = { for column in contract.columns : "mapping.${column.name}" => column.jsonKey if can(column.jsonKey) }
       } if contract.layer == layer
     }
   }
@@ -131,7 +133,7 @@ resource "aws_glue_catalog_table" "bronze" {
 
     ser_de_info {
       serialization_library = local._formats[each.value.format].serde
-      parameters            = local._formats[each.value.format].parameters
+      parameters            = merge(local._formats[each.value.format].parameters, each.value.mapping)
     }
 
     dynamic "columns" {

@@ -29,15 +29,25 @@ locals {
       catalog   = { read = [], write = [], delete = [], register = [] }
       secrets   = ["pseudonym-key"]
     }
+    stream = {
+      about     = "topics of Kafka -> batches in bronze, without a commit; how far they are"
+      commits   = false
+      read      = ["bronze/stream", "bronze/stream-dead-letters", "manifests", "state"]
+      write     = ["bronze/stream", "bronze/stream-dead-letters"]
+      delete    = []
+      workgroup = []
+      catalog   = { read = [], write = [], delete = [], register = [] }
+      secrets   = ["pseudonym-key"] # Kafka's own password is no secret of this table: give it to the consumer where it runs
+    }
     transform = {
       about     = "bronze -> silver"
       commits   = true
       read      = ["bronze", "silver", "staging"]
-      write     = ["silver", "staging"]
-      delete    = ["staging"] # what was built ahead and is of no use any more; versions of silver are left to gc
+      write     = ["bronze/listening_events", "silver", "staging"] # what was taken from batches of streams; the batches stay as they are
+      delete    = ["staging"]                                      # what was built ahead and is of no use any more; versions of silver are left to gc
       workgroup = []
       catalog   = { read = ["silver"], write = [], delete = [], register = ["silver"] }
-      secrets   = []
+      secrets   = ["pseudonym-key"] # an address in an event of a stream becomes its pseudonym
     }
     enrich = {
       about     = "silver -> gold_dev"

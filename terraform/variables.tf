@@ -345,7 +345,7 @@ variable "scan_limit_gib" {
 }
 
 variable "secrets" {
-  description = "Secrets to make room for: spotify (extract from the Web API), pseudonym-key (load, forget). Terraform makes the containers, you put the values. 0.40 US dollars a month each."
+  description = "Secrets to make room for: spotify (extract from the Web API), pseudonym-key (load, transform of streams, forget). Terraform makes the containers, you put the values. 0.40 US dollars a month each."
   type        = set(string)
   default     = []
 

@@ -77,6 +77,11 @@ SETTINGS = (
     "LISTENLAKE_ATHENA_WORKGROUP",
     "LISTENLAKE_AWS_NAME",
     "LISTENLAKE_ICEBERG",
+    "LISTENLAKE_KAFKA_BROKERS",
+    "LISTENLAKE_KAFKA_PLAINTEXT",
+    "LISTENLAKE_KAFKA_SASL",
+    "LISTENLAKE_KAFKA_TLS",
+    "LISTENLAKE_KAFKA_USERNAME",
     "LISTENLAKE_KEEP_LANDING",
     "LISTENLAKE_LAKE",
     "LISTENLAKE_LOG_LEVEL",
@@ -89,6 +94,7 @@ SETTINGS = (
     "LISTENLAKE_SPOTIFY_CLIENT_ID",
     "LISTENLAKE_SPOTIFY_PLAYLISTS",
     "LISTENLAKE_SPOTIFY_TOKEN_SECRET",
+    "LISTENLAKE_STREAM_LATENESS",
     "LISTENLAKE_THREADS",
     "LISTENLAKE_USER",
 )
@@ -109,11 +115,14 @@ SECRETS = {
     "extract": ("spotify",),
     "forget": ("pseudonym-key",),
     "load": ("pseudonym-key",),
+    "stream": ("kafka", "pseudonym-key"),
+    "transform": ("pseudonym-key",),
 }
-"""Which job gets which secret: the same table as in terraform/jobs.tf (and doctor, which compares a given key with the lake's mark of it).
+"""Which job gets which secret: the same table as in terraform/jobs.tf (and Kafka's password, which AWS does not keep; and doctor, which compares a given key with the lake's mark of it).
 On Kubernetes, the Secret `listenlake-<name>` where there is one."""
 
 SECRET_VARIABLES = {
+    "kafka": ("LISTENLAKE_KAFKA_PASSWORD",),
     "pseudonym-key": ("LISTENLAKE_PSEUDONYM_KEY",),
     "spotify": ("LISTENLAKE_SPOTIFY_CLIENT_SECRET",),
 }
@@ -129,7 +138,7 @@ def job(command: str, *arguments: str, task_id: str | None = None, needs: Sequen
 
     :param command: the command, and by default the id of the task
     :param arguments: of the command; templated, one that renders to nothing is left out
-    :param needs: what the job needs beside the lake: "spotify" (a network and the login), "inbox" (the files to take in)
+    :param needs: what the job needs beside the lake: "spotify" (a network and the login), "kafka" (a network), "inbox" (the files to take in)
     :param overrides: arguments of the operator, for the rare task that differs
     """
     operator, defaults = _runner(command, needs)
@@ -237,7 +246,7 @@ def _docker(command: str, needs: Sequence[str]) -> dict[str, Any]:
         "not_passed_on": ("LISTENLAKE_JOB_", *environment, "LISTENLAKE_SPOTIFY_TOKEN_FILE", *_others_secrets(command)),
         # A job on a folder talks to nobody, and cannot; but where a lineage backend is to be told.
         "network_mode": os.environ.get("LISTENLAKE_JOB_NETWORK", "bridge")
-        if "spotify" in needs or not is_folder or "://" in LINEAGE
+        if {"spotify", "kafka"} & set(needs) or not is_folder or "://" in LINEAGE
         else "none",
         "mounts": mounts,
         "user": os.environ.get("LISTENLAKE_JOB_USER", "65532:65532"),

@@ -113,6 +113,7 @@ def test_s14_secrets_go_to_the_jobs_of_the_table():
     assert {command: [secret["name"] for secret in given] for command, given in secrets.items() if given} == {
         "extract": ["listenlake-spotify"],
         "load": ["listenlake-pseudonym-key"],
+        "transform": ["listenlake-pseudonym-key"],
     }
     assert all(secret["optional"] for given in secrets.values() for secret in given)
     assert pod_of("report")["spec"]["containers"][0]["envFrom"] == [{"configMapRef": {"name": "listenlake", "optional": True}}]

@@ -3,6 +3,9 @@ import { availableParallelism, homedir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { JobError } from './errors.ts';
+import { KAFKA_VARIABLES, type KafkaConfig, kafkaConfigOf } from './kafka-settings.ts';
+import { LATENESS, type Lateness, parseLateness } from './lateness.ts';
+import { flag, whole } from './variable-rules.ts';
 
 /** Where KubernetesPodOperator's sidecar looks for a result; a pod without it has no such folder. */
 const XCOM_FOLDER = '/airflow/xcom';
@@ -27,14 +30,6 @@ const parentRun = z
   .string()
   .default('')
   .refine((text) => text === '' || PARENT_RUN.test(text), 'namespace/name/run, the last a UUID');
-
-const flag = z.enum(['true', 'false']).transform((text) => text === 'true');
-const whole = (min: number, max: number) =>
-  z
-    .string()
-    .regex(/^\d+$/, 'a whole number is needed')
-    .transform(Number)
-    .pipe(z.number().min(min, `at least ${min}`).max(max, `at most ${max}`));
 
 /**
  * Every variable that listenlake reads, its rule and its default. `.env.example` and docs/configuration.md
@@ -123,6 +118,7 @@ export const VARIABLES = {
     rule: whole(0, 36_500).default(0),
     help: 'Days after which `retention` removes what came from the Web API. 0 keeps it.',
   },
+  LISTENLAKE_STREAM_LATENESS: LATENESS,
   LISTENLAKE_AWS_NAME: {
     rule: z
       .string()
@@ -144,6 +140,7 @@ export const VARIABLES = {
       .transform((text) => (text === '' ? undefined : text === 'true')),
     help: 'true: `promote` also writes prod as Iceberg tables, for readers beyond Athena; false: it takes them away. Empty: it keeps up what the lake has. For a lake on S3.',
   },
+  ...KAFKA_VARIABLES,
   LISTENLAKE_S3_PATH_STYLE: {
     rule: flag.default(false),
     help: 'true asks for endpoint/bucket/key instead of bucket.endpoint/key, as most services that are not AWS want it.',
@@ -274,10 +271,12 @@ export interface Config {
   readonly functionSeconds: number;
   readonly spotify: SpotifyConfig;
   readonly aws: AwsConfig;
+  readonly kafka: KafkaConfig;
   /** Whether `promote` keeps a copy of prod as Iceberg tables; undefined: where the lake has one. */
   readonly isIcebergWanted: boolean | undefined;
   /** Days that answers of the Web API may stay; 0: for ever. */
   readonly apiRetentionDays: number;
+  readonly streamLateness: Lateness;
   /** For what can be made again: hashes of files, virtual environments. Outside the lake and the clone. */
   readonly cacheDir: string;
   /** What the terminal, if there is one, can do and is wanted to. */
@@ -360,15 +359,20 @@ export function readConfig(
       callBudget: v.LISTENLAKE_SPOTIFY_CALL_BUDGET,
     }),
     apiRetentionDays: v.LISTENLAKE_API_RETENTION_DAYS,
+    streamLateness: parseLateness(v.LISTENLAKE_STREAM_LATENESS),
     aws: Object.freeze({
       name: v.LISTENLAKE_AWS_NAME,
       workGroup: v.LISTENLAKE_ATHENA_WORKGROUP || undefined,
       isPathStyle: v.LISTENLAKE_S3_PATH_STYLE,
     }),
+    kafka: kafkaConfigOf(v),
     isIcebergWanted: v.LISTENLAKE_ICEBERG,
-    secrets: [v.LISTENLAKE_PSEUDONYM_KEY, v.LISTENLAKE_SPOTIFY_CLIENT_SECRET, v.LISTENLAKE_OPENLINEAGE_API_KEY].filter(
-      (secret) => secret !== '',
-    ),
+    secrets: [
+      v.LISTENLAKE_PSEUDONYM_KEY,
+      v.LISTENLAKE_SPOTIFY_CLIENT_SECRET,
+      v.LISTENLAKE_OPENLINEAGE_API_KEY,
+      v.LISTENLAKE_KAFKA_PASSWORD,
+    ].filter((secret) => secret !== ''),
   });
 }
 

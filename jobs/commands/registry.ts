@@ -16,6 +16,7 @@ import { REPORT } from './report.ts';
 import { RETENTION } from './retention.ts';
 import { RUN } from './run.ts';
 import { SQL } from './sql.ts';
+import { STREAM } from './stream.ts';
 import { TRAIN } from './train.ts';
 import { TRANSFORM } from './transform.ts';
 
@@ -28,6 +29,7 @@ export const COMMANDS: readonly Command[] = [
   LOGIN,
   EXTRACT,
   LOAD,
+  STREAM,
   TRANSFORM,
   ENRICH,
   TRAIN,

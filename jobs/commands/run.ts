@@ -1,7 +1,9 @@
+import { JobError } from '../base/errors.ts';
+import { count } from '../base/words.ts';
 import type { Effects } from '../effects/index.ts';
 import { isElsewhere } from '../lake/store.ts';
 import { observed } from '../lineage/observe.ts';
-import type { RunInput, RunResult } from '../run.ts';
+import type { FollowResult, RunInput, RunResult } from '../run.ts';
 import { checkText, qualityLines } from './check.ts';
 import type { Arguments, Command, Outcome } from './command.ts';
 import {
@@ -15,9 +17,10 @@ import {
   PATHS,
   QUARANTINE_OPTION,
   refusedExit,
+  whole,
 } from './command.ts';
 import { recommendationLines } from './enrich.ts';
-import { quoted, row, shown } from './lines.ts';
+import { number, quoted, row, shown } from './lines.ts';
 import { cameIn } from './load.ts';
 import { changeLines, copyLines } from './promote.ts';
 import { modelLines } from './train.ts';
@@ -38,11 +41,32 @@ export const RUN: Command = {
     ...OUT_OPTION,
     ...OPEN_OPTION,
     report: { type: 'boolean', default: true, describe: 'Make the report (--no-report leaves it out)' },
+    follow: {
+      type: 'boolean',
+      default: false,
+      describe:
+        'Go on taking what streams bring into prod, round after round, until it is stopped; no files, no report',
+    },
+    every: { type: 'string', requiresArg: true, describe: 'With --follow: seconds between two rounds (default: 60)' },
+    rounds: { type: 'string', requiresArg: true, describe: 'With --follow: end after so many rounds' },
   },
   isWriter: true,
-  examples: [['listenlake run my_spotify_data.zip', 'your first command']],
+  examples: [
+    ['listenlake run my_spotify_data.zip', 'your first command'],
+    ['listenlake run --follow --every 60', 'events of streams, in prod every minute'],
+  ],
+  async runAlone(args) {
+    refuseMixed(args);
+    return undefined;
+  },
   async run(args, effects, runId) {
-    const { run } = await import('../run.ts');
+    const { follow, run } = await import('../run.ts');
+    if (args.follow === true) {
+      const rounds = optional(args.rounds);
+      const everyMs = whole('--every', optional(args.every) ?? '60') * 1000;
+      const input = { runId, everyMs, rounds: rounds === undefined ? undefined : whole('--rounds', rounds) };
+      return followOutcome(await follow(input, effects));
+    }
     const input: RunInput = {
       runId,
       paths: list(args.paths),
@@ -74,6 +98,31 @@ export const RUN: Command = {
     };
   },
 };
+
+/** @throws `usage_invalid` (64) for flags that say different things about what to do */
+function refuseMixed(args: Arguments): void {
+  const isFollowing = args.follow === true;
+  const given = (flag: string): boolean => optional(args[flag]) !== undefined;
+  const wrong = isFollowing ? ['to', 'out'].filter(given) : ['every', 'rounds'].filter(given);
+  const what = isFollowing && list(args.paths).length > 0 ? 'paths' : wrong[0] && `--${wrong[0]}`;
+  if (what === undefined) return;
+  throw new JobError(
+    'usage_invalid',
+    'usage',
+    `${what} and --follow ${isFollowing ? 'exclude each other' : 'go together'}`,
+    {
+      hint: 'see --help',
+    },
+  );
+}
+
+function followOutcome({ status, rounds, published, new: rows }: FollowResult): Outcome {
+  const text = [
+    row('followed', `${count(rounds, 'round')}, ${number(published)} of them published; ${count(rows, 'new row')}`),
+    ...(status === 'checks_failed' ? [row('production', 'unchanged: what fails its checks is not published')] : []),
+  ].join('\n');
+  return { text, json: { status, rounds, published, new: rows }, exit: status === 'checks_failed' ? 'data' : 'ok' };
+}
 
 /**
  * A file that changed while it was read is not in: whoever runs it again gets it, which a refusal would not

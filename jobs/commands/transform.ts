@@ -11,7 +11,11 @@ import { INTERVAL_OPTIONS, optional, QUARANTINE_OPTION, REBUILD_OPTION, refusedE
 import { capped, number, row } from './lines.ts';
 
 /** Flags that say different things about what to do. */
-const EXCLUDED = { plan: ['stage', 'rebuild', 'from', 'to'], stage: ['rebuild'] };
+const EXCLUDED = {
+  plan: ['stage', 'rebuild', 'replay', 'from', 'to'],
+  stage: ['rebuild', 'replay'],
+  replay: ['from', 'to'],
+};
 
 /** `transform`: all of it, or one of the two steps by which it is fanned out. */
 export const TRANSFORM: Command = {
@@ -24,6 +28,11 @@ export const TRANSFORM: Command = {
     ...INTERVAL_OPTIONS,
     ...REBUILD_OPTION,
     ...QUARANTINE_OPTION,
+    replay: {
+      type: 'boolean',
+      default: false,
+      describe: 'Make the events of streams anew from their batches, and then everything (implies --rebuild)',
+    },
     plan: {
       type: 'boolean',
       default: false,
@@ -84,7 +93,8 @@ export const TRANSFORM: Command = {
     }
     const { transform } = await import('../transform.ts');
     const loadedOn = new Date(effects.now()).toISOString().slice(0, 10);
-    const input = { runId, loadedOn, ...(from && { from }), ...(to && { to }), rebuild: args.rebuild === true };
+    const again = { rebuild: args.rebuild === true, replay: args.replay === true };
+    const input = { runId, loadedOn, ...(from && { from }), ...(to && { to }), ...again };
     const result = await observed({ job: 'transform', runId }, effects, () => transform(input, effects));
     const json = {
       status: result.status,

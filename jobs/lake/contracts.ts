@@ -12,6 +12,8 @@ const columnSchema = z.strictObject({
   nullable: z.boolean(),
   unit: z.string().optional(),
   privacy: z.enum(['pseudonym']).optional(),
+  /** The key in a line of JSON, where it is called otherwise than the column. */
+  jsonKey: z.string().optional(),
   /** Objects that older versions wrote lack the column: it reads as null. */
   mayBeMissing: z.literal(true).optional(),
   description: z.string().min(1),

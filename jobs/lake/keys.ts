@@ -2,6 +2,10 @@
  * Every key of the lake, and nothing else builds one:
  *
  *     landing/<sha256>/<name>                            inbox: bytes as received
+ *     bronze/stream/date=YYYY-MM-DD/hour=HH/<topic>-<partition>-<20 digits>.json
+ *                                                        a batch of records of a topic, named by the offset of its first record, in
+ *                                                        the hour (UTC) of that record's timestamp (decision 38)
+ *     bronze/stream-dead-letters/date=/hour=/<the same>  records that could not be taken, each with its reason
  *     bronze/<table>/<sha256>.<parquet|json>             immutable, named by the content of the file it came from (what a removal has
  *                                                        left of such a file, and the list of what one load
  *                                                        has refused: by
@@ -84,7 +88,13 @@ export const LAYERS = {
 } as const satisfies Record<string, readonly string[]>;
 export type Layer = keyof typeof LAYERS;
 
+/** What Kafka allows as a topic's name, but for a first dot or hyphen (`.` and `..` among them). */
+const TOPIC = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,248}$/;
+const STREAM_BATCH =
+  /^(stream|stream-dead-letters)\/date=(\d{4}-\d{2}-\d{2})\/hour=(\d{2})\/([A-Za-z0-9_][A-Za-z0-9._-]{0,248})-(0|[1-9]\d{0,9})-(\d{20})\.json$/;
+
 const OWN_KEYS: Readonly<Record<Layer, RegExp>> = {
+  // Not the batches of streams: they lie there before any commit names them, so gc has no say about them.
   bronze: /^[a-z][a-z0-9_]{0,62}\/[0-9a-f]{64}\.(?:parquet|json)$/,
   // As of today, and as in lakes of format 1: what is left of those is gc's, too.
   silver:
@@ -126,6 +136,58 @@ export function landingName(key: string): string {
 /** `bronze/<table>/<sha256>.<parquet|json>`; the hash is of the file as received. */
 export function bronzeKey(table: string, sha256: string, format: 'parquet' | 'json'): string {
   return `${PREFIX.bronze}${checked(table, IDENTIFIER)}/${checked(sha256, SHA256)}.${format}`;
+}
+
+/** Where the batches of streams are, and where the records are that could not be taken. */
+export const STREAM_PREFIX = `${PREFIX.bronze}stream/`;
+export const STREAM_DEAD_LETTERS_PREFIX = `${PREFIX.bronze}stream-dead-letters/`;
+
+/** What the name of a batch of a stream says. */
+export interface StreamBatchName {
+  topic: string;
+  /** Counts from 0. */
+  partition: number;
+  /** Offset of the batch's first record. */
+  firstOffset: number;
+}
+
+/**
+ * `bronze/stream/date=YYYY-MM-DD/hour=HH/<topic>-<partition>-<first offset, 20 digits>.json`.
+ *
+ * @param recordAt timestamp of the batch's first record, Unix ms: its hour in UTC is the folder
+ */
+export function streamBatchKey(batch: StreamBatchName & { recordAt: number }): string {
+  return `${STREAM_PREFIX}${streamBatchPath(batch)}`;
+}
+
+/** `bronze/stream-dead-letters/...`, named as the batches are, by the first record that could not be taken. */
+export function streamDeadLettersKey(batch: StreamBatchName & { recordAt: number }): string {
+  return `${STREAM_DEAD_LETTERS_PREFIX}${streamBatchPath(batch)}`;
+}
+
+function streamBatchPath({ topic, partition, firstOffset, recordAt }: StreamBatchName & { recordAt: number }): string {
+  const at = new Date(recordAt).toISOString();
+  const date = checked(at.slice(0, -14), /^\d{4}-\d{2}-\d{2}$/);
+  const offset = checked(String(firstOffset), /^\d{1,16}$/).padStart(20, '0');
+  const name = `${checked(topic, TOPIC)}-${checked(String(partition), /^\d{1,10}$/)}-${offset}`;
+  return `date=${date}/hour=${at.slice(-13, -11)}/${name}.json`;
+}
+
+/** A key of a batch taken apart; undefined for any other key. */
+export function parseStreamBatchKey(
+  key: string,
+): (StreamBatchName & { kind: 'batch' | 'dead-letters'; date: string; hour: number }) | undefined {
+  if (!key.startsWith(PREFIX.bronze)) return undefined;
+  const [, kind, date, hour, topic, partition, offset] = STREAM_BATCH.exec(key.slice(PREFIX.bronze.length)) ?? [];
+  if (offset === undefined) return undefined;
+  return {
+    kind: kind === 'stream' ? 'batch' : 'dead-letters',
+    date: date!,
+    hour: Number(hour),
+    topic: topic!,
+    partition: Number(partition),
+    firstOffset: Number(offset),
+  };
 }
 
 /**

@@ -136,6 +136,8 @@ export interface GoldVersion {
 export interface LakeState {
   /** Segments of the bronze index: keys of JSON arrays of `BronzeFile`. */
   bronze: string[];
+  /** Segments of what is known of streams: keys of JSON arrays of `StreamBatch` (stream.ts); absent: none. */
+  stream?: string[];
   /** Bronze of manifests up to this sequence (inclusive) is in silver. */
   transformedThrough: number;
   /** Sequence of the manifest that last changed silver; 0 before the first. */

@@ -32,6 +32,7 @@ export async function namedObjects(
 
   async function add(state: LakeState): Promise<void> {
     for (const segment of state.bronze) await addList<BronzeFile[]>(segment, keysOfFiles);
+    for (const segment of state.stream ?? []) await addList<{ key: string }[]>(segment, keysOfFiles);
     for (const list of Object.values(state.silver)) await addList<SilverFile[]>(list, keysOfFiles);
     for (const version of Object.values(state.gold)) for (const { key } of Object.values(version.tables)) keys.add(key);
     for (const { key } of Object.values(state.iceberg?.tables ?? {})) keys.add(key);

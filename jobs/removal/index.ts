@@ -24,6 +24,7 @@ import { type Ledger, readLedger, readLookedUp } from '../sources/spotify-api/le
 import { ANSWERS_TABLE, CAPTURE } from '../sources/spotify-api/tables.ts';
 import { transform } from '../transform.ts';
 import { rebuildGold } from './rebuild.ts';
+import { emptyRecords, findRecords, NO_HITS, type StreamHits } from './stream.ts';
 
 /** What is to go, told by bronze alone: everything downstream is a function of it. */
 export interface RemovalRule {
@@ -38,6 +39,8 @@ export interface RemovalRule {
    * Changes what `extract` from the Web API knows, besides forgetting that the removed answers were received.
    */
   changeLedger?(ledger: Ledger): void;
+  /** Names by which records of streams call the person whose records go. */
+  names?: readonly string[];
   /** Models may have learned from what goes: all of them are dropped, and those of today trained again. */
   dropsModels?: boolean;
 }
@@ -49,6 +52,8 @@ export interface RemovalPlan {
   files: readonly BronzeFile[];
   /** Files of which some rows go. */
   parts: readonly { file: BronzeFile; condition: string; rows: number }[];
+  /** What batches of streams, and dead letters, hold of the person. */
+  stream: StreamHits;
   /** An earlier removal that was killed: what was left to do of it. */
   unfinished: 'silver' | 'purge' | undefined;
   isLedgerChanged: boolean;
@@ -76,12 +81,15 @@ export async function planRemoval(rule: RemovalRule, effects: Effects): Promise<
   const ledger = await readLedger(store);
   const before = JSON.stringify(ledger);
   rule.changeLedger?.(ledger);
-  return { index, files, parts, unfinished: state.removal, isLedgerChanged: JSON.stringify(ledger) !== before };
+  const stream = rule.names === undefined ? NO_HITS : await findRecords(rule.names, effects);
+  return { index, files, parts, stream, unfinished: state.removal, isLedgerChanged: JSON.stringify(ledger) !== before };
 }
 
 /** True where there is nothing to remove, and nothing left to finish. */
-export function isNothing({ files, parts, unfinished, isLedgerChanged }: RemovalPlan): boolean {
-  return files.length === 0 && parts.length === 0 && unfinished === undefined && !isLedgerChanged;
+export function isNothing({ files, parts, stream, unfinished, isLedgerChanged }: RemovalPlan): boolean {
+  return (
+    files.length === 0 && parts.length === 0 && stream.records === 0 && unfinished === undefined && !isLedgerChanged
+  );
 }
 
 /**
@@ -113,7 +121,7 @@ export async function removeForGood(
   work: { job: string; runId: string },
   effects: Effects,
 ): Promise<'passed' | 'failed' | undefined> {
-  if (plan.files.length > 0 || plan.parts.length > 0 || plan.isLedgerChanged)
+  if (plan.files.length > 0 || plan.parts.length > 0 || plan.stream.records > 0 || plan.isLedgerChanged)
     await removeFromBronze(rule, plan, work, effects);
   stopIfAsked(effects.signal);
   const { runId } = work;
@@ -225,12 +233,19 @@ async function removeFromBronze(
   }
   const left = plan.index.filter((file) => !removed.has(file)).map((file) => rewritten.get(file) ?? file);
   refuseSharedObjects(left, plan.files);
+  const stream = rule.names === undefined ? {} : await emptyRecords(plan.stream, rule.names, state, effects);
   await commitWork(effects, {
     ...{ job, runId, startedAt, base },
     outputs: [...rewritten.values()].map(({ key, rows, bytes, sha256 }) => ({ key, rows, bytes, sha256 })),
-    details: { files: removed.size, files_in_part: rewritten.size, rows: rowsOf(plan) },
+    details: {
+      files: removed.size,
+      files_in_part: rewritten.size,
+      rows: rowsOf(plan),
+      stream_records: plan.stream.records,
+    },
     state: {
       ...(rule.dropsModels === true ? withoutModels(state) : state),
+      ...stream,
       bronze: left.length === 0 ? [] : [await putState(store, 'bronze', left)],
       ...(state[CAPTURE.stateKey] !== undefined && {
         [CAPTURE.stateKey]: await changedLedger(rule, forgotten, effects),

@@ -2,6 +2,7 @@ import type { Effects } from '../effects/index.ts';
 import type { Embedded } from '../engine/duckdb/database.ts';
 import type { PartitionValues } from '../lake/keys.ts';
 import type { BronzeFile, Refusal, SilverFile } from '../lake/manifest.ts';
+import type { StreamBatch } from '../lake/stream.ts';
 import type { StagedPartition } from './partition.ts';
 
 /** How much is held at once. What comes out does not depend on it. */
@@ -38,6 +39,9 @@ export interface Build {
   readonly effects: Effects;
   /** Every loaded file; one that is refused whole, by `load` or by `transform`, is of the table `refused`. */
   readonly index: readonly BronzeFile[];
+  /** Every batch of a stream that is named, and whether one is new in silver. */
+  readonly batches: readonly StreamBatch[];
+  readonly isNewBatch: boolean;
   /** What `transform` refuses. */
   readonly refusals: Refusals;
   /**

@@ -15,6 +15,7 @@ import {
   readSilverFiles,
   type SilverFile,
 } from '../lake/manifest.ts';
+import { readStreamIndex, type StreamBatch } from '../lake/stream.ts';
 import { type Build, LIMITS, type Limits, type Refusals, type TimeTable } from './build.ts';
 import { liftedFiles, readRefusals, withoutRefused } from './refusals.ts';
 import { asRead, createMacros } from './relations.ts';
@@ -29,6 +30,8 @@ export interface Committed {
   state: LakeState;
   /** Every loaded file. */
   index: readonly BronzeFile[];
+  /** Every batch of a stream that is named. */
+  batches: readonly StreamBatch[];
   /** Every silver table but table_stats, in the order of their names. */
   tables: readonly string[];
   /** The files of each of them, and of table_stats. */
@@ -58,9 +61,10 @@ export async function readCommitted({ store, config }: Pick<Effects, 'store' | '
   const silver = new Map<string, SilverFile[]>();
   for (const table of [...tables, 'table_stats']) silver.set(table, await readSilverFiles(store, state, table));
   const index = await readBronzeIndex(store, state);
+  const batches = await readStreamIndex(store, state);
   const refusals = await readRefusals(store, state, index, config.memoryMb);
   return {
-    ...{ base, state, index, tables, silver, refusals },
+    ...{ base, state, index, batches, tables, silver, refusals },
     isNew: (file) => file.sequence > state.transformedThrough || refusals.triedAgain.has(file.key),
   };
 }
@@ -71,7 +75,7 @@ export async function readCommitted({ store, config }: Pick<Effects, 'store' | '
  */
 export async function openBuild(
   effects: Effects,
-  { index, silver, refusals, isNew }: Committed,
+  { index, batches, silver, refusals, isNew, state }: Committed,
   rebuild: Build['rebuild'] = undefined,
   limits: Limits = LIMITS,
 ): Promise<Build> {
@@ -94,7 +98,8 @@ export async function openBuild(
   const lifted = liftedFiles(index);
   const standing = index.filter((file) => !lifted.has(file));
   const read = withoutRefused(standing, refusals).map(asRead);
-  return { db, effects, index: read, refusals, lifted, rebuild, committed: silver, isNew, limits };
+  const isNewBatch = batches.some(({ sequence }) => sequence > state.transformedThrough);
+  return { db, effects, index: read, batches, isNewBatch, refusals, lifted, rebuild, committed: silver, isNew, limits };
 }
 
 /** The tables that are built by time, in the order in which `transform` builds them. */

@@ -27,6 +27,7 @@ run "deny_matrix" {
       promote   = ["athena-results/prod/*", "gold/dev/*", "gold/prod/*", "leases/*", "manifests/*", "state/*"]
       report    = ["athena-results/prod/*", "gold/prod/*", "manifests/*", "state/*"]
       retention = ["athena-results/*", "athena-results/dev/*", "athena-results/prod/*", "bronze/*", "gold/dev/*", "gold/prod/*", "iceberg/*", "landing/*", "leases/*", "manifests/*", "report/*", "silver/*", "staging/*", "state/*"]
+      stream    = ["bronze/stream-dead-letters/*", "bronze/stream/*", "manifests/*", "state/*"]
       train     = ["athena-results/dev/*", "gold/dev/*", "leases/*", "manifests/*", "state/*"]
       transform = ["bronze/*", "leases/*", "manifests/*", "silver/*", "staging/*", "state/*"]
     })
@@ -46,8 +47,9 @@ run "deny_matrix" {
       promote   = ["athena-results/prod/*", "gold/prod/*", "leases/*", "manifests/*", "state/*"]
       report    = ["athena-results/prod/*", "report/*"]
       retention = ["athena-results/dev/*", "athena-results/prod/*", "bronze/*", "gold/dev/*", "gold/prod/*", "leases/*", "manifests/*", "report/*", "silver/*", "state/*"]
+      stream    = ["bronze/stream-dead-letters/*", "bronze/stream/*"]
       train     = ["athena-results/dev/*", "gold/dev/*", "leases/*", "manifests/*", "state/*"]
-      transform = ["leases/*", "manifests/*", "silver/*", "staging/*", "state/*"]
+      transform = ["bronze/listening_events/*", "leases/*", "manifests/*", "silver/*", "staging/*", "state/*"]
     })
     error_message = "write: dev must not write gold_prod, only promote, forget and retention may"
   }
@@ -65,6 +67,7 @@ run "deny_matrix" {
       promote   = ["leases/*"]
       report    = []
       retention = ["athena-results/*", "bronze/*", "gold/dev/*", "gold/prod/*", "iceberg/*", "landing/*", "leases/*", "manifests/*", "report/*", "silver/*", "staging/*", "state/*"]
+      stream    = []
       train     = ["leases/*"]
       transform = ["leases/*", "staging/*"]
     })
@@ -116,7 +119,7 @@ run "deny_matrix" {
     condition = jsonencode({ for job, role in aws_iam_role_policy.job : job => sort(flatten([
       for statement in jsondecode(role.policy).Statement : [for resource in statement.Resource : regex("[a-z]+$", resource)] if contains(statement.Action, "athena:StartQueryExecution")
       ])) }) == jsonencode({
-      check = ["dev", "prod"], enrich = ["dev"], extract = [], forget = ["dev", "prod"], gc = [], load = [], promote = ["prod"], report = ["prod"], retention = ["dev", "prod"], train = ["dev"], transform = []
+      check = ["dev", "prod"], enrich = ["dev"], extract = [], forget = ["dev", "prod"], gc = [], load = [], promote = ["prod"], report = ["prod"], retention = ["dev", "prod"], stream = [], train = ["dev"], transform = []
     })
     error_message = "each job asks in its own workgroup"
   }
@@ -236,8 +239,8 @@ run "trust_of_pods_by_irsa_and_of_workflows" {
   assert {
     condition = jsonencode({ for job, role in aws_iam_role_policy.job : job => length(flatten([
       for statement in jsondecode(role.policy).Statement : statement.Resource if contains(statement.Action, "secretsmanager:GetSecretValue")
-    ])) }) == jsonencode({ check = 0, enrich = 0, extract = 1, forget = 1, gc = 0, load = 1, promote = 0, report = 0, retention = 0, train = 0, transform = 0 })
-    error_message = "secrets: extract its token, load and forget the key of pseudonyms, nobody else any"
+    ])) }) == jsonencode({ check = 0, enrich = 0, extract = 1, forget = 1, gc = 0, load = 1, promote = 0, report = 0, retention = 0, stream = 1, train = 0, transform = 1 })
+    error_message = "secrets: extract its token, load, stream, transform and forget the key of pseudonyms, nobody else any"
   }
 
   assert {

@@ -128,6 +128,8 @@ async function writeSettings(
     // Athena inserts into external tables, and stops at 100 partitions of one statement.
     'hive.non-managed-table-writes-enabled': true,
     'hive.non-managed-table-creates-enabled': true,
+    // As Athena reads folders.
+    'hive.recursive-directories': true,
     'hive.max-partitions-per-writers': 100,
     'hive.storage-format': 'PARQUET',
     'hive.compression-codec': 'ZSTD',

@@ -21,6 +21,7 @@ import { openIcebergReader, resultOf } from '../aws/iceberg-reader.ts';
 import { REGION, startLocalAwsOrSkip } from '../aws/local.ts';
 import { type Finished, listenlake, REAL_DATA } from '../fixtures/command-line.ts';
 import { layerSkipped, PYTHON } from '../fixtures/layers.ts';
+import { batchOf, eventOf } from '../fixtures/stream-batches.ts';
 import { answerDifferences, tableDifferences } from '../fixtures/table-difference.ts';
 import { openPyIceberg } from '../oracle/python-tools.ts';
 
@@ -42,6 +43,16 @@ const SCROBBLES = {
 };
 /** Where a person's clock was for a week. */
 const TIME_ZONES = 'from,to,time_zone\n2026-10-01,2026-10-08,Asia/Tokyo\n';
+/** What a consumer of a stream has left: events, one that is sent twice, one that is late, and a dead letter. */
+const BATCHES = [
+  batchOf({}, [
+    { value: eventOf({ event_id: 'stream-1', occurred_at: '2026-10-05T11:59:00.000Z' }), key: 'user-0001' },
+    { value: eventOf({ event_id: 'stream-2', occurred_at: '2026-10-02T11:59:00.000Z' }), key: 'user-0001' },
+    { value: eventOf({ event_id: 'stream-1', occurred_at: '2026-10-05T11:59:00.000Z' }), key: 'user-0001' },
+  ]),
+  batchOf({ partition: 1, firstOffset: 7 }, [{ value: eventOf({ event_id: 'stream-3' }), key: null }]),
+  batchOf({ folder: 'stream-dead-letters', firstOffset: 3 }, [{ value: 'cut off', reason: 'not_json' }]),
+];
 /** It has rows only where its lists beat the most popular songs, which so few listeners may not give. */
 const MAY_BE_EMPTY = 'track_recommendations';
 /** Small files of people, each of another source. */
@@ -82,15 +93,18 @@ if (applied === undefined) {
       // Cut off: refused as a whole, and told in bronze.refused.
       await writeFile(join(source, 'Streaming_History_Audio_2026_10.json'), JSON.stringify(BAD_ROWS).slice(0, -9));
       const real = REAL_FOLDERS.map((name) => join(REAL_DATA, name)).filter((path) => existsSync(path));
+      Object.assign(process.env, { AWS_ACCESS_KEY_ID: 'test', AWS_SECRET_ACCESS_KEY: 'test' });
+      const place = { endpoint: applied.environment.AWS_ENDPOINT_URL!, region: REGION };
+      const store = await openS3Lake(applied.uri, { ...place, isPathStyle: true, scratch: join(work, 'scratch') });
+      const atHome = await openFolderLake(root);
+      for (const { key, text } of BATCHES)
+        for (const each of [store, atHome]) await each.put(key, text, { ifAbsent: true });
       const command = ['run', source, ...real, '--no-report', '--on-quarantine', 'warn', '--quiet'];
       runs.folder = await listenlake([...command, '--lake', root]);
       runs.aws = await listenlake(command, applied.environment);
 
-      Object.assign(process.env, { AWS_ACCESS_KEY_ID: 'test', AWS_SECRET_ACCESS_KEY: 'test' });
       const config = { memoryMb: 256, threads: 2, aws: { name: 'parity', workGroup: undefined, isPathStyle: true } };
       folder = await openEngine(await openFolderLake(root), { config, scratch: join(root, '.staging') });
-      const place = { endpoint: applied.environment.AWS_ENDPOINT_URL!, region: REGION };
-      const store = await openS3Lake(applied.uri, { ...place, isPathStyle: true, scratch: join(work, 'scratch') });
       aws = openAthenaEngine({ ...place, store, name: 'parity' });
     }, 3_000_000);
     afterAll(async () => {

@@ -9,6 +9,7 @@ const ROOMS = [
   'formats',
   'bronze',
   'sources',
+  'stream',
   'silver',
   'gold',
   'training',

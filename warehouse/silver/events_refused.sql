@@ -7,6 +7,8 @@ select
     cast(null as bigint) as byte_offset,
     typed.problem as code,
     case typed.problem
+        when 'value_unreadable'
+            then concat('no event in the record at offset ', coalesce(cast(typed.record_offset as varchar), '?'), ' of ', typed.topic, '-', typed.partition_number, ': see bronze.stream')
         when 'event_id_missing' then 'no event_id'
         when 'user_missing' then 'no user_id'
         when 'action_unknown' then 'not play, skip, pause or add_to_playlist: ' || shown(typed.action)

@@ -41,6 +41,8 @@ final as (
         parse_whole(record_offset) as record_offset,
 
         case
+            -- A record of a stream whose value was no event: only its place is known.
+            when topic is not null and coalesce(event_id, user_id, action, occurred_at) is null then 'value_unreadable'
             when nullif(event_id, '') is null then 'event_id_missing'
             when nullif(user_id, '') is null then 'user_missing'
             when coalesce(action, '') not in ('play', 'skip', 'pause', 'add_to_playlist') then 'action_unknown'

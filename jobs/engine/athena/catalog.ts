@@ -222,10 +222,18 @@ export function contractTable(contract: Contract, lakeUri: string, files: readon
     PartitionKeys: glueColumns(partition),
     StorageDescriptor: {
       ...FORMATS[contract.format],
+      ...serdeOf(contract),
       Location: `${lakeUri}/${isMoved ? own : tablePrefix(layer, table)}`,
       Columns: glueColumns(contract.columns),
     },
   };
+}
+
+/** Where the keys of JSON are called otherwise than the columns, the reader is told. */
+function serdeOf({ format, columns }: Contract): Pick<NonNullable<TableInput['StorageDescriptor']>, 'SerdeInfo'> {
+  const { SerializationLibrary, Parameters } = FORMATS[format].SerdeInfo;
+  const keys = columns.flatMap(({ name, jsonKey }) => (jsonKey === undefined ? [] : [[`mapping.${name}`, jsonKey]]));
+  return { SerdeInfo: { SerializationLibrary, Parameters: { ...Parameters, ...Object.fromEntries(keys) } } };
 }
 
 /**

@@ -13,6 +13,7 @@ import {
   readSilverFiles,
 } from '../../lake/manifest.ts';
 import type { LakeStore, ObjectInfo } from '../../lake/store.ts';
+import { STREAM_TABLE, streamObjects } from '../../lake/stream.ts';
 import { CHECK_RESULT_COLUMNS, CHECK_RESULTS, type CheckResultRow } from '../check-results.ts';
 import type { DeclaredColumn } from '../index.ts';
 import { contractTable, declaredColumns } from './catalog.ts';
@@ -58,7 +59,9 @@ export async function sourceRelation(
   const files: OutputFile[] =
     layer === 'silver'
       ? silver
-      : objectsOfFiles((await readBronzeIndex(store, state)).filter((file) => file.table === table && file.rows > 0));
+      : table === STREAM_TABLE
+        ? await streamObjects(store, state)
+        : objectsOfFiles((await readBronzeIndex(store, state)).filter((file) => file.table === table && file.rows > 0));
   if (files.length === 0) return { text: emptyRelation(columns), columns };
   await refuseAltered(places, contract);
   const mark = layer === 'silver' ? await requireRegistered(places, state, contract, silver) : undefined;

@@ -12,6 +12,7 @@ import {
   readSilverFiles,
 } from '../../lake/manifest.ts';
 import type { LakeStore } from '../../lake/store.ts';
+import { STREAM_TABLE, streamObjects } from '../../lake/stream.ts';
 import { CHECK_RESULT_COLUMNS, CHECK_RESULTS } from '../check-results.ts';
 import type { DeclaredColumn, Schema } from '../index.ts';
 import { JSON_FILES_AT_ONCE, literalPath, messageOf, parquetRelation, quoteName, quoteText } from './database.ts';
@@ -43,9 +44,11 @@ export async function catalogTables(store: LakeStore, root: string, state: LakeS
   const bronze = Map.groupBy(await readBronzeIndex(store, state), (file) => file.table);
   for (const contract of readContracts()) {
     const files =
-      contract.layer === 'bronze'
-        ? objectsOfFiles(bronze.get(contract.table) ?? []).filter((file) => file.rows > 0)
-        : await readSilverFiles(store, state, contract.table);
+      contract.layer === 'bronze' && contract.table === STREAM_TABLE
+        ? await streamObjects(store, state)
+        : contract.layer === 'bronze'
+          ? objectsOfFiles(bronze.get(contract.table) ?? []).filter((file) => file.rows > 0)
+          : await readSilverFiles(store, state, contract.table);
     const columns = [...contract.columns, ...contract.partition];
     tables.push({
       schema: contract.layer,
@@ -149,8 +152,10 @@ function selectOf(contract: Contract, root: string, files: readonly OutputFile[]
   if (files.length === 0) return emptySelect([...contract.columns, ...contract.partition], 'false');
   const columns = contract.columns.map(({ name }) => quoteName(name));
   if (contract.format === 'json') {
+    const named = contract.columns.map(({ name, jsonKey = name }) => `${quoteName(jsonKey)} as ${quoteName(name)}`);
+    const keys = contract.columns.map(({ name, jsonKey = name, type }) => ({ name: jsonKey, type }));
     return batchesOf(files)
-      .map((some) => `select ${columns.join(', ')} from ${readJson(root, some, 'newline_delimited', contract.columns)}`)
+      .map((some) => `select ${named.join(', ')} from ${readJson(root, some, 'newline_delimited', keys)}`)
       .join('\nunion all\n');
   }
   const partitions = contract.partition.map((_, index) => partitionColumn(contract, index));

@@ -10,6 +10,7 @@ import { buildCatalogue } from './catalogue.ts';
 import { buildExportFiles } from './export-files.ts';
 import { buildLoadedFiles } from './loaded-files.ts';
 import { buildQuarantine, countRefused } from './quarantine.ts';
+import { buildStreamBatches } from './stream-batches.ts';
 import { buildTimeZones, buildWeather } from './whole-tables.ts';
 
 /** What was built of all tables of silver. */
@@ -36,7 +37,14 @@ export async function buildSilver(
     stopIfAsked(effects.signal);
     built.push(await buildTable(table, staging));
   }
-  for (const builder of [buildExportFiles, buildCatalogue, buildWeather, buildTimeZones, buildLoadedFiles]) {
+  for (const builder of [
+    buildExportFiles,
+    buildCatalogue,
+    buildWeather,
+    buildTimeZones,
+    buildLoadedFiles,
+    buildStreamBatches,
+  ]) {
     stopIfAsked(effects.signal);
     built.push(await builder(build));
   }

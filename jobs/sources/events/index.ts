@@ -1,11 +1,12 @@
 import { instantSql } from '../../bronze/periods.ts';
 import type { CsvSource, RowSource, Source } from '../../bronze/source.ts';
+import { sinkFiles } from './sink.ts';
 
 /**
  * Events of many users, one JSON object a line (or one array of them): the generator's files, and what other
  * systems write in the same shape.
  */
-const LISTENING_EVENTS: RowSource = {
+export const LISTENING_EVENTS: RowSource = {
   table: 'listening_events',
   kind: 'listening_events',
   name: /^events?[-_.]/i,
@@ -71,4 +72,5 @@ export const EVENTS: Source = {
   tables: [{ name: LISTENING_EVENTS.table, isOwn: false, userColumn: 'user_id' }],
   rows: [LISTENING_EVENTS],
   csv: CSV,
+  documents: sinkFiles(LISTENING_EVENTS),
 };

@@ -2,7 +2,14 @@ import { writeAccountExport } from './account-export.ts';
 import { createCatalogue } from './catalogue.ts';
 import { writeCharts, writeTracksCsv } from './csv.ts';
 import { writeEvents } from './events.ts';
-import { type ExportOptions, endOfDataset, exportDays, type PollOptions, type SyntheticOptions } from './options.ts';
+import {
+  type EventOptions,
+  type ExportOptions,
+  endOfDataset,
+  exportDays,
+  type PollOptions,
+  type SyntheticOptions,
+} from './options.ts';
 import { type OwnPlay, ownListening } from './own-listening.ts';
 import type { Planted } from './planted.ts';
 import { densePolling, isTold, type PollCounts, usualPolling, writeRecentlyPlayed } from './recently-played.ts';
@@ -12,7 +19,7 @@ import { createFileSet, type FileSet, type FileSink } from './text-file.ts';
 import { writeWeather } from './weather.ts';
 import { writeLibrary } from './web-api.ts';
 
-export type { ExportOptions, PollOptions, SyntheticOptions } from './options.ts';
+export type { EventOptions, ExportOptions, PollOptions, SyntheticOptions } from './options.ts';
 export type { FileSink, SinkFile } from './text-file.ts';
 
 /** What a data set holds; every number was counted while it was written. */
@@ -132,6 +139,40 @@ export async function generateExport(
       planted: account.planted,
     };
   });
+}
+
+/**
+ * Tells the events of a data set day by day, as lines of JSON in the order of their time: the same lines as in
+ * the `events/` of the whole data set of these options. Memory: one day of events.
+ *
+ * @param onDay called with each day that has events; the next one waits for it
+ * @throws JobError `options_invalid` (usage; a retry does not help); and what `onDay` throws
+ */
+export async function generateEvents(options: EventOptions, onDay: (lines: string[]) => Promise<void>): Promise<void> {
+  const whole = { ...options, exportPlays: 0, exportYears: 1 };
+  const endMs = endOfDataset(whole);
+  const sink: FileSink = {
+    async open() {
+      const texts: string[] = [];
+      return {
+        async write(text) {
+          texts.push(text);
+        },
+        close: () => onDay(inOrderOfTime(texts.join('').split('\n').slice(0, -1))),
+      };
+    },
+  };
+  await withFiles(sink, async (files) => {
+    await writeEvents(whole, createCatalogue(options.seed, options.tracks, endMs), endMs, files, () => {});
+  });
+}
+
+function inOrderOfTime(lines: string[]): string[] {
+  const timeOf = (line: string): string => /"occurred_at":"([^"]*)"/.exec(line)?.[1] ?? '';
+  return lines
+    .map((line): [string, string] => [timeOf(line), line])
+    .sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0))
+    .map(([, line]) => line);
 }
 
 /**

@@ -31,6 +31,8 @@ export type ExportOptions = Pick<
   'seed' | 'tracks' | 'end' | 'exportPlays' | 'exportYears' | 'faults'
 >;
 
+export type EventOptions = Pick<SyntheticOptions, 'seed' | 'users' | 'days' | 'tracks' | 'end' | 'faults'>;
+
 export type PollOptions = Pick<SyntheticOptions, 'seed' | 'tracks' | 'end'> & { polls: number };
 
 /** No listening can be older than the service itself. */

@@ -58,6 +58,7 @@
     ['listening_traits', 'null'],
     ['listening_coverage', 'max(coverage_date)'],
     ['data_quality', 'null'],
+    ['stream_progress', 'max(newest_event_at)'],
 ] %}
 with
 

@@ -1,0 +1,67 @@
+import { parseStreamBatchKey, STREAM_DEAD_LETTERS_PREFIX, STREAM_PREFIX } from '../lake/keys.ts';
+import type { LakeStore } from '../lake/store.ts';
+import { parseBatch } from './batch.ts';
+
+/** How far the lake holds one partition of a topic. */
+export interface Position {
+  /** The first offset that the lake does not hold yet. */
+  next: number;
+  /** The last record that it holds, to know the topic again. */
+  last: { offset: number; recordAt: number };
+}
+
+/**
+ * How far the lake holds each partition of a topic, from the keys of its batches and the content of the last
+ * one: there is no other record of it, so what is told here cannot differ from what is there.
+ *
+ * Dead letters count where they follow the last batch without a gap. One request for each thousand batches
+ * of all topics, one for the last batch of each partition.
+ *
+ * @returns nothing for a partition that the lake holds nothing of
+ * @throws `stream_batch_damaged` (65); what the store throws
+ */
+export async function readPositions(store: LakeStore, topic: string): Promise<Map<number, Position>> {
+  const lastKeys = new Map<number, { key: string; firstOffset: number }>();
+  for await (const { key } of store.list(STREAM_PREFIX)) {
+    const name = parseStreamBatchKey(key);
+    if (name === undefined || name.topic !== topic) continue;
+    const { partition, firstOffset } = name;
+    if (firstOffset >= (lastKeys.get(partition)?.firstOffset ?? -1)) lastKeys.set(partition, { key, firstOffset });
+  }
+  const positions = new Map<number, Position>();
+  for (const [partition, { key }] of lastKeys) {
+    const { offset, recordAt } = parseBatch(await readText(store, key), key).at(-1)!;
+    positions.set(partition, { next: offset + 1, last: { offset, recordAt } });
+  }
+  await addDeadLetters(store, topic, positions);
+  return positions;
+}
+
+/** Moves positions past dead letters that come after the last batch. */
+async function addDeadLetters(store: LakeStore, topic: string, positions: Map<number, Position>): Promise<void> {
+  const later = new Map<number, { key: string; firstOffset: number }[]>();
+  for await (const { key } of store.list(STREAM_DEAD_LETTERS_PREFIX)) {
+    const name = parseStreamBatchKey(key);
+    if (name === undefined || name.topic !== topic) continue;
+    if (name.firstOffset < (positions.get(name.partition)?.next ?? 0)) continue;
+    later.set(name.partition, [...(later.get(name.partition) ?? []), { key, firstOffset: name.firstOffset }]);
+  }
+  for (const [partition, files] of later) {
+    files.sort((a, b) => a.firstOffset - b.firstOffset);
+    let position = positions.get(partition);
+    for (const { key, firstOffset } of files) {
+      // A topic whose first records are gone begins with the first that it has.
+      if (firstOffset > (position?.next ?? firstOffset)) break;
+      for (const { offset, recordAt } of parseBatch(await readText(store, key), key))
+        if (offset === (position?.next ?? firstOffset)) position = { next: offset + 1, last: { offset, recordAt } };
+    }
+    if (position !== undefined) positions.set(partition, position);
+  }
+}
+
+/** A whole object as text; a batch has at most some tens of MB. */
+export async function readText(store: LakeStore, key: string): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of await store.get(key)) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks).toString('utf8');
+}
