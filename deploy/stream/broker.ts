@@ -113,7 +113,15 @@ function fetchLibraries(): string {
   const folder = join(cacheFolder(), 'libs');
   mkdirSync(folder, { recursive: true });
   process.stderr.write('fetching Kafka (57 MB)\n');
-  const args = ['-B', '-q', '-f', join(HERE, 'pom.xml'), PLUGIN, '-DincludeScope=runtime', `-DoutputDirectory=${folder}`];
+  const args = [
+    '-B',
+    '-q',
+    '-f',
+    join(HERE, 'pom.xml'),
+    PLUGIN,
+    '-DincludeScope=runtime',
+    `-DoutputDirectory=${folder}`,
+  ];
   execFileSync('mvn', args, { stdio: ['ignore', 2, 'inherit'] });
   writeFileSync(join(cacheFolder(), 'done'), '');
   return folder;

@@ -37,26 +37,47 @@ export async function readPositions(store: LakeStore, topic: string): Promise<Ma
   return positions;
 }
 
-/** Moves positions past dead letters that come after the last batch. */
+interface LettersFile {
+  key: string;
+  firstOffset: number;
+}
+
+/**
+ * Moves positions past dead letters that come after the last batch. They may lie in a file that began before
+ * that batch's end: the one with the greatest first offset below it is of the same round.
+ */
 async function addDeadLetters(store: LakeStore, topic: string, positions: Map<number, Position>): Promise<void> {
-  const later = new Map<number, { key: string; firstOffset: number }[]>();
+  const before = new Map<number, LettersFile>();
+  const after = new Map<number, LettersFile[]>();
   for await (const { key } of store.list(STREAM_DEAD_LETTERS_PREFIX)) {
     const name = parseStreamBatchKey(key);
     if (name === undefined || name.topic !== topic) continue;
-    if (name.firstOffset < (positions.get(name.partition)?.next ?? 0)) continue;
-    later.set(name.partition, [...(later.get(name.partition) ?? []), { key, firstOffset: name.firstOffset }]);
+    const { partition, firstOffset } = name;
+    if (firstOffset >= (positions.get(partition)?.next ?? 0))
+      after.set(partition, [...(after.get(partition) ?? []), { key, firstOffset }]);
+    else if (firstOffset > (before.get(partition)?.firstOffset ?? -1)) before.set(partition, { key, firstOffset });
   }
-  for (const [partition, files] of later) {
+  for (const partition of new Set([...before.keys(), ...after.keys()])) {
+    const files = [...(after.get(partition) ?? []), ...(before.has(partition) ? [before.get(partition)!] : [])];
     files.sort((a, b) => a.firstOffset - b.firstOffset);
-    let position = positions.get(partition);
-    for (const { key, firstOffset } of files) {
-      // A topic whose first records are gone begins with the first that it has.
-      if (firstOffset > (position?.next ?? firstOffset)) break;
-      for (const { offset, recordAt } of parseBatch(await readText(store, key), key))
-        if (offset === (position?.next ?? firstOffset)) position = { next: offset + 1, last: { offset, recordAt } };
-    }
+    const position = await positionAfter(store, files, positions.get(partition));
     if (position !== undefined) positions.set(partition, position);
   }
+}
+
+async function positionAfter(
+  store: LakeStore,
+  files: readonly LettersFile[],
+  known: Position | undefined,
+): Promise<Position | undefined> {
+  let position = known;
+  for (const { key, firstOffset } of files) {
+    // Of a partition without any batch the letters begin where the topic did.
+    if (position !== undefined && firstOffset > position.next) return position;
+    for (const { offset, recordAt } of parseBatch(await readText(store, key), key))
+      if (offset === (position?.next ?? firstOffset)) position = { next: offset + 1, last: { offset, recordAt } };
+  }
+  return position;
 }
 
 /** A whole object as text; a batch has at most some tens of MB. */
