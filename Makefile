@@ -6,7 +6,7 @@ IMAGE := listenlake:local
 comma := ,
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test soak check format bench docs picture screenshots airflow-pictures package image airflow aws-local clean
+.PHONY: help install demo test soak check format bench docs picture screenshots airflow-pictures package image airflow aws-local stream clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -72,6 +72,9 @@ airflow: install image ## Start Airflow with the DAGs on the lake in lake/ (need
 
 aws-local: install ## Start S3, Glue and Athena here (moto, a real Trino), with the demo's data in a lake that Terraform made
 	@$(NODE) --disable-warning=ExperimentalWarning tests/aws/demo.ts
+
+stream: install ## Start a Kafka broker, a producer and a consumer for a minute, and show what became of the events (needs a JDK and Maven)
+	@$(NODE) --disable-warning=ExperimentalWarning deploy/stream/demo.ts $(DEMO)/stream
 
 clean: ## Remove what demo, tests and benchmarks left behind (not your lake)
 	rm -rf $(DEMO) dist test-results bench/results coverage

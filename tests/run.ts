@@ -136,6 +136,12 @@ const LAYERS: Layer[] = [
     lane: 'servers',
   },
   {
+    name: 'stream',
+    about: 'a real Kafka: seeded histories of kills, full disks and rebalances; the rows of the faults',
+    folders: ['stream'],
+    lane: 'servers',
+  },
+  {
     name: 'image',
     about: 'the image of the jobs, run as jobs run in it',
     folders: ['image'],
@@ -164,7 +170,7 @@ const LAYERS: Layer[] = [
   {
     name: 'soak',
     about: 'hundreds of kills and of failing system calls, tens of thousands of polls and of refused files',
-    tests: ['/(kill|faults|readers|load-(hostile|field-inputs)|transform-(staging|purity))\\.test\\.ts$'],
+    tests: ['/(kill|faults|readers|history|load-(hostile|field-inputs)|transform-(staging|purity))\\.test\\.ts$'],
     isSoak: true,
   },
 ];

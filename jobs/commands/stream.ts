@@ -96,22 +96,22 @@ async function runProduce(topic: string, args: Arguments, effects: Effects): Pro
   const { ensureTopic, openTopicWriter } = await import('../sources/kafka/writer.ts');
   const { produce } = await import('../stream/produce.ts');
   const { config, now, signal, progress } = effects;
-  const number_ = (name: string): number => whole(`--${name}`, String(args[name]));
+  const given = (name: string): number => whole(`--${name}`, String(args[name]));
   const seconds = wholeOrNone(args, 'seconds');
   const options = {
     events: {
-      seed: number_('seed'),
-      users: number_('users'),
-      days: number_('days'),
-      tracks: number_('tracks'),
+      seed: given('seed'),
+      users: given('users'),
+      days: given('days'),
+      tracks: given('tracks'),
       end: String(args.end),
       faults: args.faults === true,
     },
-    rate: number_('rate'),
+    rate: given('rate'),
     countMax: wholeOrNone(args, 'count'),
     lastsMs: seconds === undefined ? undefined : seconds * 1000,
   };
-  await ensureTopic(config.kafka, topic, Math.max(1, number_('partitions')));
+  await ensureTopic(config.kafka, topic, Math.max(1, given('partitions')));
   const writer = openTopicWriter(config.kafka, topic);
   const beganAt = now();
   progress.start('produce');
