@@ -129,9 +129,8 @@ async function runProduce(topic: string, args: Arguments, effects: Effects): Pro
 }
 
 async function runConsume(topic: string, args: Arguments, effects: Effects): Promise<Outcome> {
-  const { openTopicReader } = await import('../sources/kafka/reader.ts');
-  const { consume } = await import('../stream/consume.ts');
-  const { config, now, progress } = effects;
+  const { consumeTopic } = await import('../stream.ts');
+  const { now, progress } = effects;
   const port = wholeOrNone(args, 'metrics-port');
   const lingerMs = whole('--linger', String(args.linger)) * 1000;
   const metrics =
@@ -140,10 +139,10 @@ async function runConsume(topic: string, args: Arguments, effects: Effects): Pro
       : await (await import('../stream/metrics.ts')).serveMetrics(topic, port, String(args['metrics-host']), now);
   progress.start('consume');
   try {
-    const counts = await consume(
+    const counts = await consumeTopic(
       {
         topic,
-        open: () => openTopicReader(config.kafka, { topic, group: String(args.group), isMember: true }),
+        group: String(args.group),
         lingerMs,
         isUntilEnd: args['until-end'] === true,
         isGapAccepted: args['accept-gap'] === true,
