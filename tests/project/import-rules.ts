@@ -15,6 +15,7 @@ const ROOMS = [
   'lineage',
   'report',
   'profile',
+  'serve',
   'removal',
 ];
 /** Jobs (one file per command), what reads the command line, and the entry. */
