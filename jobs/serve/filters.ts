@@ -87,6 +87,17 @@ export function narrowingOf(filters: Filters, more: readonly [condition: string,
   };
 }
 
+/** Filters as an address has them; an empty text where there are none. @param key of what is looked at */
+export function searchOf(filters: Partial<Filters> | undefined, key?: string): string {
+  if (filters === undefined) return '';
+  const query = new URLSearchParams(key === undefined ? {} : { key });
+  for (const name of ['person', 'from', 'to', 'country', 'device'] as const)
+    if (filters[name] !== undefined) query.set(name, filters[name]);
+  if (filters.isPrivateIncluded === true) query.set('private', 'in');
+  const text = query.toString();
+  return text === '' ? '' : `?${text}`;
+}
+
 /** What the filters leave, in words. */
 export function filtersInWords({ from, to, country, device, isPrivateIncluded }: Filters): string[] {
   return [

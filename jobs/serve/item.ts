@@ -42,9 +42,9 @@ export async function itemPage(desk: Desk, kind: Kind): Promise<Body> {
   const empty = emptyBody(desk, reading, title);
   if (empty !== undefined) return empty;
   const what: Figure[] = [
-    ...(kind === 'song' ? [] : [await desk.figure(() => topOf(reading, 'song', 'Its songs', 50))]),
-    ...(kind === 'album' ? [] : [await desk.figure(() => topOf(reading, 'album', 'On these albums', 50))]),
-    ...(kind === 'artist' ? [] : [await desk.figure(() => topOf(reading, 'artist', 'By'))]),
+    ...(kind === 'song' ? [] : [await desk.figure(() => topOf(desk, reading, 'song', 'Its songs', 50))]),
+    ...(kind === 'album' ? [] : [await desk.figure(() => topOf(desk, reading, 'album', 'On these albums', 50))]),
+    ...(kind === 'artist' ? [] : [await desk.figure(() => topOf(desk, reading, 'artist', 'By'))]),
     ...(kind === 'song' ? [await desk.figure(() => recordings(desk, key))] : []),
   ];
   return {

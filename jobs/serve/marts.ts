@@ -99,7 +99,7 @@ export async function eventsPage(desk: Desk): Promise<Body> {
           'Sessions by day',
           'sessions',
           'sessions',
-          `A session is a user's plays with less than ${desk.edition.definitions.sessionGapMinutes} minutes between them; it counts on the day on which it began.`,
+          `A session is a user's plays with less than ${desk.edition.definitions.sessionGapMinutes} minutes between them; it counts on the date on which its first play ended.`,
         ),
       ),
     ],
@@ -238,7 +238,23 @@ order by released desc`,
     number('Median', 'median_popularity', (value) => formatCount(value, 1)),
     number('Without popularity', 'songs_without_popularity'),
   ],
-  chart: bars('released', 'average_popularity', (value) => formatCount(value, 1)),
+  chart: (rows) => (layout) =>
+    rankedLists(
+      [
+        {
+          title: '',
+          most: 100,
+          isNumbered: false,
+          rows: rows.map((row) => ({
+            label: String(row.released),
+            detail: formatPlural(Number(row.songs), 'song'),
+            value: Number(row.average_popularity),
+            valueText: formatCount(Number(row.average_popularity), 1),
+          })),
+        },
+      ],
+      layout,
+    ),
   notes: ['Popularity is a number of Spotify from 0 to 100.'],
   missing: 'The catalogue knows no popularity. Load a file of tracks, or playlists of the Web API.',
 };
@@ -346,22 +362,17 @@ from recommendation_quality`,
 /** What the lake holds, what is covered, what to look at, and which runs have made it. */
 export async function dataPage(desk: Desk, { engine, store }: { engine: SqlEngine; store: LakeStore }): Promise<Body> {
   const { edition } = desk;
-  const reading = await desk.reading();
+  const notices: string[] = [];
+  const sections: Section[] = [];
   const quality = await answersOf(desk, [['data_quality', () => answer(desk.rows, QUALITY)]]);
-  const coverage = edition.tables.has('listening_coverage') ? await readCoverage(engine, edition.target) : undefined;
-  const covered = reading.totals.plays > 0 ? [await desk.section(() => coverageSection(reading, coverage))] : [];
-  return {
-    title: 'Data',
-    facts: [EVERYBODY],
-    notices:
-      reading.totals.plays > 0 ? [] : ['There is no play yet. Give listenlake run an account export, then look again.'],
-    headlines: [],
-    sections: [
-      ...(quality.length > 0 ? [{ id: 'quality', title: 'Quality', figures: quality }] : []),
-      ...covered,
-      { id: 'runs', title: 'Runs', figures: [await runsOf(store)] },
-    ],
-  };
+  if (quality.length > 0) sections.push({ id: 'quality', title: 'Quality', figures: quality });
+  const reading = edition.tables.has('fct_plays') ? await desk.reading() : undefined;
+  if (reading !== undefined && reading.totals.plays > 0) {
+    const coverage = edition.tables.has('listening_coverage') ? await readCoverage(engine, edition.target) : undefined;
+    sections.push(await desk.section(() => coverageSection(reading, coverage)));
+  } else notices.push('There is no play yet. Give listenlake run an account export, then look again.');
+  sections.push({ id: 'runs', title: 'Runs', figures: [await runsOf(store)] });
+  return { title: 'Data', facts: [EVERYBODY], notices, headlines: [], sections };
 }
 
 const QUALITY: Question<Row> = {

@@ -9,7 +9,7 @@ import { skippingSection } from '../report/skipping.ts';
 import { hoursOfTheWeek, listeningOverTime } from '../report/when.ts';
 import { devices } from '../report/who.ts';
 import { answer, type Desk, isOfPerson } from './desk.ts';
-import { filtersInWords } from './filters.ts';
+import { type Filters, filtersInWords, searchOf } from './filters.ts';
 
 /** What a page says but for its frame. */
 export type Body = Pick<PageContent, 'title' | 'facts' | 'notices' | 'headlines' | 'sections'>;
@@ -54,9 +54,9 @@ export async function overviewPage(desk: Desk): Promise<Body> {
         id: 'what',
         title: 'What',
         figures: [
-          await desk.figure(() => topOf(reading, 'artist')),
-          await desk.figure(() => topOf(reading, 'song')),
-          await desk.figure(() => topOf(reading, 'album')),
+          await desk.figure(() => topOf(desk, reading, 'artist')),
+          await desk.figure(() => topOf(desk, reading, 'song')),
+          await desk.figure(() => topOf(desk, reading, 'album')),
         ],
       },
       { id: 'where', title: 'Where', figures: await whereOf(desk, reading) },
@@ -89,8 +89,11 @@ function sectionOf(chapter: Awaited<ReturnType<typeof whereSection>>) {
 /** A page of filters that leave no play, or of a lake without one; undefined where there is any. */
 export function emptyBody(desk: Desk, { totals }: Reading, title: string): Body | undefined {
   if (totals.plays > 0) return undefined;
+  // Counted over all days and places, so it explains a page without filters alone.
   const hidden =
-    totals.private_plays > 0 ? ` ${formatPlural(totals.private_plays, 'play')} of private sessions are left out.` : '';
+    totals.private_plays > 0 && filtersInWords(desk.filters).length === 0
+      ? ` ${formatPlural(totals.private_plays, 'play')} of private sessions are left out.`
+      : '';
   const isAnyThere = desk.edition.choices.firstDate !== undefined;
   return {
     ...{ title, headlines: [], sections: [] },
@@ -113,7 +116,13 @@ export function factsOf({ filters, edition }: Desk, { totals }: Reading): string
 }
 
 /** What was played most of one kind: by plays, then by time, then by key, as the models rank. */
-export function topOf(reading: Reading, kind: Kind, title = `Top ${kind}s`, shown = SHOWN): Promise<Figure> {
+export function topOf(
+  { filters }: Pick<Desk, 'filters'>,
+  reading: Reading,
+  kind: Kind,
+  title = `Top ${kind}s`,
+  shown = SHOWN,
+): Promise<Figure> {
   const { key, table, name, by } = KINDS[kind];
   const timeOf = (row: TopRow): string => (reading.isTimed ? formatMinutes(row.played_ms / 60_000) : '');
   return answer<TopRow>(reading.rows, {
@@ -157,7 +166,7 @@ limit ${shown}`,
         label: kind[0]!.toUpperCase() + kind.slice(1),
         kind: 'text',
         of: (row) => row.name ?? '(no name)',
-        to: (row) => addressOfItem(kind, row.item),
+        to: (row) => addressOfItem(kind, row.item, filters),
       },
       ...(kind === 'artist' ? [] : [{ label: 'Artist', kind: 'text' as const, of: (row: TopRow) => row.by_artist }]),
       { label: 'Plays', kind: 'number', of: (row) => row.plays },
@@ -179,9 +188,9 @@ limit ${shown}`,
             title: '',
             rows: rows.slice(0, 10).map((row) => ({
               label: row.name ?? '(no name)',
-              detail: [row.by_artist ?? '', timeOf(row)].filter((text) => text !== '').join(' · '),
+              detail: row.by_artist ?? '',
               value: row.plays,
-              valueText: formatPlural(row.plays, 'play'),
+              valueText: [formatPlural(row.plays, 'play'), timeOf(row)].filter((text) => text !== '').join(' · '),
             })),
           },
         ],
@@ -193,6 +202,6 @@ limit ${shown}`,
 }
 
 /** Where one artist, song or album is looked at; keys may hold any character. */
-export function addressOfItem(kind: Kind, key: string): string {
-  return `/${kind}?key=${encodeURIComponent(key)}`;
+export function addressOfItem(kind: Kind, key: string, filters: Partial<Filters> = {}): string {
+  return `/${kind}${searchOf(filters, key)}`;
 }

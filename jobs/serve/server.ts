@@ -47,8 +47,8 @@ export function dashboardServer(sources: Sources, target: Target, access: Access
   const press = openPress(sources, target);
   app.use(async (context, next) => {
     const refusal = refusalOf(context, access);
-    context.res = refusal ?? context.res;
     if (refusal === undefined) await next();
+    else context.res = refusal;
     secure(context);
   });
   app.use(compress());

@@ -1,6 +1,6 @@
 import { escapeHtml } from '../report/format.ts';
 import type { Surroundings } from '../report/page.ts';
-import type { Filters } from './filters.ts';
+import { type Filters, searchOf } from './filters.ts';
 
 /** Around the figures of a page: ways to the others, the statements behind each figure, and its downloads. */
 export interface ShellInput {
@@ -38,17 +38,6 @@ export function shellOf({ page, pages, filters, search, form, asked }: ShellInpu
   };
 }
 
-/** Filters as an address has them; an empty text where there are none. */
-export function searchOf(filters: Partial<Filters> | undefined): string {
-  if (filters === undefined) return '';
-  const query = new URLSearchParams();
-  for (const name of ['person', 'from', 'to', 'country', 'device'] as const)
-    if (filters[name] !== undefined) query.set(name, filters[name]);
-  if (filters.isPrivateIncluded === true) query.set('private', 'in');
-  const text = query.toString();
-  return text === '' ? '' : `?${text}`;
-}
-
 function onlyPerson(filters: Filters | undefined): Partial<Filters> | undefined {
   return filters?.person === undefined ? undefined : { person: filters.person };
 }
@@ -69,10 +58,12 @@ const STYLE = `
 .pages{margin:0 0 36px;padding-bottom:14px;border-bottom:1px solid var(--line);font-size:15px}
 .pages b{padding:4px 0;margin-right:10px}
 .pages [aria-current]{color:var(--text);font-weight:600}
-.filters{margin-top:24px;padding:16px 18px;border:1px solid var(--line);border-radius:10px;background:var(--panel);display:flex;flex-wrap:wrap;gap:12px 16px;align-items:flex-end}
+.filters{margin-top:24px;padding:16px 18px;border:1px solid var(--line);border-radius:10px;background:var(--panel);display:flex;flex-wrap:wrap;gap:12px 14px;align-items:flex-end}
 .filters label{display:flex;flex-direction:column;gap:4px;font-size:13px;color:var(--muted)}
 .filters select,.filters input,.filters button{font:inherit;font-size:14.5px;min-height:38px;max-width:100%;padding:5px 9px;border:1px solid var(--muted);border-radius:6px;background:var(--page);color:var(--text)}
-.filters button{background:var(--primary);border-color:var(--primary);color:var(--page);font-weight:600;padding:5px 18px;cursor:pointer}
+.filters button{background:var(--primary);border-color:var(--primary);color:var(--page);font-weight:600;padding:5px 14px;cursor:pointer}
+.filters select{max-width:150px}
+.filters input{max-width:142px}
 .filters a,td a,.downloads a{color:var(--primary)}
 .filters a{padding:8px 0;font-size:14.5px}
 .filters :focus-visible{outline:2px solid var(--primary);outline-offset:2px}
@@ -80,6 +71,6 @@ const STYLE = `
 pre.scroll{padding:12px 14px;font:12.5px/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;background:var(--panel);user-select:all}
 details summary{min-height:24px}
 td a{display:inline-block;min-height:24px}
-@media screen and (max-width:640px){.filters label{flex:1 1 130px;min-width:0}.filters select,.filters input{width:100%}}
+@media screen and (max-width:640px){.filters label{flex:1 1 130px;min-width:0}.filters select,.filters input{width:100%;max-width:none}}
 @media print{.filters,.downloads,.skip{display:none}}
 `;
