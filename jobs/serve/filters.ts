@@ -127,14 +127,29 @@ export function filterForm(
   periods: readonly Pick<Filters, 'from' | 'to'>[] = [filters],
   { names, hidden }: FormFields = { names: FILTER_NAMES },
 ): string {
-  const [first, second] = periods;
+  const kept = hidden === undefined ? '' : `<input type="hidden" name="${hidden[0]}" value="${escapeHtml(hidden[1])}">`;
+  const again = hidden === undefined ? action : `${action}?${hidden[0]}=${encodeURIComponent(hidden[1])}`;
+  return [
+    `<form class="filters" method="get" action="${action}" aria-label="Filters">${kept}`,
+    ...fieldsOf(filters, choices, periods).flatMap(([name, markup]) => (names.includes(name) ? [markup] : [])),
+    `<button type="submit">Show</button><a href="${escapeHtml(again)}">Reset</a>`,
+    '</form>',
+  ].join('');
+}
+
+/** The markup of each field, by the name that a page takes it under. */
+function fieldsOf(
+  filters: Filters,
+  choices: Choices,
+  [first, second]: readonly Pick<Filters, 'from' | 'to'>[],
+): [name: string, markup: string][] {
   const known = (values: readonly string[]): [string, string][] =>
     ['', ...values, UNKNOWN].map((value) => [value, value === '' ? 'all' : value]);
   const people: [string, string][] = [
     ...choices.people.map((label): [string, string] => [label, label]),
     [EVERYBODY, 'everybody'],
   ];
-  const fields: [name: string, markup: string][] = [
+  return [
     ['person', select('person', 'Person', people, filters.person ?? EVERYBODY)],
     ['from', date('from', 'From', first?.from, choices) + date('to', 'To', first?.to, choices)],
     ...(second === undefined
@@ -158,14 +173,6 @@ export function filterForm(
       ),
     ],
   ];
-  const kept = hidden === undefined ? '' : `<input type="hidden" name="${hidden[0]}" value="${escapeHtml(hidden[1])}">`;
-  const again = hidden === undefined ? action : `${action}?${hidden[0]}=${encodeURIComponent(hidden[1])}`;
-  return [
-    `<form class="filters" method="get" action="${action}" aria-label="Filters">${kept}`,
-    ...fields.flatMap(([name, markup]) => (names.includes(name) ? [markup] : [])),
-    `<button type="submit">Show</button><a href="${escapeHtml(again)}">Reset</a>`,
-    '</form>',
-  ].join('');
 }
 
 function select(name: string, label: string, options: readonly (readonly [string, string])[], chosen: string): string {

@@ -8,7 +8,7 @@ import type { Reading } from '../report/reading.ts';
 import { skippingSection } from '../report/skipping.ts';
 import { hoursOfTheWeek, listeningOverTime } from '../report/when.ts';
 import { devices } from '../report/who.ts';
-import { answer, type Desk, isOfPerson } from './desk.ts';
+import { answer, type Desk, isOfPerson, type Question } from './desk.ts';
 import { type Filters, filtersInWords, searchOf } from './filters.ts';
 
 /** What a page says but for its frame. */
@@ -123,12 +123,20 @@ export function topOf(
   title = `Top ${kind}s`,
   shown = SHOWN,
 ): Promise<Figure> {
-  const { key, table, name, by } = KINDS[kind];
-  const timeOf = (row: TopRow): string => (reading.isTimed ? formatMinutes(row.played_ms / 60_000) : '');
   return answer<TopRow>(reading.rows, {
     name: `top-${kind}s`,
     title,
-    sql: `
+    sql: topSql(kind, shown),
+    columns: topColumns(kind, filters, reading),
+    chart: topChart(reading),
+    notes: ['Ranked by plays, then by time. A play counts for the first artist of its track.'],
+    missing: `None of these plays names its ${kind}.`,
+  });
+}
+
+function topSql(kind: Kind, shown: number): string {
+  const { key, table, name, by } = KINDS[kind];
+  return `
 with
 
 plays as (select * from fct_plays where {in_reports} and {person} and ${key} is not null),
@@ -160,45 +168,49 @@ final as (
 
 select * from final
 order by plays desc, played_ms desc, item
-limit ${shown}`,
-    columns: [
-      {
-        label: kind[0]!.toUpperCase() + kind.slice(1),
-        kind: 'text',
-        of: (row) => row.name ?? '(no name)',
-        to: (row) => addressOfItem(kind, row.item, filters),
-      },
-      ...(kind === 'artist' ? [] : [{ label: 'Artist', kind: 'text' as const, of: (row: TopRow) => row.by_artist }]),
-      { label: 'Plays', kind: 'number', of: (row) => row.plays },
-      {
-        label: 'Minutes',
-        kind: 'number',
-        format: (value) => formatCount(value, 1),
-        of: (row) => (reading.isTimed ? row.played_ms / 60_000 : null),
-      },
-      { label: 'Skipped', kind: 'number', of: (row) => row.skipped },
-      { label: 'Finished', kind: 'number', of: (row) => row.finished },
-      { label: 'First', kind: 'text', of: (row) => row.first_date },
-      { label: 'Last', kind: 'text', of: (row) => row.last_date },
-    ],
-    chart: (rows) => (layout) =>
-      rankedLists(
-        [
-          {
-            title: '',
-            rows: rows.slice(0, 10).map((row) => ({
-              label: row.name ?? '(no name)',
-              detail: row.by_artist ?? '',
-              value: row.plays,
-              valueText: [formatPlural(row.plays, 'play'), timeOf(row)].filter((text) => text !== '').join(' · '),
-            })),
-          },
-        ],
-        layout,
-      ),
-    notes: ['Ranked by plays, then by time. A play counts for the first artist of its track.'],
-    missing: `None of these plays names its ${kind}.`,
-  });
+limit ${shown}`;
+}
+
+function topColumns(kind: Kind, filters: Filters, { isTimed }: Reading): Question<TopRow>['columns'] {
+  return [
+    {
+      label: kind[0]!.toUpperCase() + kind.slice(1),
+      kind: 'text',
+      of: (row) => row.name ?? '(no name)',
+      to: (row) => addressOfItem(kind, row.item, filters),
+    },
+    ...(kind === 'artist' ? [] : [{ label: 'Artist', kind: 'text' as const, of: (row: TopRow) => row.by_artist }]),
+    { label: 'Plays', kind: 'number', of: (row) => row.plays },
+    {
+      label: 'Minutes',
+      kind: 'number',
+      format: (value) => formatCount(value, 1),
+      of: (row) => (isTimed ? row.played_ms / 60_000 : null),
+    },
+    { label: 'Skipped', kind: 'number', of: (row) => row.skipped },
+    { label: 'Finished', kind: 'number', of: (row) => row.finished },
+    { label: 'First', kind: 'text', of: (row) => row.first_date },
+    { label: 'Last', kind: 'text', of: (row) => row.last_date },
+  ];
+}
+
+function topChart(reading: Reading): Question<TopRow>['chart'] {
+  const timeOf = (row: TopRow): string => (reading.isTimed ? formatMinutes(row.played_ms / 60_000) : '');
+  return (rows) => (layout) =>
+    rankedLists(
+      [
+        {
+          title: '',
+          rows: rows.slice(0, 10).map((row) => ({
+            label: row.name ?? '(no name)',
+            detail: row.by_artist ?? '',
+            value: row.plays,
+            valueText: [formatPlural(row.plays, 'play'), timeOf(row)].filter((text) => text !== '').join(' · '),
+          })),
+        },
+      ],
+      layout,
+    );
 }
 
 /** Where one artist, song or album is looked at; keys may hold any character. */

@@ -2,12 +2,15 @@ import type { Effects } from '../effects/index.ts';
 import { formatDate } from '../report/format.ts';
 import type { PageContent } from '../report/page.ts';
 import { composePortrait } from '../report/portrait.ts';
+import { cataloguePage } from './catalogue.ts';
 import { comparePage, periodsOf, SECOND_PERIOD } from './compare.ts';
+import { dataPage } from './data.ts';
 import { type Desk, isOfPerson, openDesk, type Sheet } from './desk.ts';
 import type { Edition } from './edition.ts';
+import { eventsPage } from './events.ts';
 import { FILTER_NAMES, type Filters, filterForm, readFilters } from './filters.ts';
 import { itemPage } from './item.ts';
-import { cataloguePage, dataPage, eventsPage, modelPage } from './marts.ts';
+import { modelPage } from './model.ts';
 import { type Body, emptyBody, overviewPage } from './overview.ts';
 
 type Sources = Pick<Effects, 'engine' | 'store'>;
