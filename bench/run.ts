@@ -22,16 +22,11 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
-<<<<<<< HEAD
 import { join } from 'node:path';
 import { generateExport, generatePolls } from '../jobs/sources/synthetic/index.ts';
+import { measureDashboard } from './dashboard.ts';
 import { compareExports } from './exports.ts';
 import { sinkInto } from './inputs.ts';
-=======
-import { dirname, join } from 'node:path';
-import { type FileSink, generateExport, generatePolls } from '../jobs/sources/synthetic/index.ts';
-import { measureDashboard } from './dashboard.ts';
->>>>>>> bc15a4b (Split the pages of the dashboard by what they show, and measure it)
 import { folderBytes, type Measured, measure, pythonOf, ROOT, ratio, said, say, WORK } from './measure.ts';
 
 /** How often each contender runs; `--once` for a quick look. */

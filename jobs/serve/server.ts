@@ -116,7 +116,8 @@ function secure({ res }: Context): void {
 async function drawn(page: Page, { content, asked, filters, form }: MadePage, query: URLSearchParams): Promise<string> {
   const search = sorted(query) === '' ? '' : `?${sorted(query)}`;
   const around = shellOf({ ...{ page, filters, search, form, asked }, pages: navigation() });
-  return (await drawPage({ key: page.name, chartKey: undefined, content }, () => {}, around)).html;
+  return (await drawPage({ key: page.name, chartKey: (name) => name, content }, { hasPngs: false }, () => {}, around))
+    .html;
 }
 
 function navigation() {
@@ -165,7 +166,8 @@ async function messagePage(title: string, notice: string): Promise<string> {
   const content = { title, facts: [], notices: [notice], headlines: [], sections: [], footer: [] };
   const page = { name: 'message', path: '' };
   const around = shellOf({ page, pages: navigation(), filters: undefined, search: '', form: '', asked: new Map() });
-  return (await drawPage({ key: 'message', chartKey: undefined, content }, () => {}, around)).html;
+  return (await drawPage({ key: 'message', chartKey: (name) => name, content }, { hasPngs: false }, () => {}, around))
+    .html;
 }
 
 function plain(status: number, text: string): Response {
