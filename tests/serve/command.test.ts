@@ -4,17 +4,19 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { finished, listenlake, start } from '../fixtures/command-line.ts';
 import { type LakeFixture, openLakeFixture } from '../fixtures/effects.ts';
+import { ownPlays } from '../report/report-data.ts';
 
 let lake: LakeFixture;
 beforeAll(async () => {
   lake = await openLakeFixture();
+  await lake.commitSilver({ plays: ownPlays().slice(0, 5) });
 });
 afterAll(() => lake.close());
 
 it('says where it listens, answers, and ends with 0 when it is asked to stop', async () => {
   const child = start(['serve', '--lake', lake.root, '--port', '0']);
   const ended = finished(child);
-  const [said] = (await once(child.stdout!, 'data')) as [Buffer];
+  const [said] = (await Promise.race([once(child.stdout!, 'data'), once(child, 'close')])) as [Buffer];
   const address = /serve: (http:\/\/127\.0\.0\.1:\d+\/)\n/.exec(said.toString())![1]!;
   const answer = await fetch(address);
   expect(answer.status).toBe(200);
