@@ -6,7 +6,7 @@ IMAGE := listenlake:local
 comma := ,
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test soak check format bench docs picture screenshots airflow-pictures package image airflow aws-local stream clean
+.PHONY: help install demo dashboard test soak check format bench docs picture screenshots airflow-pictures package image airflow aws-local stream clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,10 +48,14 @@ picture: demo ## Take the README's picture of the demo's report (needs Chromium)
 	./listenlake run $(DEMO)/source/export $(DEMO)/source/tracks.csv --lake $(DEMO)/person --quiet
 	$(NODE) tests/docs/picture.ts $(DEMO)/person/report/report.html
 
-screenshots: picture ## Take pictures of each chapter of the demo's portrait, and a card, for docs/sample-report.md (needs Chromium)
+screenshots: picture ## Take pictures of the demo's portrait, of a card and of the dashboard for the docs (needs Chromium)
 	$(NODE) tests/docs/screenshots.ts $(DEMO)/person/report/report.html
 	./listenlake report --card 2025 --lake $(DEMO)/person
 	cp $(DEMO)/person/report/cards/me/2025.png docs/images/report/card.png
+	$(NODE) tests/docs/dashboard-pictures.ts $(DEMO)/lake
+
+dashboard: demo ## Show the demo's tables in a browser, until Ctrl-C
+	./listenlake serve --lake $(DEMO)/lake --open
 
 airflow-pictures: install image ## Take the pictures of docs/airflow.md (needs Docker, Python 3.12, Chromium)
 	$(NODE) tests/docs/airflow-pictures.ts

@@ -24,6 +24,7 @@ import {
 import { cpus, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { generateExport, generatePolls } from '../jobs/sources/synthetic/index.ts';
+import { measureDashboard } from './dashboard.ts';
 import { compareExports } from './exports.ts';
 import { sinkInto } from './inputs.ts';
 import { folderBytes, type Measured, measure, pythonOf, ROOT, ratio, said, say, WORK } from './measure.ts';
@@ -91,6 +92,9 @@ const addition = await makeExport('addition', 2, Math.round(plays / 100));
 const again = await importInto(addition);
 ratio('import of one new file of 1 %, against the first import', again.seconds / ours.seconds, 'at most', 0.1);
 await runFresh(source);
+const dashboard = await measureDashboard([join(ROOT, 'jobs/cli.ts')], join(WORK, 'lake'));
+ratio('dashboard, a page whose filters are new, in seconds', dashboard.filtered, 'at most', 1);
+ratio('dashboard, a page that was made before, in seconds', dashboard.kept, 'at most', 0.1);
 const runAgain = await runInto(addition);
 ratio('run with one new file of 1 %, against the first run', runAgain.seconds / whole.seconds, 'at most', 0.3);
 

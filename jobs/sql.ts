@@ -1,8 +1,9 @@
 import stringWidth from 'string-width';
-import { visible, visibleField } from './base/visible.ts';
+import { visible } from './base/visible.ts';
 import { clipped, padded } from './base/width.ts';
 import { count } from './base/words.ts';
 import type { Effects } from './effects/index.ts';
+import { csvText } from './engine/csv-text.ts';
 import type { ResultSet, SqlValue } from './engine/index.ts';
 import type { Target } from './lake/keys.ts';
 
@@ -61,7 +62,7 @@ export async function sql(input: SqlInput, { engine }: Pick<Effects, 'engine'>):
  */
 export function formatResult(result: ResultSet, format: SqlFormat, terminal?: TerminalSize): string {
   if (format === 'json') return formatJson(result);
-  return format === 'csv' ? formatCsv(result) : formatTable(result, terminal);
+  return format === 'csv' ? csvText(result) : formatTable(result, terminal);
 }
 
 function formatJson({ columns, rows }: ResultSet): string {
@@ -88,15 +89,6 @@ function uniqueNames(names: readonly string[]): string[] {
     taken.add(unique);
     return unique;
   });
-}
-
-function formatCsv({ columns, rows }: ResultSet): string {
-  const field = (value: SqlValue): string => {
-    if (value === null) return '';
-    const text = typeof value === 'string' ? visibleField(value) : String(value);
-    return text === '' || /[",;\t\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
-  };
-  return [columns.map(({ name }) => name), ...rows].map((row) => row.map(field).join(',')).join('\r\n');
 }
 
 /** `1.4 MB scanned, about 0.00005 USD at list price`; undefined where a query costs nothing. */

@@ -92,7 +92,7 @@ const LAYERS: Layer[] = [
   {
     name: 'jobs',
     about: 'each job on real folders and the real engine',
-    folders: ['bronze', 'silver', 'engine', 'gold', 'report', 'profile', 'removal', 'commands'],
+    folders: ['bronze', 'silver', 'engine', 'gold', 'report', 'profile', 'serve', 'removal', 'commands'],
   },
   {
     name: 'models',

@@ -15,6 +15,7 @@ import { PROMOTE } from './promote.ts';
 import { REPORT } from './report.ts';
 import { RETENTION } from './retention.ts';
 import { RUN } from './run.ts';
+import { SERVE } from './serve.ts';
 import { SQL } from './sql.ts';
 import { STREAM } from './stream.ts';
 import { TRAIN } from './train.ts';
@@ -38,6 +39,7 @@ export const COMMANDS: readonly Command[] = [
   REPORT,
   COVERAGE,
   PROFILE,
+  SERVE,
   SQL,
   EXPORT,
   MCP,

@@ -99,7 +99,7 @@ export async function composeReport(engine: SqlEngine, request: ReportRequest): 
   const asOf = await readAsOf(rows, totals.last_date!);
   const people: PersonReading[] = [];
   for (const label of found) {
-    const own = reader(engine, target, definitions, label);
+    const own = reader(engine, target, definitions, { userId: label });
     const counted = await readTotals(own);
     if (counted.plays > 0)
       people.push({ ...everybody, rows: own, totals: counted, isTimed: counted.played_ms > 0, userId: label });
@@ -221,7 +221,12 @@ async function composeOperator(
   };
 }
 
-function headlines({ totals, definitions, isTimed }: Reading): Headline[] {
+/** The numbers above the charts, from the totals alone. */
+export function headlines({
+  totals,
+  definitions,
+  isTimed,
+}: Pick<Reading, 'totals' | 'definitions' | 'isTimed'>): Headline[] {
   const verdicts = totals.skipped + totals.finished;
   const [low, high] = wilson(totals.skipped, verdicts);
   const span = 1 + Math.round((Date.parse(totals.last_date!) - Date.parse(totals.first_date!)) / DAY_MS);

@@ -1,6 +1,6 @@
 import type { ReportPage } from './compose.ts';
 import type { Figure } from './figure.ts';
-import { type Drawing, renderPage } from './page.ts';
+import { type Drawing, renderPage, type Surroundings } from './page.ts';
 import { renderPng, renderSvg } from './render.ts';
 import { NARROW, WIDE } from './theme.ts';
 
@@ -15,11 +15,13 @@ export interface DrawnPage {
  * Draws a page: each chart twice for the page itself and, with `hasPngs`, once as PNG.
  *
  * @param onChart called before each chart is drawn; may throw to stop
+ * @param around of a page that is served
  */
 export async function drawPage(
   { key, chartKey, content }: ReportPage,
   { hasPngs }: { hasPngs: boolean },
   onChart: (name: string) => void,
+  around?: Surroundings,
 ): Promise<DrawnPage> {
   const drawings = new Map<string, Drawing>();
   const images = new Map<string, Uint8Array>();
@@ -32,11 +34,11 @@ export async function drawPage(
     });
     if (hasPngs) images.set(chartKey(`${figure.name}.png`), renderPng(await renderSvg(titled(figure))));
   }
-  return { key, html: await renderPage(content, drawings), images };
+  return { key, html: await renderPage(content, drawings, around), images };
 }
 
-/** A PNG stands alone, so it carries its own title. */
-function titled(figure: Figure): ReturnType<NonNullable<Figure['chart']>> {
+/** A picture that stands alone carries its own title. @param figure one with a chart */
+export function titled(figure: Figure): ReturnType<NonNullable<Figure['chart']>> {
   const spec = figure.chart!(WIDE);
   const subtitle = figure.takeaway ? { subtitle: figure.takeaway } : {};
   return { ...spec, title: { text: figure.title, ...subtitle } };

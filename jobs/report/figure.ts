@@ -17,6 +17,8 @@ export interface DataTable {
   rows: Cell[][];
   /** What is left out, when something is. */
   remark?: string;
+  /** Where cells lead to, row by row and column by column: addresses made by us, on pages that are served. */
+  links?: (string | undefined)[][];
 }
 
 /** One answer of the report: a chart (or the reason why there is none), its numbers and what they mean. */

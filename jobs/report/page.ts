@@ -37,19 +37,38 @@ export interface Drawing {
   narrow: string;
 }
 
+/** What a page that is served has around its figures. All of it is markup made by us. */
+export interface Surroundings {
+  /** Rules after the page's own. */
+  style: string;
+  /** Before the header: ways to other pages. */
+  top: string;
+  /** Between the header and the first section. */
+  form: string;
+  afterFigure(figure: Figure): string;
+  afterSection(section: Section): string;
+}
+
 /**
  * The whole report as one HTML text: style, font and charts are inside, nothing is loaded, no script is there
  * and none may run (CSP).
  *
  * Text from data is cleaned, escaped and isolated, so that it can neither become markup nor reorder the text
  * around it.
+ *
+ * @param around of a page that is served: its CSP comes in the header of the answer instead
  */
-export async function renderPage(content: PageContent, drawings: ReadonlyMap<string, Drawing>): Promise<string> {
+export async function renderPage(
+  content: PageContent,
+  drawings: ReadonlyMap<string, Drawing>,
+  around?: Surroundings,
+): Promise<string> {
   const body = [
-    renderHeader(content),
+    ...(around ? [around.top] : []),
+    renderHeader(content, around?.form ?? ''),
     '<main>',
     renderCards(content.cards ?? []),
-    ...content.sections.map((section, index) => renderSection(section, drawings, hueOf(content, index))),
+    ...content.sections.map((section, index) => renderSection(section, drawings, hueOf(content, index), around)),
     renderMissing(content.missing ?? []),
     renderClosing(content),
     '</main>',
@@ -60,14 +79,18 @@ export async function renderPage(content: PageContent, drawings: ReadonlyMap<str
     '<html lang="en">',
     '<head>',
     '<meta charset="utf-8">',
-    `<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:; base-uri 'none'; form-action 'none'">`,
+    ...(around
+      ? []
+      : [
+          `<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:; base-uri 'none'; form-action 'none'">`,
+        ]),
     '<meta name="viewport" content="width=device-width, initial-scale=1">',
     '<meta name="referrer" content="no-referrer">',
     GENERATOR,
     '<meta name="color-scheme" content="light dark">',
     `<title>${escapeHtml(content.title)}</title>`,
     '<link rel="icon" href="data:,">',
-    `<style>${await fontRules(body)}${stylesheet()}</style>`,
+    `<style>${await fontRules(body)}${stylesheet()}${around?.style ?? ''}</style>`,
     '</head>',
     '<body>',
     '<div class="page">',
@@ -79,7 +102,7 @@ export async function renderPage(content: PageContent, drawings: ReadonlyMap<str
   ].join('\n');
 }
 
-function renderHeader(content: PageContent): string {
+function renderHeader(content: PageContent, form: string): string {
   const tiles = content.headlines.map(
     ({ label, value, detail }) =>
       `<div class="tile"><dt>${escapeHtml(label)}</dt><dd><b>${escapeHtml(value)}</b>${detail ? `<span>${escapeHtml(detail)}</span>` : ''}</dd></div>`,
@@ -89,6 +112,7 @@ function renderHeader(content: PageContent): string {
     '<header>',
     `<h1>${escapeHtml(content.title)}</h1>`,
     `<p class="facts">${content.facts.map((fact) => `<span>${isolated(fact)}</span>`).join('')}</p>`,
+    form,
     ...content.notices.map((notice) => `<p class="notice">${escapeHtml(notice)}</p>`),
     renderHero(content.hero ?? []),
     tiles.length > 0 ? `<dl class="tiles">${tiles.join('')}</dl>` : '',
@@ -139,12 +163,19 @@ function hueOf({ hero }: PageContent, index: number): string {
   return hero === undefined ? '' : ` class="hue-${hue}"`;
 }
 
-function renderSection(section: Section, drawings: ReadonlyMap<string, Drawing>, hue: string): string {
-  const figures = section.figures.map((figure) => renderFigure(figure, drawings.get(figure.name)));
-  return `<section id="${section.id}"${hue}>\n<h2>${escapeHtml(section.title)}</h2>\n${figures.join('\n')}\n</section>`;
+function renderSection(
+  section: Section,
+  drawings: ReadonlyMap<string, Drawing>,
+  hue: string,
+  around: Surroundings | undefined,
+): string {
+  const figures = section.figures.map((figure) =>
+    renderFigure(figure, drawings.get(figure.name), around?.afterFigure(figure) ?? ''),
+  );
+  return `<section id="${section.id}"${hue}>\n<h2>${escapeHtml(section.title)}</h2>\n${figures.join('\n')}\n${around?.afterSection(section) ?? ''}</section>`;
 }
 
-function renderFigure(figure: Figure, drawing: Drawing | undefined): string {
+function renderFigure(figure: Figure, drawing: Drawing | undefined, after: string): string {
   const label = escapeHtml(`${figure.title}. ${figure.takeaway ?? ''}`.trim());
   return [
     `<figure id="${figure.name}">`,
@@ -155,7 +186,10 @@ function renderFigure(figure: Figure, drawing: Drawing | undefined): string {
       : '',
     figure.missing ? `<p class="missing">${escapeHtml(figure.missing)}</p>` : '',
     ...figure.notes.map((note) => `<p class="note">${escapeHtml(note)}</p>`),
-    figure.table ? renderTable(figure.table, figure.title, drawing === undefined) : '',
+    figure.table
+      ? renderTable(figure.table, figure.title, drawing === undefined || figure.table.links !== undefined)
+      : '',
+    after,
     '</figure>',
   ].join('\n');
 }
@@ -190,7 +224,10 @@ function renderTable(table: DataTable, title: string, isOpen: boolean): string {
     .map((column) => `<th scope="col"${column.kind === 'number' ? ' class="n"' : ''}>${escapeHtml(column.label)}</th>`)
     .join('');
   const rows = table.rows
-    .map((row) => `<tr>${row.map((cell, index) => renderCell(cell, table.columns[index]!)).join('')}</tr>`)
+    .map(
+      (row, line) =>
+        `<tr>${row.map((cell, index) => linked(renderCell(cell, table.columns[index]!), table.links?.[line]?.[index])).join('')}</tr>`,
+    )
     .join('\n');
   return [
     `<details${isOpen ? ' open' : ''}><summary>The numbers<span class="hidden"> of: ${escapeHtml(title)}</span></summary>`,
@@ -201,6 +238,13 @@ function renderTable(table: DataTable, title: string, isOpen: boolean): string {
     table.remark ? `<p class="note">${escapeHtml(table.remark)}</p>` : '',
     '</details>',
   ].join('\n');
+}
+
+/** The inside of a cell as a link. */
+function linked(cell: string, href: string | undefined): string {
+  return href === undefined
+    ? cell
+    : cell.replace(/^(<td[^>]*>)(.*)(<\/td>)$/s, `$1<a href="${escapeHtml(href)}">$2</a>$3`);
 }
 
 function renderCell(cell: Cell, column: Column): string {

@@ -96,32 +96,61 @@ export function readDefinitions(): Definitions {
   };
 }
 
+/** A further condition for plays that count, on columns of fct_plays, with a value for each `?` in it. */
+export interface Narrowing {
+  condition: string;
+  parameters: readonly SqlValue[];
+}
+
+/** What a reader is for, besides gold of one target. */
+export interface ReaderOptions {
+  /** Whose rows `{person}` means; undefined: everybody's. */
+  userId?: string | undefined;
+  /** Narrows `{in_reports}`: numbers of marts, which are of all plays, do not follow it. */
+  narrowing?: Narrowing;
+  /** Told each statement as it is asked, with its values. */
+  onAsk?: (statement: string, parameters: readonly SqlValue[]) => void;
+}
+
 /**
- * How questions reach gold of one target. Counts stay far below 2^53, where numbers are exact.
+ * How questions reach gold of one target. Counts stay far below 2^53, where numbers are exact. Text of a
+ * statement holds no `?` but those that stand for a value.
  *
- * @param userId whose rows `{person}` means; undefined: everybody's
  * @throws Error for a label that `load` would not take: it stands in the statement as it is
  */
-export function reader(engine: SqlEngine, target: Target, definitions: Definitions, userId?: string): Reading['rows'] {
+export function reader(
+  engine: SqlEngine,
+  target: Target,
+  definitions: Definitions,
+  { userId, narrowing, onAsk }: ReaderOptions = {},
+): Reading['rows'] {
   if (userId !== undefined && !USER_LABEL.test(userId)) throw new Error(`${JSON.stringify(userId)} is no label`);
   const person = userId === undefined ? 'true' : `user_id = '${userId}'`;
-  const condition = definitions.isIncognitoIncluded
-    ? 'not is_implausible'
-    : '(not is_incognito and not is_implausible)';
+  const plain = definitions.isIncognitoIncluded ? 'not is_implausible' : '(not is_incognito and not is_implausible)';
+  const condition = narrowing === undefined ? plain : `(${plain} and ${narrowing.condition})`;
   return async <T extends Record<string, string | number | boolean | null>>(
     sql: string,
     parameters: readonly SqlValue[] = [],
   ): Promise<T[]> => {
-    const statement = sql.replaceAll('{in_reports}', condition).replaceAll('{person}', person);
-    const result = await engine.query(statement, { target, parameters });
+    const given = [...parameters];
+    const values: SqlValue[] = [];
+    // In the order in which they stand: the values of a narrowing lie between those of the question.
+    const statement = sql.replace(/\{in_reports\}|\{person\}|\?/g, (mark) => {
+      if (mark === '{person}') return person;
+      if (mark === '{in_reports}') values.push(...(narrowing?.parameters ?? []));
+      else values.push(given.shift()!);
+      return mark === '?' ? mark : condition;
+    });
+    onAsk?.(statement, values);
+    const result = await engine.query(statement, { target, parameters: values });
     return result.rows.map((row) => {
-      const entries = result.columns.map(({ name, type }, index) => [name, plain(row[index] ?? null, type)]);
+      const entries = result.columns.map(({ name, type }, index) => [name, plainValue(row[index] ?? null, type)]);
       return Object.fromEntries(entries) as T;
     });
   };
 }
 
-function plain(value: SqlValue, type: string): string | number | boolean | null {
+function plainValue(value: SqlValue, type: string): string | number | boolean | null {
   if (typeof value === 'bigint') return Number(value);
   if (typeof value === 'string' && type.startsWith('decimal')) return Number(value);
   return value;

@@ -62,7 +62,7 @@ export async function composeCards(engine: SqlEngine, request: CardRequest): Pro
   const cards: YearCard[] = [];
   const known = new Set<string>();
   for (const label of userId === undefined ? people : [userId]) {
-    const own = reader(engine, target, definitions, label);
+    const own = reader(engine, target, definitions, { userId: label });
     const totals = await readTotals(own);
     const isTimed = totals.played_ms > 0;
     const whole: PersonReading = { rows: own, definitions, totals, tables, isTimed, userId: label };

@@ -42,7 +42,7 @@ function config(env: Record<string, string> = {}, ...profiles: string[]): Record
 }
 
 describeCompose('docker-compose.yml', () => {
-  it('is Airflow with its database by default; the S3 stand-in comes with its profile', () => {
+  it('is Airflow with its database by default; the S3 stand-in and the dashboard come with their profiles', () => {
     const airflow = [
       'api-server',
       'dag-processor',
@@ -55,6 +55,7 @@ describeCompose('docker-compose.yml', () => {
     ];
     expect(Object.keys(config()).sort()).toEqual(airflow);
     expect(Object.keys(config({}, 's3')).sort()).toEqual([...airflow, 's3'].sort());
+    expect(Object.keys(config({}, 'dashboard')).sort()).toEqual([...airflow, 'dashboard'].sort());
   });
 
   it('takes images of a fixed version and is reached from this machine only', () => {

@@ -290,6 +290,7 @@ describe('the program', () => {
     ['report'],
     ['check'],
     ['profile'],
+    ['serve'],
     ['gc', '--dry-run'],
     ['forget', '--user', 'me', '--yes'],
   ])('%s of a lake that is not there ends with 78 and makes nothing', async (...args) => {

@@ -16,6 +16,7 @@ const ROOMS = [
   'lineage',
   'report',
   'profile',
+  'serve',
   'removal',
   'serverless',
 ];

@@ -1,0 +1,122 @@
+import type { Effects } from '../effects/index.ts';
+import { formatDate } from '../report/format.ts';
+import type { PageContent } from '../report/page.ts';
+import { composePortrait } from '../report/portrait.ts';
+import { cataloguePage } from './catalogue.ts';
+import { comparePage, periodsOf, SECOND_PERIOD } from './compare.ts';
+import { dataPage } from './data.ts';
+import { type Desk, isOfPerson, openDesk, type Sheet } from './desk.ts';
+import type { Edition } from './edition.ts';
+import { eventsPage } from './events.ts';
+import { FILTER_NAMES, type Filters, filterForm, readFilters } from './filters.ts';
+import { itemPage } from './item.ts';
+import { modelPage } from './model.ts';
+import { type Body, emptyBody, overviewPage } from './overview.ts';
+
+type Sources = Pick<Effects, 'engine' | 'store'>;
+
+/** One page of the dashboard. */
+export interface Page {
+  /** In addresses of downloads. */
+  name: string;
+  path: string;
+  /** In the navigation; undefined: reached by links. */
+  title: string | undefined;
+  /** Names that its address may have. */
+  takes: readonly string[];
+  make(desk: Desk, sources: Sources): Promise<Body | PageContent>;
+}
+
+/** All pages, in the order of the navigation. */
+export const PAGES: readonly Page[] = [
+  { name: 'overview', path: '/', title: 'Overview', takes: FILTER_NAMES, make: overviewPage },
+  { name: 'story', path: '/story', title: 'Story', takes: ['person'], make: storyPage },
+  {
+    ...{ name: 'compare', path: '/compare', title: 'Compare', make: comparePage },
+    takes: [...FILTER_NAMES, ...SECOND_PERIOD],
+  },
+  { name: 'events', path: '/events', title: 'Events', takes: [], make: eventsPage },
+  { name: 'catalogue', path: '/catalogue', title: 'Catalogue', takes: [], make: cataloguePage },
+  { name: 'model', path: '/model', title: 'Model', takes: [], make: modelPage },
+  { name: 'data', path: '/data', title: 'Data', takes: [], make: dataPage },
+  ...(['artist', 'song', 'album'] as const).map((kind) => ({
+    ...{ name: kind, path: `/${kind}`, title: undefined, takes: [...FILTER_NAMES, 'key'] },
+    make: (desk: Desk) => itemPage(desk, kind),
+  })),
+];
+
+/** A page before it is drawn, with what its surroundings need. */
+export interface MadePage extends Sheet {
+  filters: Filters;
+  form: string;
+}
+
+/**
+ * Asks everything that a page shows.
+ *
+ * @throws `filter_invalid`, `item_unknown` (64); what `SqlEngine.query` throws
+ */
+export async function makePage(
+  page: Page,
+  { edition, query }: { edition: Edition; query: URLSearchParams },
+  sources: Sources,
+): Promise<MadePage> {
+  const filters = readFilters(query, edition.choices, page.takes);
+  const desk = openDesk(sources.engine, edition, filters, query);
+  const isPublished = edition.tables.has('fct_plays');
+  const body = isPublished || page.name === 'data' ? await page.make(desk, sources) : nothingPublished(page);
+  return {
+    content: framed(body, edition),
+    asked: desk.asked,
+    filters,
+    form: isPublished ? formOf(page, desk) : '',
+  };
+}
+
+function framed(body: Body | PageContent, { builtBy, target }: Edition): PageContent {
+  const version = builtBy === undefined ? `gold_${target} is empty.` : `From gold_${target}, built by ${builtBy}.`;
+  const draft = target === 'dev' ? ['A draft: from gold_dev, which has not been checked and promoted.'] : [];
+  return {
+    ...body,
+    notices: [...draft, ...body.notices],
+    footer: [`${version} This page loads nothing from anywhere else and runs no script.`],
+    links: [],
+  };
+}
+
+function nothingPublished({ title }: Page): Body {
+  const notices = ['Nothing is published yet. Give listenlake run an account export, then look again.'];
+  return { title: title ?? 'Nothing yet', facts: [], notices, headlines: [], sections: [] };
+}
+
+/** The filters as a form, where a page has any; what else the address says stays in it. */
+function formOf(page: Page, desk: Desk): string {
+  const { filters, edition, query } = desk;
+  if (page.takes.length === 0) return '';
+  if (page.name === 'compare') return filterForm(page.path, filters, edition.choices, periodsOf(desk));
+  const key = query.get('key');
+  return filterForm(page.path, filters, edition.choices, undefined, {
+    names: page.takes,
+    ...(key !== null && { hidden: ['key', key] as const }),
+  });
+}
+
+/** The chapters of one person's portrait, of all their plays. */
+async function storyPage(desk: Desk): Promise<Body | PageContent> {
+  const reading = await desk.reading();
+  const { asOf, choices } = desk.edition;
+  if (!isOfPerson(reading)) {
+    const notices = [
+      choices.people.length === 0
+        ? 'Nobody has own plays yet, so there is no story. Give listenlake run an account export, then look again.'
+        : 'Choose a person: a story is of one.',
+    ];
+    return { title: 'Story', facts: [], notices, headlines: [], sections: [] };
+  }
+  const empty = emptyBody(desk, reading, 'Story');
+  if (empty !== undefined || asOf === undefined) return empty!;
+  return composePortrait(reading, {
+    title: `The listening of ${reading.userId}, as of ${formatDate(asOf)}`,
+    ...{ notices: [], footer: [], links: [], asOf },
+  });
+}
