@@ -84,7 +84,10 @@ async function airflowCommand(
   command: string,
   pause_ms: number,
 ): Promise<string | undefined> {
-  if (airflow_host === 'none') throw new DeployError('no host of Airflow runs this lake: set host = "ec2" and airflow = { version = "..." }, then make aws');
+  if (airflow_host === 'none')
+    throw new DeployError(
+      'no host of Airflow runs this lake: set host = "ec2" and airflow = { version = "..." }, then make aws',
+    );
   if (airflow_host === 'eks')
     return ask('sh', ['-c', `kubectl exec deployment/airflow-scheduler --namespace airflow -- airflow ${command}`]);
   const aws = (...args: string[]): string | undefined =>

@@ -118,8 +118,8 @@ SECRETS = {
     "stream": ("kafka", "pseudonym-key"),
     "transform": ("pseudonym-key",),
 }
-"""Which job gets which secret: the same table as in terraform/jobs.tf (and Kafka's password, which AWS does not keep; and doctor, which compares a given key with the lake's mark of it).
-On Kubernetes, the Secret `listenlake-<name>` where there is one."""
+"""Which job gets which secret: the same table as in terraform/jobs.tf, and beside it Kafka's password, which AWS does not keep, and doctor,
+which compares a given key with the lake's mark of it. On Kubernetes, the Secret `listenlake-<name>` where there is one."""
 
 SECRET_VARIABLES = {
     "kafka": ("LISTENLAKE_KAFKA_PASSWORD",),
@@ -138,7 +138,7 @@ def job(command: str, *arguments: str, task_id: str | None = None, needs: Sequen
 
     :param command: the command, and by default the id of the task
     :param arguments: of the command; templated, one that renders to nothing is left out
-    :param needs: what the job needs beside the lake: "spotify" (a network and the login), "kafka" (a network), "inbox" (the files to take in)
+    :param needs: what the job needs beside the lake: "spotify" (a network and the login), "kafka" (a network), "inbox" (files to take in)
     :param overrides: arguments of the operator, for the rare task that differs
     """
     operator, defaults = _runner(command, needs)

@@ -30,7 +30,11 @@ def test_job_mounts_the_credentials_of_its_own_role_and_cannot_change_them(monke
     assert (mount["Source"], mount["Target"], mount["ReadOnly"]) == (f"/run/listenlake/roles/{command}", "/run/aws", True)
 
 
-SECRETS = {"LISTENLAKE_KAFKA_PASSWORD": "a word", "LISTENLAKE_PSEUDONYM_KEY": "a key of sixteen", "LISTENLAKE_SPOTIFY_CLIENT_SECRET": "0123456789abcdef"}
+SECRETS = {
+    "LISTENLAKE_KAFKA_PASSWORD": "a word",
+    "LISTENLAKE_PSEUDONYM_KEY": "a key of sixteen",
+    "LISTENLAKE_SPOTIFY_CLIENT_SECRET": "0123456789abcdef",
+}
 SETTINGS = {"LISTENLAKE_MEMORY_MB": "512", "LISTENLAKE_PSEUDONYM_SECRET": "lake/pseudonym-key", "AWS_REGION": "eu-west-1"}
 
 
@@ -61,7 +65,7 @@ def test_the_table_of_secrets_is_that_of_the_roles():
     assert len(rows) > 10
     roles = {job: tuple(json.loads(secrets)) for job, secrets in rows if json.loads(secrets)}
     # AWS keeps no password of Kafka's.
-    given = {job: tuple(secret for secret in secrets if secret != "kafka") for job, secrets in settings.SECRETS.items()}
+    given = {job: tuple(name for name in names if name != "kafka") for job, names in settings.SECRETS.items()}
     assert {job: secrets for job, secrets in given.items() if job != "doctor"} == roles
 
 

@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { JobError } from './errors.ts';
 import { KAFKA_VARIABLES, type KafkaConfig, kafkaConfigOf } from './kafka-settings.ts';
 import { LATENESS, type Lateness, parseLateness } from './lateness.ts';
+import { type LineageRun, lineageRunOf, parentRun } from './lineage-run.ts';
 import { flag, whole } from './variable-rules.ts';
 
 /** Where KubernetesPodOperator's sidecar looks for a result; a pod without it has no such folder. */
@@ -20,16 +21,6 @@ const PLAYLIST = /^(?:spotify:playlist:|https:\/\/open\.spotify\.com\/playlist\/
 const SECRET = /^(?:(?:arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:)?[A-Za-z0-9/_+=.@-]{1,512})?$/;
 /** What Spotify's tokens look like: somebody has pasted one where a name is wanted. */
 const TOKEN = /^(?:AQ|BQ)[A-Za-z0-9_-]{60,}$/;
-
-/**
- * Which run of which job has started this one: `namespace/name/run`, as OpenLineage's integrations pass it
- * on.
- */
-const PARENT_RUN = /^(.+)\/([^/]+)\/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/i;
-const parentRun = z
-  .string()
-  .default('')
-  .refine((text) => text === '' || PARENT_RUN.test(text), 'namespace/name/run, the last a UUID');
 
 /**
  * Every variable that listenlake reads, its rule and its default. `.env.example` and docs/configuration.md
@@ -198,19 +189,6 @@ function isPlainUrl(text: string): boolean {
   if (!URL.canParse(text)) return false;
   const { protocol, username, password, search, hash } = new URL(text);
   return /^https?:$/.test(protocol) && `${username}${password}${search}${hash}` === '';
-}
-
-/** One run of one job, as lineage backends know it. */
-export interface LineageRun {
-  readonly namespace: string;
-  readonly name: string;
-  /** A UUID. */
-  readonly runId: string;
-}
-
-function lineageRunOf(text: string): LineageRun | undefined {
-  const [, namespace, name, runId] = PARENT_RUN.exec(text) ?? [];
-  return runId === undefined ? undefined : { namespace: namespace!, name: name!, runId };
 }
 
 /** Where lineage events go. */

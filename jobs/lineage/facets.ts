@@ -1,4 +1,4 @@
-import type { LineageRun } from '../base/config.ts';
+import type { LineageRun } from '../base/lineage-run.ts';
 import type { TestResult } from '../gold/data-tests.ts';
 import type { OutputFile } from '../lake/manifest.ts';
 import type { ModelLineage } from './columns.ts';

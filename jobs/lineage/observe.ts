@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
-import type { LineageRun } from '../base/config.ts';
 import { systemError } from '../base/disk.ts';
 import { JobError } from '../base/errors.ts';
+import type { LineageRun } from '../base/lineage-run.ts';
 import type { Effects } from '../effects/index.ts';
 import type { Target } from '../lake/keys.ts';
 import { EMPTY_STATE, type LakeState, latestManifest } from '../lake/manifest.ts';

@@ -9,7 +9,7 @@ const SHARE_MAX = 0.5;
 
 /**
  * Says whether the jobs of this lake fit into functions, by how long the newest commits took. What they took on a
- * machine is a fair guess: statements on Athena are most of it.
+ * machine is a fair guess: statements on the lake's engine are most of it.
  *
  * @param seconds that a function may run
  * @returns one finding: `warn` above half of the time, `fail` where a job has taken longer

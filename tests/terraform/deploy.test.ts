@@ -76,9 +76,7 @@ describe('make aws', () => {
     const first = await deploy('lake', { ENV: 'dev' });
     expect([first.code, first.stderr]).toEqual([0, '']);
     const variables = readFileSync(join(work, 'terraform/environments/dev.tfvars'), 'utf8');
-    expect(variables).toMatch(
-      /^name = "listenlake-dev"\nhost = "ec2"\nairflow = \{\n {2}version = "\d+\.\d+\.\d+" /,
-    );
+    expect(variables).toMatch(/^name = "listenlake-dev"\nhost = "ec2"\nairflow = \{\n {2}version = "\d+\.\d+\.\d+" /);
     expect(readFileSync(join(work, 'terraform/backend.hcl'), 'utf8')).toBe(
       'bucket = "listenlake-dev-state-123456789012-eu-west-1"\nkey = "listenlake-dev/terraform.tfstate"\nregion = "eu-west-1"\n',
     );
