@@ -187,27 +187,6 @@ resource "aws_sqs_queue_policy" "arrivals" {
   })
 }
 
-# A bucket of yours keeps the notifications that it has: there the daily run loads what has arrived.
-resource "aws_s3_bucket_notification" "arrivals" {
-  count = local.is_serverless && local.makes_bucket ? 1 : 0
-
-  bucket = aws_s3_bucket.lake[0].id
-
-  dynamic "queue" {
-    for_each = local.arrivals
-
-    content {
-      id            = "arrived-in-${queue.key}"
-      queue_arn     = aws_sqs_queue.arrivals[queue.key].arn
-      events        = ["s3:ObjectCreated:*"]
-      filter_prefix = "${queue.key}/"
-    }
-  }
-
-  # S3 sends a test message before it accepts a queue.
-  depends_on = [aws_sqs_queue_policy.arrivals]
-}
-
 resource "aws_lambda_event_source_mapping" "arrivals" {
   for_each = { for prefix, job in local.arrivals : prefix => job if local.has_functions }
 
