@@ -19,6 +19,10 @@ const PROGRAM = `#include <stdio.h>
 int main(void) { puts("{\\"checked\\": 1}"); fflush(stdout); usleep(200000); fputs("the last word\\n", stderr); return 0; }
 `;
 
+/** Its network, in a range for documentation: nothing is reached through it. */
+const BRIDGE = 'listenlake0';
+const BRIDGE_ADDRESS = '192.0.2.1/24';
+
 export interface HostEngine {
   /** Value of DOCKER_HOST. */
   address: string;
@@ -33,6 +37,7 @@ export interface HostEngine {
 export function hostEngineMissing(): string | undefined {
   if (dockerd() === undefined) return 'no dockerd';
   if (spawnSync('cc', ['--version']).status !== 0) return 'no C compiler';
+  if (spawnSync('ip', ['-V']).status !== 0) return 'no ip (iproute2)';
   if (asRoot(['true']).status !== 0) return 'neither root nor sudo without a password';
   return undefined;
 }
@@ -64,10 +69,11 @@ export async function startHostEngine(folder: string, log: 'host' | 'json-file' 
     ...['env', 'AWS_ACCESS_KEY_ID=test', 'AWS_SECRET_ACCESS_KEY=test', dockerd()!],
     ...['--config-file', path('daemon.json'), '--host', address, '--group', String(process.getgid!())],
     ...['--data-root', path('data'), '--exec-root', path('exec'), '--pidfile', path('dockerd.pid')],
-    // Beside another engine: no network of its own, and names of its own in a containerd that both use.
+    // Beside another engine: a bridge of its own, because one that is told to have none deletes the other's
+    // docker0, and names of its own in a containerd that both use.
     ...[
       '--bridge',
-      'none',
+      BRIDGE,
       '--iptables=false',
       '--containerd-namespace',
       'listenlake',
@@ -76,6 +82,9 @@ export async function startHostEngine(folder: string, log: 'host' | 'json-file' 
     ],
   ];
   const [program, ...rest] = rootCommand(args);
+  asRoot(['ip', 'link', 'delete', BRIDGE]); // of a run that was killed
+  asRoot(['ip', 'link', 'add', BRIDGE, 'type', 'bridge']);
+  asRoot(['ip', 'address', 'add', BRIDGE_ADDRESS, 'dev', BRIDGE]);
   let words = '';
   const engine = spawn(program!, rest, { stdio: ['ignore', 'ignore', 'pipe'] });
   engine.stderr.on('data', (chunk: Buffer) => {
@@ -88,6 +97,7 @@ export async function startHostEngine(folder: string, log: 'host' | 'json-file' 
     else engine.kill();
     while (engine.exitCode === null && engine.signalCode === null) await sleep(50);
     await moto.close();
+    asRoot(['ip', 'link', 'delete', BRIDGE]);
     asRoot(['rm', '-rf', path('data'), path('exec')]);
   };
   try {
