@@ -150,7 +150,6 @@ if (program === undefined || local === undefined || applied === undefined) {
       const killed = await deliver('landing', { isKilled: true });
       // Each file, and the test message that S3 sends first.
       expect(killed.messages.length).toBe(files.length + 1);
-      expect([...killed.failed].length === files.length || killed.called.body.batchItemFailures).toBeTruthy();
       await deliver('landing', { seconds: SHORT_SECONDS });
       const { called } = await deliver('landing');
       expect(called.body).toEqual({ batchItemFailures: [] });

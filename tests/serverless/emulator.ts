@@ -16,6 +16,21 @@ const MODULE = 'github.com/aws/aws-lambda-runtime-interface-emulator/cmd/aws-lam
 const VERSION = 'v0.0.0-20261030222936-bef5c4ba774d';
 const CALL_PATH = '/2015-03-31/functions/function/invocations';
 
+/**
+ * Makes all but an empty /tmp read-only, and runs the rest of the line in it. The program itself stays where it is,
+ * also where that is a folder of /tmp.
+ */
+const READ_ONLY = `set -e
+root=$1; shift
+mount --bind "$root" /mnt
+mount -t tmpfs tmpfs /tmp
+mkdir -p "$root"
+mount --bind /mnt "$root"
+mount -o remount,ro,bind "$root"
+mount -o remount,ro,bind /
+cd /tmp
+exec "$@"`;
+
 /** A function: the job that it is, and its settings as Terraform gives them. */
 export interface FunctionSettings {
   command: readonly string[];
@@ -63,8 +78,7 @@ export async function startFunction(program: string, settings: FunctionSettings)
     ...['--runtime-api-address', `127.0.0.1:${api}`],
     ...[process.execPath, '--disable-warning=ExperimentalWarning', join(ROOT, 'jobs/lambda.ts'), ...settings.command],
   ];
-  const readOnly = `mount -t tmpfs tmpfs /tmp && mount -o remount,ro,bind / && cd /tmp && exec "$@"`;
-  const line = (await mayMount()) ? ['unshare', '-m', 'sh', '-c', readOnly, 'sh', ...emulator] : emulator;
+  const line = (await mayMount()) ? ['unshare', '-m', 'sh', '-c', READ_ONLY, 'sh', ROOT, ...emulator] : emulator;
   const { PATH = '' } = process.env;
   const child = spawn(line[0]!, line.slice(1), {
     stdio: ['pipe', 'pipe', 'pipe'],
