@@ -36,7 +36,7 @@ const SOURCE = {
   faults: true,
 };
 /** Nobody has a table of time zones here, and so few listeners share no taste that could be told. */
-const EMPTY = ['int_own_time_zones', 'track_recommendations'];
+const EMPTY = ['int_own_time_zones', 'stream_progress', 'track_recommendations'];
 /** What the job of dags/outcomes.py that is killed makes. */
 const KILLED_SOURCE = {
   seed: 2,
