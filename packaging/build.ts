@@ -15,8 +15,8 @@ import { build, type Metafile } from 'esbuild';
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const MODULES = join(ROOT, 'node_modules');
 
-/** What cannot be bundled: two hold native code, one opens its WebAssembly by its own path. */
-const EXTERNAL = ['@duckdb/node-api', '@resvg/resvg-js', 'subset-font'];
+/** What cannot be bundled: two hold native code, two open their WebAssembly by their own path. */
+const EXTERNAL = ['@duckdb/node-api', '@platformatic/kafka', '@resvg/resvg-js', 'subset-font'];
 /** Vega draws on it where it is there; we draw SVG, and never install it. */
 const NEVER_INSTALLED = ['canvas'];
 /** Files of dependencies that are read at run time (`dependencyFile`), and the licence of these files. */

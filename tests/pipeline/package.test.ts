@@ -119,7 +119,12 @@ describePackage('npm package', () => {
       await readFile(join(installed, 'listenlake/package.json'), 'utf8'),
     );
     expect(devDependencies).toBeUndefined();
-    expect(Object.keys(dependencies).sort()).toEqual(['@duckdb/node-api', '@resvg/resvg-js', 'subset-font']);
+    expect(Object.keys(dependencies).sort()).toEqual([
+      '@duckdb/node-api',
+      '@platformatic/kafka',
+      '@resvg/resvg-js',
+      'subset-font',
+    ]);
     for (const [name, version] of Object.entries(dependencies)) {
       expect([name, version]).toEqual([name, packageJson.dependencies[name]]);
       expect(JSON.parse(await readFile(join(installed, name, 'package.json'), 'utf8')).version).toBe(version);
