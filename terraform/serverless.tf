@@ -1,17 +1,20 @@
-# host = lambda: each job is a function of the same image, with the job's own role. Nothing costs anything while nothing happens.
+# host = lambda: each job is a function of the same image, with the job's own role. Nothing costs anything
+# while nothing happens.
 #
 #   schedule (captures)  ->  landing  ->  queue  ->  load  ->  bronze  ->  queue  ->  transform
 #   schedule (daily)     ->  state machine: load, transform, check, enrich, train, check, promote, report
 #
-# What arrives in landing, by a capture or by hand, is in silver a few minutes later. The daily run makes gold, and takes up
-# whatever an event has missed.
+# What arrives in landing, by a capture or by hand, is in silver a few minutes later. The daily run makes
+# gold, and takes up whatever an event has missed.
 
 locals {
   is_serverless = var.host == "lambda"
-  # A function is refused while its image is not there, so the first apply makes the repository and no function.
+  # A function is refused while its image is not there, so the first apply makes the repository and no
+  # function.
   has_functions = local.is_serverless && var.serverless.version != null
 
-  # What each function's calls have in common, as flags. `forget` is none: who removes a person does it by hand, and waits for the proof.
+  # What each function's calls have in common, as flags. `forget` is none: who removes a person does it by
+  # hand, and waits for the proof.
   functions = { for name, flags in {
     check     = []
     enrich    = []
@@ -42,7 +45,8 @@ locals {
 
   # Queues of what has arrived, each with the function that takes it.
   arrivals = { for prefix, job in { landing = "load", bronze = "transform" } : prefix => job if local.is_serverless }
-  # Deliveries of a message before it becomes a dead letter. A function that finds another one writing says `TryLater`, so some are no fault.
+  # Deliveries of a message before it becomes a dead letter. A function that finds another one writing says
+  # `TryLater`, so some are no fault.
   _deliveries_max = 8
   # Longest that Lambda allows.
   _function_seconds = 900
@@ -120,7 +124,8 @@ resource "aws_lambda_function" "job" {
   depends_on = [aws_cloudwatch_log_group.function, aws_iam_role_policy.function]
 }
 
-# What a job needs beside its own rights (jobs.tf) when it is a function: to write its log and, of two, to take from a queue.
+# What a job needs beside its own rights (jobs.tf) when it is a function: to write its log and, of two, to
+# take from a queue.
 resource "aws_iam_role_policy" "function" {
   for_each = local.functions
 

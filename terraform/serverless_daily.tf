@@ -1,6 +1,7 @@
-# The daily run of host = lambda as a state machine: the tasks of airflow/dags/listenlake_daily.py, one function after the other. A state
-# machine instead of one function that starts the next, because each job keeps its own role, each step its 15 minutes and its own line in a
-# picture of the run, and 250 steps a month are far below what is free.
+# The daily run of host = lambda as a state machine: the tasks of airflow/dags/listenlake_daily.py, one
+# function after the other. A state machine instead of one function that starts the next, because each job
+# keeps its own role, each step its 15 minutes and its own line in a picture of the run, and 250 steps a
+# month are far below what is free.
 
 locals {
   _daily = [

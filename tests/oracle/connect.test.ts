@@ -35,7 +35,6 @@ it('the page says the releases that are tested', () => {
 
 if ('missing' in python) {
   layerSkipped('other programs', python.missing, PYTHON);
-  it.skip('pandas, Polars and Jupyter read the lake', () => {});
 } else {
   describe('with these programs', () => {
     let lake: LakeFixture;

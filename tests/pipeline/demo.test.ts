@@ -32,10 +32,10 @@ afterAll(async () => {
 });
 
 /**
- * No stream comes into the demo. Item to item does not beat the most popular songs here, so nothing is published: 25 listeners of 5,000
- * tracks give most pairs of tracks no second session in common, and the generator draws each track of a
- * session on its own, by taste of genre and by popularity. With 600 such listeners it does: hit rates of 29.1
- * % and 23.8 %.
+ * No stream comes into the demo. Item to item does not beat the most popular songs here, so nothing is
+ * published: 25 listeners of 5,000 tracks give most pairs of tracks no second session in common, and the
+ * generator draws each track of a session on its own, by taste of genre and by popularity. With 600 such
+ * listeners it does: hit rates of 29.1 % and 23.8 %.
  */
 const HONESTLY_EMPTY = ['stream_progress', 'track_recommendations'];
 
