@@ -17,7 +17,6 @@ export const CHECK: Command = {
     ...TARGET_OPTION,
   },
   isWriter: true,
-  isReader: true,
   async run(args, effects, runId) {
     const { check, checkFault } = await import('../check.ts');
     const scopes = args.scope === 'all' ? (['silver', 'gold'] as const) : [args.scope as 'silver' | 'gold'];

@@ -41,8 +41,11 @@ export interface Command {
   positionals?: Record<string, Options & { describe: string }>;
   /** Takes the lake's writer lease. A function where it depends on the flags. */
   isWriter: boolean | ((args: Arguments) => boolean);
-  /** Looks at what is there, so it never makes a lake. A function where it depends on the flags. */
-  isReader?: true | ((args: Arguments) => boolean);
+  /**
+   * Refuses to start where no lake is, so that a mistyped `--lake` is told and not made. True where a command
+   * says nothing; only those that bring something in may make a lake. A function where it depends on the flags.
+   */
+  needsLake?: false | ((args: Arguments) => boolean);
   /** Removes what killed commands have left by itself; before other writers that is done for them. */
   isSweeper?: true;
   /** `--user` says whose files, login or page it is about; other commands refuse it. */

@@ -14,7 +14,6 @@ export const COVERAGE: Command = {
   writes: '-',
   options: {},
   isWriter: false,
-  isReader: true,
   async run(_args, effects) {
     const { coverage } = await import('../coverage.ts');
     const result = await coverage(effects);

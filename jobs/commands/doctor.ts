@@ -29,7 +29,7 @@ export const DOCTOR: Command = {
   },
   isWriter: (args) => args.spotify === true,
   // An account is looked at before the first import, too: right after `terraform apply` its bucket is empty.
-  isReader: (args) => args.lake !== undefined && args.aws !== true,
+  needsLake: (args) => args.lake !== undefined && args.aws !== true,
   async run(args, effects, runId) {
     const { doctor } = await import('../doctor.ts');
     const findings = await doctor({ verify: args.verify === true, aws: args.aws === true }, effects);

@@ -31,7 +31,6 @@ export const EXPORT: Command = {
     force: { type: 'boolean', default: false, describe: 'Replace files of the same names' },
   },
   isWriter: false,
-  isReader: true,
   examples: [
     ['listenlake export top_tracks silver.plays --to out --format csv', ''],
     ['listenlake export --to out --format listenbrainz --user me', ''],

@@ -65,6 +65,7 @@ export const EXTRACT: Command = {
   },
   options: EVENTS_OPTIONS,
   isWriter: (args) => !isEvents(args),
+  needsLake: false,
   examples: [
     ['listenlake extract my_spotify_data.zip', 'into landing'],
     ['listenlake extract events --out demo/source', 'synthetic data into a folder'],

@@ -28,7 +28,6 @@ export const FORGET: Command = {
     yes: { type: 'boolean', default: false, describe: 'Do not ask' },
   },
   isWriter: (args) => args['dry-run'] !== true,
-  isReader: true,
   isAnyUser: true,
   examples: [
     ['listenlake forget --user anna --dry-run', 'see what there is of her'],

@@ -21,7 +21,6 @@ export const GC: Command = {
     },
   },
   isWriter: (args) => args['dry-run'] !== true,
-  isReader: true,
   isSweeper: true,
   examples: [['listenlake gc --dry-run', 'see what it would delete']],
   async run(args, effects) {

@@ -97,8 +97,8 @@ async function perform(command: Command, args: Arguments, config: Config): Promi
   const alone = await command.runAlone?.(args, config);
   if (alone !== undefined) return alone;
   const isWriter = typeof command.isWriter === 'function' ? command.isWriter(args) : command.isWriter;
-  const isReader = typeof command.isReader === 'function' ? command.isReader(args) : command.isReader === true;
-  if (isReader) refuseMissingLake(config);
+  const needsLake = typeof command.needsLake === 'function' ? command.needsLake(args) : command.needsLake !== false;
+  if (needsLake) refuseMissingLake(config);
   const job = command.usage.split(' ', 1)[0] ?? '';
   const isProgressShown = args.quiet !== true;
   const { isSweeper = false } = command;

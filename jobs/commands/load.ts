@@ -17,6 +17,7 @@ export const LOAD: Command = {
   positionals: PATHS,
   options: QUARANTINE_OPTION,
   isWriter: true,
+  needsLake: false,
   async run(args, effects, runId) {
     const { load } = await import('../load.ts');
     const { userId, keepLanding } = effects.config;

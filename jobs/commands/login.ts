@@ -19,6 +19,7 @@ export const LOGIN: Command = {
     browser: { type: 'boolean', default: true, describe: 'Open the browser (--no-browser: only show the address)' },
   },
   isWriter: false,
+  needsLake: false,
   examples: [
     ['listenlake login', 'what was played recently, and nothing else'],
     ['listenlake login --allow playlists library', 'everything that extract can read'],

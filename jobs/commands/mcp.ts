@@ -16,7 +16,6 @@ export const MCP: Command = {
     target: { ...TARGET_OPTION.target, default: 'prod', describe: 'Which gold: prod (default) or dev' },
   },
   isWriter: false,
-  isReader: true,
   async runAlone(args) {
     if (args.json === true)
       throw new JobError('usage_invalid', 'usage', 'stdout is the protocol: there is no --json', {

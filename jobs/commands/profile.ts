@@ -12,7 +12,6 @@ export const PROFILE: Command = {
   options: OUT_OPTION,
   positionals: { tables: { type: 'string', array: true, describe: 'Tables of silver (default: all)' } },
   isWriter: false,
-  isReader: true,
   examples: [['listenlake profile plays', 'only the table of your plays']],
   async run(args, effects) {
     const { profile } = await import('../profile.ts');

@@ -32,7 +32,6 @@ export const REPORT: Command = {
     },
   },
   isWriter: false,
-  isReader: true,
   async run(args, effects, runId) {
     const { report, reportCards } = await import('../report.ts');
     const userId = optional(args.user);

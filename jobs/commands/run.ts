@@ -51,6 +51,7 @@ export const RUN: Command = {
     rounds: { type: 'string', requiresArg: true, describe: 'With --follow: end after so many rounds' },
   },
   isWriter: true,
+  needsLake: false,
   examples: [
     ['listenlake run my_spotify_data.zip', 'your first command'],
     ['listenlake run --follow --every 60', 'events of streams, in prod every minute'],

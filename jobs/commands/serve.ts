@@ -25,7 +25,6 @@ export const SERVE: Command = {
     open: { type: 'boolean', default: false, describe: 'Open the dashboard in the browser' },
   },
   isWriter: false,
-  isReader: true,
   examples: [
     ['listenlake serve --open', ''],
     ['listenlake serve --host 0.0.0.0', 'for other machines, with the token'],

@@ -31,7 +31,6 @@ export const SQL: Command = {
     'max-rows': { type: 'string', requiresArg: true, describe: 'Refuse results with more rows than this' },
   },
   isWriter: false,
-  isReader: true,
   examples: [
     ['listenlake sql "select * from top_tracks limit 10"', ''],
     ['listenlake sql --file warehouse/queries/skip_rate_by_genre.sql', ''],

@@ -60,7 +60,7 @@ export const STREAM: Command = {
   options: OPTIONS,
   // A consumer needs no lease (decision 38).
   isWriter: (args) => args.verb === 'replay',
-  isReader: (args) => args.verb === 'lag',
+  needsLake: (args) => args.verb === 'lag' || args.verb === 'replay',
   examples: [
     ['listenlake stream produce --seconds 60', 'synthetic events into a topic'],
     ['listenlake stream consume --until-end', 'what the topic has, into bronze'],

@@ -291,6 +291,13 @@ describe('the program', () => {
     ['check'],
     ['profile'],
     ['serve'],
+    ['transform'],
+    ['enrich'],
+    ['train'],
+    ['promote'],
+    ['export', 'plays', '--to', 'export-of-nothing', '--format', 'csv'],
+    ['stream', 'replay'],
+    ['retention'],
     ['gc', '--dry-run'],
     ['forget', '--user', 'me', '--yes'],
   ])('%s of a lake that is not there ends with 78 and makes nothing', async (...args) => {
