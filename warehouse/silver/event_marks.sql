@@ -15,15 +15,16 @@ repeated as (
 ranked as (
 
     select
-        event_rows.*,
+        file_no,
+        source_row,
+        occurred_at,
         row_number() over same_event as place,
         first_value(file_no) over same_event as winner_file_no,
         first_value(source_row) over same_event as winner_row,
         count(*) over (partition by id_hash, id_check) as copies
 
     from event_rows
-    semi join repeated on event_rows.id_hash = repeated.id_hash
-    where problem is null
+    where problem is null and id_hash in (select id_hash from repeated)
     window same_event as (partition by id_hash, id_check order by facts desc, file_no, source_row)
 
 ),

@@ -5,8 +5,8 @@ select
     cast(source_row as bigint) as source_row,
     cast(occurred_at as timestamp) as occurred_at,
     cast(problem as varchar) as problem,
-    cast(hash(event_id) as ubigint) as id_hash,
-    cast(hash(event_id, 'check') as ubigint) as id_check,
+    id_hash(event_id) as id_hash,
+    id_check(event_id) as id_check,
     cast(
         facts_of(session_id, track_id, track_name, artist_name, is_skipped, played_ms, device, country) as tinyint
     ) as facts

@@ -12,8 +12,25 @@ marks as (
 final as (
 
     select
-        typed.* exclude (file_no, problem, given_time, given_length),
-        coalesce(marks.copies, 1) as copies
+        typed.event_id,
+        typed.user_id,
+        typed.session_id,
+        typed.track_id,
+        typed.track_name,
+        typed.artist_name,
+        typed.action,
+        typed.is_skipped,
+        typed.occurred_at,
+        typed.played_ms,
+        typed.device,
+        typed.country,
+        typed.source,
+        typed.topic,
+        typed.partition_number,
+        typed.record_offset,
+        coalesce(marks.copies, 1) as copies,
+        typed.source_key,
+        typed.source_row
 
     from stg_events as typed
     left join marks

@@ -215,6 +215,13 @@ create or replace macro facts_of(a, b, c, d, e, f, g, h) as
     + cast(d is not null as integer) + cast(e is not null as integer) + cast(f is not null as integer)
     + cast(g is not null as integer) + cast(h is not null as integer);
 
+-- Two numbers that stand for the id of an event: rows of one event have both of them in common.
+create or replace macro id_hash(id) as cast(hash(id) as ubigint);
+create or replace macro id_check(id) as cast(hash(id, 'check') as ubigint);
+
+-- Days from 1970 to a moment.
+create or replace macro day_number(moment) as cast(epoch_ms(moment) // 86400000 as bigint);
+
 -- A text that says something.
 create or replace macro said(text) as case when trim(text) <> '' then text end;
 

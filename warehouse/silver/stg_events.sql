@@ -47,7 +47,7 @@ final as (
             when nullif(user_id, '') is null then 'user_missing'
             when coalesce(action, '') not in ('play', 'skip', 'pause', 'add_to_playlist') then 'action_unknown'
             when not coalesce(is_possible(given_at), false) then 'time_invalid'
-            when given_at > loaded_at + interval 1 day then 'time_future'
+            when given_at > loaded_at + interval '1' day then 'time_future'
             when played_ms is not null and given_ms is null then 'length_invalid'
         end as problem,
         occurred_at as given_time,
