@@ -124,6 +124,10 @@ export const VARIABLES = {
       .default(''),
     help: 'Workgroup of your queries. Empty: <name>-dev or <name>-prod by target.',
   },
+  LISTENLAKE_ATHENA_EVENTS: {
+    rule: whole(0, 1_000_000_000_000).default(50_000_000),
+    help: 'Events of a lake on S3 from which on `transform` has Athena type them and find their copies, so that no container has to hold them; 0: never.',
+  },
   LISTENLAKE_ICEBERG: {
     rule: z
       .enum(['', 'true', 'false'])
@@ -252,6 +256,8 @@ export interface Config {
   readonly kafka: KafkaConfig;
   /** Whether `promote` keeps a copy of prod as Iceberg tables; undefined: where the lake has one. */
   readonly isIcebergWanted: boolean | undefined;
+  /** Events from which on the lake's engine builds their table on machines of its own, where it has some; 0: never. */
+  readonly engineEventsMin: number;
   /** Days that answers of the Web API may stay; 0: for ever. */
   readonly apiRetentionDays: number;
   readonly streamLateness: Lateness;
@@ -344,6 +350,7 @@ export function readConfig(
       isPathStyle: v.LISTENLAKE_S3_PATH_STYLE,
     }),
     kafka: kafkaConfigOf(v),
+    engineEventsMin: v.LISTENLAKE_ATHENA_EVENTS,
     isIcebergWanted: v.LISTENLAKE_ICEBERG,
     secrets: [
       v.LISTENLAKE_PSEUDONYM_KEY,

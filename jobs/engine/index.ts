@@ -1,6 +1,6 @@
 import type { IcebergTable } from '../lake/iceberg.ts';
-import type { Target } from '../lake/keys.ts';
-import type { LakeState, OutputFile } from '../lake/manifest.ts';
+import type { PartitionValues, Target } from '../lake/keys.ts';
+import type { LakeState, OutputFile, SilverFile } from '../lake/manifest.ts';
 
 /**
  * A value of a result row, without loss: 64-bit and wider integers are bigint; decimals, times, lists and the
@@ -195,6 +195,63 @@ export interface EngineSession {
   close(): Promise<void>;
 }
 
+/** Rows of a table of silver that an engine is to write where they will be read. */
+export interface PartsRequest {
+  /** Table of silver. */
+  table: string;
+  /** Gives the contract's columns. */
+  select: string;
+  /** Expressions for calls without arguments in it: `interval_start`, ... */
+  constants: Readonly<Record<string, string>>;
+  /** At most `PARTS_MAX`; rows of others are left out. */
+  partitions: readonly PartitionValues[];
+  /** The select's column that says when a row happened. */
+  moment: string;
+}
+
+/** Partitions that one statement may write: a limit of Athena and Trino. */
+export const PARTS_MAX = 100;
+
+/**
+ * Work of an engine on its own machines, on objects that are named one by one. Selects are those of
+ * `warehouse/silver/`, with the macros of that folder; tables are those that were named here, and nobody else
+ * sees them.
+ *
+ * Every call throws what the engine's statements throw: `engine_timeout`, `engine_exhausted`, `engine_failed`
+ * (69; retry helps), `engine_busy` (75), `engine_denied` (77), `scan_limit` (65).
+ */
+export interface EngineWork {
+  /**
+   * Makes `bronze_<table>` exactly the rows of these objects, whatever else lies there.
+   *
+   * @throws `object_missing`, `object_damaged` (65) for one that is gone or of another size
+   */
+  bronze(table: string, files: readonly OutputFile[]): Promise<void>;
+  /** Makes a table of rows that are given. */
+  put(
+    name: string,
+    columns: readonly DeclaredColumn[],
+    rows: readonly Readonly<Record<string, SqlValue>>[],
+  ): Promise<void>;
+  /** Makes a name stand for a select: evaluated wherever it is read. */
+  define(name: string, select: string): void;
+  /** Evaluates a select once, into a table. */
+  keep(name: string, columns: readonly DeclaredColumn[], select: string): Promise<void>;
+  /** Rows of a select. @throws `result_too_large` (64) beyond `MAX_ROWS` */
+  query(select: string): Promise<ResultSet>;
+  /**
+   * Writes partitions whole and durable, each below a prefix that nobody has used: a manifest that names them
+   * makes them part of the table, and without one they are left-overs.
+   *
+   * @returns those that have rows
+   */
+  write(request: PartsRequest): Promise<SilverFile[]>;
+  /** Statements so far, what they read, and what that costs at list price. */
+  spent(): { statements: number; scannedBytes: number; costUsd: number };
+  /** Removes the tables; what was written stays. */
+  close(): Promise<void>;
+}
+
 /**
  * Port 2: SQL over the lake. Implementations: DuckDB in the process, Athena.
  *
@@ -222,6 +279,8 @@ export interface SqlEngine {
   export(request: ExportRequest): Promise<Exported>;
   /** Opens a private view of one state. Close it. */
   session(request: SessionRequest): Promise<EngineSession>;
+  /** Opens work on the engine's own machines; close it. Absent where the engine has none but this process. */
+  openWork?(): EngineWork;
   /**
    * Makes readers see exactly this state, all tables at once; a reader at work goes on with the old set.
    * Doing it again changes nothing.

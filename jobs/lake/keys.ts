@@ -15,6 +15,9 @@
  *                                                        manifest names for it, the rest are older versions.
  *                                                        `v/` keeps them out of the
  *                                                        folders of lakes of format 1, where silver/<table>/<...>part-0.parquet lay
+ *     silver/<table>/v/[<partition>=<value>/...]<64 hex digits>/<any name>
+ *                                                        (S3 only) the same in several objects, written by the engine: named by their
+ *                                                        prefix, which nobody else has used (decision 44)
  *     gold/<target>/<run>/<model>/part-0.parquet         one prefix a run, published by pointing at it; later
  *     versions go on naming
  *                                                        the tables whose models had nothing new to read
@@ -26,6 +29,7 @@
  *     staging/transform/<table>/<fingerprint>.json       a partition of silver that was built ahead, named by
  *     what it was built from
  *     staging/transform/objects/<sha256>.parquet         its rows; of no worth once the transform has committed
+ *     staging/transform/work/<work>/<table>/<any name>   (S3 only) what a transform keeps between statements of the engine
  *     leases/<name>.json, leases/clock                   who writes now; what time it is for the store
  *     report/report.html, report/operator.html,
  *     report/people/<label>.html                         the newest report: of one person or a way to each, of
@@ -98,12 +102,13 @@ const OWN_KEYS: Readonly<Record<Layer, RegExp>> = {
   bronze: /^[a-z][a-z0-9_]{0,62}\/[0-9a-f]{64}\.(?:parquet|json)$/,
   // As of today, and as in lakes of format 1: what is left of those is gc's, too.
   silver:
-    /^[a-z][a-z0-9_]{0,62}\/(?:v\/(?:[a-z][a-z0-9_]{0,62}=[0-9A-Za-z_-]+\/)*[0-9a-f]{64}\/|(?:[a-z][a-z0-9_]{0,62}=[0-9A-Za-z_-]+\/)*)part-0\.parquet$/,
+    /^[a-z][a-z0-9_]{0,62}\/(?:v\/(?:[a-z][a-z0-9_]{0,62}=[0-9A-Za-z_-]+\/)*[0-9a-f]{64}\/[^/]*|(?:[a-z][a-z0-9_]{0,62}=[0-9A-Za-z_-]+\/)*part-0\.parquet)$/,
   gold: /^(?:dev|prod)\/[0-9A-Za-z][0-9A-Za-z_.-]{0,63}\/[a-z][a-z0-9_]{0,62}\/(?:part-0\.parquet|[1-9]\d{0,3}\/[^/]+)$/,
   // All that lies at an Iceberg table's place is the table's, whichever engine has put it there.
   iceberg: /^[0-9A-Za-z][0-9A-Za-z_.-]{0,63}\/[a-z][a-z0-9_]{0,62}\/[1-9]\d{0,3}\/.+$/,
   state: /^[a-z][a-z0-9_]{0,62}\/[0-9a-f]{64}\.json$/,
-  staging: /^transform\/(?:[a-z][a-z0-9_]{0,62}\/[0-9a-f]{64}\.json|objects\/[0-9a-f]{64}\.parquet)$/,
+  staging:
+    /^transform\/(?:[a-z][a-z0-9_]{0,62}\/[0-9a-f]{64}\.json|objects\/[0-9a-f]{64}\.parquet|work\/[0-9a-f]{12}\/[a-z][a-z0-9_]{0,62}\/[^/]+)$/,
   manifests: /^\d{20}\.json$/,
 };
 
@@ -199,6 +204,16 @@ export function silverKey(table: string, partition: PartitionValues, sha256: str
 }
 
 /**
+ * `silver/<table>/v/event_date=2026-10-05/<version>/`: one version of one partition, in as many objects as the
+ * engine makes of it.
+ *
+ * @param version 64 hex digits that no other version has
+ */
+export function silverVersionPrefix(table: string, partition: PartitionValues, version: string): string {
+  return `${silverPartitionPrefix(table, partition)}${checked(version, SHA256)}/`;
+}
+
+/**
  * `silver/<table>/v/year=2026/`: below it lie all versions of one partition, and of no other. Two partitions
  * are the same one exactly where their prefixes are equal.
  */
@@ -210,7 +225,7 @@ export function silverPartitionPrefix(table: string, partition: PartitionValues)
 }
 
 /**
- * True for a key that `silverKey` makes today; false for one of a lake of format 1, whose objects were
+ * True for a key that `silverKey` or `silverVersionPrefix` makes today; false for one of a lake of format 1, whose objects were
  * replaced in place.
  */
 export function isImmutableSilverKey(key: string): boolean {
@@ -349,6 +364,16 @@ export function stagedPartKey(table: string, fingerprint: string): string {
 /** `staging/transform/objects/<sha256>.parquet`, content-addressed. */
 export function stagedObjectKey(sha256: string): string {
   return `${STAGED_PREFIX}objects/${checked(sha256, SHA256)}.parquet`;
+}
+
+/** `staging/transform/work/<work>/`: all that one work of the engine keeps. @param work 12 hex digits */
+export function workPrefix(work: string): string {
+  return `${STAGED_PREFIX}work/${checked(work, /^[0-9a-f]{12}$/)}/`;
+}
+
+/** `staging/transform/work/<work>/<table>/`: where a table of such a work lies. */
+export function workTablePrefix(work: string, table: string): string {
+  return `${workPrefix(work)}${checked(table, IDENTIFIER)}/`;
 }
 
 /** Written to learn what time it is for the store; its content means nothing. */

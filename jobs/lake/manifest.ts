@@ -43,6 +43,11 @@ export function hashOf(prefix: string, objects: readonly ObjectInfo[]): string {
 
 export interface SilverFile extends OutputFile {
   partition: PartitionValues;
+  /**
+   * Newest moment of its rows, Unix ms, where the engine has written them elsewhere: nobody need fetch them to
+   * know it.
+   */
+  newestMs?: number;
 }
 
 /**

@@ -108,6 +108,8 @@ export interface TimeTable {
   readonly table: string;
   /** Ascending. */
   readonly parts: readonly TimePart[];
+  /** The lake's engine builds it on machines of its own: nothing of it is staged ahead. */
+  readonly isOfEngine?: boolean;
   /**
    * Builds parts. Those it comes back without are as they were committed.
    *

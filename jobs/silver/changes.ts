@@ -47,11 +47,11 @@ const byPartition = new WeakMap<readonly SilverFile[], ReadonlyMap<string, Silve
 export function listOf(table: string, before: readonly SilverFile[], changes: readonly StagedPartition[]): TableLists {
   const kept = before.filter(({ key }) => isImmutableSilverKey(key));
   const files = new Map(kept.map((file) => [silverPartitionPrefix(table, file.partition), file]));
-  for (const { table: own, key, rows, bytes, sha256, partition } of changes) {
+  for (const { table: own, key, rows, bytes, sha256, partition, newestMs } of changes) {
     if (own !== table) continue;
     const prefix = silverPartitionPrefix(table, partition);
     if (rows === 0) files.delete(prefix);
-    else files.set(prefix, { key, rows, bytes, sha256, partition });
+    else files.set(prefix, { key, rows, bytes, sha256, partition, ...(newestMs !== undefined && { newestMs }) });
   }
   return { table, before, after: [...files.values()].sort(inPartitionOrder(table)) };
 }

@@ -14,7 +14,7 @@ import { sqlType } from './columns.ts';
  */
 export interface StagedPartition extends SilverFile {
   table: string;
-  /** The staged file; undefined when there are no rows. */
+  /** The staged file; undefined when there are no rows, and where the engine has put them in their place already. */
   path: string | undefined;
 }
 

@@ -11,6 +11,7 @@ import type { Build, Limits } from './build.ts';
 import { codeHash } from './fan-out/staging.ts';
 import { type Committed, openBuild } from './open.ts';
 import { FAILED, MEMORY } from './refusals.ts';
+import { TABLE as EVENTS, isOfEngine } from './tables/events-by-engine.ts';
 
 const REASON_CHARS_MAX = 300;
 
@@ -37,7 +38,12 @@ export interface Search {
 export async function searchRefusals(error: unknown, search: Search): Promise<Map<string, Refusal>> {
   if (!isOfData(error) || (await failureOf(search, [])) !== undefined) throw error;
   const { index, refusals, isNew } = search.there;
-  const files = index.filter((file) => file.table !== 'refused' && !refusals.byKey.has(file.key));
+  // Of a table that the lake's engine has built no file can have made a statement of this process fail.
+  const ofEngine = new Set(index.filter(({ table }) => table === EVENTS));
+  const isElsewhere = isOfEngine(search.effects, [...ofEngine]);
+  const files = index.filter(
+    (file) => file.table !== 'refused' && !refusals.byKey.has(file.key) && !(isElsewhere && ofEngine.has(file)),
+  );
   const fresh = files.filter((file) => isNew(file));
   const others = files.filter((file) => !isNew(file));
   const found =

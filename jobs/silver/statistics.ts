@@ -104,6 +104,7 @@ async function newestAt(
     const date = Object.values(last.partition)[0];
     return typeof date === 'string' ? `cast(${quoteText(date)} as timestamp)` : 'cast(null as timestamp)';
   }
+  if (last.newestMs !== undefined) return sqlTimestamp(last.newestMs);
   const [found] = await db.rows<{ ms: bigint | null }>(
     `select epoch_ms(cast(max(${column}) as timestamp)) as ms from read_parquet(${quoteText(await localPath(last))})`,
   );

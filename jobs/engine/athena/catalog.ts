@@ -267,6 +267,25 @@ export function goldTable(name: string, columns: readonly DeclaredColumn[], loca
   };
 }
 
+/** A table of a work: objects of one format below a location, and partitions that are registered one by one. */
+export function workTable(
+  name: string,
+  columns: readonly DeclaredColumn[],
+  {
+    location,
+    format = 'parquet',
+    partition = [],
+  }: { location: string; format?: keyof typeof FORMATS; partition?: readonly DeclaredColumn[] },
+): TableInput {
+  const table = goldTable(name, columns, location);
+  return {
+    ...table,
+    Parameters: { ...table.Parameters, classification: format },
+    PartitionKeys: glueColumns(partition),
+    StorageDescriptor: { ...table.StorageDescriptor, ...FORMATS[format] },
+  };
+}
+
 /** `known` with the columns and the location of `source`; its words (description, comments) stay. */
 export function pointedAt(known: TableInput, columns: readonly Column[], location: string): TableInput {
   const comments = new Map(known.StorageDescriptor?.Columns?.map(({ Name, Comment }) => [Name, Comment]));

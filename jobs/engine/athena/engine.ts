@@ -39,6 +39,7 @@ import {
   type Token,
   withDatabases,
 } from './sql.ts';
+import { openWork } from './work.ts';
 
 export interface AthenaOptions extends AwsOptions {
   store: LakeStore;
@@ -176,9 +177,8 @@ export function openAthenaEngine(options: AthenaOptions): SqlEngine {
     dialect: 'athena',
     query,
     export: (request) => exportRows(query, request, options.writer),
-    async session(request) {
-      return openSession(parts, request, built);
-    },
+    session: async (request) => openSession(parts, request, built),
+    openWork: () => openWork(parts),
     publish: (state) => publishNewest(parts, state, built),
     unusedTables: (states, madeBefore) => unusedTables(parts, states, madeBefore),
     async dropTables(names) {

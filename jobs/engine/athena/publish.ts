@@ -145,5 +145,13 @@ export async function unusedTables(
         unused.push(`${database}.${name}`);
     }
   }
+  // Tables of a work serve that work alone; what they wrote into silver is named by manifests, not by them.
+  const silver = databaseOf('silver');
+  for (const [name, table] of await catalog.all(silver)) {
+    const location = table.StorageDescriptor?.Location ?? '';
+    const isOfWork = [PREFIX.staging, PREFIX.silver].some((prefix) => location.startsWith(`${lakeUri}/${prefix}`));
+    if (isOfWork && name.includes(RUN_MARK) && (table.CreateTime?.getTime() ?? 0) < madeBefore)
+      unused.push(`${silver}.${name}`);
+  }
   return [...unused, ...(await unusedIceberg({ catalog, databaseOf, lakeUri }, madeBefore))];
 }

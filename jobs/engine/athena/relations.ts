@@ -88,8 +88,14 @@ export async function sourceRelation(
  */
 async function objectsBeside(store: LakeStore, prefix: string, files: readonly OutputFile[]): Promise<string[]> {
   const there = new Map((await objectsOf(store, prefix)).map((object) => [object.key, object]));
+  let byFolder: Map<string, ObjectInfo[]> | undefined;
   const folders = new Set(files.map(({ key }) => objectFolder(key)));
   for (const file of files) {
+    if (file.key.endsWith('/')) {
+      byFolder ??= Map.groupBy(there.values(), ({ key }) => objectFolder(key));
+      for (const { key } of versionObjects(file, byFolder.get(file.key) ?? [])) there.delete(key);
+      continue;
+    }
     const found = there.get(file.key);
     if (found === undefined) throw damaged('object_missing', file.key, 'the lake has lost this object');
     if (found.bytes !== file.bytes)
@@ -97,6 +103,14 @@ async function objectsBeside(store: LakeStore, prefix: string, files: readonly O
     there.delete(file.key);
   }
   return [...there.keys()].filter((key) => folders.has(objectFolder(key)));
+}
+
+/** The objects below a version's prefix, where they are the ones that were committed. */
+function versionObjects(file: OutputFile, objects: readonly ObjectInfo[]): readonly ObjectInfo[] {
+  if (objects.length === 0) throw damaged('object_missing', file.key, 'the lake has lost these objects');
+  if (hashOf(file.key, objects) !== file.sha256)
+    throw damaged('object_damaged', file.key, 'the objects are not the ones that were committed');
+  return objects;
 }
 
 /**
@@ -164,7 +178,7 @@ export function runTable(model: string, runId: string): string {
  * What was altered by hand would give other rows, or none, without a word. Where a table of silver lies is
  * compared with the commit.
  */
-async function refuseAltered({ catalog, databaseOf, lakeUri }: Places, contract: Contract): Promise<void> {
+export async function refuseAltered({ catalog, databaseOf, lakeUri }: Places, contract: Contract): Promise<void> {
   const database = databaseOf(contract.layer);
   const actual = await catalog.find(database, contract.table);
   const compare = contract.layer === 'silver' ? structureDifferences : differencesOf;
@@ -187,7 +201,7 @@ function emptyRelation(columns: readonly DeclaredColumn[]): string {
   return `(select ${nulls.join(', ')} where false)`;
 }
 
-function damaged(code: 'object_damaged' | 'object_missing', key: string, message: string): JobError {
+export function damaged(code: 'object_damaged' | 'object_missing', key: string, message: string): JobError {
   return new JobError(code, 'data', message, {
     place: { file: key },
     hint: '`listenlake doctor --verify` says how to rebuild it from bronze',

@@ -42,7 +42,8 @@ export async function planTransform(
   if (!committed.index.some(committed.isNew)) return { status: 'nothing_new', partitions: [] };
   const build = await openBuild(effects, committed);
   try {
-    const parts = (await planTimeTables(build)).flatMap((table) => table.parts);
+    const tables = await planTimeTables(build);
+    const parts = tables.flatMap((table) => (table.isOfEngine === true ? [] : table.parts));
     return { status: 'planned', partitions: divide(parts, tasksMax, taskRowsMin) };
   } catch (error) {
     // One process has it all done: it looks for the file on which a statement fails.

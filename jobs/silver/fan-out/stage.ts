@@ -40,6 +40,7 @@ export async function stageTransform(
     const staging = await openStaging(build);
     for (const table of await planTimeTables(build)) {
       stopIfAsked(effects.signal);
+      if (table.isOfEngine === true) continue;
       const own = table.parts.filter((part) => part.fromMs >= fromMs && part.toMs <= toMs);
       const there = await staging.staged(own);
       const wanted = own.filter(({ number }) => !there.has(number));

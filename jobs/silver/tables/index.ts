@@ -68,7 +68,7 @@ export async function buildSilver(
 }
 
 async function buildTable(table: TimeTable, staging: Staging | undefined): Promise<Built & { taken: number }> {
-  const taken = (await staging?.take(table.parts)) ?? [];
+  const taken = (table.isOfEngine === true ? undefined : await staging?.take(table.parts)) ?? [];
   const takenAhead = new Set(taken.map(({ number }) => number));
   const wanted = new Set([...table.parts.map(({ number }) => number), ...taken.flatMap(({ affects }) => affects)]);
   const built = await table.build(

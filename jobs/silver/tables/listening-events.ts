@@ -22,9 +22,8 @@ import {
   refuse,
   silverSelect,
 } from '../relations.ts';
+import { buildByEngine, datesOfFile, dateText, dayOf, isOfEngine, TABLE } from './events-by-engine.ts';
 import { stageByTime } from './time-partitions.ts';
-
-const TABLE = 'listening_events';
 
 /** A part of silver.listening_events that is to be built. */
 interface Share {
@@ -59,7 +58,11 @@ export async function planListeningEvents(build: Build): Promise<TimeTable> {
       ...{ fromMs: day * DAY_MS, toMs: (day + 1) * DAY_MS },
       ...{ inputs: files, rows: rowsOf.get(day) ?? 0 },
     })),
-    build: (wanted, takenAhead) => buildDates(build, files, wanted, takenAhead),
+    isOfEngine: isOfEngine(build.effects, files),
+    build: (wanted, takenAhead) =>
+      isOfEngine(build.effects, files)
+        ? buildByEngine(build, { files, wanted, committed: committedDates(build) })
+        : buildDates(build, files, wanted, takenAhead),
   };
 }
 
@@ -225,22 +228,10 @@ async function datesOf({ db }: Build, table: string): Promise<number[]> {
   return rows.map(({ day }) => Number(day));
 }
 
-function datesOfFile(file: BronzeFile): number[] {
-  return file.periods.map((period) => dayOf(periodBounds(period)[0]));
-}
-
 function committedDates(build: Build): number[] {
   return (build.committed.get(TABLE) ?? []).map(({ partition }) =>
     dayOf(Date.parse(`${partition.event_date}T00:00:00Z`)),
   );
-}
-
-function dayOf(ms: number): number {
-  return Math.floor(ms / DAY_MS);
-}
-
-function dateText(ms: number): string {
-  return new Date(ms).toISOString().slice(0, 10);
 }
 
 function ascending(a: number, b: number): number {
