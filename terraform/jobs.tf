@@ -45,8 +45,8 @@ locals {
       read      = ["bronze", "silver", "staging"]
       write     = ["bronze/listening_events", "silver", "staging"] # what was taken from batches of streams; the batches stay as they are
       delete    = ["staging"]                                      # what was built ahead and is of no use any more; versions of silver are left to gc
-      workgroup = []
-      catalog   = { read = ["silver"], write = [], delete = [], register = ["silver"] }
+      workgroup = ["dev"]                                          # the events of a large lake are Athena's work, into tables that gc drops
+      catalog   = { read = ["bronze", "silver"], write = ["silver"], delete = [], register = ["silver"] }
       secrets   = ["pseudonym-key"] # an address in an event of a stream becomes its pseudonym
     }
     enrich = {
@@ -106,7 +106,7 @@ locals {
       write     = []
       delete    = concat(["iceberg", "manifests", "staging", "state"], local._layers)
       workgroup = []
-      catalog   = { read = concat(["gold_dev", "gold_prod"], local._iceberg.databases), write = [], delete = concat(["gold_dev", "gold_prod"], local._iceberg.databases), register = [] }
+      catalog   = { read = concat(["silver", "gold_dev", "gold_prod"], local._iceberg.databases), write = [], delete = concat(["silver", "gold_dev", "gold_prod"], local._iceberg.databases), register = [] }
       secrets   = []
     }
     forget = {
@@ -116,7 +116,7 @@ locals {
       write     = concat(["report"], local._iceberg.prefixes, local._layers) # the report is drawn again
       delete    = concat(["iceberg", "landing", "manifests", "staging", "state", "report", "athena-results"], local._layers)
       workgroup = ["dev", "prod"]
-      catalog   = { read = concat(["bronze", "silver", "gold_dev", "gold_prod"], local._iceberg.databases), write = concat(["gold_dev", "gold_prod"], local._iceberg.databases), delete = concat(["gold_dev", "gold_prod"], local._iceberg.databases), register = ["silver"] }
+      catalog   = { read = concat(["bronze", "silver", "gold_dev", "gold_prod"], local._iceberg.databases), write = concat(["silver", "gold_dev", "gold_prod"], local._iceberg.databases), delete = concat(["gold_dev", "gold_prod"], local._iceberg.databases), register = ["silver"] }
       secrets   = ["pseudonym-key"] # an address stands in events as its pseudonym
     }
     retention = {
@@ -126,7 +126,7 @@ locals {
       write     = concat(["report"], local._iceberg.prefixes, local._layers) # the report is drawn again
       delete    = concat(["iceberg", "landing", "manifests", "staging", "state", "report", "athena-results"], local._layers)
       workgroup = ["dev", "prod"]
-      catalog   = { read = concat(["bronze", "silver", "gold_dev", "gold_prod"], local._iceberg.databases), write = concat(["gold_dev", "gold_prod"], local._iceberg.databases), delete = concat(["gold_dev", "gold_prod"], local._iceberg.databases), register = ["silver"] }
+      catalog   = { read = concat(["bronze", "silver", "gold_dev", "gold_prod"], local._iceberg.databases), write = concat(["silver", "gold_dev", "gold_prod"], local._iceberg.databases), delete = concat(["gold_dev", "gold_prod"], local._iceberg.databases), register = ["silver"] }
       secrets   = []
     }
   }

@@ -248,7 +248,7 @@ export interface EngineWork {
   write(request: PartsRequest): Promise<SilverFile[]>;
   /** Statements so far, what they read, and what that costs at list price. */
   spent(): { statements: number; scannedBytes: number; costUsd: number };
-  /** Removes the tables; what was written stays. */
+  /** Removes the rows that it keeps. What it has written stays, and `unusedTables` names its tables. */
   close(): Promise<void>;
 }
 

@@ -29,7 +29,7 @@ run "deny_matrix" {
       retention = ["athena-results/*", "athena-results/dev/*", "athena-results/prod/*", "bronze/*", "gold/dev/*", "gold/prod/*", "iceberg/*", "landing/*", "leases/*", "manifests/*", "report/*", "silver/*", "staging/*", "state/*"]
       stream    = ["bronze/stream-dead-letters/*", "bronze/stream/*", "manifests/*", "state/*"]
       train     = ["athena-results/dev/*", "gold/dev/*", "leases/*", "manifests/*", "state/*"]
-      transform = ["bronze/*", "leases/*", "manifests/*", "silver/*", "staging/*", "state/*"]
+      transform = ["athena-results/dev/*", "bronze/*", "leases/*", "manifests/*", "silver/*", "staging/*", "state/*"]
     })
     error_message = "read: extract must not read silver, enrich not prod, report only prod"
   }
@@ -49,7 +49,7 @@ run "deny_matrix" {
       retention = ["athena-results/dev/*", "athena-results/prod/*", "bronze/*", "gold/dev/*", "gold/prod/*", "leases/*", "manifests/*", "report/*", "silver/*", "state/*"]
       stream    = ["bronze/stream-dead-letters/*", "bronze/stream/*"]
       train     = ["athena-results/dev/*", "gold/dev/*", "leases/*", "manifests/*", "state/*"]
-      transform = ["bronze/listening_events/*", "leases/*", "manifests/*", "silver/*", "staging/*", "state/*"]
+      transform = ["athena-results/dev/*", "bronze/listening_events/*", "leases/*", "manifests/*", "silver/*", "staging/*", "state/*"]
     })
     error_message = "write: dev must not write gold_prod, only promote, forget and retention may"
   }
@@ -84,12 +84,13 @@ run "deny_matrix" {
       for statement in jsondecode(role.policy).Statement : [for resource in statement.Resource : trimprefix(resource, "arn:aws:glue:eu-west-1:123456789012:table/")] if contains(statement.Action, "glue:CreateTable")
       ]))) if strcontains(role.policy, "glue:CreateTable") }) == jsonencode({
       enrich    = ["arn:aws:glue:eu-west-1:123456789012:catalog", "arn:aws:glue:eu-west-1:123456789012:database/listenlake_gold_dev", "listenlake_gold_dev/*"]
-      forget    = ["arn:aws:glue:eu-west-1:123456789012:catalog", "arn:aws:glue:eu-west-1:123456789012:database/listenlake_gold_dev", "arn:aws:glue:eu-west-1:123456789012:database/listenlake_gold_prod", "listenlake_gold_dev/*", "listenlake_gold_prod/*"]
+      forget    = ["arn:aws:glue:eu-west-1:123456789012:catalog", "arn:aws:glue:eu-west-1:123456789012:database/listenlake_gold_dev", "arn:aws:glue:eu-west-1:123456789012:database/listenlake_gold_prod", "arn:aws:glue:eu-west-1:123456789012:database/listenlake_silver", "listenlake_gold_dev/*", "listenlake_gold_prod/*", "listenlake_silver/*"]
       promote   = ["arn:aws:glue:eu-west-1:123456789012:catalog", "arn:aws:glue:eu-west-1:123456789012:database/listenlake_gold_prod", "listenlake_gold_prod/*"]
-      retention = ["arn:aws:glue:eu-west-1:123456789012:catalog", "arn:aws:glue:eu-west-1:123456789012:database/listenlake_gold_dev", "arn:aws:glue:eu-west-1:123456789012:database/listenlake_gold_prod", "listenlake_gold_dev/*", "listenlake_gold_prod/*"]
+      retention = ["arn:aws:glue:eu-west-1:123456789012:catalog", "arn:aws:glue:eu-west-1:123456789012:database/listenlake_gold_dev", "arn:aws:glue:eu-west-1:123456789012:database/listenlake_gold_prod", "arn:aws:glue:eu-west-1:123456789012:database/listenlake_silver", "listenlake_gold_dev/*", "listenlake_gold_prod/*", "listenlake_silver/*"]
       train     = ["arn:aws:glue:eu-west-1:123456789012:catalog", "arn:aws:glue:eu-west-1:123456789012:database/listenlake_gold_dev", "listenlake_gold_dev/*"]
+      transform = ["arn:aws:glue:eu-west-1:123456789012:catalog", "arn:aws:glue:eu-west-1:123456789012:database/listenlake_silver", "listenlake_silver/*"]
     })
-    error_message = "publishing: enrich and train point at dev, promote at prod"
+    error_message = "publishing: enrich and train point at dev, promote at prod; transform makes tables in silver that serve it alone"
   }
 
   assert {
@@ -111,7 +112,7 @@ run "deny_matrix" {
   assert {
     condition = jsonencode(sort([for job, role in aws_iam_role_policy.job : job if anytrue([
       for statement in jsondecode(role.policy).Statement : contains(statement.Action, "glue:BatchGetPartition") && contains(statement.Action, "glue:GetPartitions") && contains(statement.Resource, "arn:aws:glue:eu-west-1:123456789012:table/listenlake_silver/*")
-    ])])) == jsonencode(["check", "enrich", "forget", "retention", "transform"])
+    ])])) == jsonencode(["check", "enrich", "forget", "gc", "retention", "transform"])
     error_message = "who reads silver through Athena, or compares it, sees its partitions"
   }
 
@@ -119,7 +120,7 @@ run "deny_matrix" {
     condition = jsonencode({ for job, role in aws_iam_role_policy.job : job => sort(flatten([
       for statement in jsondecode(role.policy).Statement : [for resource in statement.Resource : regex("[a-z]+$", resource)] if contains(statement.Action, "athena:StartQueryExecution")
       ])) }) == jsonencode({
-      check = ["dev", "prod"], enrich = ["dev"], extract = [], forget = ["dev", "prod"], gc = [], load = [], promote = ["prod"], report = ["prod"], retention = ["dev", "prod"], stream = [], train = ["dev"], transform = []
+      check = ["dev", "prod"], enrich = ["dev"], extract = [], forget = ["dev", "prod"], gc = [], load = [], promote = ["prod"], report = ["prod"], retention = ["dev", "prod"], stream = [], train = ["dev"], transform = ["dev"]
     })
     error_message = "each job asks in its own workgroup"
   }
@@ -306,18 +307,18 @@ run "lake_formation" {
       "check/gold_dev DESCRIBE SELECT", "check/gold_prod DESCRIBE SELECT", "check/silver DESCRIBE SELECT",
       "enrich/gold_dev ALTER DESCRIBE INSERT SELECT", "enrich/silver DESCRIBE SELECT",
       "forget/bronze DESCRIBE SELECT", "forget/gold_dev ALTER DESCRIBE DROP INSERT SELECT", "forget/gold_prod ALTER DESCRIBE DROP INSERT SELECT", "forget/silver ALTER DELETE DESCRIBE INSERT SELECT",
-      "gc/gold_dev DESCRIBE DROP SELECT", "gc/gold_prod DESCRIBE DROP SELECT",
+      "gc/gold_dev DESCRIBE DROP SELECT", "gc/gold_prod DESCRIBE DROP SELECT", "gc/silver DESCRIBE DROP SELECT",
       "promote/gold_dev DESCRIBE SELECT", "promote/gold_prod ALTER DESCRIBE INSERT SELECT",
       "report/gold_prod DESCRIBE SELECT",
       "retention/bronze DESCRIBE SELECT", "retention/gold_dev ALTER DESCRIBE DROP INSERT SELECT", "retention/gold_prod ALTER DESCRIBE DROP INSERT SELECT", "retention/silver ALTER DELETE DESCRIBE INSERT SELECT",
       "train/gold_dev ALTER DESCRIBE INSERT SELECT",
-      "transform/silver ALTER DELETE DESCRIBE INSERT SELECT",
+      "transform/bronze DESCRIBE SELECT", "transform/silver ALTER DELETE DESCRIBE INSERT SELECT",
     ])
     error_message = "Lake Formation must let each role do what its policy says, and no more"
   }
 
   assert {
-    condition     = toset([for key, grant in aws_lakeformation_permissions.database : key if contains(grant.permissions, "CREATE_TABLE")]) == toset(["enrich/gold_dev", "forget/gold_dev", "forget/gold_prod", "promote/gold_prod", "retention/gold_dev", "retention/gold_prod", "train/gold_dev"])
+    condition     = toset([for key, grant in aws_lakeformation_permissions.database : key if contains(grant.permissions, "CREATE_TABLE")]) == toset(["enrich/gold_dev", "forget/gold_dev", "forget/gold_prod", "forget/silver", "promote/gold_prod", "retention/gold_dev", "retention/gold_prod", "retention/silver", "train/gold_dev", "transform/silver"])
     error_message = "only who publishes to a database makes tables in it"
   }
 

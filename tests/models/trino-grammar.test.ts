@@ -4,6 +4,7 @@
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { expanded, macrosOf, withDefinitions } from '../../jobs/engine/athena/macros.ts';
 import type { EngineSession } from '../../jobs/engine/index.ts';
 import { goldTests, runTests, silverTests } from '../../jobs/gold/data-tests.ts';
 import { buildModels } from '../../jobs/gold/models.ts';
@@ -118,6 +119,41 @@ describe.each(Object.keys(onAthena))('model %s', (name) => {
 it.each(Object.keys(queries))('queries/%s parses as Trino and calls functions that both engines have', (name) => {
   expect(grammar.faults(queries[name]!)).toEqual([]);
   expect(grammar.functions(queries[name]!).filter((called) => !SHARED_FUNCTIONS.includes(called))).toEqual([]);
+});
+
+const macros = macrosOf(readFileSync(join(WAREHOUSE_DIR, 'silver/macros_athena.sql'), 'utf8'));
+const OF_EVENTS = ['stg_events', 'event_rows', 'event_marks', 'event_accounts', 'event_dates', 'event_problems'];
+it.each([...OF_EVENTS, 'listening_events'])('silver/%s.sql parses as Trino, its macros written out', (name) => {
+  const interval =
+    'create or replace macro interval_start() as now(); create or replace macro interval_end() as now();';
+  const text = readFileSync(join(WAREHOUSE_DIR, 'silver', `${name}.sql`), 'utf8');
+  const sql = expanded(expanded(text, macros), macrosOf(interval.replace('; ', ';\n')));
+  expect(grammar.faults(sql)).toEqual([]);
+  expect([...macros.keys(), 'interval_start', 'interval_end'].filter((macro) => sql.includes(`${macro}(`))).toEqual([]);
+});
+
+it('a macro is written out in brackets, its arguments first, and one that cannot be is told', () => {
+  const own = macrosOf(
+    '-- halves; of numbers\ncreate or replace macro half(n) as n / 2;\ncreate or replace macro quarter(n) as half(half(n));\ncreate or replace macro nothing() as null;\ncreate or replace macro ever(n) as ever(n);',
+  );
+  expect(expanded('select quarter(a + half(b)), "half"(c), nothing(), half, \'half(1)\' from t', own)).toBe(
+    'select (((a + (b / 2) / 2) / 2)), "half"(c), (null), half, \'half(1)\' from t',
+  );
+  expect(() => expanded('select half(1, 2)', own)).toThrow('half takes 1 arguments, not 2');
+  expect(() => expanded('select half(1', own)).toThrow('does not close');
+  expect(() => expanded('select ever(1)', own)).toThrow('calls itself');
+});
+
+it('what a select reads stands in front of it, in the order in which it was named', () => {
+  const definitions = [
+    { name: 'a', sql: 'select 1 as n' },
+    { name: 'b', sql: 'select n from a' },
+    { name: 'c', sql: 'select 2 as n' },
+  ];
+  expect(withDefinitions('select n from b', definitions).replace(/\s+/g, ' ')).toBe(
+    'with "a" as ( select 1 as n ), "b" as ( select n from a ) select * from ( select n from b ) as work',
+  );
+  expect(withDefinitions('select 1', definitions)).toBe('select 1');
 });
 
 it('the tests of every contract and model do', async () => {

@@ -32,9 +32,9 @@ create or replace macro country_of(code) as
 create or replace macro instant_of_epoch(number) as
     case
         when number < 0 then null
-        when number < 100000000000 then date_add('second', number, timestamp '1970-01-01 00:00:00.000')
-        when number < 100000000000000 then date_add('millisecond', number, timestamp '1970-01-01 00:00:00.000')
-        when number < 100000000000000000 then date_add('millisecond', number / 1000, timestamp '1970-01-01 00:00:00.000')
+        when number < 100000000000 then timestamp '1970-01-01 00:00:00.000' + number * interval '1' second
+        when number < 100000000000000 then timestamp '1970-01-01 00:00:00.000' + number * interval '0.001' second
+        when number < 100000000000000000 then timestamp '1970-01-01 00:00:00.000' + number / 1000 * interval '0.001' second
     end;
 
 -- Date and time of a text, up to milliseconds: what comes after them is cut off.
@@ -54,7 +54,7 @@ create or replace macro parse_instant(text) as
         when regexp_like(text, '\A[0-9]{9,17}\z') then instant_of_epoch(try_cast(text as bigint))
         when regexp_like(text, '\A[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]{1,9})?)?Z?\z') then clock_of(text)
         when regexp_like(text, '\A[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,9})?[+-][0-9]{2}(:?[0-9]{2})?\z')
-            then date_add('minute', -offset_of(text), clock_of(text))
+            then clock_of(text) - offset_of(text) * interval '1' minute
     end;
 
 create or replace macro is_possible(moment) as

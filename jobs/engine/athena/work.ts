@@ -46,7 +46,7 @@ class AthenaWork implements EngineWork {
   private readonly database: string;
   private readonly macros: Macros = macrosOf(readFileSync(`${WAREHOUSE_DIR}silver/macros_athena.sql`, 'utf8'));
   private readonly definitions = new Map<string, string>();
-  private readonly tables = new Set<string>();
+  private tables = 0;
   /** Objects of a table of bronze, listed once: it only grows. */
   private readonly listed = new Map<string, ReadonlyMap<string, ObjectInfo>>();
   private statements = 0;
@@ -126,8 +126,7 @@ class AthenaWork implements EngineWork {
   }
 
   async close(): Promise<void> {
-    const { store, catalog } = this.parts;
-    await catalog.drop(this.database, [...this.tables]);
+    const { store } = this.parts;
     for (const { key } of await objectsOf(store, workPrefix(this.id))) await store.delete(key);
   }
 
@@ -215,7 +214,6 @@ from (\n${this.whole(sql)}\n) as rows_of_table\nwhere ${value} in (${wanted})`;
     columns: readonly DeclaredColumn[],
     { location, ...more }: Parameters<typeof workTable>[2],
   ): Promise<void> {
-    this.tables.add(table);
     await this.parts.catalog.put(
       this.database,
       workTable(table, columns, { location: `${this.parts.lakeUri}/${location}`, ...more }),
@@ -244,7 +242,8 @@ from (\n${this.whole(sql)}\n) as rows_of_table\nwhere ${value} in (${wanted})`;
 
   /** A table that this work has not made yet; `gc` knows by the mark that it is of a run. */
   private nextName(name: string): string {
-    return `${name}${RUN_MARK}${this.id}_${this.tables.size}`;
+    this.tables += 1;
+    return `${name}${RUN_MARK}${this.id}_${this.tables}`;
   }
 
   private nameOf(table: string): string {
