@@ -28,6 +28,7 @@ import { type LocalAws, REGION, startLocalAws } from '../tests/aws/local.ts';
 import { Unavailable } from '../tests/aws/moto.ts';
 import { listenlake, ROOT } from '../tests/fixtures/command-line.ts';
 import { type Counted, type Measured, priceTable } from './aws-prices.ts';
+import { type EventsWay, eventLines, eventOptions } from './events.ts';
 
 /** The data of `make demo`. */
 const DEMO: SyntheticOptions = {
@@ -51,7 +52,9 @@ let local: LocalAws | undefined;
 try {
   local = await startLocalAws({ isTrinoNeeded: true, isEngineCounted: true });
   const lake = await applyLake(local, join(work, 'terraform'), { name: 'listenlake' });
-  await bench(local, lake);
+  const measured = await bench(local, lake);
+  await benchEvents(local, await applyLake(local, join(work, 'terraform-events'), { name: 'events' }));
+  keep(measured);
 } catch (error) {
   if (!(error instanceof Unavailable)) throw error;
   say(`left out: the lake on AWS (${error.message})`);
@@ -60,7 +63,7 @@ try {
   rmSync(work, { recursive: true, force: true });
 }
 
-async function bench(aws: LocalAws, lake: AppliedLake): Promise<void> {
+async function bench(aws: LocalAws, lake: AppliedLake): Promise<Measured> {
   Object.assign(process.env, { AWS_ACCESS_KEY_ID: 'test', AWS_SECRET_ACCESS_KEY: 'test' });
   const source = join(work, 'source');
   const { events, exportRows } = await generateIntoFolder(options, source);
@@ -94,7 +97,28 @@ async function bench(aws: LocalAws, lake: AppliedLake): Promise<void> {
     questionBytes,
   };
   await engine.close();
-  keep(measured);
+  return measured;
+}
+
+/** A rebuild of a lake of events on S3, by this process and by Athena. */
+async function benchEvents(aws: LocalAws, lake: AppliedLake): Promise<void> {
+  const source = join(work, 'stream');
+  const { events } = await generateIntoFolder(eventOptions(options, options === SMALL_DEMO), source);
+  await timed(() => listenlake(['load', join(source, 'events'), '--quiet'], lake.environment));
+  await timed(() => listenlake(['transform', '--quiet'], lake.environment));
+  const ways: EventsWay[] = [];
+  for (const [name, min] of [
+    ['by the process', '0'],
+    ['by Athena', '1'],
+  ] as const) {
+    const environment = { ...lake.environment, LISTENLAKE_ATHENA_EVENTS: min };
+    const { value, count } = await counted(aws, () =>
+      timed(() => listenlake(['transform', '--rebuild', '--quiet'], environment)),
+    );
+    ways.push({ name, seconds: value, count });
+  }
+  say(`\na rebuild of ${events} events on S3`);
+  for (const line of eventLines(events, ways)) say(line);
 }
 
 function runOf(source: string): string[] {
