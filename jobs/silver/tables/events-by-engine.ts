@@ -119,8 +119,10 @@ export async function buildByEngine(build: Build, { files, wanted, committed }: 
     }
     effects.log.info({ table: TABLE, ...work.spent() }, 'the engine has built the events');
     effects.progress.end(count(staged.length, 'date'));
-    const gone = new Set([...wanted, ...(isWholeRebuild(build) ? committed : [])].filter((day) => !dates.has(day)));
-    return { staged: [...staged, ...[...gone].map(emptyDate)], placed };
+    // A date also goes where a copy at another one has taken its last event.
+    const touched = new Set([...wanted, ...dates.keys(), ...(isWholeRebuild(build) ? committed : [])]);
+    const gone = [...touched].filter((day) => (dates.get(day) ?? 0) === 0);
+    return { staged: [...staged, ...gone.map(emptyDate)], placed };
   } finally {
     await closeWork(work, effects);
   }
