@@ -10,6 +10,7 @@ import { DAY_MS } from '../../jobs/base/time.ts';
 import type { Effects } from '../../jobs/effects/index.ts';
 import type { ResultSet, SqlEngine } from '../../jobs/engine/index.ts';
 import { openEngine } from '../../jobs/engine/open.ts';
+import { forget } from '../../jobs/forget.ts';
 import { gc } from '../../jobs/gc.ts';
 import { contractOf } from '../../jobs/lake/contracts.ts';
 import { openFolderLake } from '../../jobs/lake/folder/store.ts';
@@ -119,6 +120,8 @@ const SECOND = events(
   { event_id: 'moves', device: 'web', country: 'DE', occurred_at: '2024-05-02T10:00:00Z' },
   { event_id: 'day-0', occurred_at: '2023-01-01T00:00:00Z' },
   { event_id: 'bad', action: 'dance' },
+  { event_id: 'hers', user_id: 'leaver', occurred_at: '2024-05-02T12:00:00Z' },
+  { event_id: 'her-only', user_id: 'leaver', occurred_at: '2024-07-04T12:00:00Z' },
 );
 const BATCHES = [
   batchOf({}, [
@@ -227,7 +230,7 @@ if (local?.athena === undefined) {
       const before = await versions(aws.store);
       for (const { status } of await runBoth()) expect(status).toBe('nothing_new');
       expect(await versions(aws.store)).toEqual(before);
-    }, 300_000);
+    }, 900_000);
 
     it('late and early events and copies elsewhere touch their dates only; the others stay as they are', async () => {
       const files = async () => readSilverFiles(aws.store, await aws.state(), 'listening_events');
@@ -238,7 +241,9 @@ if (local?.athena === undefined) {
       await expectSame();
       const after = new Map((await files()).map(({ partition, key }) => [partition.event_date, key]));
       const changed = [...after].filter(([date, key]) => before.get(date) !== key).map(([date]) => date);
-      expect(changed.sort()).toEqual(['2022-12-31', '2023-01-01', '2024-05-01', '2024-05-02', '2024-06-30'].sort());
+      expect(changed.sort()).toEqual(
+        ['2022-12-31', '2023-01-01', '2024-05-01', '2024-05-02', '2024-06-30', '2024-07-04'].sort(),
+      );
       expect([before.has('2024-04-20'), after.has('2024-04-20')]).toEqual([true, false]);
     }, 900_000);
 
@@ -284,12 +289,29 @@ if (local?.athena === undefined) {
         place: { file: file!.key },
       });
       await aws.store.put(file!.key, { file: text });
-    }, 300_000);
+    }, 900_000);
 
     it('everything built anew is the same rows once more', async () => {
       const [home, away] = await runBoth({ rebuild: true });
       expect(told(away)).toEqual(told(home));
       await expectSame();
+    }, 900_000);
+
+    it('who is forgotten is in no event, here as there, and the others stay as they are', async () => {
+      for (const effects of [{ ...atHome.effects, config, engine: folder }, onAws]) {
+        const input = { runId: 'forget', userId: 'leaver', dryRun: false, unloaded: 'stop' as const };
+        const { status } = await forget({ ...input, confirm: async () => true }, effects);
+        expect(status).toBe('forgotten');
+      }
+      for (const engine of [folder, aws.engine]) {
+        const { rows } = await engine.query(
+          `select count_if(user_id = 'leaver'), count_if(event_id = 'moves') from silver.listening_events`,
+        );
+        expect(rows[0]!.map(Number)).toEqual([0, 1]);
+      }
+      expect(await differences('listening_events')).toEqual([]);
+      const dates = await readSilverFiles(aws.store, await aws.state(), 'listening_events');
+      expect(dates.some(({ partition }) => partition.event_date === '2024-07-04')).toBe(false);
     }, 900_000);
   });
 }
