@@ -96,7 +96,8 @@ async function launch(folder: string, args: string[]): Promise<ChildProcess> {
   return child;
 }
 
-function javaProgram(): string {
+/** JAVA_HOME decides, else PATH. */
+export function javaProgram(): string {
   return process.env.JAVA_HOME ? join(process.env.JAVA_HOME, 'bin/java') : 'java';
 }
 
@@ -127,7 +128,8 @@ function fetchLibraries(): string {
   return folder;
 }
 
-async function freePort(): Promise<number> {
+/** A port of loopback that was free a moment ago. */
+export async function freePort(): Promise<number> {
   const server = createServer();
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
