@@ -83,20 +83,23 @@ export class Sink {
 
   /** `partition:offset` of every line of every object: one that was written twice is there twice. */
   async places(): Promise<string[]> {
-    return [...(await this.objects())].flatMap(([key, bytes]) => placesOf(key, bytes));
+    return [...(await this.objects())].flatMap(([key, bytes]) => placesOf({ key, bytes }));
+  }
+
+  /** What was put so far, in the order of time: also what was put over later. */
+  puts(): { key: string; bytes: Buffer }[] {
+    const path = `/${this.bucket}/`;
+    return this.#aws.endpoint.calls
+      .filter(({ operation, url }) => operation === 'PutObject' && url.startsWith(path))
+      .map(({ url, body }) => ({ key: decodeURIComponent(url.slice(path.length)), bytes: body }));
   }
 
   /** Keys that were put again, with other lines than before. */
   rewritten(): string[] {
-    const first = new Map<string, Buffer>();
-    const again = new Set<string>();
-    for (const { operation, url, body } of this.#aws.endpoint.calls) {
-      if (operation !== 'PutObject' || !url.startsWith(`/${this.bucket}/`)) continue;
-      const before = first.get(url);
-      if (before === undefined) first.set(url, body);
-      else if (!before.equals(body)) again.add(url);
-    }
-    return [...again];
+    const puts = this.puts();
+    const isOther = ({ key, bytes }: { key: string; bytes: Buffer }): boolean =>
+      puts.some((each) => each.key === key && !each.bytes.equals(bytes));
+    return [...new Set(puts.filter(isOther).map(({ key }) => key))];
   }
 
   /** Brings the bucket to a folder, as `aws s3 sync` does, and loads the folder. @returns its accounts of files */
@@ -130,7 +133,8 @@ export class Sink {
   }
 }
 
-function placesOf(key: string, bytes: Buffer): string[] {
+/** `partition:offset` of the lines of an object. */
+export function placesOf({ key, bytes }: { key: string; bytes: Buffer }): string[] {
   const isAiven = key.endsWith('.gz');
   const partition = isAiven ? /-(\d+)-\d+\.gz$/.exec(key)![1] : /\/partition=(\d+)\//.exec(key)![1];
   const text = (isAiven ? gunzipSync(bytes) : bytes).toString('utf8');
