@@ -14,7 +14,7 @@ import { ensureTopic } from '../../jobs/sources/kafka/writer.ts';
 import { startLocalAwsOrSkip } from '../aws/local.ts';
 import { listenlake } from '../fixtures/command-line.ts';
 import { layerSkipped } from '../fixtures/layers.ts';
-import { DEAD_LETTERS, LAYOUTS, placesOf, Sink } from './connect/sink.ts';
+import { LAYOUTS, placesOf, Sink } from './connect/sink.ts';
 import { type ConnectWorker, missingForWorker, startWorker } from './connect/worker.ts';
 import { canRunBroker, fieldOf, PARTITIONS, someEvents } from './history.ts';
 
@@ -187,12 +187,7 @@ test('a worker that is killed writes again, into objects of other bounds: each e
 test("records that are no events cost nobody else's: in dead letters of Connect, or in quarantine", async () => {
   const topic = 'lies';
   const both = await newSinks(topic);
-  for (const sink of both)
-    await worker.configure(sink.name, {
-      ...sink.settings(),
-      ...DEAD_LETTERS,
-      'errors.deadletterqueue.topic.name': sink.deadLetters,
-    });
+  for (const sink of both) await worker.configure(sink.name, sink.settings(false));
   const ids = await produce(topic, 4, 60);
   const reader = await openTopicReader(kafka(), { topic, group: 'looker', isMember: false });
   const before = (await reader.bounds()).get(0)!.end;
@@ -208,6 +203,12 @@ test("records that are no events cost nobody else's: in dead letters of Connect,
     });
   await producer.close();
   ids.push(...(await produce(topic, 5, 60)));
+  for (const { name } of both) {
+    const stateOf = async (): Promise<string> => (await worker.stateOf(name))?.state ?? 'none';
+    await until(`${name} stops at what it cannot read`, async () => (await stateOf()) === 'FAILED' || stateOf());
+    expect((await worker.stateOf(name))?.trace).toContain('Converting byte[] to Kafka Connect data failed');
+  }
+  for (const sink of both) await worker.configure(sink.name, sink.settings());
 
   // Which of them get no line: of Confluent's layout all that are no object.
   const expected = { confluent: [0, 1, 2, 5], aiven: [0] };

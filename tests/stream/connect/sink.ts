@@ -1,30 +1,29 @@
 /** One connector of the worker: its bucket, what is in it, and the lake that its objects are loaded into. */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { GetObjectCommand, ListObjectsV2Command, S3Client } from '@aws-sdk/client-s3';
 import { type LocalAws, REGION } from '../../aws/local.ts';
-import { listenlake } from '../../fixtures/command-line.ts';
+import { listenlake, ROOT } from '../../fixtures/command-line.ts';
 
 export const LAYOUTS = ['confluent', 'aiven'] as const;
 export type Layout = (typeof LAYOUTS)[number];
 
-/** What the two sinks are given alike, as docs/kafka-connect.md says; the dead letters' copies are of a test. */
-export const DEAD_LETTERS = {
-  'errors.tolerance': 'all',
-  'errors.deadletterqueue.topic.replication.factor': '1',
-  'errors.deadletterqueue.context.headers.enable': 'true',
-};
+const PAGE = join(ROOT, 'docs/kafka-connect.md');
+/** Settings of the page that Connect itself reads, or that this sink has by the same name. */
+const OF_CONNECT = /^(?:transforms|errors|key\.converter|value\.converter|behavior)\b/;
 
-/** What Confluent's needs besides, so that a line says where its record was, and what is no object gets no line. */
-const PLACE = {
-  transforms: 'place',
-  'transforms.place.type': 'org.apache.kafka.connect.transforms.InsertField$Value',
-  'transforms.place.topic.field': 'topic',
-  'transforms.place.partition.field': 'partition_number',
-  'transforms.place.offset.field': 'record_offset',
-  'transforms.place.static.field': 'source',
-};
+/** What the page tells people to set, as far as it is Connect's. @throws Error where the page has none */
+function settingsOfPage(layout: Layout): Record<string, string> {
+  const blocks = readFileSync(PAGE, 'utf8').matchAll(/```properties\n(.*?)```/gs);
+  const block = [...blocks].map(([, text]) => text!).find((text) => text.includes(`connector.class=io.${layout}.`));
+  if (block === undefined) throw new Error(`${PAGE} has no settings for ${layout}`);
+  const settings = block
+    .trim()
+    .split('\n')
+    .map((line): [string, string] => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]);
+  return Object.fromEntries(settings.filter(([name]) => OF_CONNECT.test(name)));
+}
 
 export class Sink {
   readonly name: string;
@@ -56,16 +55,21 @@ export class Sink {
     return `connect-${this.name}`;
   }
 
-  settings(): Record<string, string> {
+  /** @param isTolerant false: without what the page says of dead letters */
+  settings(isTolerant = true): Record<string, string> {
+    const given = Object.entries(settingsOfPage(this.#layout))
+      .filter(([name]) => isTolerant || !name.startsWith('errors.'))
+      .map(([name, value]) => [name, value.replace('listening-events', this.#topic)]);
+    const dead = 'errors.deadletterqueue.topic';
     return {
+      'behavior.on.null.values': 'write',
+      ...Object.fromEntries(given),
+      ...(isTolerant ? { [`${dead}.name`]: this.deadLetters, [`${dead}.replication.factor`]: '1' } : {}),
       topics: this.#topic,
       layout: this.#layout,
       'bucket.url': `${this.#aws.endpoint.url}/${this.bucket}`,
       'flush.size': '50',
       'rotate.schedule.interval.ms': '1000',
-      ...(this.#layout === 'aiven'
-        ? { 'behavior.on.null.values': 'write' }
-        : { ...PLACE, 'transforms.place.static.value': this.#topic, 'behavior.on.null.values': 'ignore' }),
     };
   }
 
