@@ -158,7 +158,7 @@ class StreamConsumer {
     if (added.length === 0) return;
     const bounds = await reader.bounds();
     if (this.#options.isUntilEnd) this.#ends ??= new Map([...bounds].map(([partition, { end }]) => [partition, end]));
-    const positions = await readPositions(this.#effects.store, this.#options.topic);
+    const positions = await readPositions(this.#effects.store, this.#options.topic, bounds);
     for (const partition of added) this.#resume(partition, positions.get(partition), bounds);
   }
 

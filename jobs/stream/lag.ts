@@ -29,7 +29,8 @@ export async function readLag(
   { reader, store }: { reader: TopicReader; store: LakeStore },
   now: number,
 ): Promise<PartitionLag[]> {
-  const [bounds, positions] = await Promise.all([reader.bounds(), readPositions(store, reader.topic)]);
+  const bounds = await reader.bounds();
+  const positions = await readPositions(store, reader.topic, bounds);
   const committed = await reader.committed([...bounds.keys()]);
   const behind = [...bounds].map(([partition, { start, end }]) => {
     const position = positions.get(partition);

@@ -1,5 +1,6 @@
 import { parseStreamBatchKey, STREAM_DEAD_LETTERS_PREFIX, STREAM_PREFIX } from '../lake/keys.ts';
 import type { LakeStore } from '../lake/store.ts';
+import type { Bounds } from '../sources/kafka/reader.ts';
 import { parseBatch } from './batch.ts';
 
 /** How far the lake holds one partition of a topic. */
@@ -14,13 +15,16 @@ export interface Position {
  * How far the lake holds each partition of a topic, from the keys of its batches and the content of the last
  * one: there is no other record of it, so what is told here cannot differ from what is there.
  *
- * Dead letters count where they follow the last batch without a gap. One request for each thousand batches
+ * Dead letters count where they follow the last batch without a gap; where there is no batch, the beginning of
+ * the topic. They are written before the batch of the same round: after a crash between the two, the records
+ * before them are in no object. One request for each thousand batches
  * of all topics, one for the last batch of each partition.
  *
+ * @param bounds of the topic
  * @returns nothing for a partition that the lake holds nothing of
  * @throws `stream_batch_damaged` (65); what the store throws
  */
-export async function readPositions(store: LakeStore, topic: string): Promise<Map<number, Position>> {
+export async function readPositions(store: LakeStore, topic: string, bounds: Bounds): Promise<Map<number, Position>> {
   const lastKeys = new Map<number, { key: string; firstOffset: number }>();
   for await (const { key } of store.list(STREAM_PREFIX)) {
     const name = parseStreamBatchKey(key);
@@ -33,7 +37,7 @@ export async function readPositions(store: LakeStore, topic: string): Promise<Ma
     const { offset, recordAt } = parseBatch(await readText(store, key), key).at(-1)!;
     positions.set(partition, { next: offset + 1, last: { offset, recordAt } });
   }
-  await addDeadLetters(store, topic, positions);
+  await addDeadLetters(store, topic, positions, bounds);
   return positions;
 }
 
@@ -46,7 +50,12 @@ interface LettersFile {
  * Moves positions past dead letters that come after the last batch. They may lie in a file that began before
  * that batch's end: the one with the greatest first offset below it is of the same round.
  */
-async function addDeadLetters(store: LakeStore, topic: string, positions: Map<number, Position>): Promise<void> {
+async function addDeadLetters(
+  store: LakeStore,
+  topic: string,
+  positions: Map<number, Position>,
+  bounds: Bounds,
+): Promise<void> {
   const before = new Map<number, LettersFile>();
   const after = new Map<number, LettersFile[]>();
   for await (const { key } of store.list(STREAM_DEAD_LETTERS_PREFIX)) {
@@ -60,7 +69,9 @@ async function addDeadLetters(store: LakeStore, topic: string, positions: Map<nu
   for (const partition of new Set([...before.keys(), ...after.keys()])) {
     const files = [...(after.get(partition) ?? []), ...(before.has(partition) ? [before.get(partition)!] : [])];
     files.sort((a, b) => a.firstOffset - b.firstOffset);
-    const position = await positionAfter(store, files, positions.get(partition));
+    const known = positions.get(partition);
+    if (known === undefined && files[0]!.firstOffset > (bounds.get(partition)?.start ?? 0)) continue;
+    const position = await positionAfter(store, files, known);
     if (position !== undefined) positions.set(partition, position);
   }
 }
@@ -72,7 +83,6 @@ async function positionAfter(
 ): Promise<Position | undefined> {
   let position = known;
   for (const { key, firstOffset } of files) {
-    // Of a partition without any batch the letters begin where the topic did.
     if (position !== undefined && firstOffset > position.next) return position;
     for (const { offset, recordAt } of parseBatch(await readText(store, key), key))
       if (offset === (position?.next ?? firstOffset)) position = { next: offset + 1, last: { offset, recordAt } };

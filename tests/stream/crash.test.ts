@@ -1,0 +1,94 @@
+/** What a consumer finds after a crash between the dead letters of a round and its batch. No broker is needed. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { readConfig } from '../../jobs/base/config.ts';
+import { createLog } from '../../jobs/base/log.ts';
+import type { Effects } from '../../jobs/effects/index.ts';
+import { openFolderLake } from '../../jobs/lake/folder/store.ts';
+import { STREAM_PREFIX } from '../../jobs/lake/keys.ts';
+import type { LakeStore } from '../../jobs/lake/store.ts';
+import { parseBatch } from '../../jobs/stream/batch.ts';
+import { type ConsumeCounts, consume } from '../../jobs/stream/consume.ts';
+import { readLag } from '../../jobs/stream/lag.ts';
+import { readText } from '../../jobs/stream/positions.ts';
+import { PSEUDONYM_KEY } from '../fixtures/command-line.ts';
+import { eventOf } from '../fixtures/stream-batches.ts';
+import { type MemoryTopic, memoryTopic } from './memory-topic.ts';
+
+const good = (n: number): string => JSON.stringify(eventOf({ event_id: `evt-${n}` }));
+const BAD = 'no json';
+
+let folder: string;
+let store: LakeStore;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'listenlake-crash-'));
+  store = await openFolderLake(join(folder, 'lake'));
+});
+afterEach(() => rm(folder, { recursive: true, force: true }));
+
+/** A consumer to the end of the topic; `isKilled`: it dies before it writes a batch, but after its dead letters. */
+function consumed(topic: MemoryTopic, isKilled = false): Promise<ConsumeCounts> {
+  const put: LakeStore['put'] = async (key, ...rest) => {
+    if (isKilled && key.startsWith(STREAM_PREFIX)) throw new Error('killed');
+    return store.put(key, ...rest);
+  };
+  const config = readConfig({ LISTENLAKE_LAKE: folder, LISTENLAKE_PSEUDONYM_KEY: PSEUDONYM_KEY });
+  const watched = Object.create(store, { put: { value: put } });
+  const signal = new AbortController().signal;
+  const effects = { config, store: watched, log: createLog('silent'), now: Date.now, signal } as unknown as Effects;
+  const options = { topic: topic.topic, open: topic.open, lingerMs: 0, isUntilEnd: true, isGapAccepted: false };
+  return consume(options, effects);
+}
+
+/** Offsets that the lake holds. */
+async function held(prefix: string): Promise<number[]> {
+  const offsets: number[] = [];
+  for await (const { key } of store.list(`bronze/${prefix}/`))
+    offsets.push(...parseBatch(await readText(store, key), key).map(({ offset }) => offset));
+  return offsets.sort((a, b) => a - b);
+}
+
+const lagOf = async (topic: MemoryTopic): Promise<number> =>
+  (await readLag({ reader: await topic.open(), store }, Date.now()))[0]!.lag;
+
+test('a record before the first dead letter of a topic is not skipped when its batch was never written', async () => {
+  const topic = memoryTopic('plays', [good(0), good(1), BAD, BAD, good(4)]);
+  await expect(consumed(topic, true)).rejects.toThrow('killed');
+  expect([await held('stream'), await held('stream-dead-letters'), await lagOf(topic)]).toEqual([[], [2, 3], 5]);
+  expect(await consumed(topic)).toMatchObject({ records: 3, lost: 0 });
+  expect([await held('stream'), await held('stream-dead-letters'), await lagOf(topic)]).toEqual([[0, 1, 4], [2, 3], 0]);
+});
+
+test('a topic of dead letters alone is read once, also after its first records are deleted', async () => {
+  const topic = memoryTopic('plays', [BAD, BAD]);
+  expect(await consumed(topic)).toMatchObject({ records: 0, deadLetters: 2 });
+  expect(await lagOf(topic)).toBe(0);
+  expect(await consumed(topic)).toMatchObject({ deadLetters: 0 });
+  topic.values.push(good(2), BAD);
+  topic.start = 1;
+  expect(await lagOf(topic)).toBe(2);
+  expect(await consumed(topic)).toMatchObject({ records: 1, deadLetters: 1, lost: 0 });
+  // Deleted before they were read, behind letters alone.
+  const other = memoryTopic('other', [BAD, good(1), good(2)]);
+  other.values.length = 1;
+  await consumed(other);
+  other.values.push(good(1), good(2));
+  other.start = 2;
+  await expect(consumed(other)).rejects.toMatchObject({ code: 'stream_records_deleted' });
+});
+
+test('a record between a batch and dead letters behind it is not skipped either', async () => {
+  const topic = memoryTopic('plays', [good(0), BAD]);
+  await consumed(topic);
+  topic.values.push(BAD, good(3), BAD);
+  await expect(consumed(topic, true)).rejects.toThrow('killed');
+  expect([await held('stream'), await held('stream-dead-letters')]).toEqual([[0], [1, 2, 4]]);
+  expect(await lagOf(topic)).toBe(2);
+  expect(await consumed(topic)).toMatchObject({ records: 1 });
+  const letters = await held('stream-dead-letters');
+  expect([await held('stream'), [...new Set(letters)]]).toEqual([
+    [0, 3],
+    [1, 2, 4],
+  ]);
+});
