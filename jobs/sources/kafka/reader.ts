@@ -57,6 +57,7 @@ const SESSION_TIMEOUT_MS = 10_000;
 const HEARTBEAT_MS = 2_000;
 /** Records of transactions that were taken back are not given. */
 const READ_COMMITTED = 1;
+const IS_TRANSACTIONAL = 0x10;
 const IS_CONTROL = 0x20;
 const IS_LOG_APPEND_TIME = 0x08;
 
@@ -154,36 +155,79 @@ async function fetchAll(consumer: Consumer, topic: string, positions: ReadonlyMa
 }
 
 type Answer = Awaited<ReturnType<Consumer['fetch']>>['responses'][number]['partitions'][number];
+type Batch = NonNullable<Answer['records']>[number];
 
-/** The records at and after an offset, and the proof that none is missing between. */
+/**
+ * The records at and after an offset, and the proof that none is missing between. Records of aborted
+ * transactions are left out here: the client only leaves out those whose end is in the same answer, and of a
+ * producer only the last such transaction.
+ *
+ * @see https://kafka.apache.org/documentation/#recordbatch (attributes, marks of transactions)
+ */
 function readAnswer(answer: Answer, from: number, topic: string): Fetched {
-  const { partitionIndex: partition, lastStableOffset, highWatermark, abortedTransactions } = answer;
+  const { partitionIndex: partition, lastStableOffset, highWatermark } = answer;
+  const aborted = (answer.abortedTransactions ?? []).toSorted((a, b) => Number(a.firstOffset - b.firstOffset));
+  const isLeftOut = leftOutByClient(answer);
+  const abortedNow = new Set<bigint>();
   const records: TopicRecord[] = [];
   let next = from;
   for (const batch of answer.records ?? []) {
+    const { attributes, producerId } = batch;
     const first = Number(batch.firstOffset);
-    if (first > next && (abortedTransactions ?? []).length === 0)
-      throw new JobError(
-        'stream_hole',
-        'data',
-        `${topic}, partition ${partition}: offsets ${next} to ${first - 1} are missing`,
-        {
-          hint: 'a topic that listenlake reads is cleaned by `delete`, not by `compact`; see docs/streaming.md',
-        },
-      );
     const last = first + batch.lastOffsetDelta;
-    if ((batch.attributes & IS_CONTROL) === 0) {
-      const isAppendTime = (batch.attributes & IS_LOG_APPEND_TIME) !== 0;
-      const base = Number(isAppendTime ? batch.maxTimestamp : batch.firstTimestamp);
-      for (const { offsetDelta, timestampDelta, key, value } of batch.records) {
-        const offset = first + offsetDelta;
-        if (offset < next) continue;
-        records.push({ offset, recordAt: isAppendTime ? base : base + Number(timestampDelta), key, value });
+    while (aborted[0] !== undefined && aborted[0].firstOffset <= last) abortedNow.add(aborted.shift()!.producerId);
+    if (first > next && !isLeftOut(first)) throw hole(topic, partition, next, first - 1);
+    if ((attributes & IS_CONTROL) !== 0) {
+      if (isAbortMark(batch)) abortedNow.delete(producerId);
+    } else if ((attributes & IS_TRANSACTIONAL) === 0 || !abortedNow.has(producerId)) {
+      next = Math.max(next, first);
+      for (const record of recordsOf(batch)) {
+        if (record.offset < next) continue;
+        // Compaction keeps a batch's bounds, and takes records out of its middle.
+        if (record.offset > next) throw hole(topic, partition, next, record.offset - 1);
+        records.push(record);
+        next += 1;
       }
+      if (next <= last) throw hole(topic, partition, next, last);
     }
-    if (last >= next) next = last + 1;
+    next = Math.max(next, last + 1);
   }
   return { partition, records, next, end: Number(lastStableOffset >= 0n ? lastStableOffset : highWatermark) };
+}
+
+function* recordsOf(batch: Batch): Generator<TopicRecord> {
+  const { attributes, firstOffset, firstTimestamp, maxTimestamp, records } = batch;
+  const isAppendTime = (attributes & IS_LOG_APPEND_TIME) !== 0;
+  for (const { offsetDelta, timestampDelta, key, value } of records) {
+    const recordAt = Number(isAppendTime ? maxTimestamp : firstTimestamp + BigInt(timestampDelta));
+    yield { offset: Number(firstOffset) + offsetDelta, recordAt, key, value };
+  }
+}
+
+/** The key of a mark is two numbers of 16 bits: a version, and 0 for an abort. */
+function isAbortMark({ records }: Batch): boolean {
+  return records[0]?.key?.readInt16BE(2) === 0;
+}
+
+/** Whether the client may have left out what lies before an offset: part of an aborted transaction that ends later. */
+function leftOutByClient({ abortedTransactions, records }: Answer): (first: number) => boolean {
+  const marks = (records ?? []).filter((batch) => (batch.attributes & IS_CONTROL) !== 0 && isAbortMark(batch));
+  return (first) =>
+    (abortedTransactions ?? []).some(
+      ({ producerId, firstOffset }) =>
+        firstOffset < first && marks.some((mark) => mark.producerId === producerId && mark.firstOffset >= first),
+    );
+}
+
+function hole(topic: string, partition: number, first: number, last: number): JobError {
+  return new JobError(
+    'stream_hole',
+    'data',
+    `${topic}, partition ${partition}: offsets ${first} to ${last} are missing`,
+    {
+      hint: 'a topic that listenlake reads is cleaned by `delete`, not by `compact`; see docs/streaming.md',
+    },
+  );
 }
 
 async function boundsOf(consumer: Consumer, topic: string): Promise<Bounds> {
