@@ -11,6 +11,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { cacheDir, end, runTool, Unavailable } from '../aws/moto.ts';
 import { ROOT } from '../fixtures/command-line.ts';
 import { layerSkipped } from '../fixtures/layers.ts';
+import type { MemoryLimit } from './memory-limit.ts';
 
 const MODULE = 'github.com/aws/aws-lambda-runtime-interface-emulator/cmd/aws-lambda-rie';
 const VERSION = 'v0.0.0-20261030222936-bef5c4ba774d';
@@ -37,6 +38,8 @@ export interface FunctionSettings {
   environment: Record<string, string>;
   /** After so long the emulator ends a call, as Lambda does. */
   seconds: number;
+  /** What the emulator does not enforce, and Lambda does. */
+  limit?: MemoryLimit;
 }
 
 /** What a call answered: a result, or an error with its type. */
@@ -78,7 +81,8 @@ export async function startFunction(program: string, settings: FunctionSettings)
     ...['--runtime-api-address', `127.0.0.1:${api}`],
     ...[process.execPath, '--disable-warning=ExperimentalWarning', join(ROOT, 'jobs/lambda.ts'), ...settings.command],
   ];
-  const line = (await mayMount()) ? ['unshare', '-m', 'sh', '-c', READ_ONLY, 'sh', ROOT, ...emulator] : emulator;
+  const inRoot = (await mayMount()) ? ['unshare', '-m', 'sh', '-c', READ_ONLY, 'sh', ROOT, ...emulator] : emulator;
+  const line = [...(settings.limit?.prefix ?? []), ...inRoot];
   const { PATH = '' } = process.env;
   const child = spawn(line[0]!, line.slice(1), {
     stdio: ['pipe', 'pipe', 'pipe'],
