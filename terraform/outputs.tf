@@ -66,7 +66,7 @@ output "next_steps" {
 output "serverless" {
   description = "With host = lambda: the functions by job, the queues by what arrives, and the daily run as its state machine's definition."
   value = !local.is_serverless ? null : {
-    functions    = { for job, function in aws_lambda_function.job : job => { name = function.function_name, command = function.image_config[0].command, environment = function.environment[0].variables, seconds = function.timeout } }
+    functions    = { for job, function in aws_lambda_function.job : job => { name = function.function_name, command = function.image_config[0].command, environment = function.environment[0].variables, seconds = function.timeout, memory_mb = function.memory_size } }
     queues       = { for prefix, queue in aws_sqs_queue.arrivals : prefix => { url = queue.url, dead_letters = aws_sqs_queue.dead_letters[prefix].url, function = local.arrivals[prefix] } }
     daily        = one(aws_sfn_state_machine.daily[*].arn)
     daily_states = local.daily_definition

@@ -11,6 +11,12 @@ const SQLFLUFF = ['sqlfluff==4.5.0'];
 const STATSMODELS = ['statsmodels==0.15.0', 'numpy==2.4.6', 'scipy==1.17.1', 'pandas==3.1.1'];
 /** The client whose classes are OpenLineage's schema, and a second parser that follows columns. */
 const LINEAGE = ['openlineage-python==1.54.0', 'sqlglot==30.30.0'];
+/** Spark with the sources that it was written against, and the grammar of BigQuery. */
+const READERS = [
+  'pyspark==4.3.0 --hash=sha256:e8c517948eff7088a7aa07449aa8eafa4a15a8d50319de2525a6fd26622476c6',
+  'py4j==0.10.9.9 --hash=sha256:c7c26e4158defb37b0bb124933163641a2ff6e3a3913f7811b0ddbe07ed61533',
+  'sqlglot==30.30.0 --hash=sha256:06c4c212a7868c7dcff0fd0fda348dd3c5cbad40137b3083a70ecdfe22921cf9',
+];
 /** With what it reads Parquet and asks Glue by. */
 const PYICEBERG = ['pyiceberg==0.12.0', 'pyarrow==26.0.1', 'boto3==1.44.8'];
 /** What docs/connect.md reads a lake with, and what runs its notebook. */
@@ -48,6 +54,11 @@ export function openPyIceberg(): Tool {
   return openTool('pyiceberg', PYICEBERG, 'python');
 }
 
+/** A Python that has PySpark and sqlglot, or why it cannot be had here. Spark itself runs on Java 17 or newer. */
+export function openReaders(): Tool {
+  return openTool('readers', READERS, 'python');
+}
+
 /** A Python that has what docs/connect.md names, or why it cannot be had here. */
 export function openConnected(): Tool {
   return openTool('connect', CONNECTED, 'python');
@@ -68,9 +79,11 @@ function openTool(name: string, packages: readonly string[], command = name): To
   // What another version of the list, or a run that was killed, has left may be of another Python.
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
+  const wanted = join(folder, 'wanted.txt');
+  writeFileSync(wanted, pins);
   const steps: [string, string[]][] = [
     [python, ['-m', 'venv', folder]],
-    [join(folder, 'bin', 'python'), ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', ...packages]],
+    [join(folder, 'bin', 'python'), ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '-r', wanted]],
   ];
   for (const [command, args] of steps) {
     const done = spawnSync(command, args, { encoding: 'utf8', timeout: INSTALL_TIMEOUT_MS });

@@ -22,11 +22,15 @@ import { environmentOf, REGION, startLocalAwsOrSkip } from '../aws/local.ts';
 import { listenlake, PSEUDONYM_KEY } from '../fixtures/command-line.ts';
 import { tableDifferences } from '../fixtures/table-difference.ts';
 import { type Called, type EmulatedFunction, emulatorOrSkip, startFunction } from './emulator.ts';
+import { memoryLimitOrSkip } from './memory-limit.ts';
 import { type Message, openQueues } from './queues.ts';
 
 /** What `terraform output serverless` says. */
 interface Serverless {
-  functions: Record<string, { command: string[]; environment: Record<string, string>; seconds: number }>;
+  functions: Record<
+    string,
+    { command: string[]; environment: Record<string, string>; seconds: number; memory_mb: number }
+  >;
   queues: Record<'landing' | 'bronze', { url: string; dead_letters: string; function: string }>;
   daily_states: { StartAt: string; States: Record<string, State> };
 }
@@ -54,7 +58,8 @@ const applied =
   (await applyLakeOrSkip('functions', local, join(work, 'terraform'), {
     name: 'functions',
     host: 'lambda',
-    serverless: { version: '1.2.0' },
+    // The least that Terraform takes: it is enough for what comes here.
+    serverless: { version: '1.2.0', memory_mb: 1_024 },
   }));
 afterAll(async () => {
   await local?.close();
@@ -87,19 +92,25 @@ if (program === undefined || local === undefined || applied === undefined) {
 
     /** A function as Terraform has set it up, at the local endpoint. */
     const open = async (job: string, seconds?: number): Promise<EmulatedFunction> => {
-      const { command, environment, seconds: all } = serverless.functions[job]!;
+      const { command, environment, seconds: all, memory_mb: memory } = serverless.functions[job]!;
+      const limit = memoryLimitOrSkip('memory of functions', memory);
       const opened = await startFunction(program, {
         command,
         environment: {
           ...environmentOf(local.endpoint.url),
           ...environment,
           LISTENLAKE_PSEUDONYM_KEY: PSEUDONYM_KEY,
-          LISTENLAKE_MEMORY_MB: '256',
         },
         seconds: seconds ?? all,
+        limit,
       });
-      started.push(opened);
-      return opened;
+      const close = async (): Promise<void> => {
+        await opened.close();
+        await limit?.close();
+      };
+      const guarded = { call: opened.call, close };
+      started.push(guarded);
+      return guarded;
     };
     /** One call, in a sandbox of its own. */
     const call = async (job: string, event: unknown, options: { seconds?: number; isKilled?: boolean } = {}) => {
