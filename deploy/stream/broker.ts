@@ -26,6 +26,21 @@ export interface Broker {
   close(): Promise<void>;
 }
 
+/** Two more doors of a broker: one that speaks TLS, one that also asks who is there (PLAIN and SCRAM-SHA-512). */
+export interface SecureDoors {
+  /** PEM file: the broker's private key (PKCS#8), then its certificate, which must be of `localhost`. */
+  keyFile: string;
+  /** The one user, and the password. */
+  username: string;
+  password: string;
+}
+
+/** A broker with these doors, each as `localhost:port`. */
+export interface SecureBroker extends Broker {
+  readonly tls: string;
+  readonly sasl: string;
+}
+
 /** What is missing on this machine to start a broker, in words; undefined: nothing. */
 export function missingForBroker(): string | undefined {
   const java = spawnSync(javaProgram(), ['-version'], { encoding: 'utf8' });
@@ -42,6 +57,35 @@ export function missingForBroker(): string | undefined {
  * @throws Error with the last lines of its log
  */
 export async function startBroker(): Promise<Broker> {
+  return startWith([], []);
+}
+
+/** The same with doors that are locked, beside the open one. */
+export async function startSecureBroker(doors: SecureDoors): Promise<SecureBroker> {
+  const [tls, sasl] = [await freePort(), await freePort()];
+  const { username, password, keyFile } = doors;
+  const login = 'org.apache.kafka.common.security.plain.PlainLoginModule required';
+  const settings = [
+    `listeners+=,TLS://127.0.0.1:${tls},SASL://127.0.0.1:${sasl}`,
+    `advertised.listeners+=,TLS://localhost:${tls},SASL://localhost:${sasl}`,
+    'listener.security.protocol.map+=,TLS:SSL,SASL:SASL_SSL',
+    'ssl.keystore.type=PEM',
+    `ssl.keystore.location=${keyFile}`,
+    'sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-512',
+    `listener.name.sasl.plain.sasl.jaas.config=${login} user_${username}="${password}";`,
+    'listener.name.sasl.scram-sha-512.sasl.jaas.config=' +
+      'org.apache.kafka.common.security.scram.ScramLoginModule required;',
+  ];
+  const users = ['--add-scram', `SCRAM-SHA-512=[name=${username},password=${password}]`];
+  const broker = await startWith(settings, users);
+  return { ...broker, tls: `localhost:${tls}`, sasl: `localhost:${sasl}` };
+}
+
+/**
+ * @param settings lines that come after those of `server.properties`; `+=` adds to the end of one of them
+ * @param formatted more words for the command that makes the empty log
+ */
+async function startWith(settings: readonly string[], formatted: readonly string[]): Promise<Broker> {
   const libs = libraries() ?? fetchLibraries();
   const folder = mkdtempSync(join(tmpdir(), 'listenlake-kafka-'));
   const [port, controller] = [await freePort(), await freePort()];
@@ -50,13 +94,13 @@ export async function startBroker(): Promise<Broker> {
     .replaceAll('{PORT}', String(port))
     .replaceAll('{CONTROLLER}', String(controller))
     .replaceAll('{DATA}', join(folder, 'data'));
-  writeFileSync(properties, filled);
+  writeFileSync(properties, settings.reduce(withSetting, filled));
   const options = [
     ...['-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-Xmx512m'],
     ...[`-Dlog4j2.configurationFile=${join(HERE, 'log4j2.properties')}`, '-cp', join(libs, '*')],
   ];
   const cluster = Buffer.from('listenlake-kafka').toString('base64url').slice(0, 22);
-  const format = ['kafka.tools.StorageTool', 'format', '-t', cluster, '-c', properties];
+  const format = ['kafka.tools.StorageTool', 'format', '-t', cluster, '-c', properties, ...formatted];
   execFileSync(javaProgram(), [...options, ...format], { stdio: ['ignore', 'ignore', 'inherit'] });
   let child = await launch(folder, [...options, 'kafka.Kafka', properties]);
   const stop = async (signal: NodeJS.Signals = 'SIGTERM'): Promise<void> => {
@@ -78,6 +122,15 @@ export async function startBroker(): Promise<Broker> {
       rmSync(folder, { recursive: true, force: true });
     },
   };
+}
+
+function withSetting(text: string, line: string): string {
+  const [, name, more] = /^([^=]+)\+=(.*)$/.exec(line) ?? [];
+  if (name === undefined) return `${text}${line}\n`;
+  return text
+    .split('\n')
+    .map((each) => (each.startsWith(`${name}=`) ? each + more : each))
+    .join('\n');
 }
 
 async function launch(folder: string, args: string[]): Promise<ChildProcess> {

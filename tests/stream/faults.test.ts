@@ -199,6 +199,29 @@ test('F61: late, reordered and doubled events are each in silver once, under the
   ]);
 });
 
+test('F61: an event of a wrong clock, years ahead, is told with its place and makes nobody else late', async () => {
+  const world = await newWorld();
+  const lines = await someEvents(61, 300);
+  const ahead = lines
+    .slice(0, 3)
+    .map((line) => line.replace(/"occurred_at":"[^"]*"/, '"occurred_at":"2031-01-01T00:00:00.000Z"'));
+  // First of their partitions, so that all that follow would be behind them.
+  await world.sendEvents(ahead);
+  await world.sendEvents(lines.slice(3));
+  expect((await world.consume()).code).toBe(0);
+  await world.expectWhole();
+  const done = await world.listenlake('transform', '--on-quarantine', 'warn');
+  expect([done.code, done.json.accounts]).toEqual([0, expect.objectContaining({ new: 297, quarantined: 3 })]);
+  const ask = async (sql: string): Promise<unknown> =>
+    JSON.parse((await world.listenlake('sql', sql, '--json')).stdout);
+  expect(await ask('select code, source, count(*) as n from silver.quarantine group by 1, 2')).toEqual([
+    { code: 'time_future', source: 'stream', n: 3 },
+  ]);
+  expect(await ask('select sum(late_records) as late from silver.stream_batches')).toEqual([{ late: 0 }]);
+  const places = world.records('stream').filter(({ value }) => value!.includes('2031-01-01'));
+  expect(places).toHaveLength(3);
+});
+
 test('F62: marks of transactions are no hole; a topic made anew, and deleted records, stop with a clear line', async () => {
   const world = await newWorld();
   const lines = await someEvents(62, 90);

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
 import type { BaseOptions } from '@platformatic/kafka';
 import { isErrno, JobError } from '../../base/errors.ts';
 import type { KafkaConfig } from '../../base/kafka-settings.ts';
@@ -24,10 +25,18 @@ export function connectionOptions(kafka: KafkaConfig): BaseOptions {
     retries: RETRIES,
     retryDelay: RETRY_DELAY_MS,
     ...(kafka.isTls
-      ? { tls: kafka.caFile === undefined ? {} : { ca: readCa(kafka.caFile) }, tlsServerName: true }
+      ? { tls: kafka.caFile === undefined ? {} : { ca: readCa(kafka.caFile) }, tlsServerName: isNamed(kafka) }
       : {}),
     ...(mechanism === undefined ? {} : { sasl: { mechanism, username, password } }),
   };
+}
+
+/**
+ * Whether brokers are told which name is asked for. An address is none (RFC 6066, 3); the certificate is
+ * compared with whichever was given.
+ */
+function isNamed({ brokers }: KafkaConfig): boolean {
+  return brokers.every((broker) => isIP(broker.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1')) === 0);
 }
 
 /** Names and passwords cross a network in the clear only where somebody has said so. */
