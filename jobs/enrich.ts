@@ -3,6 +3,7 @@ import { count } from './base/words.ts';
 import { commitWork, publishAgain } from './effects/commit.ts';
 import { type Effects, stopIfAsked } from './effects/index.ts';
 import type { EngineSession, SingleRow } from './engine/index.ts';
+import { isKeepable } from './gold/live.ts';
 import { buildModels } from './gold/models.ts';
 import { type Project, readProject } from './gold/project.ts';
 import { type RecommendationQuality, recommendationQuality } from './gold/recommendations.ts';
@@ -17,6 +18,11 @@ export interface EnrichInput {
   asOf?: string;
   /** Build although the same version is published: for a table that was damaged. */
   rebuild?: boolean;
+  /**
+   * Build only models tagged `live` and what they read. Where the version before is of other models or of
+   * another `asOf`, everything is built all the same.
+   */
+  isLive?: boolean;
   /** The models; default: the warehouse folder of this package. */
   project?: Project;
 }
@@ -52,10 +58,9 @@ export async function enrich(input: EnrichInput, effects: Effects): Promise<Enri
       ? await newestMidnight(effects, state, project, input.runId)
       : parseInterval(undefined, input.asOf).to!;
   const published = state.gold.dev;
-  if (
-    input.rebuild !== true &&
-    isSameVersion(published, { asOf, silverSequence: state.silverSequence, modelsHash: project.hash })
-  ) {
+  const wanted = { asOf, silverSequence: state.silverSequence, modelsHash: project.hash };
+  const kept = input.isLive === true ? published?.kept : undefined;
+  if (input.rebuild !== true && isSameVersion(published, { ...wanted, ...(kept && { kept }) })) {
     await publishAgain(effects, base);
     return resultOf('nothing_new', published!, []);
   }
@@ -76,20 +81,21 @@ async function buildVersion(
   effects: Effects,
   state: LakeState,
   project: Project,
-  { runId, asOf, rebuild = false }: { runId: string; asOf: string; rebuild?: boolean },
+  { runId, asOf, rebuild = false, isLive = false }: EnrichInput & { asOf: string },
 ): Promise<{ version: GoldVersion; built: string[]; recommendations: RecommendationQuality | undefined }> {
   const { engine, progress } = effects;
   refuseTaken(state, runId);
   const session = await engine.session({ state, target: 'dev', runId });
   try {
     progress.start('enrich', project.models.size);
-    const { tables, fingerprints, taken } = await buildModels(session, project, {
+    const { tables, fingerprints, taken, kept } = await buildModels(session, project, {
       dialect: engine.dialect,
       target: 'dev',
       asOf,
       areColumnsKnown: state.gold.dev?.modelsHash === project.hash,
       state,
       previous: rebuild ? undefined : state.gold.dev,
+      isLive: isLive && !rebuild && isKeepable(state.gold.dev, project, asOf),
       onModel: (name, index) => {
         stopIfAsked(effects.signal);
         progress.update(index, name);
@@ -99,7 +105,8 @@ async function buildVersion(
     const tookOver = taken.length > 0 ? `, ${taken.length} of them as they were` : '';
     progress.end(`${count(Object.keys(tables).length, 'table')} of gold_dev${tookOver}`);
     const { silverSequence } = state;
-    const version = { runId, asOf, silverSequence, modelsHash: project.hash, tables, fingerprints };
+    const common = { runId, asOf, silverSequence, modelsHash: project.hash };
+    const version = { ...common, tables, fingerprints, ...(kept.length > 0 && { kept }) };
     return { version, built, recommendations: await recommendationQuality(session, project) };
   } finally {
     await session.close();

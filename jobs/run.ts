@@ -209,10 +209,11 @@ export interface FollowResult {
 }
 
 /**
- * What streams bring, round after round: transform, check silver, enrich, check gold, promote. A round without
- * anything new costs a listing. Nothing is kept from round to round, and each ends as a whole: stopped by a
- * signal, it finishes the step at hand and returns. A round whose checks fail leaves prod as it was, and the
- * next one tries again once there is something new.
+ * What streams bring, round after round: transform, check silver, enrich, check gold, promote. Only live models
+ * are built, where there is a version to keep the tables of the others of, and all where the checks refuse
+ * that. A round without anything new costs a listing. Nothing is kept in memory from round to round, and each
+ * ends as a whole: stopped by a signal, it finishes the step at hand and returns. A round whose checks fail
+ * leaves prod as it was, and the next one tries again once there is something new.
  *
  * @throws what the jobs throw
  */
@@ -248,23 +249,32 @@ export async function follow(input: FollowInput, effects: Effects): Promise<Foll
 /** @returns undefined where nothing is new */
 async function followOnce(runId: string, effects: Effects): Promise<{ new: number; isPublished: boolean } | undefined> {
   const { signal } = effects;
-  const step = stepsOf(runId, FOLLOW_JOBS, effects);
+  const first = stepsOf(runId, FOLLOW_JOBS, effects);
   const loadedOn = new Date(effects.now()).toISOString().slice(0, 10);
-  const transformed = await step('transform', runId, () => transform({ runId, loadedOn }, effects));
+  const transformed = await first('transform', runId, () => transform({ runId, loadedOn }, effects));
   if (transformed.status === 'nothing_new') return undefined;
   const round = { new: transformed.accounts.new, isPublished: false };
   stopIfAsked(signal);
-  const silver = await step('check_silver', runId, () => checkOf('silver', runId, effects), checkFault);
+  const silver = await first('check_silver', runId, () => checkOf('silver', runId, effects), checkFault);
   if (silver.verdict === 'failed') return round;
   stopIfAsked(signal);
-  await step('enrich', `${runId}-dev`, () => enrich({ runId: `${runId}-dev` }, effects));
-  stopIfAsked(signal);
-  const gold = await step('check_gold', runId, () => checkOf('gold', runId, effects), checkFault);
-  if (gold.verdict === 'failed') return round;
-  stopIfAsked(signal);
-  await step('promote', runId, () => promote({ runId }, effects));
-  return { ...round, isPublished: true };
+  // First the live models alone. Where their new rows and the old tables of the others do not go together,
+  // everything.
+  for (const isLive of [true, false]) {
+    const id = isLive ? `${runId}-live` : `${runId}-dev`;
+    const step = isLive ? first : stepsOf(runId, GOLD_JOBS, effects);
+    await step('enrich', id, () => enrich({ runId: id, isLive }, effects));
+    stopIfAsked(signal);
+    const gold = await step('check_gold', runId, () => checkOf('gold', runId, effects), checkFault);
+    stopIfAsked(signal);
+    if (gold.verdict === 'failed') continue;
+    await step('promote', runId, () => promote({ runId }, effects));
+    return { ...round, isPublished: true };
+  }
+  return round;
 }
 
 /** Of a round: transform, check, enrich, check, promote. */
 const FOLLOW_JOBS = 5;
+/** The last three of them, where they are done again. */
+const GOLD_JOBS = 3;

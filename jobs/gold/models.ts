@@ -6,6 +6,7 @@ import { readContracts } from '../lake/contracts.ts';
 import type { Target } from '../lake/keys.ts';
 import type { GoldVersion, LakeState, OutputFile } from '../lake/manifest.ts';
 import { modelFingerprint, sourceFingerprint } from './fingerprints.ts';
+import { notLive } from './live.ts';
 import { invalid, type Model, type Project } from './project.ts';
 
 /** For what the models are built. */
@@ -25,6 +26,8 @@ export interface BuildOptions {
    * incremental models add to theirs. Undefined: everything is built, in full.
    */
   previous: Pick<GoldVersion, 'tables' | 'fingerprints'> | undefined;
+  /** Only live models and what they read are built; the other tables stay those of `previous` (live.ts). */
+  isLive?: boolean;
   /** Called before each table. */
   onModel?: (name: string, index: number, total: number) => void;
 }
@@ -35,6 +38,8 @@ export interface BuiltModels {
   fingerprints: Record<string, string>;
   /** Models whose tables are those of the version before. */
   taken: string[];
+  /** Models whose tables may not be what today's silver gives; by name. */
+  kept: string[];
 }
 
 type Materialized = 'table' | 'incremental' | 'ephemeral';
@@ -82,17 +87,26 @@ export async function buildModels(
   const relations = new Map<string, string>();
   const fingerprints = fingerprintsOf(nodes, session.writer, options.state);
   const taken = new Set<string>();
+  const passed = options.isLive === true ? notLive(nodes) : new Set<string>();
+  const kept = new Set<string>();
 
   /** The model's table of the version before, if the model would give the same again. */
   async function take({ model, materialized }: Node): Promise<OutputFile | undefined> {
     const file = options.previous?.tables[model.name];
     const isSame = options.previous?.fingerprints?.[model.name] === fingerprints[model.name];
-    if (materialized === 'ephemeral' || file === undefined || !isSame) return undefined;
+    if (materialized === 'ephemeral' || file === undefined || !(isSame || passed.has(model.name))) return undefined;
     if (!(await session.take(model.name, model.columns, file))) return undefined;
+    if (!isSame) keep(model.name);
     relations.set(model.name, await session.relation('run', model.name));
     taken.add(model.name);
     done += 1;
     return file;
+  }
+
+  /** What it says of its table stays that of the version before: the next full build knows that it is old. */
+  function keep(name: string): void {
+    kept.add(name);
+    fingerprints[name] = options.previous?.fingerprints?.[name] ?? '';
   }
 
   async function build({ model, materialized, sources: names, config }: Node): Promise<OutputFile | undefined> {
@@ -118,6 +132,8 @@ export async function buildModels(
     const { areColumnsKnown = false } = options;
     const request = { model: model.name, select: merged, columns: model.columns, sort: model.sort, areColumnsKnown };
     const file = await session.build(request);
+    // Built where its table was damaged, and of tables that are old themselves.
+    if (passed.has(model.name)) keep(model.name);
     relations.set(model.name, await session.relation('run', model.name));
     done += 1;
     return file;
@@ -141,6 +157,7 @@ export async function buildModels(
     tables: Object.fromEntries(built),
     fingerprints: Object.fromEntries(built.map(([name]) => [name, fingerprints[name]!])),
     taken: names.filter((name) => taken.has(name)),
+    kept: [...kept].sort(),
   };
 }
 

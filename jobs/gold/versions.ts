@@ -34,13 +34,14 @@ export function currentDev(state: LakeState, modelsHash: string, hint: string): 
   return dev;
 }
 
-/** True where building again would give the same tables. */
+/** True where building again would give the same tables. @param wanted without `kept`: each table of this silver */
 export function isSameVersion(
   version: GoldVersion | undefined,
-  wanted: Pick<GoldVersion, 'asOf' | 'silverSequence' | 'modelsHash'>,
+  wanted: Pick<GoldVersion, 'asOf' | 'silverSequence' | 'modelsHash' | 'kept'>,
 ): boolean {
   return (
     version !== undefined &&
+    JSON.stringify(version.kept ?? []) === JSON.stringify(wanted.kept ?? []) &&
     version.asOf === wanted.asOf &&
     version.silverSequence === wanted.silverSequence &&
     version.modelsHash === wanted.modelsHash

@@ -129,6 +129,11 @@ export interface GoldVersion {
    */
   fingerprints?: Record<string, string>;
   /**
+   * Models whose tables were not built for this silver but kept from the version before, because only the live
+   * ones were wanted (gold/live.ts): by name. Absent: none.
+   */
+  kept?: string[];
+  /**
    * Of `gold_prod`: model to what tells the table of `gold_dev` that its own is a copy of (gold/versions.ts).
    */
   origins?: Record<string, string>;

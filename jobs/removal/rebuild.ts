@@ -55,7 +55,8 @@ async function replaceProd({ job, runId }: RemovalWork, effects: Effects): Promi
   const startedAt = effects.now();
   const { prod } = (await stateOf(effects)).gold;
   if (prod === undefined) return undefined;
-  if (prod.silverSequence !== (await stateOf(effects)).silverSequence) {
+  // Tables that a live round has kept are of a silver from before the removal.
+  if (prod.silverSequence !== (await stateOf(effects)).silverSequence || prod.kept !== undefined) {
     await check({ scope: 'gold', target: 'dev', runId, isReused: true }, effects);
     await publishDev(effects, await latestManifest(effects.store), readProject(), { job, runId, startedAt });
   }
