@@ -36,9 +36,10 @@ check: install ## Types, lint and format only
 format: install ## Write the format that `make check` wants
 	node_modules/.bin/biome check --write .
 
-bench: install ## Measure speed and memory against DuckDB, parquetjs-lite and pandas, what a person waits for, and S3 against the folder
+bench: install ## Measure speed and memory against DuckDB, parquetjs-lite and pandas, what a person waits for, streams against Kafka's clients, and S3 against the folder
 	$(NODE) bench/run.ts
 	$(NODE) bench/person.ts
+	$(NODE) --disable-warning=ExperimentalWarning bench/stream.ts
 	$(NODE) --disable-warning=ExperimentalWarning bench/aws.ts
 
 docs: install ## Write the generated references again (commands, data dictionary, configuration)

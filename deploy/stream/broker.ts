@@ -133,6 +133,12 @@ function withSetting(text: string, line: string): string {
     .join('\n');
 }
 
+/** A tool of Kafka's own, by its class: the program and what comes before the tool's own arguments. */
+export function kafkaTool(name: string): { program: string; args: string[] } {
+  const log = `-Dlog4j2.configurationFile=${join(HERE, 'log4j2.properties')}`;
+  return { program: javaProgram(), args: [log, '-cp', join(libraries() ?? fetchLibraries(), '*'), name] };
+}
+
 async function launch(folder: string, args: string[]): Promise<ChildProcess> {
   const path = join(folder, 'broker.log');
   const log = openSync(path, 'w');
