@@ -32,8 +32,12 @@ export const BATCH_BYTES_MAX = 16 * 1024 * 1024;
 
 /** One line of a batch, with its line feed. The order of the fields is part of the format. */
 export function batchLine(record: StreamRecord): string {
-  const { topic, partition, offset, recordAt, key, value } = record;
-  return `{"topic":${JSON.stringify(topic)},"partition":${partition},"record_offset":${offset},"record_at":"${instant(recordAt)}","record_key":${JSON.stringify(key)},"value":${JSON.stringify(value)}}\n`;
+  return `${batchLineStart(record)}${JSON.stringify(record.value)}}\n`;
+}
+
+/** Such a line up to its value, which is JSON and ends the line with `}` and a line feed. */
+export function batchLineStart({ topic, partition, offset, recordAt, key }: Omit<StreamRecord, 'value'>): string {
+  return `{"topic":${JSON.stringify(topic)},"partition":${partition},"record_offset":${offset},"record_at":"${instant(recordAt)}","record_key":${JSON.stringify(key)},"value":`;
 }
 
 /** One line of a file of dead letters, with its line feed. */
@@ -70,6 +74,10 @@ function recordOf(line: string, name: string, row: number): StreamRecord {
   });
 }
 
+/** Records come many at a time with the same timestamp. */
+const newest = { ms: Number.NaN, text: '' };
+
 function instant(ms: number): string {
-  return new Date(ms).toISOString();
+  if (ms !== newest.ms) Object.assign(newest, { ms, text: new Date(ms).toISOString() });
+  return newest.text;
 }

@@ -89,6 +89,8 @@ class StreamConsumer {
   readonly #counts: ConsumeCounts = { records: 0, batches: 0, deadLetters: 0, conflicts: 0, lost: 0 };
   readonly #partitions = new Map<number, PartitionState>();
   #reader: TopicReader | undefined;
+  /** A request that is under way, and from where. */
+  #ahead: { reader: TopicReader; positions: ReadonlyMap<number, number>; answer: Promise<Fetched[]> } | undefined;
   /** Where a run to the end stops, by partition. */
   #ends: Map<number, number> | undefined;
   /** When the cluster was last heard of, and when this member last had a partition. */
@@ -133,8 +135,7 @@ class StreamConsumer {
       await pause(RETRY_MS / 5);
       return;
     }
-    const positions = new Map([...this.#partitions.values()].map(({ partition, next }) => [partition, next]));
-    const fetched = await this.#reader.fetch(positions);
+    const fetched = await this.#fetch(this.#reader);
     const assigned = new Set(this.#reader.assigned());
     for (const each of fetched) {
       const state = this.#partitions.get(each.partition);
@@ -143,6 +144,23 @@ class StreamConsumer {
     }
     await this.#closeDue();
     this.#tell();
+  }
+
+  /** What comes next of each partition; while it is taken, the cluster looks for what comes after it. */
+  async #fetch(reader: TopicReader): Promise<Fetched[]> {
+    const positions = new Map([...this.#partitions.values()].map(({ partition, next }) => [partition, next]));
+    const ahead = this.#ahead;
+    this.#ahead = undefined;
+    const isRight = ahead?.reader === reader && isSame(ahead.positions, positions);
+    const fetched = await (isRight ? ahead.answer : reader.fetch(positions));
+    for (const { partition, next } of fetched) positions.set(partition, next);
+    if (fetched.some(({ next, end, records }) => records.length > 0 && next < end)) {
+      const answer = reader.fetch(positions);
+      // Nobody may be there any more to hear of it.
+      answer.catch(() => undefined);
+      this.#ahead = { reader, positions, answer };
+    }
+    return fetched;
   }
 
   /** Drops what is another member's now, and goes on from the lake with what is new here. */
@@ -198,7 +216,9 @@ class StreamConsumer {
     for (const record of fetched.records) {
       if (state.probe !== undefined && record.offset <= state.probe.offset) this.#compare(state, record);
       else if (record.offset >= state.stored) {
-        await this.#add(state, record);
+        this.#add(state, record);
+        if (!isFull(state.batch)) continue;
+        await this.#close(state);
         // Another consumer has written it: this one reads on behind that one.
         if (!this.#partitions.has(state.partition)) return;
       }
@@ -214,18 +234,18 @@ class StreamConsumer {
     throw recreated(this.#options.topic, partition, `offset ${offset} is of ${here}, in the lake of ${there}`);
   }
 
-  async #add(state: PartitionState, record: TopicRecord): Promise<void> {
+  #add(state: PartitionState, record: TopicRecord): void {
     const { topic } = this.#options;
     const { partition, batch } = state;
     const { offset } = record;
     const read = readRecord(record, this.#pseudonym);
     const recordAt = read.isTaken || read.reason !== 'time_invalid' ? Math.max(0, record.recordAt) : 0;
-    if (read.isTaken) addRecord(batch, { topic, partition, offset, recordAt, key: read.key, value: read.value });
+    if (read.isTaken)
+      addRecord(batch, { topic, partition, offset, recordAt, key: read.key, value: read.value }, read.plain);
     else addLetter(batch, { topic, partition, offset, recordAt, reason: read.reason, value: read.value });
     if (batch.records + batch.letters.length === 1) state.dueAt = this.#effects.now() + this.#options.lingerMs;
     state.next = offset + 1;
     if (recordAt > state.newestAt) state.newestAt = recordAt;
-    if (batch.records >= BATCH_RECORDS_MAX || batch.size >= BATCH_BYTES_MAX) await this.#close(state);
   }
 
   /** Closes batches that wait at the end of the topic, and the largest where all together are too large. */
@@ -306,6 +326,14 @@ function recreated(topic: string, partition: number, why: string): JobError {
       hint: 'give a topic that was made anew a new name: its offsets begin again at 0',
     },
   );
+}
+
+function isFull({ records, size }: OpenBatch): boolean {
+  return records >= BATCH_RECORDS_MAX || size >= BATCH_BYTES_MAX;
+}
+
+function isSame(a: ReadonlyMap<number, number>, b: ReadonlyMap<number, number>): boolean {
+  return a.size === b.size && [...a].every(([partition, next]) => b.get(partition) === next);
 }
 
 function pause(ms: number): Promise<void> {

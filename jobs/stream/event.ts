@@ -1,6 +1,7 @@
 import { isPersonalId, isPersonalKey, withoutPersonal } from '../base/personal-fields.ts';
 import type { TopicRecord } from '../sources/kafka/reader.ts';
 import type { DeadLetterReason } from './batch.ts';
+import { EventShapes, isHarmless, isInstant } from './shapes.ts';
 
 /** Larger values are no events; Kafka's own default is the same. */
 export const VALUE_BYTES_MAX = 1024 * 1024;
@@ -15,9 +16,13 @@ const REQUIRED = ['event_id', 'user_id', 'action', 'occurred_at'];
 /** Fields of events whose names would say that they are personal. */
 const OWN_FIELDS = new Set(['user_id']);
 
-/** What bronze keeps of a record, or why nothing of it can be taken. */
+/**
+ * What bronze keeps of a record, or why nothing of it can be taken.
+ *
+ * `plain`: the value's bytes, where there is nothing in them that JSON escapes but quotes.
+ */
 export type ReadRecord =
-  | { isTaken: true; key: string | null; value: string }
+  | { isTaken: true; key: string | null; value: string; plain?: Buffer }
   | { isTaken: false; reason: DeadLetterReason; value: string };
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });
@@ -40,6 +45,8 @@ export function readRecord(record: TopicRecord, pseudonym: (id: string) => strin
   } catch {
     return refused('not_utf8', cut);
   }
+  const key = readKey(record.key, pseudonym);
+  if (shapes.knows(text)) return { isTaken: true, key, value: text, plain: value };
   let event: unknown;
   try {
     event = JSON.parse(text);
@@ -48,7 +55,7 @@ export function readRecord(record: TopicRecord, pseudonym: (id: string) => strin
   }
   const cleaned = isEvent(event) ? cleanEvent(event, text, pseudonym) : undefined;
   if (cleaned === undefined) return refused('not_an_event', cut);
-  return { isTaken: true, key: readKey(record.key, pseudonym), value: cleaned };
+  return { isTaken: true, key, value: cleaned };
 }
 
 function refused(reason: DeadLetterReason, bytes: Buffer): ReadRecord {
@@ -79,59 +86,68 @@ function cleanEvent(
   text: string,
   pseudonym: (id: string) => string,
 ): string | undefined {
-  let isChanged = false;
   function clean(value: unknown, depth: number): unknown {
-    if (typeof value === 'string') {
-      const kept = cleanText(value);
-      if (kept !== value) isChanged = true;
-      return kept;
-    }
+    if (typeof value === 'string') return cleanText(value);
     if (typeof value !== 'object' || value === null || numbers.isRawJSON(value)) return value;
-    if (depth > DEPTH_MAX) throw new TooDeep();
     if (Array.isArray(value)) return value.map((each) => clean(each, depth + 1));
     const kept: [string, unknown][] = [];
     for (const [name, each] of Object.entries(value)) {
-      if (!(depth === 1 && OWN_FIELDS.has(name)) && isPersonalKey(name)) isChanged = true;
-      else if (depth === 1 && name === 'user_id' && typeof each === 'string') kept.push([name, personOf(each)]);
+      if (!(depth === 1 && OWN_FIELDS.has(name)) && isPersonalKey(name)) continue;
+      if (depth === 1 && name === 'user_id' && typeof each === 'string') kept.push([name, personOf(each, pseudonym)]);
       else kept.push([name, clean(each, depth + 1)]);
     }
     return Object.fromEntries(kept);
   }
-  function personOf(id: string): string {
-    const kept = isPersonalId(id) ? pseudonym(id) : id;
-    if (kept !== id) isChanged = true;
-    return kept;
+  if (depthOf(event) > DEPTH_MAX) return undefined;
+  // A text that is not what its fields spell (a field twice, blanks) is spelt anew: nothing hides in it.
+  if (isClean(event, 1) && JSON.stringify(event) === text) {
+    shapes.learn(event);
+    return text;
   }
-  try {
-    clean(event, 1);
-    // A text that is not what its fields spell (a field twice, blanks) is spelt anew: nothing hides in it.
-    if (!isChanged && JSON.stringify(event) === text) return text;
-    // Numbers stay as they were spelt, also those that JavaScript would round.
-    const spelt = JSON.parse(text, (_name, value: unknown, context?: { source?: string }) =>
-      typeof value === 'number' && context?.source !== undefined ? numbers.rawJSON(context.source) : value,
-    );
-    return JSON.stringify(clean(spelt, 1));
-  } catch (error) {
-    if (error instanceof TooDeep) return undefined;
-    throw error;
+  // Numbers stay as they were spelt, also those that JavaScript would round.
+  const spelt = JSON.parse(text, (_name, value: unknown, context?: { source?: string }) =>
+    typeof value === 'number' && context?.source !== undefined ? numbers.rawJSON(context.source) : value,
+  );
+  return JSON.stringify(clean(spelt, 1));
+}
+
+function personOf(id: string, pseudonym: (id: string) => string): string {
+  return !isHarmless(id) && isPersonalId(id) ? pseudonym(id) : id;
+}
+
+/** Levels of objects and lists; it stops looking behind one more than is allowed. */
+function depthOf(value: unknown, depth = 1): number {
+  if (typeof value !== 'object' || value === null) return depth - 1;
+  if (depth > DEPTH_MAX) return depth;
+  let deepest = depth;
+  for (const each of Object.values(value)) {
+    if (typeof each === 'object' && each !== null) deepest = Math.max(deepest, depthOf(each, depth + 1));
   }
+  return deepest;
+}
+
+/** True where there is nothing to take out of an event: nearly always, so it makes nothing. */
+function isClean(value: object, depth: number): boolean {
+  for (const name in value) {
+    const each = (value as Record<string, unknown>)[name];
+    const isOwn = depth === 1 && OWN_FIELDS.has(name);
+    if (!isOwn && !Array.isArray(value) && isPersonalKey(name)) return false;
+    if (typeof each === 'string') {
+      if (isOwn ? !isHarmless(each) && isPersonalId(each) : cleanText(each) !== each) return false;
+    } else if (typeof each === 'object' && each !== null && !isClean(each, depth + 1)) return false;
+  }
+  return true;
 }
 
 /** Newer than the compiler's library: https://tc39.es/proposal-json-parse-with-source/ */
 const numbers = JSON as unknown as { rawJSON(text: string): unknown; isRawJSON(value: unknown): boolean };
 
-class TooDeep extends Error {}
-
-/** Texts that no rule can find anything in: too short for a secret, and without the signs of an address. */
-const HARMLESS = /^[A-Za-z0-9_-]{0,40}$/;
-const AWS_KEY = /a[ks]ia/i;
-const INSTANT = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z$/;
 /** Names of songs and artists come again and again. */
 const knownTexts = new Map<string, string>();
 const KNOWN_TEXTS_MAX = 50_000;
 
 function cleanText(text: string): string {
-  if ((HARMLESS.test(text) && !AWS_KEY.test(text)) || INSTANT.test(text)) return text;
+  if (isHarmless(text) || isInstant(text)) return text;
   let kept = knownTexts.get(text);
   if (kept === undefined) {
     kept = withoutPersonal(text);
@@ -140,8 +156,10 @@ function cleanText(text: string): string {
   return kept;
 }
 
+const shapes = new EventShapes(new Set(REQUIRED), (text) => knownTexts.get(text) === text || cleanText(text) === text);
+
 function readKey(key: Buffer | null, pseudonym: (id: string) => string): string | null {
   if (key === null) return null;
   const id = key.toString('utf8').slice(0, KEY_CHARS_MAX);
-  return isPersonalId(id) ? pseudonym(id) : cleanText(id);
+  return isHarmless(id) ? id : isPersonalId(id) ? pseudonym(id) : cleanText(id);
 }

@@ -1,6 +1,7 @@
 import { streamBatchKey, streamDeadLettersKey } from '../lake/keys.ts';
 import type { LakeStore } from '../lake/store.ts';
-import { batchLine, type DeadLetter, deadLetterLine, parseBatch, type StreamRecord } from './batch.ts';
+import { batchLine, batchLineStart, type DeadLetter, deadLetterLine, parseBatch, type StreamRecord } from './batch.ts';
+import { Lines } from './lines.ts';
 import { readText } from './positions.ts';
 
 /** Records of one partition that are not in the lake yet. */
@@ -9,22 +10,29 @@ export interface OpenBatch {
   readonly partition: number;
   /** Name of the batch; undefined while it has no record. */
   first: { offset: number; recordAt: number } | undefined;
-  lines: string[];
+  readonly lines: Lines;
   letters: DeadLetter[];
-  /** Of lines and letters, in characters. */
+  /** Of lines in bytes, and of letters in characters. */
   size: number;
   records: number;
 }
 
 export function openBatch(topic: string, partition: number): OpenBatch {
-  return { topic, partition, first: undefined, lines: [], letters: [], size: 0, records: 0 };
+  return { topic, partition, first: undefined, lines: new Lines(), letters: [], size: 0, records: 0 };
 }
 
-export function addRecord(batch: OpenBatch, record: StreamRecord): void {
+/** @param plain the value's bytes, where there is nothing in them that JSON escapes but quotes */
+export function addRecord(batch: OpenBatch, record: StreamRecord, plain?: Uint8Array): void {
   batch.first ??= { offset: record.offset, recordAt: record.recordAt };
-  const line = batchLine(record);
-  batch.lines.push(line);
-  batch.size += line.length;
+  const { lines } = batch;
+  const before = lines.bytes;
+  if (plain === undefined) lines.add(batchLine(record));
+  else {
+    lines.add(batchLineStart(record));
+    lines.addQuoted(plain);
+    lines.add('}\n');
+  }
+  batch.size += lines.bytes - before;
   batch.records += 1;
 }
 
@@ -47,7 +55,7 @@ export async function writeBatch(store: LakeStore, batch: OpenBatch): Promise<'w
   const { topic, partition, first, lines } = batch;
   if (first === undefined) return 'written';
   const key = streamBatchKey({ topic, partition, firstOffset: first.offset, recordAt: first.recordAt });
-  const { status } = await store.put(key, lines.join(''), { ifAbsent: true });
+  const { status } = await store.put(key, lines.whole(), { ifAbsent: true });
   return status;
 }
 
