@@ -56,12 +56,13 @@ describeCompose('docker-compose.yml', () => {
     expect(Object.keys(config()).sort()).toEqual(airflow);
     expect(Object.keys(config({}, 's3')).sort()).toEqual([...airflow, 's3'].sort());
     expect(Object.keys(config({}, 'dashboard')).sort()).toEqual([...airflow, 'dashboard'].sort());
+    expect(Object.keys(config({}, 'stream')).sort()).toEqual([...airflow, ...STREAM].sort());
   });
 
   it('takes images of a fixed version and is reached from this machine only', () => {
-    const services = config({}, 's3');
+    const services = config({}, 's3', 'stream');
     for (const { image, ports } of Object.values(services)) {
-      expect(image).toMatch(/:(local|[\d.]+[\w.-]*(@sha256:[0-9a-f]{64})?)$/);
+      expect(image).toMatch(/:(local|v?[\d.]+[\w.-]*(@sha256:[0-9a-f]{64})?)$/);
       for (const port of ports ?? []) expect(port.host_ip).toBe('127.0.0.1');
     }
   });
@@ -94,6 +95,23 @@ describeCompose('docker-compose.yml', () => {
     expect(folders(config({ LISTENLAKE_LAKE: '/srv/music' }))).toEqual(['/srv/music', '/srv/music']);
   });
 
+  it('starts producer and consumer on the broker of its own, and shows the dashboard to this machine alone', async () => {
+    const { VARIABLES } = await import('../../jobs/base/config.ts');
+    const services = config({}, 'stream');
+    for (const name of ['producer', 'consumer']) {
+      const { environment = {}, volumes, user, cap_drop } = services[name]!;
+      expect(Object.keys(environment).filter((each) => !(each in VARIABLES))).toEqual([]);
+      const inside = /INSIDE:\/\/([\w.:]+)/.exec(services.kafka!.environment!.KAFKA_ADVERTISED_LISTENERS!)?.[1];
+      expect(environment.LISTENLAKE_KAFKA_BROKERS).toBe(inside);
+      expect([volumes?.[0]?.source, user, cap_drop]).toEqual([join(ROOT, 'lake'), '1000:1000', ['ALL']]);
+    }
+    const targets = parse(readFileSync(join(ROOT, 'deploy/stream/prometheus/prometheus.yml'), 'utf8'));
+    const port = services.consumer!.command![services.consumer!.command!.indexOf('--metrics-port') + 1];
+    expect(targets.scrape_configs[0].static_configs[0].targets).toEqual([`consumer:${port}`]);
+    const mounted = ['prometheus', 'grafana'].flatMap((name) => services[name]!.volumes!);
+    for (const { source, read_only } of mounted) expect([existsSync(source), read_only]).toEqual([true, true]);
+  });
+
   it('sets only what a job or Airflow reads', async () => {
     const { VARIABLES } = await import('../../jobs/base/config.ts');
     const settings = readFileSync(join(ROOT, 'airflow/include/job.py'), 'utf8');
@@ -102,6 +120,9 @@ describeCompose('docker-compose.yml', () => {
     expect(unknown).toEqual([]);
   });
 });
+
+const STREAM = ['kafka', 'producer', 'consumer', 'prometheus', 'grafana'];
+const WITHOUT_SECRETS = ['engine', 's3', 'dashboard', ...STREAM];
 
 /** As it is written: what Docker Compose would fill in is not there. */
 interface Written {
@@ -123,7 +144,7 @@ describe('docker-compose.yml as it is written', () => {
       volumes?.some((volume) => /^secrets:\/secrets(:ro)?$/.test(volume)),
     );
     expect(holders.map(([name]) => name)).toEqual(
-      Object.keys(services).filter((name) => !['engine', 's3', 'dashboard'].includes(name)),
+      Object.keys(services).filter((name) => !WITHOUT_SECRETS.includes(name)),
     );
     // The very script that the container runs, on folders of this test.
     const folder = mkdtempSync(join(tmpdir(), 'listenlake-compose-'));
