@@ -15,7 +15,7 @@ resource "aws_s3_bucket" "lake" {
   #checkov:skip=CKV_AWS_18:access logs are objects that somebody pays for and keeps; CloudTrail data events can be added where an audit asks for them
   #checkov:skip=CKV_AWS_144:bronze can be loaded again from the exports, all else is made from bronze; a second region would double the bill
   #checkov:skip=CKV_AWS_145:SSE-S3 is the default because a key costs money while idle; encryption = SSE-KMS turns the key on
-  #checkov:skip=CKV2_AWS_62:only functions listen to what arrives (serverless.tf); all other hosts go by the clock and read manifests
+  #checkov:skip=CKV2_AWS_62:only functions (serverless.tf) and Snowflake listen to what arrives; all other hosts go by the clock and read manifests
   count = local.makes_bucket ? 1 : 0
 
   bucket = local.bucket
@@ -172,18 +172,26 @@ resource "aws_s3_bucket_lifecycle_configuration" "lake" {
   depends_on = [aws_s3_bucket_versioning.lake]
 }
 
+# Prefix to the queue that hears of its objects: a bucket has one list of them.
+locals {
+  _heard = merge(
+    { for prefix in keys(local.arrivals) : prefix => aws_sqs_queue.arrivals[prefix].arn },
+    var.snowflake.queue_arn == null ? {} : { manifests = var.snowflake.queue_arn },
+  )
+}
+
 # A bucket of yours keeps the notifications that it has: there the daily run loads what has arrived.
 resource "aws_s3_bucket_notification" "arrivals" {
-  count = local.is_serverless && local.makes_bucket ? 1 : 0
+  count = local.makes_bucket && length(local._heard) > 0 ? 1 : 0
 
   bucket = aws_s3_bucket.lake[0].id
 
   dynamic "queue" {
-    for_each = local.arrivals
+    for_each = local._heard
 
     content {
       id            = "arrived-in-${queue.key}"
-      queue_arn     = aws_sqs_queue.arrivals[queue.key].arn
+      queue_arn     = queue.value
       events        = ["s3:ObjectCreated:*"]
       filter_prefix = "${queue.key}/"
     }

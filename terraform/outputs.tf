@@ -72,3 +72,8 @@ output "serverless" {
     daily_states = local.daily_definition
   }
 }
+
+output "snowflake" {
+  description = "What the files in warehouse/readers/snowflake ask for, as arguments of Snowflake's command line (docs/snowflake.md)."
+  value       = "-D \"lake=${local.lake_uri}\" -D \"role_arn=arn:${local.partition}:iam::${local.account_id}:role/${local._snowflake_role}\" -D \"external_id=${local._snowflake_external_id}\""
+}

@@ -413,6 +413,34 @@ variable "sharing" {
   }
 }
 
+variable "snowflake" {
+  description = "Lets Snowflake read the lake (docs/snowflake.md). user_arn: who comes, as `describe storage integration` says; external_id: what it then says, by default <name>-<account>; queue_arn: of its pipe, as `show pipes` says, to hear of each commit. null: no role, no notification."
+  type = object({
+    user_arn    = optional(string)
+    external_id = optional(string)
+    queue_arn   = optional(string)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = var.snowflake.user_arn == null || can(regex("^arn:[a-z-]+:iam::\\d{12}:(user|role)/[^*]+$", var.snowflake.user_arn))
+    error_message = "snowflake.user_arn must be storage_aws_iam_user_arn of the storage integration (arn:aws:iam::<account>:user/<name>), without wildcards."
+  }
+  validation {
+    condition     = var.snowflake.external_id == null || can(regex("^[0-9A-Za-z+=,.@:/_-]{2,}$", var.snowflake.external_id)) && length(var.snowflake.external_id) <= 1224
+    error_message = "snowflake.external_id must be storage_aws_external_id of the storage integration: 2 to 1224 letters, digits and + = , . @ : / _ -."
+  }
+  validation {
+    condition     = var.snowflake.queue_arn == null || can(regex("^arn:[a-z-]+:sqs:[a-z0-9-]+:\\d{12}:[^*]+$", var.snowflake.queue_arn))
+    error_message = "snowflake.queue_arn must be notification_channel of the pipe (arn:aws:sqs:<region>:<account>:<name>)."
+  }
+  validation {
+    condition     = var.snowflake.queue_arn == null || var.snowflake.user_arn != null
+    error_message = "snowflake.queue_arn needs snowflake.user_arn: a pipe that hears of a commit must be able to read it."
+  }
+}
+
 variable "tags" {
   description = "Tags of every resource, beside project = <name>."
   type        = map(string)

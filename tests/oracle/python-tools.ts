@@ -17,6 +17,11 @@ const READERS = [
   'py4j==0.10.9.9 --hash=sha256:c7c26e4158defb37b0bb124933163641a2ff6e3a3913f7811b0ddbe07ed61533',
   'sqlglot==30.30.0 --hash=sha256:06c4c212a7868c7dcff0fd0fda348dd3c5cbad40137b3083a70ecdfe22921cf9',
 ];
+/** Snowflake's dialect as a parser and as an engine that follows it, and dbt's adapter for it. */
+const SNOWFLAKE = [
+  ...['fakesnow[server]==0.12.1', 'duckdb==2.0.1', 'sqlglot==30.22.0', 'snowflake-connector-python==4.8.1'],
+  ...['dbt-core==1.10.23', 'dbt-snowflake==1.12.4'],
+];
 /** With what it reads Parquet and asks Glue by. */
 const PYICEBERG = ['pyiceberg==0.12.0', 'pyarrow==26.0.1', 'boto3==1.44.8'];
 /** What docs/connect.md reads a lake with, and what runs its notebook. */
@@ -47,6 +52,11 @@ export function openStatsmodels(): Tool {
 /** A Python that has OpenLineage's client and sqlglot, or why it cannot be had here. */
 export function openLineageOracles(): Tool {
   return openTool('lineage', LINEAGE, 'python');
+}
+
+/** A Python that has fakesnow, sqlglot and dbt for Snowflake, or why it cannot be had here. */
+export function openSnowflake(): Tool {
+  return openTool('snowflake', SNOWFLAKE, 'python');
 }
 
 /** A Python that has PyIceberg, or why it cannot be had here. */
