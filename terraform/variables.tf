@@ -428,7 +428,7 @@ variable "snowflake" {
     error_message = "snowflake.user_arn must be storage_aws_iam_user_arn of the storage integration (arn:aws:iam::<account>:user/<name>), without wildcards."
   }
   validation {
-    condition     = var.snowflake.external_id == null || can(regex("^[0-9A-Za-z+=,.@:/_-]{2,}$", var.snowflake.external_id)) && length(var.snowflake.external_id) <= 1224
+    condition     = var.snowflake.external_id == null || can(regex("^[0-9A-Za-z+=,.@:/_-]{2,}$", var.snowflake.external_id)) && try(length(var.snowflake.external_id) <= 1224, false)
     error_message = "snowflake.external_id must be storage_aws_external_id of the storage integration: 2 to 1224 letters, digits and + = , . @ : / _ -."
   }
   validation {

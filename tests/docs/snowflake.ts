@@ -159,6 +159,25 @@ create stage if not exists ops.lake url = '<% lake %>/' storage_integration = li
 
 use role accountadmin;
 ${grants.join('\n')}
+
+-- For dbt, whose models compare names in Unicode's composed form: Snowflake has no function for it. It is found
+-- without a schema, because every session looks in public.
+create function if not exists public.nfc_normalize(text varchar)
+returns varchar
+language python
+runtime_version = '3.12'
+handler = 'compose'
+immutable
+as
+$$
+import unicodedata
+
+
+def compose(text):
+    return None if text is None else unicodedata.normalize("NFC", text)
+$$;
+grant usage on schema public to role listenlake_engineer;
+grant usage on function public.nfc_normalize(varchar) to role listenlake_engineer;
 `;
 }
 

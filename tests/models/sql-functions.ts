@@ -24,6 +24,7 @@ export const SHARED_FUNCTIONS: readonly string[] = [
   'length',
   'nullif',
   'ntile',
+  'position',
   'rank',
   'replace',
   'round',
@@ -31,7 +32,6 @@ export const SHARED_FUNCTIONS: readonly string[] = [
   'split_part',
   'sqrt',
   'starts_with',
-  'strpos',
   'substr',
   'sum',
 ];

@@ -132,26 +132,40 @@ export function runDbt(
   vars: Record<string, unknown>,
 ): DbtResult {
   const gold = join(work, 'gold.duckdb');
-  const args = [
-    command,
-    '--project-dir',
-    WAREHOUSE_DIR,
-    '--profiles-dir',
-    WAREHOUSE_DIR,
-    '--log-path',
-    join(work, 'logs'),
-    '--vars',
-    JSON.stringify(vars),
-  ];
-  const done = spawnSync(program, ['--no-use-colors', ...args], {
+  const places = { LISTENLAKE_DBT_PATH: gold, LISTENLAKE_DBT_SILVER: silver };
+  return { ...dbtWith(program, [command, '--profiles-dir', WAREHOUSE_DIR], work, vars, places), gold };
+}
+
+/**
+ * Runs dbt on the warehouse folder, its tables somewhere else. What it has compiled is in `target/compiled`.
+ *
+ * @param profiles folder of a `profiles.yml` that says where
+ */
+export function runDbtBy(
+  program: string,
+  profiles: string,
+  work: string,
+  vars: Record<string, unknown>,
+): Omit<DbtResult, 'gold'> {
+  return dbtWith(program, ['run', '--profiles-dir', profiles], work, vars, {});
+}
+
+function dbtWith(
+  program: string,
+  command: readonly string[],
+  work: string,
+  vars: Record<string, unknown>,
+  environment: Record<string, string>,
+): Omit<DbtResult, 'gold'> {
+  const args = [...command, '--project-dir', WAREHOUSE_DIR, '--log-path', join(work, 'logs')];
+  const done = spawnSync(program, ['--no-use-colors', ...args, '--vars', JSON.stringify(vars)], {
     cwd: work,
     encoding: 'utf8',
     timeout: BUILD_TIMEOUT_MS,
     env: {
       ...process.env,
+      ...environment,
       DBT_TARGET_PATH: join(work, 'target'),
-      LISTENLAKE_DBT_PATH: gold,
-      LISTENLAKE_DBT_SILVER: silver,
       DO_NOT_TRACK: '1',
       DBT_SEND_ANONYMOUS_USAGE_STATS: 'false',
     },
@@ -163,7 +177,6 @@ export function runDbt(
     .results;
   return {
     output,
-    gold,
     statuses: Object.fromEntries(nodes.map((node) => [node.unique_id.split('.')[2], node.status])),
   };
 }

@@ -17,11 +17,13 @@ export type Refreshed = { said: string; copies: number } | { refused: string };
 export interface SnowflakeReader {
   /** By generated file: how many statements, and the first words of those that sqlglot does not read. */
   parse(): Promise<Record<string, { statements: number; unread: string[] }>>;
-  /** Schemas, stage and empty tables; the first words of the statements that fakesnow does not know. */
-  setup(): Promise<{ left_out: string[] }>;
+  /** Schemas, stage and empty tables. @returns where others reach it, the statements that fakesnow does not know */
+  setup(): Promise<{ left_out: string[]; port: number }>;
   refresh(): Promise<Refreshed>;
-  /** Every table, as `silver.plays`. */
-  tables(): Promise<Record<string, SnowflakeTable>>;
+  /** Every table, as `silver.plays`. @param gold schema from where those of gold are */
+  tables(gold?: string): Promise<Record<string, SnowflakeTable>>;
+  /** How many selects dbt has compiled, and the words in them that Snowflake has otherwise or not at all. */
+  compiled(folder: string): Promise<{ models: number; foreign: string[] }>;
   close(): void;
 }
 
@@ -36,8 +38,8 @@ export function openSnowflakeReader(python: string, lake: string): SnowflakeRead
   // Where it has ended, the next answer says so.
   child.stdin.on('error', () => undefined);
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-  async function ask<T>(what: string): Promise<T> {
-    child.stdin.write(`${JSON.stringify({ do: what })}\n`);
+  async function ask<T>(what: string, more: Record<string, string> = {}): Promise<T> {
+    child.stdin.write(`${JSON.stringify({ do: what, ...more })}\n`);
     const { value, done } = await lines.next();
     if (done === true) throw new Error(`fakesnow has ended: ${words}`);
     return JSON.parse(value) as T;
@@ -46,7 +48,8 @@ export function openSnowflakeReader(python: string, lake: string): SnowflakeRead
     parse: () => ask('parse'),
     setup: () => ask('setup'),
     refresh: () => ask('refresh'),
-    tables: () => ask('tables'),
+    tables: (gold = 'gold') => ask('tables', { gold }),
+    compiled: (folder) => ask('compiled', { folder }),
     close() {
       child.stdin.end();
       child.kill();

@@ -113,8 +113,11 @@ in each period, with its `place` (by plays, then time, then key) among those of 
 equally long one before (0). Each period ends before as_of. `all` is everything before it, and has none before.
 -#}
 {% macro ranked_by_period(key) -%}
-periods (period, days) as (
-    values ('7 days', 7), ('28 days', 28), ('year', 365), ('all', null)
+periods as (
+    select
+        listed.period,
+        listed.days
+    from (values ('7 days', 7), ('28 days', 28), ('year', 365), ('all', null)) as listed (period, days)
 ),
 
 bounds as (

@@ -9,7 +9,7 @@ nullif({{ replace_all(replace_all('lower(' ~ compose(text) ~ ')', '[ \\t\\r\\n\\
 {%- endmacro %}
 
 {#- Unicode's composed form, so that an accent as a character of its own makes no other name. Trino takes
-the form's name in capitals only. -#}
+the form's name in capitals only. Snowflake has no such function: there 20_stage.sql makes one of DuckDB's name. -#}
 {% macro compose(text) -%}
 {% if target.type == 'athena' -%}
 normalize({{ text }}, NFC)
@@ -20,10 +20,19 @@ nfc_normalize({{ text }})
 
 {#- The one difference: DuckDB needs the option 'g' to replace every match. -#}
 {% macro replace_all(text, pattern, replacement) -%}
-{% if target.type == 'athena' -%}
+{% if target.type in ['athena', 'snowflake'] -%}
 regexp_replace({{ text }}, '{{ pattern }}', '{{ replacement }}')
 {%- else -%}
 regexp_replace({{ text }}, '{{ pattern }}', '{{ replacement }}', 'g')
+{%- endif %}
+{%- endmacro %}
+
+{#- Condition: the text begins so. Snowflake writes the function as one word. -#}
+{% macro begins_with(text, beginning) -%}
+{% if target.type == 'snowflake' -%}
+startswith({{ text }}, '{{ beginning }}')
+{%- else -%}
+starts_with({{ text }}, '{{ beginning }}')
 {%- endif %}
 {%- endmacro %}
 

@@ -6,7 +6,21 @@ boundaries and Trino whole units, so differences are taken in milliseconds only.
 
 {#- Milliseconds since 1970-01-01 (UTC), bigint. -#}
 {% macro epoch_ms(ts) -%}
-date_diff('millisecond', timestamp '1970-01-01 00:00:00', {{ ts }})
+{{ difference('millisecond', "timestamp '1970-01-01 00:00:00'", ts) }}
+{%- endmacro %}
+
+{#- From one date or timestamp to the next, in units: only milliseconds of timestamps and days of dates, see above. -#}
+{% macro difference(unit, start, end) -%}
+{% if target.type == 'snowflake' -%}
+datediff('{{ unit }}', {{ start }}, {{ end }})
+{%- else -%}
+date_diff('{{ unit }}', {{ start }}, {{ end }})
+{%- endif %}
+{%- endmacro %}
+
+{#- Whole days from one date to another. -#}
+{% macro days_between(start, end) -%}
+{{ difference('day', start, end) }}
 {%- endmacro %}
 
 {#-
@@ -16,6 +30,8 @@ beyond 32 bits, hence whole days first.
 {% macro add_ms(ts, ms) -%}
 {% if target.type == 'athena' -%}
 date_add('millisecond', mod({{ ms }}, 86400000), date_add('day', ({{ ms }}) / 86400000, {{ ts }}))
+{%- elif target.type == 'snowflake' -%}
+dateadd('millisecond', {{ ms }}, {{ ts }})
 {%- else -%}
 ({{ ts }} + to_milliseconds({{ ms }}))
 {%- endif %}
@@ -29,6 +45,8 @@ literal zones there.
 {% macro local_time(ts, zone) -%}
 {% if target.type == 'athena' -%}
 cast(at_timezone(with_timezone({{ ts }}, 'UTC'), {{ zone }}) as timestamp(3))
+{%- elif target.type == 'snowflake' -%}
+cast(convert_timezone('UTC', {{ zone }}, {{ ts }}) as timestamp(3))
 {%- else -%}
 (({{ ts }} at time zone 'UTC') at time zone {{ zone }})
 {%- endif %}
@@ -63,7 +81,11 @@ cast(substr('{{ var("as_of") }}', 1, 10) as date)
 
 {#- A date some days later; date plus interval is a timestamp on DuckDB, hence the cast. -#}
 {% macro add_days(day, days) -%}
+{% if target.type == 'snowflake' -%}
+cast(dateadd('day', {{ days }}, {{ day }}) as date)
+{%- else -%}
 cast({{ day }} + {{ days }} * interval '1' day as date)
+{%- endif %}
 {%- endmacro %}
 
 {#- The date (UTC) of milliseconds since 1970; whole days first, because / keeps a fraction on DuckDB only. -#}
@@ -78,15 +100,16 @@ cast(date_trunc('{{ unit }}', {{ day }}) as date)
 
 {#- 1 on Monday to 7 on Sunday; extract(dow) says 0 on DuckDB and 7 on Trino. -#}
 {% macro weekday(day) -%}
-(mod(date_diff('day', date '1900-01-01', {{ day }}), 7) + 1)
+(mod({{ days_between("date '1900-01-01'", day) }}, 7) + 1)
 {%- endmacro %}
 
 {#- The whole numbers 0 to 99,999 (as days, 273 years): the engines have no common way to make a series. -#}
 {% macro day_numbers() -%}
 with
 
-    digits (digit) as (
-        values (0), (1), (2), (3), (4), (5), (6), (7), (8), (9)
+    digits as (
+        select listed.digit
+        from (values (0), (1), (2), (3), (4), (5), (6), (7), (8), (9)) as listed (digit)
     )
 
     select

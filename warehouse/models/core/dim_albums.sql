@@ -73,7 +73,7 @@ joined as (
         on names.album_id = used.album_id
     where
         names.choice = 1
-        and (used.album_id is not null or not starts_with(names.album_id, 'name:'))
+        and (used.album_id is not null or not {{ begins_with('names.album_id', 'name:') }})
 ),
 
 final as (
@@ -87,7 +87,7 @@ final as (
         cast(joined.release_precision as varchar) as release_precision,
         cast(joined.total_tracks as integer) as total_tracks,
         cast(joined.url as varchar) as url,
-        cast(starts_with(joined.album_id, 'name:') as boolean) as is_name_only
+        cast({{ begins_with('joined.album_id', 'name:') }} as boolean) as is_name_only
     from joined
     left join artists
         on joined.artist_id = artists.artist_id

@@ -83,7 +83,7 @@ final as (
         cast(descriptions.url as varchar) as url,
         cast(descriptions.followers as bigint) as followers,
         cast(descriptions.popularity as integer) as popularity,
-        cast(starts_with(names.artist_id, 'name:') as boolean) as is_name_only
+        cast({{ begins_with('names.artist_id', 'name:') }} as boolean) as is_name_only
     from names
     left join descriptions
         on names.artist_id = descriptions.artist_id and descriptions.choice = 1
@@ -91,7 +91,7 @@ final as (
         on names.artist_id = used.artist_id
     where
         names.choice = 1
-        and (used.artist_id is not null or not starts_with(names.artist_id, 'name:'))
+        and (used.artist_id is not null or not {{ begins_with('names.artist_id', 'name:') }})
 )
 
 select * from final

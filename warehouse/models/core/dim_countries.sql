@@ -3,8 +3,15 @@
 -- engines know, so some are the older of two names.
 with
 
-countries (country, country_name, region, time_zone, hemisphere) as (
-    values
+countries as (
+    select
+        listed.country,
+        listed.country_name,
+        listed.region,
+        listed.time_zone,
+        listed.hemisphere
+    from (
+        values
         ('AD', 'Andorra', 'Europe', 'Europe/Andorra', 'north'),
         ('AE', 'United Arab Emirates', 'Middle East', 'Asia/Dubai', 'north'),
         ('AF', 'Afghanistan', 'Asia', 'Asia/Kabul', 'north'),
@@ -255,6 +262,7 @@ countries (country, country_name, region, time_zone, hemisphere) as (
         ('ZA', 'South Africa', 'Africa', 'Africa/Johannesburg', 'south'),
         ('ZM', 'Zambia', 'Africa', 'Africa/Lusaka', 'south'),
         ('ZW', 'Zimbabwe', 'Africa', 'Africa/Harare', 'south')
+    ) as listed (country, country_name, region, time_zone, hemisphere)
 ),
 
 final as (

@@ -28,7 +28,7 @@ dates as (
     inner join span
         on
             day_numbers.day_number
-            <= date_diff('day', span.first_date, span.last_date)
+            <= {{ days_between('span.first_date', 'span.last_date') }}
 ),
 
 final as (

@@ -17,11 +17,11 @@ sessions as (
         max(ended_at) as ended_at,
         {{ total('played_ms') }} as played_ms,
         count(*) as plays,
-        count(*) filter (where is_qualified) as qualified_plays,
+        count_if(is_qualified) as qualified_plays,
         count(distinct track_id) as distinct_tracks,
-        count(*) filter (where verdict = 'skipped') as skips,
-        count(*) filter (where verdict = 'finished') as finishes,
-        count(*) filter (where verdict = 'neutral') as neutral_plays
+        count_if(verdict = 'skipped') as skips,
+        count_if(verdict = 'finished') as finishes,
+        count_if(verdict = 'neutral') as neutral_plays
     from plays
     group by user_id, session_id
 ),

@@ -74,7 +74,7 @@ normalised as (
         source_album_id,
         album_name,
         artist_key,
-        starts_with(source_album_id, 'name:') as is_name_only,
+        {{ begins_with('source_album_id', 'name:') }} as is_name_only,
         {{ normalise('album_name') }} as album_title_key
     from ranked
     where choice = 1

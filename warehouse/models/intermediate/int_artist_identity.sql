@@ -91,11 +91,11 @@ keyed as (
     select
         source_artist_id,
         artist_name,
-        starts_with(source_artist_id, 'name:') as is_name_only,
+        {{ begins_with('source_artist_id', 'name:') }} as is_name_only,
         coalesce(
             {{ normalise('artist_name') }},
             case
-                when starts_with(source_artist_id, 'name:')
+                when {{ begins_with('source_artist_id', 'name:') }}
                     then substr(source_artist_id, 6)
             end
         ) as artist_key

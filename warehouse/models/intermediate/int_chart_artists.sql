@@ -42,7 +42,7 @@ texts as (
         artist_name as chart_artist_name,
         {{ normalise('artist_name') }} as text_key
     from chart_entries
-    where strpos(artist_name, ', ') > 0
+    where position(', ' in artist_name) > 0
 ),
 
 counted as (

@@ -48,7 +48,7 @@ keyed as (
         track_name,
         album_name,
         newest_at,
-        starts_with(source_episode_id, 'episode:') as is_name_only,
+        {{ begins_with('source_episode_id', 'episode:') }} as is_name_only,
         {{ normalise('album_name') }} as show_key,
         {{ normalise('track_name') }} as title_key
     from ranked

@@ -11,7 +11,7 @@ day_numbers as (
 dates as (
     select {{ add_days("date '2002-01-01'", 'day_number') }} as zone_date
     from day_numbers
-    where day_number < date_diff('day', date '2002-01-01', date '2041-01-01')
+    where day_number < {{ days_between("date '2002-01-01'", "date '2041-01-01'") }}
 ),
 
 own_dates as (

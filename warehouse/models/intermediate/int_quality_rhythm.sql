@@ -55,14 +55,7 @@ all_days as (
 days as (
     select
         *,
-        date_diff(
-            'day',
-            lag(event_date) over (
-                partition by table_name, part
-                order by event_date
-            ),
-            event_date
-        ) - 1 as empty_days,
+        {{ days_between('lag(event_date) over (partition by table_name, part order by event_date)', 'event_date') }} - 1 as empty_days,
         max(event_date) over (partition by table_name, part) as newest_date
     from all_days
     where event_date < {{ as_of_date() }}
@@ -73,7 +66,7 @@ sources as (
         table_name,
         part,
         newest_date,
-        date_diff('day', newest_date, {{ as_of_date() }}) - 1 as silent_days,
+        {{ days_between('newest_date', as_of_date()) }} - 1 as silent_days,
         coalesce(max(empty_days), 0) as longest_empty_days
     from days
     group by table_name, part, newest_date
@@ -83,7 +76,7 @@ sources as (
 numbered as (
     select
         *,
-        date_diff('day', event_date, newest_date) as age_days
+        {{ days_between('event_date', 'newest_date') }} as age_days
     from days
 ),
 

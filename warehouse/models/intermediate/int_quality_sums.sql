@@ -17,8 +17,9 @@ facts as (
 
 users as (select * from {{ ref('dim_users') }}),
 
-subjects (subject) as (
-    values ('plays'), ('listening_events')
+subjects as (
+    select listed.subject
+    from (values ('plays'), ('listening_events')) as listed (subject)
 ),
 
 -- Files whose rows are plays or events. Of other files one row may make several rows of silver, or none.
@@ -71,7 +72,7 @@ silver_rows as (
 
     select
         'listening_events' as subject,
-        count(*) filter (where action = 'play') as plays,
+        count_if(action = 'play') as plays,
         {{ total('copies') }} as copies,
         {{ total("case when action = 'play' then played_ms end") }} as played_ms
     from {{ source('silver', 'listening_events') }}

@@ -12,13 +12,13 @@ plays_by_date as (
     select
         played_date,
         count(*) as plays,
-        count(*) filter (where is_qualified) as qualified_plays,
-        count(*) filter (where played_ms is null) as unknown_length_plays,
+        count_if(is_qualified) as qualified_plays,
+        count_if(played_ms is null) as unknown_length_plays,
         {{ total('played_ms') }} as played_ms,
         count(distinct user_id) as daily_active_users,
-        count(*) filter (where verdict = 'skipped') as skips,
-        count(*) filter (where verdict = 'finished') as finishes,
-        count(*) filter (where verdict = 'neutral') as neutral_plays
+        count_if(verdict = 'skipped') as skips,
+        count_if(verdict = 'finished') as finishes,
+        count_if(verdict = 'neutral') as neutral_plays
     from plays
     group by played_date
 ),

@@ -11,12 +11,12 @@ by_date as (
         played_date,
         track_id,
         count(*) as plays,
-        count(*) filter (where is_qualified) as qualified_plays,
+        count_if(is_qualified) as qualified_plays,
         {{ total('played_ms') }} as played_ms,
         count(distinct user_id) as listeners,
-        count(*) filter (where verdict = 'skipped') as skips,
-        count(*) filter (where verdict = 'finished') as finishes,
-        count(*) filter (where verdict = 'neutral') as neutral_plays
+        count_if(verdict = 'skipped') as skips,
+        count_if(verdict = 'finished') as finishes,
+        count_if(verdict = 'neutral') as neutral_plays
     from plays
     group by played_date, track_id
 ),

@@ -23,14 +23,14 @@ heard as (
         user_id,
         local_date,
         count(*) as plays,
-        count(*) filter (where is_qualified) as qualified_plays,
-        count(*) filter (where played_ms is null) as unknown_length_plays,
+        count_if(is_qualified) as qualified_plays,
+        count_if(played_ms is null) as unknown_length_plays,
         {{ total('played_ms') }} as played_ms,
         count(distinct track_id) as distinct_tracks,
         count(distinct artist_id) as distinct_artists,
-        count(*) filter (where verdict = 'skipped') as skips,
-        count(*) filter (where verdict = 'finished') as finishes,
-        count(*) filter (where verdict = 'neutral') as neutral_plays
+        count_if(verdict = 'skipped') as skips,
+        count_if(verdict = 'finished') as finishes,
+        count_if(verdict = 'neutral') as neutral_plays
     from plays
     group by user_id, local_date
 ),

@@ -69,8 +69,9 @@ medians as (
     group by released
 ),
 
-ages (released) as (
-    values ('recent'), ('older')
+ages as (
+    select listed.released
+    from (values ('recent'), ('older')) as listed (released)
 ),
 
 final as (

@@ -16,7 +16,7 @@ chart_entries as (
     from {{ ref('fct_chart_entries') }}
     where
         track_id is not null
-        and date_diff('day', period_start, period_end) <= 7
+        and {{ days_between('period_start', 'period_end') }} <= 7
 ),
 
 day_numbers as (
@@ -72,7 +72,7 @@ points as (
 stays as (
     select
         *,
-        coalesce(cast(date_diff('day', week_start, next_week) / 7 as bigint), 1) as weeks
+        coalesce(cast({{ days_between('week_start', 'next_week') }} / 7 as bigint), 1) as weeks
     from points
 ),
 

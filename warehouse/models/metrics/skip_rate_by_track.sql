@@ -12,9 +12,9 @@ counted as (
     select
         track_id,
         count(*) as plays,
-        count(*) filter (where verdict = 'skipped') as skips,
-        count(*) filter (where verdict = 'finished') as finishes,
-        count(*) filter (where verdict = 'neutral') as neutral_plays
+        count_if(verdict = 'skipped') as skips,
+        count_if(verdict = 'finished') as finishes,
+        count_if(verdict = 'neutral') as neutral_plays
     from plays
     group by track_id
 ),

@@ -12,12 +12,12 @@ by_day as (
     select
         user_id,
         local_date,
-        date_diff('day', date '1970-01-01', local_date) as day_number,
+        {{ days_between("date '1970-01-01'", 'local_date') }} as day_number,
         count(*) as plays,
         {{ total('played_ms') }} as played_ms,
-        count(*) filter (where verdict = 'skipped') as skips,
-        count(*) filter (where verdict = 'finished') as finishes,
-        count(*) filter (where verdict = 'neutral') as neutral_plays,
+        count_if(verdict = 'skipped') as skips,
+        count_if(verdict = 'finished') as finishes,
+        count_if(verdict = 'neutral') as neutral_plays,
         count(distinct device) as devices,
         count(distinct country) as countries
     from plays

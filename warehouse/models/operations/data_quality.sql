@@ -174,13 +174,13 @@ refused_files as (
         'refused_files' as check_name,
         'files' as subject,
         'files' as unit,
-        count(*) filter (where is_refused) as observed,
+        count_if(is_refused) as observed,
         0 as expected,
-        count(*) filter (where is_refused) > 0 as is_warning,
+        count_if(is_refused) > 0 as is_warning,
         case
-            when count(*) filter (where is_refused) > 0
+            when count_if(is_refused) > 0
                 then
-                    'files refused: ' || cast(count(*) filter (where is_refused) as varchar)
+                    'files refused: ' || cast(count_if(is_refused) as varchar)
                     || '; nothing of them is in any table'
             else 'no file was refused'
         end as message,
@@ -192,7 +192,7 @@ refused_files as (
 fact_counts as (
     select
         count(*) as plays,
-        count(*) filter (where is_implausible) as implausible_plays
+        count_if(is_implausible) as implausible_plays
     from facts
 ),
 
@@ -213,11 +213,7 @@ implausible as (
 file_ages as (
     select
         *,
-        date_diff(
-            'day',
-            loaded_on,
-            max(loaded_on) over (partition by kind)
-        ) as age_days
+        {{ days_between('loaded_on', 'max(loaded_on) over (partition by kind)') }} as age_days
     from files
     where not is_refused
 ),
@@ -276,7 +272,7 @@ ends as (
 dated_ends as (
     select
         *,
-        date_diff('day', first_date, {{ as_of_date() }}) as age_days
+        {{ days_between('first_date', as_of_date()) }} as age_days
     from ends
 ),
 

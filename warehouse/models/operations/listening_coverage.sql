@@ -318,7 +318,7 @@ calendar as (
     inner join day_numbers
         on
             day_numbers.day_number
-            <= date_diff('day', date_spans.first_date, date_spans.last_date)
+            <= {{ days_between('date_spans.first_date', 'date_spans.last_date') }}
 ),
 
 days as (

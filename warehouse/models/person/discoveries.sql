@@ -30,9 +30,9 @@ starts as (
 counted as (
     select
         items.item_number,
-        count(*) filter (where date_diff('day', items.first_date, plays.local_date) <= 30) - 1 as plays_30_days,
-        count(*) filter (where date_diff('day', items.first_date, plays.local_date) <= 90) - 1 as plays_90_days,
-        count(*) filter (where date_diff('day', items.first_date, plays.local_date) <= 365) - 1 as plays_365_days
+        count_if({{ days_between('items.first_date', 'plays.local_date') }} <= 30) - 1 as plays_30_days,
+        count_if({{ days_between('items.first_date', 'plays.local_date') }} <= 90) - 1 as plays_90_days,
+        count_if({{ days_between('items.first_date', 'plays.local_date') }} <= 365) - 1 as plays_365_days
     from {{ ref('int_person_plays') }} as plays
     inner join items
         on
@@ -45,9 +45,9 @@ counted as (
 
     select
         items.item_number,
-        count(*) filter (where date_diff('day', items.first_date, plays.local_date) <= 30) - 1 as plays_30_days,
-        count(*) filter (where date_diff('day', items.first_date, plays.local_date) <= 90) - 1 as plays_90_days,
-        count(*) filter (where date_diff('day', items.first_date, plays.local_date) <= 365) - 1 as plays_365_days
+        count_if({{ days_between('items.first_date', 'plays.local_date') }} <= 30) - 1 as plays_30_days,
+        count_if({{ days_between('items.first_date', 'plays.local_date') }} <= 90) - 1 as plays_90_days,
+        count_if({{ days_between('items.first_date', 'plays.local_date') }} <= 365) - 1 as plays_365_days
     from {{ ref('int_person_plays') }} as plays
     inner join items
         on
@@ -63,9 +63,9 @@ followed as (
         counted.plays_30_days,
         counted.plays_90_days,
         counted.plays_365_days,
-        date_diff('day', starts.start_date, items.first_date) as days_after_start,
+        {{ days_between('starts.start_date', 'items.first_date') }} as days_after_start,
         -- Whole days between the first date and as_of: the window of n days is over where there are n.
-        date_diff('day', items.first_date, {{ as_of_date() }}) - 1 as days_known
+        {{ days_between('items.first_date', as_of_date()) }} - 1 as days_known
     from items
     inner join starts
         on items.user_id = starts.user_id

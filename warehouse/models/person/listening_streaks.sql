@@ -20,7 +20,7 @@ numbered as (
     select
         user_id,
         local_date,
-        date_diff('day', date '1970-01-01', local_date)
+        {{ days_between("date '1970-01-01'", 'local_date') }}
         - row_number() over (
             partition by user_id
             order by local_date

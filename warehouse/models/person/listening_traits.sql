@@ -55,8 +55,8 @@ years as (
         count(*) as plays,
         {{ total('case when local_hour >= 20 or local_hour < 4 then played_ms end') }} as late_ms,
         {{ total('played_ms') }} as played_ms,
-        count(*) filter (where verdict = 'finished') as finished,
-        count(*) filter (where verdict in ('finished', 'skipped')) as decided
+        count_if(verdict = 'finished') as finished,
+        count_if(verdict in ('finished', 'skipped')) as decided
     from plays
     group by user_id, local_year
 ),
@@ -118,7 +118,7 @@ pairs as (
     select
         user_id,
         local_year,
-        count(*) filter (where album_number = next_album_number and next_shuffle = 0) as on_album,
+        count_if(album_number = next_album_number and next_shuffle = 0) as on_album,
         count(*) as pairs
     from successive
     where album_number > 0 and next_album_number > 0 and next_shuffle is not null
@@ -191,7 +191,7 @@ compared as (
         known.trait,
         known.value,
         count(*) as years,
-        count(*) filter (where others.value < known.value) as years_below
+        count_if(others.value < known.value) as years_below
     from known
     inner join known as others
         on known.user_id = others.user_id and known.trait = others.trait

@@ -42,8 +42,8 @@ stretches as (
     select
         user_id,
         song_key,
-        date_diff('day', date '1970-01-01', local_date)
-        - mod(date_diff('day', date '1970-01-01', local_date), {{ var('rediscovery_gap_days') }}) as stretch,
+        {{ days_between("date '1970-01-01'", 'local_date') }}
+        - mod({{ days_between("date '1970-01-01'", 'local_date') }}, {{ var('rediscovery_gap_days') }}) as stretch,
         min(local_date) as first_date,
         max(local_date) as last_date,
         min(ended_at) as first_at
@@ -70,9 +70,9 @@ successive as (
 returns as (
     select
         *,
-        date_diff('day', left_date, returned_date) as gap_days
+        {{ days_between('left_date', 'returned_date') }} as gap_days
     from successive
-    where date_diff('day', left_date, returned_date) >= {{ var('rediscovery_gap_days') }}
+    where {{ days_between('left_date', 'returned_date') }} >= {{ var('rediscovery_gap_days') }}
 ),
 
 -- What is covered up to the end of a date, so that a gap is a difference of two of them.
@@ -112,10 +112,10 @@ counted as (
         covered_gaps.user_id,
         covered_gaps.song_key,
         covered_gaps.returned_at,
-        count(*) filter (where plays.ended_at < covered_gaps.returned_at) as plays_before,
-        count(*) filter (
-            where plays.ended_at > covered_gaps.returned_at
-            and date_diff('day', covered_gaps.returned_date, plays.local_date) <= 90
+        count_if(plays.ended_at < covered_gaps.returned_at) as plays_before,
+        count_if(
+            plays.ended_at > covered_gaps.returned_at
+            and {{ days_between('covered_gaps.returned_date', 'plays.local_date') }} <= 90
         ) as plays_90_days
     from covered_gaps
     inner join plays
@@ -137,7 +137,7 @@ final as (
         cast(counted.plays_before as bigint) as plays_before,
         cast(
             case
-                when date_diff('day', covered_gaps.returned_date, {{ as_of_date() }}) > 90
+                when {{ days_between('covered_gaps.returned_date', as_of_date()) }} > 90
                     then counted.plays_90_days
             end as bigint
         ) as plays_90_days

@@ -8,8 +8,11 @@ heard as (select * from {{ ref('int_songs_heard') }}),
 
 neighbours as (select * from {{ ref('int_song_neighbours') }}),
 
-periods (period, days) as (
-    values ('all', 0), ('before', {{ var('recommendation_days') }})
+periods as (
+    select
+        listed.period,
+        listed.days
+    from (values ('all', 0), ('before', {{ var('recommendation_days') }})) as listed (period, days)
 ),
 
 recent as (
@@ -43,7 +46,7 @@ lists as (
         period,
         user_id,
         row_number() over (order by period, user_id) as list_number,
-        count(case when place <= {{ var('recommendation_seeds_max') }} then 1 end) as seeds
+        count_if(place <= {{ var('recommendation_seeds_max') }}) as seeds
     from recent_in_order
     group by period, user_id
 ),

@@ -107,7 +107,7 @@ final as (
         cast(track_name as varchar) as track_name,
         cast(artist_name as varchar) as artist_name,
         cast(session_place as integer) as session_place,
-        cast(date_diff('day', cast(ended_at as date), last_date) as integer) as days_before_end
+        cast({{ days_between('cast(ended_at as date)', 'last_date') }} as integer) as days_before_end
     from placed
 )
 
