@@ -14,7 +14,6 @@ import sys
 import warnings
 
 import fakesnow
-import snowflake.connector
 import sqlglot
 from snowflake.connector.util_text import split_statements
 
@@ -40,9 +39,14 @@ def parse():
     found = {}
     for path in sorted(FILES.glob("*.sql")):
         trees = [(text, sqlglot.parse_one(text, read="snowflake")) for text in statements(path.name)]
-        unread = [" ".join(text.split()[:2]) for text, tree in trees if isinstance(tree, sqlglot.exp.Command)]
+        unread = [kind_of(text) for text, tree in trees if isinstance(tree, sqlglot.exp.Command)]
         found[path.name] = {"statements": len(trees), "unread": sorted(set(unread))}
     return found
+
+
+def kind_of(text):
+    """`create task` of `create or replace task ...`."""
+    return " ".join(re.sub(r"\b(or replace|if not exists) ", "", text.lower()).split()[:2]).rstrip(";")
 
 
 def compiled(folder):
@@ -89,7 +93,7 @@ def setup(connection):
     for name in ["20_stage.sql", "30_tables.sql"]:
         for text in statements(name):
             if UNKNOWN.match(text):
-                left_out.append(" ".join(text.split()[:2]).lower())
+                left_out.append(kind_of(text))
             else:
                 connection.cursor().execute(COMMENT.sub("", text))
     connection.cursor().execute(f"create or replace stage ops.lake url = 'file://{LAKE}/'")
@@ -133,9 +137,10 @@ def answer(connection, request):
 
 
 warnings.simplefilter("ignore")
-# By its server, because dbt is a client, too. What it logs goes where its parser's remarks go.
+# dbt comes by the server; here is its database itself, because on the wire a time that is null becomes 1970, and an
+# error 500. What server and parser log goes to standard error.
 with contextlib.redirect_stdout(sys.stderr), fakesnow.server() as PLACE:
-    connection = snowflake.connector.connect(**PLACE, database="LISTENLAKE", schema="PUBLIC")
+    connection = sys.modules["fakesnow.server"].shared_fs.connect("LISTENLAKE", "PUBLIC")
     for line in sys.stdin:
         said = json.dumps(answer(connection, json.loads(line)))
         sys.__stdout__.write(f"{said}\n")

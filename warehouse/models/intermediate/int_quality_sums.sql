@@ -72,7 +72,7 @@ silver_rows as (
 
     select
         'listening_events' as subject,
-        count_if(action = 'play') as plays,
+        count(case when action = 'play' then 1 end) as plays,
         {{ total('copies') }} as copies,
         {{ total("case when action = 'play' then played_ms end") }} as played_ms
     from {{ source('silver', 'listening_events') }}

@@ -11,12 +11,12 @@ by_date as (
         played_date,
         artist_id,
         count(*) as plays,
-        count_if(is_qualified) as qualified_plays,
+        count(case when is_qualified then 1 end) as qualified_plays,
         {{ total('played_ms') }} as played_ms,
         count(distinct user_id) as listeners,
-        count_if(verdict = 'skipped') as skips,
-        count_if(verdict = 'finished') as finishes,
-        count_if(verdict = 'neutral') as neutral_plays
+        count(case when verdict = 'skipped' then 1 end) as skips,
+        count(case when verdict = 'finished' then 1 end) as finishes,
+        count(case when verdict = 'neutral' then 1 end) as neutral_plays
     from plays
     group by played_date, artist_id
 ),

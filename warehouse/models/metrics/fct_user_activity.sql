@@ -23,14 +23,14 @@ heard as (
         user_id,
         local_date,
         count(*) as plays,
-        count_if(is_qualified) as qualified_plays,
-        count_if(played_ms is null) as unknown_length_plays,
+        count(case when is_qualified then 1 end) as qualified_plays,
+        count(case when played_ms is null then 1 end) as unknown_length_plays,
         {{ total('played_ms') }} as played_ms,
         count(distinct track_id) as distinct_tracks,
         count(distinct artist_id) as distinct_artists,
-        count_if(verdict = 'skipped') as skips,
-        count_if(verdict = 'finished') as finishes,
-        count_if(verdict = 'neutral') as neutral_plays
+        count(case when verdict = 'skipped' then 1 end) as skips,
+        count(case when verdict = 'finished' then 1 end) as finishes,
+        count(case when verdict = 'neutral' then 1 end) as neutral_plays
     from plays
     group by user_id, local_date
 ),

@@ -41,8 +41,8 @@ counted as (
         is_incognito,
         count(*) as plays,
         {{ total('played_ms') }} as played_ms,
-        count_if(verdict = 'skipped') as skipped,
-        count_if(verdict = 'finished') as finished
+        count(case when verdict = 'skipped' then 1 end) as skipped,
+        count(case when verdict = 'finished' then 1 end) as finished
     from items
     group by 1, 2, 3, 4, 5, 6, 7, 8
 ),

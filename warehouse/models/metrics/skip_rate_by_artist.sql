@@ -12,9 +12,9 @@ counted as (
     select
         artist_id,
         count(*) as plays,
-        count_if(verdict = 'skipped') as skips,
-        count_if(verdict = 'finished') as finishes,
-        count_if(verdict = 'neutral') as neutral_plays
+        count(case when verdict = 'skipped' then 1 end) as skips,
+        count(case when verdict = 'finished' then 1 end) as finishes,
+        count(case when verdict = 'neutral' then 1 end) as neutral_plays
     from plays
     group by artist_id
 ),

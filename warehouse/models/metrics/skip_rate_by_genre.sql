@@ -14,9 +14,9 @@ counted as (
         track_genres.genre,
         count(*) as plays,
         count(distinct plays.track_id) as tracks,
-        count_if(plays.verdict = 'skipped') as skips,
-        count_if(plays.verdict = 'finished') as finishes,
-        count_if(plays.verdict = 'neutral') as neutral_plays
+        count(case when plays.verdict = 'skipped' then 1 end) as skips,
+        count(case when plays.verdict = 'finished' then 1 end) as finishes,
+        count(case when plays.verdict = 'neutral' then 1 end) as neutral_plays
     from plays
     inner join track_genres
         on plays.track_id = track_genres.track_id

@@ -15,9 +15,9 @@ by_day as (
         {{ days_between("date '1970-01-01'", 'local_date') }} as day_number,
         count(*) as plays,
         {{ total('played_ms') }} as played_ms,
-        count_if(verdict = 'skipped') as skips,
-        count_if(verdict = 'finished') as finishes,
-        count_if(verdict = 'neutral') as neutral_plays,
+        count(case when verdict = 'skipped' then 1 end) as skips,
+        count(case when verdict = 'finished' then 1 end) as finishes,
+        count(case when verdict = 'neutral' then 1 end) as neutral_plays,
         count(distinct device) as devices,
         count(distinct country) as countries
     from plays

@@ -174,13 +174,13 @@ refused_files as (
         'refused_files' as check_name,
         'files' as subject,
         'files' as unit,
-        count_if(is_refused) as observed,
+        count(case when is_refused then 1 end) as observed,
         0 as expected,
-        count_if(is_refused) > 0 as is_warning,
+        count(case when is_refused then 1 end) > 0 as is_warning,
         case
-            when count_if(is_refused) > 0
+            when count(case when is_refused then 1 end) > 0
                 then
-                    'files refused: ' || cast(count_if(is_refused) as varchar)
+                    'files refused: ' || cast(count(case when is_refused then 1 end) as varchar)
                     || '; nothing of them is in any table'
             else 'no file was refused'
         end as message,
@@ -192,7 +192,7 @@ refused_files as (
 fact_counts as (
     select
         count(*) as plays,
-        count_if(is_implausible) as implausible_plays
+        count(case when is_implausible then 1 end) as implausible_plays
     from facts
 ),
 

@@ -30,9 +30,9 @@ starts as (
 counted as (
     select
         items.item_number,
-        count_if({{ days_between('items.first_date', 'plays.local_date') }} <= 30) - 1 as plays_30_days,
-        count_if({{ days_between('items.first_date', 'plays.local_date') }} <= 90) - 1 as plays_90_days,
-        count_if({{ days_between('items.first_date', 'plays.local_date') }} <= 365) - 1 as plays_365_days
+        count(case when {{ days_between('items.first_date', 'plays.local_date') }} <= 30 then 1 end) - 1 as plays_30_days,
+        count(case when {{ days_between('items.first_date', 'plays.local_date') }} <= 90 then 1 end) - 1 as plays_90_days,
+        count(case when {{ days_between('items.first_date', 'plays.local_date') }} <= 365 then 1 end) - 1 as plays_365_days
     from {{ ref('int_person_plays') }} as plays
     inner join items
         on
@@ -45,9 +45,9 @@ counted as (
 
     select
         items.item_number,
-        count_if({{ days_between('items.first_date', 'plays.local_date') }} <= 30) - 1 as plays_30_days,
-        count_if({{ days_between('items.first_date', 'plays.local_date') }} <= 90) - 1 as plays_90_days,
-        count_if({{ days_between('items.first_date', 'plays.local_date') }} <= 365) - 1 as plays_365_days
+        count(case when {{ days_between('items.first_date', 'plays.local_date') }} <= 30 then 1 end) - 1 as plays_30_days,
+        count(case when {{ days_between('items.first_date', 'plays.local_date') }} <= 90 then 1 end) - 1 as plays_90_days,
+        count(case when {{ days_between('items.first_date', 'plays.local_date') }} <= 365 then 1 end) - 1 as plays_365_days
     from {{ ref('int_person_plays') }} as plays
     inner join items
         on

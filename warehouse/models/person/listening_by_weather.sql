@@ -256,7 +256,7 @@ parts as (
         time_zone,
         measure,
         {% for part in ['low', 'middle', 'high'] %}
-        count_if(part = '{{ part }}') as {{ part }}_days,
+        count(case when part = '{{ part }}' then 1 end) as {{ part }}_days,
         {{ total("case when part = '" ~ part ~ "' then played_ms end") }} as {{ part }}_ms
         {%- if not loop.last %},{% endif %}
 

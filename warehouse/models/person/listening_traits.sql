@@ -55,8 +55,8 @@ years as (
         count(*) as plays,
         {{ total('case when local_hour >= 20 or local_hour < 4 then played_ms end') }} as late_ms,
         {{ total('played_ms') }} as played_ms,
-        count_if(verdict = 'finished') as finished,
-        count_if(verdict in ('finished', 'skipped')) as decided
+        count(case when verdict = 'finished' then 1 end) as finished,
+        count(case when verdict in ('finished', 'skipped') then 1 end) as decided
     from plays
     group by user_id, local_year
 ),
@@ -118,7 +118,7 @@ pairs as (
     select
         user_id,
         local_year,
-        count_if(album_number = next_album_number and next_shuffle = 0) as on_album,
+        count(case when album_number = next_album_number and next_shuffle = 0 then 1 end) as on_album,
         count(*) as pairs
     from successive
     where album_number > 0 and next_album_number > 0 and next_shuffle is not null
@@ -191,7 +191,7 @@ compared as (
         known.trait,
         known.value,
         count(*) as years,
-        count_if(others.value < known.value) as years_below
+        count(case when others.value < known.value then 1 end) as years_below
     from known
     inner join known as others
         on known.user_id = others.user_id and known.trait = others.trait

@@ -29,7 +29,7 @@ years as (
         local_year,
         cast(local_year as varchar) as year,
         count(*) as plays,
-        count_if(played_ms is null) as unknown_length_plays,
+        count(case when played_ms is null then 1 end) as unknown_length_plays,
         count(song_key) as song_plays,
         {{ total('played_ms') }} as played_ms
     from plays
@@ -40,9 +40,9 @@ heard as (
     select
         user_id,
         local_year,
-        count_if(kind = 'song') as songs,
-        count_if(kind = 'artist') as artists,
-        count_if(kind = 'album') as albums
+        count(case when kind = 'song' then 1 end) as songs,
+        count(case when kind = 'artist' then 1 end) as artists,
+        count(case when kind = 'album' then 1 end) as albums
     from item_years
     group by user_id, local_year
 ),
@@ -51,8 +51,8 @@ discovered as (
     select
         user_id,
         extract(year from first_date) as local_year,
-        count_if(kind = 'song') as new_songs,
-        count_if(kind = 'artist') as new_artists
+        count(case when kind = 'song' then 1 end) as new_songs,
+        count(case when kind = 'artist' then 1 end) as new_artists
     from items
     group by user_id, extract(year from first_date)
 ),
@@ -60,9 +60,9 @@ discovered as (
 ever as (
     select
         user_id,
-        count_if(kind = 'song') as songs,
-        count_if(kind = 'artist') as artists,
-        count_if(kind = 'album') as albums
+        count(case when kind = 'song' then 1 end) as songs,
+        count(case when kind = 'artist' then 1 end) as artists,
+        count(case when kind = 'album' then 1 end) as albums
     from items
     group by user_id
 ),

@@ -112,10 +112,14 @@ counted as (
         covered_gaps.user_id,
         covered_gaps.song_key,
         covered_gaps.returned_at,
-        count_if(plays.ended_at < covered_gaps.returned_at) as plays_before,
-        count_if(
-            plays.ended_at > covered_gaps.returned_at
-            and {{ days_between('covered_gaps.returned_date', 'plays.local_date') }} <= 90
+        count(case when plays.ended_at < covered_gaps.returned_at then 1 end) as plays_before,
+        count(
+            case
+                when
+                    plays.ended_at > covered_gaps.returned_at
+                    and {{ days_between('covered_gaps.returned_date', 'plays.local_date') }} <= 90
+                    then 1
+            end
         ) as plays_90_days
     from covered_gaps
     inner join plays

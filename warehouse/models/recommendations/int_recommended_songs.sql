@@ -46,7 +46,7 @@ lists as (
         period,
         user_id,
         row_number() over (order by period, user_id) as list_number,
-        count_if(place <= {{ var('recommendation_seeds_max') }}) as seeds
+        count(case when place <= {{ var('recommendation_seeds_max') }} then 1 end) as seeds
     from recent_in_order
     group by period, user_id
 ),
