@@ -28,13 +28,26 @@ export async function drawPage(
   for (const figure of content.sections.flatMap((section) => section.figures)) {
     if (figure.chart === undefined) continue;
     onChart(figure.name);
-    drawings.set(figure.name, {
-      wide: await renderSvg(figure.chart(WIDE)),
-      narrow: await renderSvg(figure.chart(NARROW)),
-    });
+    beginDrawing(figure);
+    drawings.set(figure.name, await begun.get(figure)!);
     if (hasPngs) images.set(chartKey(`${figure.name}.png`), renderPng(await renderSvg(titled(figure))));
   }
   return { key, html: await renderPage(content, drawings, around), images };
+}
+
+/** Drawings that were begun, or are done, for as long as their figures are there. */
+const begun = new WeakMap<Figure, Promise<Drawing>>();
+
+/** Draws a figure's chart for its page, where it has one; `drawPage` waits for it, and tells its faults. */
+export function beginDrawing(figure: Figure): void {
+  if (figure.chart === undefined || begun.has(figure)) return;
+  const drawing = draw(figure.chart);
+  drawing.catch(() => {});
+  begun.set(figure, drawing);
+}
+
+async function draw(chart: NonNullable<Figure['chart']>): Promise<Drawing> {
+  return { wide: await renderSvg(chart(WIDE)), narrow: await renderSvg(chart(NARROW)) };
 }
 
 /** A picture that stands alone carries its own title. @param figure one with a chart */

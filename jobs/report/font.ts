@@ -88,6 +88,31 @@ function opened(source: FontSource): FontFace {
   return face;
 }
 
+/** Of a server, whose pages need the same ones again. */
+const SUBSETS_MAX = 24;
+const subsets = new Map<string, Promise<Uint8Array>>();
+
+function keptSubset(key: string, make: () => Promise<Uint8Array>): Promise<Uint8Array> {
+  const known = subsets.get(key) ?? make();
+  subsets.delete(key);
+  subsets.set(key, known);
+  for (const old of subsets.keys()) if (subsets.size > SUBSETS_MAX) subsets.delete(old);
+  return known;
+}
+
+/**
+ * The characters, and all of their neighbours that the typeface has, in blocks of 128: pages with other names
+ * have the same ones. Making a subset takes longer than asking all that a page says.
+ *
+ * @param characters sorted
+ */
+export function roundedUp(characters: readonly string[]): string {
+  const blocks = new Set(characters.map((each) => Math.floor(each.codePointAt(0)! / BLOCK)));
+  const all = [...blocks].flatMap((block) => Array.from({ length: BLOCK }, (_, index) => BLOCK * block + index));
+  return String.fromCodePoint(...all.filter((codePoint) => fontFace(400).has(codePoint)));
+}
+const BLOCK = 128;
+
 /** What is drawn with the character before it: of itself it needs no face. */
 export const JOINING = /[\p{Cf}\p{M}]/u;
 
@@ -117,7 +142,10 @@ function openFace({ family, weight, features }: FontSource, file: string): FontF
       }
       return (units / unitsPerEm) * sizePx;
     },
-    subset: (characters) => subsetFont(bytes, characters, { targetFormat: 'woff', keepFeatures: features }),
+    subset: (characters) =>
+      keptSubset(`${file} ${characters}`, () =>
+        subsetFont(bytes, characters, { targetFormat: 'woff', keepFeatures: features }),
+      ),
   };
 }
 

@@ -1,5 +1,5 @@
 import type { Cell, Column, DataTable, Figure, Headline, Hero, PersonCard, Section } from './figure.ts';
-import { fontFace, JOINING, supplements } from './font.ts';
+import { fontFace, JOINING, roundedUp, supplements } from './font.ts';
 import { cleanText, escapeHtml } from './format.ts';
 import { stylesheet } from './style.ts';
 import { FONT, HUES } from './theme.ts';
@@ -90,7 +90,7 @@ export async function renderPage(
     '<meta name="color-scheme" content="light dark">',
     `<title>${escapeHtml(content.title)}</title>`,
     '<link rel="icon" href="data:,">',
-    `<style>${await fontRules(body)}${stylesheet()}${around?.style ?? ''}</style>`,
+    `<style>${await fontRules(body, around !== undefined)}${stylesheet()}${around?.style ?? ''}</style>`,
     '</head>',
     '<body>',
     '<div class="page">',
@@ -260,14 +260,18 @@ function isolated(text: string, maxChars?: number): string {
   return `<bdi>${escapeHtml(cleanText(text, maxChars))}</bdi>`;
 }
 
-/** `@font-face` rules that hold the characters which the page shows and no others. */
-async function fontRules(body: string): Promise<string> {
+/**
+ * `@font-face` rules that hold the characters which the page shows and no others; of a page that is served
+ * their neighbours too.
+ */
+async function fontRules(body: string, isServed: boolean): Promise<string> {
   const used = [...new Set(body)].sort();
   // What joins characters is in many faces, and each needs its own.
+  const own = isServed ? roundedUp(used) : used.join('');
   const foreign = used.filter((each) => !fontFace(400).has(each.codePointAt(0)!) || JOINING.test(each)).join('');
   const faces = [fontFace(400), fontFace(600), ...supplements(foreign)];
   const rules = faces.map(async (face) => {
-    const characters = face.family === FONT ? used.join('') : foreign;
+    const characters = face.family === FONT ? own : foreign;
     const woff = Buffer.from(await face.subset(characters)).toString('base64');
     return `@font-face{font-family:'${face.family}';font-weight:${face.weight};src:url(data:font/woff;base64,${woff}) format('woff')}`;
   });

@@ -1,7 +1,7 @@
 import type { TopLevelSpec } from 'vega-lite';
 import { fontFace } from './font.ts';
 import { cleanText, fitText } from './format.ts';
-import { SPOKEN, spokenMark } from './marts.ts';
+import { pixels, SPOKEN, spokenMark } from './marts.ts';
 import { color, type Layout } from './theme.ts';
 
 /**
@@ -75,7 +75,8 @@ function rankedPanel(panel: RankedPanel, width: number, isTitled: boolean, token
       label,
       detail,
       detailX,
-      value: row.value,
+      // In pixels, so that lists differ in their rows alone: render.ts keeps what a chart is without them.
+      barEnd: rankPx + (width - rankPx) * (row.value / most),
       valueText: row.valueText,
       below: fitText(row.below ?? '', width - rankPx - regular.width(row.belowEnd ?? '', 12.5) - 14, (text) =>
         regular.width(text, 12.5),
@@ -111,12 +112,7 @@ function rankedPanel(panel: RankedPanel, width: number, isTitled: boolean, token
         encoding: {
           y,
           ...spokenMark(),
-          x: {
-            field: 'value',
-            type: 'quantitative' as const,
-            axis: null,
-            scale: { domain: [0, most], range: [rankPx, width] },
-          },
+          x: pixels('barEnd'),
           x2: { value: rankPx },
         },
       },
@@ -126,7 +122,7 @@ function rankedPanel(panel: RankedPanel, width: number, isTitled: boolean, token
         ? [
             text(
               'detail',
-              { field: 'detailX', type: 'quantitative', scale: null, axis: null },
+              pixels('detailX'),
               { align: 'left', color: color('muted'), fontSize: 12.5 },
             ),
           ]

@@ -11,21 +11,59 @@ const PNG_MARGIN_PX = 24;
 measureWithBundledFont();
 
 /**
+ * Charts of one shape, whose compilation is kept: it is half of the work of drawing one, and a filter changes
+ * the rows of most charts and nothing else of them. Views are not kept: their layout depends on what they
+ * have shown.
+ */
+const PROGRAMS_MAX = 128;
+const programs = new Map<string, vega.Runtime>();
+
+/**
  * Draws a Vega-Lite chart as SVG text, without a browser and without loading anything: data must be inline.
+ * The same chart has the same text, whatever was drawn before it.
  *
  * @throws Error for a spec that Vega-Lite warns about: a chart with a fault is a bug, not something to show
  */
 export async function renderSvg(spec: TopLevelSpec): Promise<string> {
   const logger = throwingLogger();
-  const compiled = compile({ ...spec, config: { ...CHART_CONFIG, ...spec.config } }, { logger }).spec;
-  const view = new vega.View(vega.parse(compiled), { renderer: 'none', logger, loader: refusingLoader() });
+  const { shape, data } = withoutRows(spec);
+  const view = new vega.View(programOf(shape, logger), { renderer: 'none', logger, loader: refusingLoader() });
   try {
+    // Vega writes into the rows that it is given.
+    for (const [name, rows] of data) view.data(name, structuredClone(rows));
     // Ids count on over all charts of a process; from 1 in each, the same chart has the same text.
     vega.resetSVGDefIds();
     return shortened(await view.toSVG());
   } finally {
     view.finalize();
   }
+}
+
+/** A chart without its rows, and the rows by the names that stand for them in it. */
+function withoutRows(spec: TopLevelSpec): { shape: TopLevelSpec; data: [name: string, rows: unknown[]][] } {
+  const data: [name: string, rows: unknown[]][] = [];
+  const emptied = (value: unknown, key?: string): unknown => {
+    if (Array.isArray(value)) return value.map((each) => emptied(each));
+    if (typeof value !== 'object' || value === null) return value;
+    const { values, ...others } = value as { values?: unknown };
+    if (key !== 'data' || !Array.isArray(values))
+      return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, emptied(each, name)]));
+    const name = `rows_${data.length}`;
+    data.push([name, values]);
+    return { ...others, name };
+  };
+  return { shape: emptied(spec) as TopLevelSpec, data };
+}
+
+function programOf(shape: TopLevelSpec, logger: vega.LoggerInterface): vega.Runtime {
+  const key = JSON.stringify(shape);
+  const known = programs.get(key);
+  programs.delete(key);
+  const program =
+    known ?? vega.parse(compile({ ...shape, config: { ...CHART_CONFIG, ...shape.config } }, { logger }).spec);
+  programs.set(key, program);
+  for (const old of programs.keys()) if (programs.size > PROGRAMS_MAX) programs.delete(old);
+  return program;
 }
 
 /** The same SVG as PNG bytes on a white ground with a margin. */

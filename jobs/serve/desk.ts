@@ -1,4 +1,7 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { atMost } from '../base/concurrency.ts';
 import type { SqlEngine, SqlValue } from '../engine/index.ts';
+import { beginDrawing } from '../report/draw.ts';
 import type { Cell, Column, Figure, Section } from '../report/figure.ts';
 import type { PageContent } from '../report/page.ts';
 import type { PersonReading } from '../report/person.ts';
@@ -26,7 +29,9 @@ export interface Desk {
   reading(): Promise<Reading>;
   /** The same of other filters. */
   readingOf(filters: Filters, more?: readonly [condition: string, value: string][]): Promise<Reading>;
-  /** Makes a figure and keeps what it has asked under its name. */
+  /** Makes several parts of a page, some at a time, and gives them in this order. */
+  all<T>(makes: readonly (() => Promise<T>)[]): Promise<T[]>;
+  /** Makes a figure, begins to draw it, and keeps what it has asked under its name. */
   figure<F extends Figure | undefined>(make: () => Promise<F>): Promise<F>;
   /** The same for a section whose figures were made elsewhere. */
   section<S extends Section | undefined>(make: () => Promise<S>): Promise<S>;
@@ -47,9 +52,15 @@ export interface Question<Row> {
   missing: string;
 }
 
+/**
+ * Questions of one page that the engine has at once: it works on one while another is drawn here. More of
+ * them only wait for each other.
+ */
+const AT_ONCE = 3;
+
 export function openDesk(engine: SqlEngine, edition: Edition, filters: Filters, query: URLSearchParams): Desk {
   const asked = new Map<string, string[]>();
-  let recent: string[] = [];
+  const asking = new AsyncLocalStorage<string[]>();
   const definitionsOf = ({ isPrivateIncluded }: Filters) => ({
     ...edition.definitions,
     isIncognitoIncluded: isPrivateIncluded,
@@ -58,7 +69,7 @@ export function openDesk(engine: SqlEngine, edition: Edition, filters: Filters, 
     reader(engine, edition.target, definitionsOf(of), {
       userId: of.person,
       narrowing: narrowingOf(of, more),
-      onAsk: (statement, values) => recent.push(asWritten(statement, values)),
+      onAsk: (statement, values) => asking.getStore()?.push(asWritten(statement, values)),
     });
   const readingOf: Desk['readingOf'] = async (of, more) => {
     const rows = rowsOf(of, more);
@@ -68,18 +79,27 @@ export function openDesk(engine: SqlEngine, edition: Edition, filters: Filters, 
     return { rows, definitions: definitionsOf(of), totals, tables: edition.tables, isTimed, ...person };
   };
   const record = async <T>(make: () => Promise<T>, nameOf: (made: T) => string | undefined): Promise<T> => {
-    recent = [];
-    const made = await make();
+    const statements: string[] = [];
+    const made = await asking.run(statements, make);
     const name = nameOf(made);
-    if (name !== undefined) asked.set(name, recent);
+    if (name !== undefined) asked.set(name, statements);
     return made;
   };
   return {
     ...{ edition, filters, query, asked, readingOf },
     rows: rowsOf(filters),
     reading: () => readingOf(filters),
-    figure: (make) => record(make, (figure) => figure?.name),
-    section: (make) => record(make, (section) => section?.id),
+    all: (makes) => atMost(AT_ONCE, makes, (make) => make()),
+    async figure(make) {
+      const figure = await record(make, (made) => made?.name);
+      if (figure !== undefined) beginDrawing(figure);
+      return figure;
+    },
+    async section(make) {
+      const section = await record(make, (made) => made?.id);
+      for (const figure of section?.figures ?? []) beginDrawing(figure);
+      return section;
+    },
   };
 }
 
@@ -116,9 +136,8 @@ export async function answersOf(
   desk: Desk,
   models: readonly [table: string, make: () => Promise<Figure>][],
 ): Promise<Figure[]> {
-  const figures: Figure[] = [];
-  for (const [table, make] of models) if (desk.edition.tables.has(table)) figures.push(await desk.figure(make));
-  return figures;
+  const there = models.filter(([table]) => desk.edition.tables.has(table));
+  return desk.all(there.map(([, make]) => () => desk.figure(make)));
 }
 
 /** A statement with its values in it. */

@@ -1,5 +1,5 @@
 import { headlines } from '../report/compose.ts';
-import type { Figure } from '../report/figure.ts';
+import type { Figure, Section } from '../report/figure.ts';
 import { formatCount, formatDate, formatMinutes, formatPlural } from '../report/format.ts';
 import type { PageContent } from '../report/page.ts';
 import { whereSection } from '../report/places.ts';
@@ -43,43 +43,51 @@ export async function overviewPage(desk: Desk): Promise<Body> {
   const empty = emptyBody(desk, reading, 'Overview');
   if (empty !== undefined) return empty;
   const { totals } = reading;
+  const parts: (() => Promise<Section | undefined>)[] = [
+    () => whenOf(desk, reading),
+    () => whatOf(desk, reading),
+    () => whereOf(desk, reading),
+    async () =>
+      isOfPerson(reading) && totals.skipped + totals.finished > 0
+        ? desk.section(async () => sectionOf(await skippingSection(reading)))
+        : undefined,
+  ];
   return {
     title: 'Overview',
     facts: factsOf(desk, reading),
     notices: [],
     headlines: headlines(reading),
-    sections: [
-      await whenOf(desk, reading),
-      {
-        id: 'what',
-        title: 'What',
-        figures: [
-          await desk.figure(() => topOf(desk, reading, 'artist')),
-          await desk.figure(() => topOf(desk, reading, 'song')),
-          await desk.figure(() => topOf(desk, reading, 'album')),
-        ],
-      },
-      { id: 'where', title: 'Where', figures: await whereOf(desk, reading) },
-      ...(isOfPerson(reading) && totals.skipped + totals.finished > 0
-        ? [await desk.section(async () => sectionOf(await skippingSection(reading)))].flatMap((each) => each ?? [])
-        : []),
-    ],
+    sections: (await desk.all(parts)).flatMap((section) => section ?? []),
   };
 }
 
 /** By month or day, and by hour of the week. */
-export async function whenOf(desk: Desk, reading: Reading) {
+export async function whenOf(desk: Desk, reading: Reading): Promise<Section> {
   return {
     id: 'when',
     title: 'When',
-    figures: [await desk.figure(() => listeningOverTime(reading)), await desk.figure(() => hoursOfTheWeek(reading))],
+    figures: await desk.all([
+      () => desk.figure(() => listeningOverTime(reading)),
+      () => desk.figure(() => hoursOfTheWeek(reading)),
+    ]),
   };
 }
 
-async function whereOf(desk: Desk, reading: Reading): Promise<Figure[]> {
-  if (!isOfPerson(reading)) return [await desk.figure(() => devices(reading))];
-  const found = await desk.section(async () => sectionOf(await whereSection(reading)));
-  return found?.figures ?? [await desk.figure(() => devices(reading))];
+async function whatOf(desk: Desk, reading: Reading): Promise<Section> {
+  const tops = (['artist', 'song', 'album'] as const).map(
+    (kind) => () => desk.figure(() => topOf(desk, reading, kind)),
+  );
+  return { id: 'what', title: 'What', figures: await desk.all(tops) };
+}
+
+async function whereOf(desk: Desk, reading: Reading): Promise<Section> {
+  const found = isOfPerson(reading)
+    ? await desk.section(async () => sectionOf(await whereSection(reading)))
+    : undefined;
+  return {
+    ...{ id: 'where', title: 'Where' },
+    figures: found?.figures ?? [await desk.figure(() => devices(reading))],
+  };
 }
 
 function sectionOf(chapter: Awaited<ReturnType<typeof whereSection>>) {
