@@ -11,12 +11,14 @@ const PNG_MARGIN_PX = 24;
 measureWithBundledFont();
 
 /**
- * Charts of one shape, whose compilation is kept: it is half of the work of drawing one, and a filter changes
- * the rows of most charts and nothing else of them. Views are not kept: their layout depends on what they
- * have shown.
+ * A filter changes the rows of most charts and nothing else of them: what a chart is without its rows is
+ * compiled once, which is half of the work of drawing it.
  */
 const PROGRAMS_MAX = 128;
 const programs = new Map<string, vega.Runtime>();
+/** Views at rest, by the charts that they can draw: making one is half of what is left. */
+const VIEWS_MAX = 48;
+const views = new Map<string, vega.View>();
 
 /**
  * Draws a Vega-Lite chart as SVG text, without a browser and without loading anything: data must be inline.
@@ -27,15 +29,29 @@ const programs = new Map<string, vega.Runtime>();
 export async function renderSvg(spec: TopLevelSpec): Promise<string> {
   const logger = throwingLogger();
   const { shape, data } = withoutRows(spec);
-  const view = new vega.View(programOf(shape, logger), { renderer: 'none', logger, loader: refusingLoader() });
+  const key = JSON.stringify(shape);
+  const rested = views.get(key);
+  views.delete(key);
+  const view =
+    rested ?? new vega.View(programOf(key, shape, logger), { renderer: 'none', logger, loader: refusingLoader() });
+  let isDrawn = false;
   try {
     // Vega writes into the rows that it is given.
     for (const [name, rows] of data) view.data(name, structuredClone(rows));
     // Ids count on over all charts of a process; from 1 in each, the same chart has the same text.
     vega.resetSVGDefIds();
-    return shortened(await view.toSVG());
+    const svg = await view.toSVG();
+    isDrawn = true;
+    return shortened(svg);
   } finally {
-    view.finalize();
+    // What fits its axes into a given size begins with the layout that it had before.
+    if (isDrawn && !('autosize' in shape)) views.set(key, view);
+    else view.finalize();
+    for (const [old, resting] of views) {
+      if (views.size <= VIEWS_MAX) break;
+      resting.finalize();
+      views.delete(old);
+    }
   }
 }
 
@@ -55,8 +71,7 @@ function withoutRows(spec: TopLevelSpec): { shape: TopLevelSpec; data: [name: st
   return { shape: emptied(spec) as TopLevelSpec, data };
 }
 
-function programOf(shape: TopLevelSpec, logger: vega.LoggerInterface): vega.Runtime {
-  const key = JSON.stringify(shape);
+function programOf(key: string, shape: TopLevelSpec, logger: vega.LoggerInterface): vega.Runtime {
   const known = programs.get(key);
   programs.delete(key);
   const program =

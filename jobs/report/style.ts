@@ -5,6 +5,12 @@ import { CATEGORIES, FONT_STACK, HUES, type Hue, NARROW, SEQUENCE, TOKENS } from
  * with.
  */
 export function stylesheet(): string {
+  sheet ??= compose();
+  return sheet;
+}
+let sheet: string | undefined;
+
+function compose(): string {
   const pairs: [string, readonly [string, string]][] = [
     ...Object.entries(TOKENS).map(([name, pair]): [string, readonly [string, string]] => [
       name.replace(/[A-Z]/g, (mark) => `-${mark.toLowerCase()}`),
