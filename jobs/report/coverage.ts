@@ -8,7 +8,7 @@ import type { Reading } from './reading.ts';
 const COMPLETENESS = `
 with
 
-plays as (select * from fct_plays where {in_reports}),
+plays as (select * from fct_plays where {in_reports} and {person}),
 
 with_genre as (select distinct track_id from bridge_track_genres),
 
@@ -40,7 +40,7 @@ select * from final`;
 const PLAYS_BY_SOURCE = `
 with
 
-plays as (select * from fct_plays where {in_reports}),
+plays as (select * from fct_plays where {in_reports} and {person}),
 
 final as (
     select

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { ReportPage } from './compose.ts';
 import type { Figure } from './figure.ts';
 import { type Drawing, renderPage, type Surroundings } from './page.ts';
@@ -47,7 +48,20 @@ export function beginDrawing(figure: Figure): void {
 }
 
 async function draw(chart: NonNullable<Figure['chart']>): Promise<Drawing> {
-  return { wide: await renderSvg(chart(WIDE)), narrow: await renderSvg(chart(NARROW)) };
+  return { wide: await drawnOnce(chart(WIDE)), narrow: await drawnOnce(chart(NARROW)) };
+}
+
+/** The last charts as they were drawn: what a filter does not change is not drawn again. */
+const DRAWN_MAX = 64;
+const drawn = new Map<string, Promise<string>>();
+
+function drawnOnce(spec: ReturnType<NonNullable<Figure['chart']>>): Promise<string> {
+  const key = createHash('sha256').update(JSON.stringify(spec)).digest('base64');
+  const svg = drawn.get(key) ?? renderSvg(spec);
+  drawn.delete(key);
+  drawn.set(key, svg);
+  for (const old of drawn.keys()) if (drawn.size > DRAWN_MAX) drawn.delete(old);
+  return svg;
 }
 
 /** A picture that stands alone carries its own title. @param figure one with a chart */

@@ -2,7 +2,7 @@ import { artistsChapter } from './artists.ts';
 import { calendarChapter } from './calendar.ts';
 import { clockChapter } from './clock.ts';
 import { discoveryChapter } from './discovery.ts';
-import { favourites, favouritesSection } from './favourites.ts';
+import { type Favourites, favourites, favouritesSection } from './favourites.ts';
 import type { Section } from './figure.ts';
 import { firstScreen } from './first-screen.ts';
 import { formatCount, formatDate, formatPlural } from './format.ts';
@@ -28,6 +28,17 @@ export interface PageFrame {
   asOf: string;
 }
 
+/** How a portrait is made where its reader narrows it. */
+export interface PortraitOptions {
+  /**
+   * What the first screen and the chapters that count plays one by one are made of; those of whole histories,
+   * which no sum can be taken from, are made of all plays. Default: all plays, too.
+   */
+  narrowed: PersonReading;
+  /** Makes the chapters, in any order, and gives them in this one. Default: one after the other. */
+  all(makes: readonly (() => Promise<Chapter>)[]): Promise<Chapter[]>;
+}
+
 /** The chapters of a person's story, in their order; habits come after them. */
 const CHAPTERS: readonly ((reading: PersonReading) => Promise<Chapter>)[] = [
   yearsChapter,
@@ -41,22 +52,33 @@ const CHAPTERS: readonly ((reading: PersonReading) => Promise<Chapter>)[] = [
  * The page of one person: who they are as a listener, the chapters of their story, habits, and last a quiet
  * word on what the numbers rest on. Every number counts this person's plays alone.
  */
-export async function composePortrait(reading: PersonReading, frame: PageFrame): Promise<PageContent> {
-  const found = await favourites(reading, frame.asOf);
-  const chapters: Chapter[] = [];
-  for (const chapter of CHAPTERS) chapters.push(await chapter(reading));
-  chapters.push(await favouritesSection(reading, found, frame.asOf));
-  chapters.push({ section: await whenYouListen(reading) });
-  if (!reading.isRedacted) chapters.push(await clockChapter(reading));
-  chapters.push({ section: { id: 'sessions', title: 'How long you stay', figures: [await sessionLengths(reading)] } });
-  if (!reading.isRedacted) chapters.push(await whereSection(reading));
-  chapters.push(await skippingSection(reading));
+export async function composePortrait(
+  reading: PersonReading,
+  frame: PageFrame,
+  { narrowed, all }: PortraitOptions = { narrowed: reading, all: inTurn },
+): Promise<PageContent> {
+  let found: Favourites = { artists: [], songs: [], albums: [] };
+  const makes: (() => Promise<Chapter>)[] = [
+    ...CHAPTERS.map((chapter) => () => chapter(reading)),
+    async () => {
+      found = await favourites(narrowed, frame.asOf);
+      return favouritesSection(narrowed, found, frame.asOf);
+    },
+    async () => ({ section: await whenYouListen(narrowed) }),
+    ...(reading.isRedacted ? [] : [() => clockChapter(reading)]),
+    async () => ({
+      section: { id: 'sessions', title: 'How long you stay', figures: [await sessionLengths(reading)] },
+    }),
+    ...(reading.isRedacted ? [] : [() => whereSection(narrowed)]),
+    () => skippingSection(narrowed),
+  ];
+  const chapters = await all(makes);
   const { totals } = reading;
   return {
     title: frame.title,
     facts: [`${formatDate(totals.first_date!)} to ${formatDate(totals.last_date!)}`, `as of ${formatDate(frame.asOf)}`],
     notices: frame.notices,
-    hero: await firstScreen(reading, found),
+    hero: await firstScreen(narrowed, found),
     headlines: [],
     sections: chapters.flatMap((chapter) => ('section' in chapter ? [chapter.section] : [])),
     missing: chapters.flatMap((chapter) => ('missing' in chapter ? [chapter.missing] : [])),
@@ -64,6 +86,12 @@ export async function composePortrait(reading: PersonReading, frame: PageFrame):
     footer: frame.footer,
     links: frame.links,
   };
+}
+
+async function inTurn(makes: readonly (() => Promise<Chapter>)[]): Promise<Chapter[]> {
+  const chapters: Chapter[] = [];
+  for (const make of makes) chapters.push(await make());
+  return chapters;
 }
 
 async function whenYouListen(reading: PersonReading): Promise<Section> {

@@ -119,13 +119,7 @@ function rankedPanel(panel: RankedPanel, width: number, isTitled: boolean, token
       ...(isNumbered ? [text('rank', { value: 0 }, { align: 'left', color: color('muted'), fontSize: 12.5 })] : []),
       text('label', { value: rankPx }, { align: 'left', fontWeight: 600, fontSize: 13 }),
       ...(has('detail')
-        ? [
-            text(
-              'detail',
-              pixels('detailX'),
-              { align: 'left', color: color('muted'), fontSize: 12.5 },
-            ),
-          ]
+        ? [text('detail', pixels('detailX'), { align: 'left', color: color('muted'), fontSize: 12.5 })]
         : []),
       text('valueText', { value: width }, { align: 'right', color: color('text'), fontSize: 12.5 }),
       ...(has('below') ? [text('below', { value: rankPx }, { ...SECOND_LINE, align: 'left' })] : []),

@@ -6,7 +6,8 @@ import type { Figure, Section } from '../report/figure.ts';
 import { formatCount } from '../report/format.ts';
 import { readCoverage } from '../report/gaps.ts';
 import { answer, answersOf, type Desk, type Question } from './desk.ts';
-import { EVERYBODY, number, type Row, text } from './fields.ts';
+import { number, type Row, text } from './fields.ts';
+import { filtersInWords, narrowedNotice } from './filters.ts';
 import type { Body } from './overview.ts';
 
 const RUNS_SHOWN = 30;
@@ -22,9 +23,19 @@ export async function dataPage(desk: Desk, { engine, store }: { engine: SqlEngin
   if (reading !== undefined && reading.totals.plays > 0) {
     const coverage = edition.tables.has('listening_coverage') ? await readCoverage(engine, edition.target) : undefined;
     sections.push(await desk.section(() => coverageSection(reading, coverage)));
-  } else notices.push('There is no play yet. Give listenlake run an account export, then look again.');
+  } else if (edition.choices.firstDate === undefined)
+    notices.push('There is no play yet. Give listenlake run an account export, then look again.');
+  else notices.push('No play is left by these filters. Widen them, or reset them.');
   sections.push({ id: 'runs', title: 'Runs', figures: [await runsOf(store)] });
-  return { title: 'Data', facts: [EVERYBODY], notices, headlines: [], sections };
+  notices.push(
+    ...narrowedNotice(
+      desk.filters,
+      'Where plays came from and what they lack follow them.',
+      'Checks, covered days, tables and runs are of the whole lake.',
+    ),
+  );
+  const facts = [desk.filters.person ?? 'everybody', ...filtersInWords(desk.filters)];
+  return { title: 'Data', facts, notices, headlines: [], sections };
 }
 
 const QUALITY: Question<Row> = {

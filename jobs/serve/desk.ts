@@ -137,7 +137,13 @@ export async function answersOf(
   models: readonly [table: string, make: () => Promise<Figure>][],
 ): Promise<Figure[]> {
   const there = models.filter(([table]) => desk.edition.tables.has(table));
-  return desk.all(there.map(([, make]) => () => desk.figure(make)));
+  return desk.all(
+    there.map(
+      ([, make]) =>
+        () =>
+          desk.figure(make),
+    ),
+  );
 }
 
 /** A statement with its values in it. */

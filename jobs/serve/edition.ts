@@ -7,6 +7,7 @@ import { type Definitions, readDefinitions, reader } from '../report/reading.ts'
 import { readAsOf, readTotals } from '../report/totals.ts';
 import { cardShownBy } from '../training/records.ts';
 import type { Choices } from './filters.ts';
+import { freshnessOf, waitingFor } from './freshness.ts';
 
 type Card = Awaited<ReturnType<typeof cardShownBy>>;
 
@@ -21,6 +22,8 @@ export interface Edition {
   /** Exclusive end of the data. */
   asOf: string | undefined;
   card: Card;
+  /** What is newer than these tables, and what to run: a line for each. */
+  waiting: readonly string[];
 }
 
 type Sources = Pick<Effects, 'engine' | 'store'>;
@@ -72,11 +75,12 @@ export function openPress(sources: Sources, target: Target): Press {
   };
   const once = async <T extends object>(name: string, make: (edition: Edition) => Promise<T>): Promise<T> => {
     for (let tries = 0; tries < TRIES_MAX; tries += 1) {
-      const version = await versionOf(sources, target);
-      const made = await keep(`${version} ${name}`, () =>
-        turns(async () => make(await keep(`${version} edition`, () => readEdition(sources, target)))),
+      const { version, freshness } = await versionOf(sources, target);
+      const edition = `${version} ${freshness}`;
+      const made = await keep(`${edition} ${name}`, () =>
+        turns(async () => make(await keep(`${edition} edition`, () => readEdition(sources, target)))),
       );
-      if ((await versionOf(sources, target)) === version) return made;
+      if ((await versionOf(sources, target)).version === version) return made;
     }
     throw new JobError('commit_conflict', 'tempfail', 'another version was published while the page was made', {
       hint: 'load the page again',
@@ -85,9 +89,18 @@ export function openPress(sources: Sources, target: Target): Press {
   return { print: once };
 }
 
-/** Names what readers see: another one of them means other numbers. */
-async function versionOf({ store }: Pick<Sources, 'store'>, target: Target): Promise<string> {
-  return (await latestManifest(store))?.state.gold[target]?.runId ?? '-';
+/**
+ * Names what readers see: another version means other numbers, another freshness another word on what waits.
+ */
+async function versionOf(
+  { store }: Pick<Sources, 'store'>,
+  target: Target,
+): Promise<{ version: string; freshness: string }> {
+  const state = (await latestManifest(store))?.state;
+  return {
+    version: state?.gold[target]?.runId ?? '-',
+    freshness: state === undefined ? '' : freshnessOf(state, target),
+  };
 }
 
 async function readEdition({ engine, store }: Sources, target: Target): Promise<Edition> {
@@ -114,6 +127,7 @@ async function readEdition({ engine, store }: Sources, target: Target): Promise<
     },
     asOf: lastDate === undefined ? undefined : await readAsOf(rows, lastDate),
     card: state === undefined ? undefined : await cardShownBy(store, state, target),
+    waiting: state === undefined ? [] : await waitingFor(store, state, target),
   };
 }
 

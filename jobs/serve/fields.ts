@@ -1,4 +1,4 @@
-import type { Cell, Column, Figure } from '../report/figure.ts';
+import type { Cell, Column, Section } from '../report/figure.ts';
 import { rankedLists } from '../report/rankings.ts';
 import type { Question } from './desk.ts';
 import type { Body } from './overview.ts';
@@ -6,9 +6,6 @@ import type { Body } from './overview.ts';
 /** Of any statement. */
 export type Row = Record<string, string | number | boolean | null>;
 type Field = Question<Row>['columns'][number];
-
-/** What pages without filters say of themselves. */
-export const EVERYBODY = 'all of the lake: this page has no filters';
 
 /** A column as it is in the statement's rows. */
 export function text(label: string, column: string): Field {
@@ -47,9 +44,9 @@ export function bars(
     );
 }
 
-/** A page of one section; one that says so where no model of it is there. */
-export function bodyOf(title: string, id: string, section: string, figures: Figure[]): Body {
-  const notices = figures.length > 0 ? [] : ['Nothing is published yet. Give listenlake run, then look again.'];
-  const sections = figures.length > 0 ? [{ id, title: section, figures }] : [];
-  return { title, facts: [EVERYBODY], notices, headlines: [], sections };
+/** A page of those sections that have figures; one that says so where no model of them is there. */
+export function bodyOf(title: string, sections: Section[], facts: string[], notices: string[]): Body {
+  const shown = sections.filter(({ figures }) => figures.length > 0);
+  const none = shown.length > 0 ? [] : ['Nothing is published yet. Give listenlake run, then look again.'];
+  return { title, facts, notices: [...notices, ...none], headlines: [], sections: shown };
 }

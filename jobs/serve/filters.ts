@@ -34,14 +34,23 @@ const UNKNOWN = 'unknown';
 export const FILTER_NAMES = ['person', 'from', 'to', 'country', 'device', 'private'] as const;
 const DATE = /^\d{4}-\d{2}-\d{2}$/;
 
+/** Names of the filters that narrow more than whose plays are shown. */
+export const PLAY_FILTERS = FILTER_NAMES.slice(1);
+
 /**
  * Reads the filters of an address. An empty value is none.
  *
  * @param known names that the page takes: filters, and its own
+ * @param isOfOne the page is of the only person there is, where nobody is named
  * @throws `filter_invalid` (64) for an unknown name, one given twice, a value that there is not, a date that
  *   is none, a period that ends before it begins
  */
-export function readFilters(query: URLSearchParams, choices: Choices, known: readonly string[]): Filters {
+export function readFilters(
+  query: URLSearchParams,
+  choices: Choices,
+  known: readonly string[],
+  isOfOne = known.includes('person'),
+): Filters {
   for (const name of new Set(query.keys())) {
     if (!known.includes(name))
       throw invalid(
@@ -53,13 +62,21 @@ export function readFilters(query: URLSearchParams, choices: Choices, known: rea
   const person = oneOf(query, 'person', [...choices.people, EVERYBODY]);
   const isPrivate = oneOf(query, 'private', ['in', 'out']);
   const period = readPeriod(query, 'from', 'to');
-  const alone = known.includes('person') && choices.people.length === 1 ? choices.people[0] : undefined;
+  const alone = isOfOne && choices.people.length === 1 ? choices.people[0] : undefined;
   return {
     person: person === EVERYBODY ? undefined : (person ?? alone),
     ...period,
     country: oneOf(query, 'country', [...choices.countries, UNKNOWN]),
     device: oneOf(query, 'device', [...choices.devices, UNKNOWN]),
     isPrivateIncluded: isPrivate === undefined ? choices.isPrivateAlways : isPrivate === 'in',
+  };
+}
+
+/** No filter at all. */
+export function noFilters({ isPrivateAlways }: Choices): Filters {
+  return {
+    ...{ person: undefined, from: undefined, to: undefined, country: undefined, device: undefined },
+    isPrivateIncluded: isPrivateAlways,
   };
 }
 
@@ -73,27 +90,47 @@ export function readPeriod(query: URLSearchParams, first: string, last: string):
 
 /** The condition that the filters put on plays; a person is no part of it, nor are private sessions. */
 export function narrowingOf(filters: Filters, more: readonly [condition: string, value: string][] = []): Narrowing {
-  const { from, to, country, device } = filters;
-  const parts: [condition: string, value?: SqlValue][] = [
-    ...(from === undefined ? [] : ([['local_date >= cast(? as date)', from]] as [string, string][])),
-    ...(to === undefined ? [] : ([['local_date <= cast(? as date)', to]] as [string, string][])),
-    ...among('country', country),
-    ...among('device', device),
-    ...more,
+  const { country, device } = filters;
+  return joined([...datesOf(filters, 'local_date'), ...among('country', country), ...among('device', device), ...more]);
+}
+
+/** The condition of the period alone, on another column that is a date. */
+export function periodOf(filters: Pick<Filters, 'from' | 'to'>, column: string): Narrowing {
+  return joined(datesOf(filters, column));
+}
+
+type Part = [condition: string, value?: SqlValue];
+
+function datesOf({ from, to }: Pick<Filters, 'from' | 'to'>, column: string): Part[] {
+  return [
+    ...(from === undefined ? [] : ([[`${column} >= cast(? as date)`, from]] as Part[])),
+    ...(to === undefined ? [] : ([[`${column} <= cast(? as date)`, to]] as Part[])),
   ];
+}
+
+function joined(parts: readonly Part[]): Narrowing {
   return {
     condition: parts.length === 0 ? 'true' : parts.map(([condition]) => condition).join(' and '),
     parameters: parts.flatMap(([, value]) => (value === undefined ? [] : [value])),
   };
 }
 
-/** Filters as an address has them; an empty text where there are none. @param key of what is looked at */
-export function searchOf(filters: Partial<Filters> | undefined, key?: string): string {
+/**
+ * Filters as an address has them; an empty text where there are none.
+ *
+ * @param key of what is looked at
+ * @param known names that the page of the address takes
+ */
+export function searchOf(
+  filters: Partial<Filters> | undefined,
+  key?: string,
+  known: readonly string[] = FILTER_NAMES,
+): string {
   if (filters === undefined) return '';
   const query = new URLSearchParams(key === undefined ? {} : { key });
   for (const name of ['person', 'from', 'to', 'country', 'device'] as const)
-    if (filters[name] !== undefined) query.set(name, filters[name]);
-  if (filters.isPrivateIncluded === true) query.set('private', 'in');
+    if (filters[name] !== undefined && known.includes(name)) query.set(name, filters[name]);
+  if (filters.isPrivateIncluded === true && known.includes('private')) query.set('private', 'in');
   const text = query.toString();
   return text === '' ? '' : `?${text}`;
 }
@@ -107,6 +144,18 @@ export function filtersInWords({ from, to, country, device, isPrivateIncluded }:
     device === undefined ? '' : `device ${device}`,
     isPrivateIncluded ? 'private sessions included' : '',
   ].filter((word) => word !== '');
+}
+
+/**
+ * What a page says where filters are set that some of it does not follow; nothing where none are.
+ *
+ * @param followed what they narrow, and `rest` what they do not, and why: as sentences
+ * @param isOfOne the page is a person's anyway
+ */
+export function narrowedNotice(filters: Filters, followed: string, rest: string, isOfOne = false): string[] {
+  const whose = isOfOne || filters.person === undefined ? [] : [`person ${filters.person}`];
+  const set = [...whose, ...filtersInWords(filters)];
+  return set.length === 0 ? [] : [`Filters: ${set.join(', ')}. ${followed} ${rest}`];
 }
 
 /** Which fields a form has, and what else of the address it keeps. */
@@ -191,7 +240,7 @@ function bounds({ firstDate, lastDate }: Choices): string {
   return firstDate === undefined || lastDate === undefined ? '' : ` min="${firstDate}" max="${lastDate}"`;
 }
 
-function among(column: 'country' | 'device', value: string | undefined): [condition: string, value?: SqlValue][] {
+function among(column: 'country' | 'device', value: string | undefined): Part[] {
   if (value === undefined) return [];
   return value === UNKNOWN ? [[`coalesce(${column}, 'unknown') = 'unknown'`]] : [[`${column} = ?`, value]];
 }

@@ -1,6 +1,7 @@
 import type { Effects } from '../effects/index.ts';
 import { formatDate } from '../report/format.ts';
 import type { PageContent } from '../report/page.ts';
+import type { Chapter } from '../report/person.ts';
 import { composePortrait } from '../report/portrait.ts';
 import { cataloguePage } from './catalogue.ts';
 import { comparePage, periodsOf, SECOND_PERIOD } from './compare.ts';
@@ -8,7 +9,15 @@ import { dataPage } from './data.ts';
 import { type Desk, isOfPerson, openDesk, type Sheet } from './desk.ts';
 import type { Edition } from './edition.ts';
 import { eventsPage } from './events.ts';
-import { FILTER_NAMES, type Filters, filterForm, readFilters } from './filters.ts';
+import {
+  FILTER_NAMES,
+  type Filters,
+  filterForm,
+  narrowedNotice,
+  noFilters,
+  PLAY_FILTERS,
+  readFilters,
+} from './filters.ts';
 import { itemPage } from './item.ts';
 import { modelPage } from './model.ts';
 import { type Body, emptyBody, overviewPage } from './overview.ts';
@@ -24,21 +33,23 @@ export interface Page {
   title: string | undefined;
   /** Names that its address may have. */
   takes: readonly string[];
+  /** Of everybody where nobody is named, though there is one person alone. */
+  isOfAll?: boolean;
   make(desk: Desk, sources: Sources): Promise<Body | PageContent>;
 }
 
 /** All pages, in the order of the navigation. */
 export const PAGES: readonly Page[] = [
   { name: 'overview', path: '/', title: 'Overview', takes: FILTER_NAMES, make: overviewPage },
-  { name: 'story', path: '/story', title: 'Story', takes: ['person'], make: storyPage },
+  { name: 'story', path: '/story', title: 'Story', takes: FILTER_NAMES, make: storyPage },
   {
     ...{ name: 'compare', path: '/compare', title: 'Compare', make: comparePage },
     takes: [...FILTER_NAMES, ...SECOND_PERIOD],
   },
-  { name: 'events', path: '/events', title: 'Events', takes: [], make: eventsPage },
-  { name: 'catalogue', path: '/catalogue', title: 'Catalogue', takes: [], make: cataloguePage },
-  { name: 'model', path: '/model', title: 'Model', takes: [], make: modelPage },
-  { name: 'data', path: '/data', title: 'Data', takes: [], make: dataPage },
+  { name: 'events', path: '/events', title: 'Events', takes: PLAY_FILTERS, make: eventsPage },
+  { name: 'catalogue', path: '/catalogue', title: 'Catalogue', takes: ['from', 'to', 'country'], make: cataloguePage },
+  { name: 'model', path: '/model', title: 'Model', takes: FILTER_NAMES, isOfAll: true, make: modelPage },
+  { name: 'data', path: '/data', title: 'Data', takes: FILTER_NAMES, isOfAll: true, make: dataPage },
   ...(['artist', 'song', 'album'] as const).map((kind) => ({
     ...{ name: kind, path: `/${kind}`, title: undefined, takes: [...FILTER_NAMES, 'key'] },
     make: (desk: Desk) => itemPage(desk, kind),
@@ -61,7 +72,8 @@ export async function makePage(
   { edition, query }: { edition: Edition; query: URLSearchParams },
   sources: Sources,
 ): Promise<MadePage> {
-  const filters = readFilters(query, edition.choices, page.takes);
+  const isOfOne = page.takes.includes('person') && page.isOfAll !== true;
+  const filters = readFilters(query, edition.choices, page.takes, isOfOne);
   const desk = openDesk(sources.engine, edition, filters, query);
   const isPublished = edition.tables.has('fct_plays');
   const body = isPublished || page.name === 'data' ? await page.make(desk, sources) : nothingPublished(page);
@@ -73,12 +85,12 @@ export async function makePage(
   };
 }
 
-function framed(body: Body | PageContent, { builtBy, target }: Edition): PageContent {
+function framed(body: Body | PageContent, { builtBy, target, waiting }: Edition): PageContent {
   const version = builtBy === undefined ? `gold_${target} is empty.` : `From gold_${target}, built by ${builtBy}.`;
   const draft = target === 'dev' ? ['A draft: from gold_dev, which has not been checked and promoted.'] : [];
   return {
     ...body,
-    notices: [...draft, ...body.notices],
+    notices: [...draft, ...waiting, ...body.notices],
     footer: [`${version} This page loads nothing from anywhere else and runs no script.`],
     links: [],
   };
@@ -101,11 +113,13 @@ function formOf(page: Page, desk: Desk): string {
   });
 }
 
-/** The chapters of one person's portrait, of all their plays. */
+/** The chapters of one person's portrait: those that count plays follow the filters. */
 async function storyPage(desk: Desk): Promise<Body | PageContent> {
-  const reading = await desk.reading();
+  const narrowed = await desk.reading();
+  const { person } = desk.filters;
+  const reading = await desk.readingOf({ ...noFilters(desk.edition.choices), person });
   const { asOf, choices } = desk.edition;
-  if (!isOfPerson(reading)) {
+  if (!isOfPerson(reading) || !isOfPerson(narrowed)) {
     const notices = [
       choices.people.length === 0
         ? 'Nobody has own plays yet, so there is no story. Give listenlake run an account export, then look again.'
@@ -113,10 +127,31 @@ async function storyPage(desk: Desk): Promise<Body | PageContent> {
     ];
     return { title: 'Story', facts: [], notices, headlines: [], sections: [] };
   }
-  const empty = emptyBody(desk, reading, 'Story');
+  const empty = emptyBody(desk, narrowed, 'Story');
   if (empty !== undefined || asOf === undefined) return empty!;
-  return composePortrait(reading, {
-    title: `The listening of ${reading.userId}, as of ${formatDate(asOf)}`,
-    ...{ notices: [], footer: [], links: [], asOf },
+  const notices = narrowedNotice(
+    desk.filters,
+    'The first screen follows them, and “What you love”, “When you listen”, “Where you listen” and “What you skip”.',
+    'The other chapters tell a whole history, which has no part that a filter could leave.',
+    true,
+  );
+  const frame = { title: `The listening of ${reading.userId}, as of ${formatDate(asOf)}`, notices };
+  return composePortrait(
+    reading,
+    { ...frame, ...{ footer: [], links: [], asOf } },
+    {
+      narrowed,
+      all: (makes) => desk.all(makes.map((make) => () => chapterOf(desk, make))),
+    },
+  );
+}
+
+/** Makes a chapter as a section of the page, with what it has asked. */
+async function chapterOf(desk: Desk, make: () => Promise<Chapter>): Promise<Chapter> {
+  let chapter: Chapter | undefined;
+  await desk.section(async () => {
+    chapter = await make();
+    return 'section' in chapter ? chapter.section : undefined;
   });
+  return chapter!;
 }

@@ -121,11 +121,7 @@ async function drawn(page: Page, { content, asked, filters, form }: MadePage, qu
 }
 
 function navigation() {
-  return PAGES.flatMap(({ path, title, takes }) =>
-    title === undefined
-      ? []
-      : [{ path, title, hasFilters: takes.includes('country'), isOfPerson: takes.includes('person') }],
-  );
+  return PAGES.flatMap(({ path, title, takes }) => (title === undefined ? [] : [{ path, title, takes }]));
 }
 
 /** What a figure can be downloaded as; undefined where it has no such form. */

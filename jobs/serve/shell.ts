@@ -7,7 +7,7 @@ export interface ShellInput {
   /** Of the page itself: its name in addresses of downloads, and its path. */
   page: { name: string; path: string };
   /** The pages of the navigation. */
-  pages: readonly { path: string; title: string; hasFilters: boolean; isOfPerson: boolean }[];
+  pages: readonly { path: string; title: string; takes: readonly string[] }[];
   filters: Filters | undefined;
   /** The address behind `?`, as it was asked. */
   search: string;
@@ -17,8 +17,8 @@ export interface ShellInput {
 
 /** Makes the surroundings of one page. Every value in them is ours, or escaped. */
 export function shellOf({ page, pages, filters, search, form, asked }: ShellInput): Surroundings {
-  const links = pages.map(({ path, title, hasFilters, isOfPerson }) => {
-    const href = path + (hasFilters ? searchOf(filters) : isOfPerson ? searchOf(onlyPerson(filters)) : '');
+  const links = pages.map(({ path, title, takes }) => {
+    const href = path + searchOf(filters, undefined, takes);
     const current = path === page.path ? ' aria-current="page"' : '';
     return `<a href="${escapeHtml(href)}"${current}>${escapeHtml(title)}</a>`;
   });
@@ -36,10 +36,6 @@ export function shellOf({ page, pages, filters, search, form, asked }: ShellInpu
     },
     afterSection: (section) => statements(section.title, asked.get(section.id)),
   };
-}
-
-function onlyPerson(filters: Filters | undefined): Partial<Filters> | undefined {
-  return filters?.person === undefined ? undefined : { person: filters.person };
 }
 
 function statements(title: string, texts: readonly string[] | undefined): string {
