@@ -55,7 +55,7 @@ function chartEntries() {
         period_end: new Date(Date.parse(week) + 7 * 86_400_000).toISOString().slice(0, 10),
         rank: ((song + 3 * index) % 10) + 1,
         ...{ track_id: `chart${region}track${song}`.padEnd(22, '0').slice(0, 22) },
-        ...{ track_name: `Song ${song} of ${region}`, artist_names: [`Band ${song}`], streams: 1_000 - song },
+        ...{ track_name: `Song ${song} of ${region}`, artist_name: `Band ${song}`, streams: 1_000 - song },
       })),
     ),
   );
