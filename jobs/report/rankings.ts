@@ -112,7 +112,8 @@ function rankedPanel(panel: RankedPanel, width: number, isTitled: boolean, token
         encoding: {
           y,
           ...spokenMark(),
-          x: pixels('barEnd'),
+          // Rows whose bars have names would be stacked otherwise, all of them in the corner.
+          x: { ...pixels('barEnd'), stack: null },
           x2: { value: rankPx },
         },
       },

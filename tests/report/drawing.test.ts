@@ -60,3 +60,26 @@ it('changes no rows that it is given', async () => {
   const { data } = spec as { data: { values: object[] } };
   expect(data.values.flatMap((row) => Object.getOwnPropertySymbols(row))).toEqual([]);
 });
+
+it.each([
+  ['numbered', true, 18],
+  ['without numbers', false, 0],
+])(
+  'draws the bar of each row of a list in its own line, as long as its value says: %s',
+  async (_, isNumbered, start) => {
+    const values = [100, 50, 25];
+    const rows = values.map((value) => ({ label: `Name ${value}`, value, valueText: `${value} plays` }));
+    const svg = await renderSvg(rankedLists([{ title: '', rows, isNumbered }], WIDE));
+    const bars = [...svg.matchAll(/aria-label="[^"]*Name (\d+): [^"]*"[^>]* d="([^"]*)"/g)].map(([, value, path]) => {
+      const numbers = path!.match(/-?\d+(?:\.\d+)?/g)!.map(Number);
+      const [across, down] = [0, 1].map((odd) => numbers.filter((_number, index) => index % 2 === odd));
+      return { value: Number(value), from: Math.min(...across!), to: Math.max(...across!), top: Math.min(...down!) };
+    });
+    expect(bars.map(({ value }) => value)).toEqual(values);
+    const length = bars[0]!.to - start;
+    expect(bars.map(({ from, to, value }) => [from, Math.round((1000 * (to - start)) / length), value * 10])).toEqual(
+      values.map((value) => [start, value * 10, value * 10]),
+    );
+    expect(bars.map(({ top }) => top - bars[0]!.top)).toEqual([0, 40, 80]);
+  },
+);

@@ -13,6 +13,8 @@ const PATHS = ['/', '/story', '/compare', '/events', '/catalogue', '/model', '/d
 const FILTERED = '/?from=2026-02-01&to=2026-04-30&country=DE&device=ios';
 const FILTERED_SQL = `local_date between date '2026-02-01' and date '2026-04-30' and country = 'DE' and device = 'ios'`;
 
+const OTHERS_FILTERED = ['/story?device=ios', '/events?country=DE', '/model?person=me', '/data?private=in'];
+
 let lake: LakeFixture;
 let base: string;
 let stop: () => Promise<void>;
@@ -57,6 +59,12 @@ afterAll(async () => {
 async function get(path: string, of = base): Promise<{ status: number; html: string; headers: Headers }> {
   const answer = await fetch(of + path, { redirect: 'manual' });
   return { status: answer.status, html: await answer.text(), headers: answer.headers };
+}
+
+/** The page of the artist who was played most. */
+async function artistPath(): Promise<string> {
+  const [, found] = /href="(\/artist\?[^"]+)"/.exec((await get('/')).html)!;
+  return found!.replaceAll('&#38;', '&');
 }
 
 function tilesOf(html: string): Record<string, string> {
@@ -126,7 +134,8 @@ describe('filters', () => {
     ['/?from=2026-03-01&to=2026-01-01', 'the period ends on 2026-01-01, before it begins'],
     ['/?colour=red', 'this page has no filter "colour"'],
     ['/?from=2026-01-01&from=2026-02-01', 'given more than once'],
-    ['/events?country=DE', 'this page has no filter "country"'],
+    ['/events?person=me', 'this page has no filter "person"'],
+    ['/catalogue?device=ios', 'this page has no filter "device"'],
     ['/artist?key=nobody', 'the lake has no artist with this key'],
   ])('refuses %s with one line', async (path, said) => {
     const { status, html } = await get(path);
@@ -274,13 +283,15 @@ const browserPath = chromiumOrSkip('the dashboard in a browser');
 
   it.each([
     { width: 390, colorScheme: 'dark' as const },
+    { width: 390, colorScheme: 'light' as const },
+    { width: 1400, colorScheme: 'dark' as const },
     { width: 1400, colorScheme: 'light' as const },
   ])('fits $width pixels in $colorScheme, is accessible, asks no other host, and no name does harm', async (look) => {
     const page = await browser.newPage({ viewport: { width: look.width, height: 900 }, colorScheme: look.colorScheme });
     const [hosts, said]: [Set<string>, string[]] = [new Set(), []];
     page.on('request', (asked) => hosts.add(new URL(asked.url()).host));
     page.on('console', (message) => said.push(message.text()));
-    for (const path of [...PATHS, FILTERED]) {
+    for (const path of [...PATHS, FILTERED, ...OTHERS_FILTERED, await artistPath()]) {
       await page.goto(base + path);
       const found = await page.evaluate(`(async () => {
         const module = undefined;
