@@ -64,7 +64,7 @@ export async function untilFirstOutput(program: string, args: string[]): Promise
  * Highest memory and processor time of a process so far; undefined where it has ended, or the system has no
  * /proc.
  */
-function usageOf(pid: number): Omit<Measured, 'seconds'> | undefined {
+export function usageOf(pid: number): Omit<Measured, 'seconds'> | undefined {
   try {
     const [, peakKb = '0'] = /VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];
     // After the name in brackets, fields 12 and 13 are user and system time in ticks of 10 ms

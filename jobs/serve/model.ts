@@ -21,7 +21,7 @@ export async function modelPage(desk: Desk): Promise<Body> {
     ...(hasVerdicts
       ? [
           {
-            id: 'skips-by-month',
+            id: 'skip-history',
             title: 'Skips over time',
             figures: [await desk.figure(() => answer(desk.rows, SKIPS_BY_MONTH))],
           },

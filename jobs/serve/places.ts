@@ -147,6 +147,8 @@ function placeLines(rows: Row[], dates: string[], layout: Layout): TopLevelSpec 
     axis: {
       values: dates.filter((_, index) => (dates.length - 1 - index) % every === 0),
       labelExpr: "utcFormat(toDate(datum.value), '%-d %b %Y')",
+      // Below the point of the last place.
+      offset: 12,
       labelFlush: false,
       labelOverlap: true as const,
     },

@@ -33,7 +33,7 @@ const PAGES: readonly Picture[] = [
   { name: 'compare', path: 'compare?person=me', width: 1_080, colorScheme: 'dark' },
   { name: 'events', path: 'events', width: 1_080, colorScheme: 'light' },
   { name: 'catalogue', path: 'catalogue', from: '#charts', width: 1_080, colorScheme: 'light' },
-  { name: 'model', path: 'model', from: '#skips-by-month', width: 1_080, colorScheme: 'dark' },
+  { name: 'model', path: 'model', from: '#skip-history', width: 1_080, colorScheme: 'dark' },
   { name: 'top', path: '?person=me', from: '#what', width: 1_080, colorScheme: 'light' },
   { name: 'data', path: 'data', width: 1_080, colorScheme: 'light' },
   { name: 'phone', path: '?person=me', width: 390, colorScheme: 'dark' },

@@ -171,6 +171,8 @@ describe('every page', () => {
   it.each(PATHS)('%s gives each figure its ways out, and stays small', async (path) => {
     const { html } = await get(path);
     expect(unfilledIn(html)).toEqual([]);
+    const ids = [...html.matchAll(/<(?:section|figure|div) id="([^"]+)"/g)].map(([, id]) => id);
+    expect(ids).toEqual([...new Set(ids)]);
     expect(gzipSync(html).length).toBeLessThan(PAGE_MAX_BYTES);
     const name = path === '/' ? 'overview' : path.slice(1);
     for (const [figure, markup] of figuresIn(html)) {
