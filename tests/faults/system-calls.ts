@@ -22,6 +22,8 @@ export interface Fault {
   isLasting?: boolean;
   /** Only calls count whose path holds this text. */
   match?: string;
+  /** A further folder whose calls count: one that the command writes to outside the lake. */
+  also?: string;
 }
 
 export interface FaultyRun extends Finished {
@@ -30,8 +32,8 @@ export interface FaultyRun extends Finished {
 }
 
 export interface FailingCalls {
-  /** Runs a command undisturbed. @param match as in `Fault` */
-  watch(args: string[], lake: string, match?: string): Promise<Watched>;
+  /** Runs a command undisturbed. @param match, also as in `Fault` */
+  watch(args: string[], lake: string, match?: string, also?: string): Promise<Watched>;
   run(args: string[], lake: string, fault: Fault): Promise<FaultyRun>;
 }
 
@@ -65,18 +67,25 @@ export function openFailingCalls(work: string): FailingCalls | undefined {
   }
   if (built.status !== 0) throw new Error(`${SOURCE}: ${built.stderr}`);
   let runs = 0;
-  const environmentOf = (lake: string): { env: Record<string, string>; counts: string; fired: string } => {
+  const environmentOf = (
+    lake: string,
+    also: string[],
+  ): { env: Record<string, string>; counts: string; fired: string } => {
     runs += 1;
     const [counts, fired, cache] = ['counts', 'fired', 'cache'].map((name) => join(work, `${name}-${runs}`));
     const env = {
-      ...{ LD_PRELOAD: library, XDG_CACHE_HOME: cache!, FAULT_PATHS: `${lake}:${join(cache!, 'listenlake')}` },
+      ...{
+        LD_PRELOAD: library,
+        XDG_CACHE_HOME: cache!,
+        FAULT_PATHS: [lake, join(cache!, 'listenlake'), ...also].join(':'),
+      },
       ...{ FAULT_COUNTS: counts!, FAULT_FIRED: fired! },
     };
     return { env, counts: counts!, fired: fired! };
   };
   return {
-    async watch(args, lake, match = '') {
-      const { env, counts } = environmentOf(lake);
+    async watch(args, lake, match = '', also) {
+      const { env, counts } = environmentOf(lake, also === undefined ? [] : [also]);
       const trace = `${counts}.trace`;
       const done = await listenlake([...args, '--lake', lake], { ...env, FAULT_MATCH: match, FAULT_TRACE: trace });
       if (done.code !== 0) throw new Error(`${args[0]} ended with ${done.code}: ${done.stderr}`);
@@ -87,8 +96,8 @@ export function openFailingCalls(work: string): FailingCalls | undefined {
         trace: existsSync(trace) ? readFileSync(trace, 'utf8') : '',
       };
     },
-    async run(args, lake, { call, at, errno, isLasting = false, match = '' }) {
-      const { env, fired } = environmentOf(lake);
+    async run(args, lake, { call, at, errno, isLasting = false, match = '', also }) {
+      const { env, fired } = environmentOf(lake, also === undefined ? [] : [also]);
       const fault = {
         ...{
           FAULT_CALL: call,
