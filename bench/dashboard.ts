@@ -117,7 +117,10 @@ export async function enlarge(lake: string, into: string, plays: number): Promis
     string,
   ];
   const copies = Math.ceil(plays / prod.tables.fct_plays!.rows);
-  const instance = await DuckDBInstance.create(':memory:', { memory_limit: '1GiB', temp_directory: join(into, 'spill') });
+  const instance = await DuckDBInstance.create(':memory:', {
+    memory_limit: '1GiB',
+    temp_directory: join(into, 'spill'),
+  });
   const connection = await instance.connect();
   const renamed = `case when copy = 0 then user_id else user_id || '-' || copy end as user_id`;
   for (const [file, order] of [

@@ -1,5 +1,5 @@
 /**
- * The events of a lake on S3 built by this process and by Athena (decision 44): time and money for a million of
+ * The events of a lake on S3 built by this process and by Athena (decision 43): time and money for a million of
  * them. Part of `bench/aws.ts`, which says what its numbers mean.
  */
 import { costOf, USD_PER_TB } from '../jobs/engine/athena/price.ts';

@@ -17,7 +17,7 @@
  *                                                        folders of lakes of format 1, where silver/<table>/<...>part-0.parquet lay
  *     silver/<table>/v/[<partition>=<value>/...]<64 hex digits>/<any name>
  *                                                        (S3 only) the same in several objects, written by the engine: named by their
- *                                                        prefix, which nobody else has used (decision 44)
+ *                                                        prefix, which nobody else has used (decision 43)
  *     gold/<target>/<run>/<model>/part-0.parquet         one prefix a run, published by pointing at it; later
  *     versions go on naming
  *                                                        the tables whose models had nothing new to read

@@ -1,5 +1,5 @@
 /**
- * Events that the engine of a lake on S3 builds (decision 44) against the same events as this process builds
+ * Events that the engine of a lake on S3 builds (decision 43) against the same events as this process builds
  * them in a folder: rows, accounts, quarantine, and what faults leave behind.
  */
 import { mkdtemp, rm } from 'node:fs/promises';

@@ -1,5 +1,5 @@
 /**
- * Work on Athena's machines for `transform` (decision 44): bronze is read by the names of its objects, what is
+ * Work on Athena's machines for `transform` (decision 43): bronze is read by the names of its objects, what is
  * needed twice is kept as a table of this work, and partitions of silver are written where they will be read.
  */
 import { randomBytes } from 'node:crypto';
