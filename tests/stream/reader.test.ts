@@ -1,6 +1,6 @@
 /** What a topic may hold besides plain records, read from a real broker. */
 import { setTimeout as wait } from 'node:timers/promises';
-import { Admin, Producer } from '@platformatic/kafka';
+import { Admin, Consumer, Producer } from '@platformatic/kafka';
 import { type Broker, startBroker } from '../../deploy/stream/broker.ts';
 import { readConfig } from '../../jobs/base/config.ts';
 import type { JobError } from '../../jobs/base/errors.ts';
@@ -115,3 +115,35 @@ test('a topic that is compacted stops the reader at the first record that is gon
     expect.stringContaining('offsets 1 to 1 are missing'),
   ]);
 });
+
+test('a member that cannot join again says that it has no place, and does not end the process', async () => {
+  await makeTopic('shared');
+  const kafka = readConfig({ LISTENLAKE_LAKE: 'none', LISTENLAKE_KAFKA_BROKERS: broker.brokers }).kafka;
+  // One that sleeps: while the others wait for it, the broker dies.
+  const slow = { sessionTimeout: 60_000, rebalanceTimeout: 60_000, heartbeatInterval: 50_000 };
+  const [sleeper, newcomer] = [1, 2].map(
+    () => new Consumer({ ...client(), ...slow, groupId: 'group', retries: false }),
+  );
+  sleeper!.topics.track('shared');
+  newcomer!.topics.track('shared');
+  const reader = await openTopicReader(kafka, { topic: 'shared', group: 'group', isMember: true });
+  const joined = sleeper!.joinGroup({});
+  await joined;
+  await until(() => reader.assigned() !== undefined);
+  for (const each of [sleeper!, newcomer!]) each.on('error', () => undefined);
+  newcomer!.joinGroup({}).catch(() => undefined);
+  await wait(5_000); // the reader's heartbeat comes every two
+  await broker.stop('SIGKILL');
+  await until(() => reader.assigned() === undefined);
+  await broker.again();
+  await reader.close().catch(() => undefined);
+  await Promise.all([sleeper!, newcomer!].map((each) => each.close(true).catch(() => undefined)));
+  const again = await openTopicReader(kafka, { topic: 'shared', group: 'another', isMember: true });
+  await until(() => again.assigned() !== undefined);
+  await again.close();
+});
+
+async function until(isSo: () => boolean): Promise<void> {
+  for (let turn = 0; turn < 600 && !isSo(); turn += 1) await wait(100);
+  expect(isSo()).toBe(true);
+}

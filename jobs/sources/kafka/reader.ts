@@ -32,7 +32,7 @@ export type Bounds = ReadonlyMap<number, { start: number; end: number }>;
  */
 export interface TopicReader {
   readonly topic: string;
-  /** Partitions that the group has given to this member now; undefined while it has not joined. */
+  /** Partitions that the group has given to this member now; undefined while it has no place in the group. */
   assigned(): number[] | undefined;
   /**
    * The next records of each partition from the offset given; at most 1 MB of each. Waits half a second where
@@ -96,9 +96,11 @@ export async function openTopicReader(
     await consumer.close(true).catch(() => undefined);
     throw error;
   }
+  const isLost = watchPlace(consumer);
   return {
     topic,
-    assigned: () => consumer.assignments?.find((each) => each.topic === topic)?.partitions ?? undefined,
+    assigned: () =>
+      isLost() ? undefined : (consumer.assignments?.find((each) => each.topic === topic)?.partitions ?? undefined),
     fetch: (positions) => told(fetchAll(consumer, topic, positions)),
     bounds: () => told(boundsOf(consumer, topic)),
     committed: (partitions) => told(committedOf(consumer, topic, partitions)),
@@ -113,6 +115,22 @@ export async function openTopicReader(
     },
     close: () => consumer.close(true),
   };
+}
+
+/**
+ * Whether a member has lost its place in the group: its heartbeats have stopped, or it could not join again,
+ * which the client tries once. It would go on with partitions that are others' by now, and without new ones.
+ */
+function watchPlace(consumer: Consumer): () => boolean {
+  let isLost = false;
+  const set = (value: boolean) => (): void => {
+    isLost = value;
+  };
+  // Without a listener, an `error` would end the process.
+  consumer.on('error', set(true));
+  consumer.on('consumer:heartbeat:stalled', set(true));
+  consumer.on('consumer:heartbeat:end', set(false));
+  return () => isLost;
 }
 
 /** One request for each broker that leads some of the partitions. */
