@@ -7,6 +7,7 @@ import type { Bounds, Fetched, TopicReader, TopicRecord } from '../sources/kafka
 import { BATCH_BYTES_MAX, BATCH_RECORDS_MAX } from './batch.ts';
 import { readRecord } from './event.ts';
 import { type Position, readPositions } from './positions.ts';
+import { StallWatch } from './stall.ts';
 import { addLetter, addRecord, type OpenBatch, openBatch, writeBatch } from './writer.ts';
 
 /** What all open batches of a consumer may hold together; beyond it the largest is closed. */
@@ -64,8 +65,8 @@ export interface PartitionState {
  * Reads a topic into bronze until it is told to stop, or to the end.
  *
  * @returns what was done
- * @throws `topic_recreated`, `stream_hole`, `stream_records_deleted` (65), `kafka_unavailable` (69),
- *   `kafka_denied` (77), and what the store throws. Whatever happens, the lake holds each record before the
+ * @throws `topic_recreated`, `stream_hole`, `stream_records_deleted` (65), `kafka_unavailable`,
+ *   `stream_stalled` (69), `kafka_denied` (77), and what the store throws. Whatever happens, the lake holds each record before the
  *   position once and none behind it
  */
 export async function consume(options: ConsumeOptions, effects: Effects): Promise<ConsumeCounts> {
@@ -88,6 +89,7 @@ class StreamConsumer {
   readonly #pseudonym: (id: string) => string;
   readonly #counts: ConsumeCounts = { records: 0, batches: 0, deadLetters: 0, conflicts: 0, lost: 0 };
   readonly #partitions = new Map<number, PartitionState>();
+  readonly #stall = new StallWatch();
   #reader: TopicReader | undefined;
   /** A request that is under way, and from where. */
   #ahead: { reader: TopicReader; positions: ReadonlyMap<number, number>; answer: Promise<Fetched[]> } | undefined;
@@ -253,6 +255,7 @@ class StreamConsumer {
     const now = this.#effects.now();
     for (const state of [...this.#partitions.values()])
       if (now >= state.dueAt && state.next >= state.end) await this.#close(state);
+    if (this.#reader !== undefined) await this.#stall.look(this.#reader, this.#partitions, now);
     const open = [...this.#partitions.values()].toSorted((a, b) => b.batch.size - a.batch.size);
     let size = open.reduce((sum, { batch }) => sum + batch.size, 0);
     for (const state of open) {

@@ -1,4 +1,7 @@
-/** What a consumer finds after a crash between the dead letters of a round and its batch. No broker is needed. */
+/**
+ * What a consumer finds after a crash between the dead letters of a round and its batch, and what it does about
+ * a client that has gone silent. No broker is needed.
+ */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,6 +11,7 @@ import type { Effects } from '../../jobs/effects/index.ts';
 import { openFolderLake } from '../../jobs/lake/folder/store.ts';
 import { STREAM_PREFIX } from '../../jobs/lake/keys.ts';
 import type { LakeStore } from '../../jobs/lake/store.ts';
+import type { TopicReader } from '../../jobs/sources/kafka/reader.ts';
 import { parseBatch } from '../../jobs/stream/batch.ts';
 import { type ConsumeCounts, consume } from '../../jobs/stream/consume.ts';
 import { readLag } from '../../jobs/stream/lag.ts';
@@ -28,7 +32,7 @@ beforeEach(async () => {
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
 /** A consumer to the end of the topic; `isKilled`: it dies before it writes a batch, but after its dead letters. */
-function consumed(topic: MemoryTopic, isKilled = false): Promise<ConsumeCounts> {
+function consumed(topic: MemoryTopic, isKilled = false, now: () => number = Date.now): Promise<ConsumeCounts> {
   const put: LakeStore['put'] = async (key, ...rest) => {
     if (isKilled && key.startsWith(STREAM_PREFIX)) throw new Error('killed');
     return store.put(key, ...rest);
@@ -36,7 +40,7 @@ function consumed(topic: MemoryTopic, isKilled = false): Promise<ConsumeCounts> 
   const config = readConfig({ LISTENLAKE_LAKE: folder, LISTENLAKE_PSEUDONYM_KEY: PSEUDONYM_KEY });
   const watched = Object.create(store, { put: { value: put } });
   const signal = new AbortController().signal;
-  const effects = { config, store: watched, log: createLog('silent'), now: Date.now, signal } as unknown as Effects;
+  const effects = { config, store: watched, log: createLog('silent'), now, signal } as unknown as Effects;
   const options = { topic: topic.topic, open: topic.open, lingerMs: 0, isUntilEnd: true, isGapAccepted: false };
   return consume(options, effects);
 }
@@ -91,4 +95,36 @@ test('a record between a batch and dead letters behind it is not skipped either'
     [0, 3],
     [1, 2, 4],
   ]);
+});
+
+/** The first clients of a topic give nothing, and no error. */
+function mutedTopic(topic: MemoryTopic, clients: number): MemoryTopic & { opened: number } {
+  const muted = {
+    ...topic,
+    opened: 0,
+    async open(): Promise<TopicReader> {
+      const reader = await topic.open();
+      muted.opened += 1;
+      return muted.opened > clients ? reader : { ...reader, fetch: async () => [] };
+    },
+  };
+  return muted;
+}
+
+/** A clock that goes on by some seconds whenever somebody looks at it. */
+function quickClock(): () => number {
+  let ms = Date.UTC(2026, 9, 5);
+  return () => (ms += 5_000);
+}
+
+test('a client that gives nothing although there is more is made anew; after ten minutes the consumer says so', async () => {
+  const topic = mutedTopic(memoryTopic('plays', [good(0), good(1)]), 2);
+  expect(await consumed(topic, false, quickClock())).toMatchObject({ records: 2 });
+  expect(topic.opened).toBe(3);
+  const mute = mutedTopic(memoryTopic('mute', [good(0)]), Number.POSITIVE_INFINITY);
+  await expect(consumed(mute, false, quickClock())).rejects.toMatchObject({
+    code: 'stream_stalled',
+    message: expect.stringContaining('nothing came from 0 on'),
+  });
+  expect(mute.opened).toBeGreaterThan(5);
 });
