@@ -111,17 +111,20 @@ class StreamConsumer {
     this.#heardAt = now();
     this.#assignedAt = now();
     try {
-      while (!signal.aborted && !this.#isAtEnd()) {
-        try {
-          await this.#turn();
-          this.#heardAt = now();
-          this.#wasThere = true;
-        } catch (error) {
-          await this.#recover(error);
+      do {
+        while (!signal.aborted && !this.#isAtEnd()) {
+          try {
+            await this.#turn();
+            this.#heardAt = now();
+            this.#wasThere = true;
+          } catch (error) {
+            await this.#recover(error);
+          }
         }
-      }
-      // Told to stop: what was read is kept, so that the next one need not read it again.
-      for (const state of this.#partitions.values()) await this.#close(state);
+        // Told to stop: what was read is kept, so that the next one need not read it again.
+        for (const state of this.#partitions.values()) await this.#close(state);
+        // Where another consumer has written a last batch before this one, it may reach less far.
+      } while (!signal.aborted && !this.#isAtEnd());
       this.#tell();
     } finally {
       await this.#reader?.close().catch(() => undefined);

@@ -22,6 +22,7 @@ import { type MemoryTopic, memoryTopic } from './memory-topic.ts';
 
 const good = (n: number): string => JSON.stringify(eventOf({ event_id: `evt-${n}` }));
 const BAD = 'no json';
+const KILLED = { beforeBatch: () => Promise.reject(new Error('killed')) };
 
 let folder: string;
 let store: LakeStore;
@@ -31,17 +32,27 @@ beforeEach(async () => {
 });
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
-/** A consumer to the end of the topic; `isKilled`: it dies before it writes a batch, but after its dead letters. */
-function consumed(topic: MemoryTopic, isKilled = false, now: () => number = Date.now): Promise<ConsumeCounts> {
+interface Given {
+  /** Before a batch is written, after its dead letters. */
+  beforeBatch?: () => Promise<unknown>;
+  now?: () => number;
+  lingerMs?: number;
+}
+
+/** A consumer to the end of the topic. */
+function consumed(
+  topic: MemoryTopic,
+  { beforeBatch, now = Date.now, lingerMs = 0 }: Given = {},
+): Promise<ConsumeCounts> {
   const put: LakeStore['put'] = async (key, ...rest) => {
-    if (isKilled && key.startsWith(STREAM_PREFIX)) throw new Error('killed');
+    if (key.startsWith(STREAM_PREFIX)) await beforeBatch?.();
     return store.put(key, ...rest);
   };
   const config = readConfig({ LISTENLAKE_LAKE: folder, LISTENLAKE_PSEUDONYM_KEY: PSEUDONYM_KEY });
   const watched = Object.create(store, { put: { value: put } });
   const signal = new AbortController().signal;
   const effects = { config, store: watched, log: createLog('silent'), now, signal } as unknown as Effects;
-  const options = { topic: topic.topic, open: topic.open, lingerMs: 0, isUntilEnd: true, isGapAccepted: false };
+  const options = { topic: topic.topic, open: topic.open, lingerMs, isUntilEnd: true, isGapAccepted: false };
   return consume(options, effects);
 }
 
@@ -58,7 +69,7 @@ const lagOf = async (topic: MemoryTopic): Promise<number> =>
 
 test('a record before the first dead letter of a topic is not skipped when its batch was never written', async () => {
   const topic = memoryTopic('plays', [good(0), good(1), BAD, BAD, good(4)]);
-  await expect(consumed(topic, true)).rejects.toThrow('killed');
+  await expect(consumed(topic, KILLED)).rejects.toThrow('killed');
   expect([await held('stream'), await held('stream-dead-letters'), await lagOf(topic)]).toEqual([[], [2, 3], 5]);
   expect(await consumed(topic)).toMatchObject({ records: 3, lost: 0 });
   expect([await held('stream'), await held('stream-dead-letters'), await lagOf(topic)]).toEqual([[0, 1, 4], [2, 3], 0]);
@@ -86,7 +97,7 @@ test('a record between a batch and dead letters behind it is not skipped either'
   const topic = memoryTopic('plays', [good(0), BAD]);
   await consumed(topic);
   topic.values.push(BAD, good(3), BAD);
-  await expect(consumed(topic, true)).rejects.toThrow('killed');
+  await expect(consumed(topic, KILLED)).rejects.toThrow('killed');
   expect([await held('stream'), await held('stream-dead-letters')]).toEqual([[0], [1, 2, 4]]);
   expect(await lagOf(topic)).toBe(2);
   expect(await consumed(topic)).toMatchObject({ records: 1 });
@@ -119,12 +130,22 @@ function quickClock(): () => number {
 
 test('a client that gives nothing although there is more is made anew; after ten minutes the consumer says so', async () => {
   const topic = mutedTopic(memoryTopic('plays', [good(0), good(1)]), 2);
-  expect(await consumed(topic, false, quickClock())).toMatchObject({ records: 2 });
+  expect(await consumed(topic, { now: quickClock() })).toMatchObject({ records: 2 });
   expect(topic.opened).toBe(3);
   const mute = mutedTopic(memoryTopic('mute', [good(0)]), Number.POSITIVE_INFINITY);
-  await expect(consumed(mute, false, quickClock())).rejects.toMatchObject({
+  await expect(consumed(mute, { now: quickClock() })).rejects.toMatchObject({
     code: 'stream_stalled',
     message: expect.stringContaining('nothing came from 0 on'),
   });
   expect(mute.opened).toBeGreaterThan(5);
+});
+
+test('where another consumer has written a shorter last batch, a run to the end goes on behind it', async () => {
+  const topic = memoryTopic('plays', [good(0), good(1), good(2), good(3)]);
+  let others = 0;
+  const beforeBatch = async (): Promise<void> => {
+    if (others++ === 0) await consumed(memoryTopic('plays', [good(0), good(1)]));
+  };
+  expect(await consumed(topic, { beforeBatch, lingerMs: 600_000 })).toMatchObject({ records: 2, conflicts: 1 });
+  expect([await held('stream'), await lagOf(topic)]).toEqual([[0, 1, 2, 3], 0]);
 });
