@@ -1,5 +1,10 @@
+import { readConfig } from '../../jobs/base/config.ts';
+import type { Effects } from '../../jobs/effects/index.ts';
 import { LIMITS } from '../../jobs/silver/build.ts';
-import { makeTestLake, type TestFile, type TestLake } from './transform-lake.ts';
+import { planTransform } from '../../jobs/silver/fan-out/plan.ts';
+import { stageTransform } from '../../jobs/silver/fan-out/stage.ts';
+import { transform } from '../../jobs/transform.ts';
+import { extended, makeTestLake, type TestFile, type TestLake } from './transform-lake.ts';
 
 let lake: TestLake;
 beforeEach(async () => {
@@ -154,4 +159,33 @@ test('rows in no order over many dates are sorted by date before they are writte
   expect(new Set(written.map(({ event_id, occurred_at }) => `${event_id} ${occurred_at}`))).toEqual(
     new Set(rows.map(({ event_id, occurred_at }) => `${event_id} ${occurred_at}`)),
   );
+});
+
+test('events that the engine of the lake builds are neither planned nor staged; their number decides', async () => {
+  await lake.add(
+    events({}, { event_id: 'e2', occurred_at: '2024-06-01T10:00:00Z' }),
+    ...[2020, 2021].map((year) => extended({ ts: `${year}-06-10T00:00:00Z` }, { ts: `${year}-06-11T00:00:00Z` })),
+  );
+  const asked = new Error('the engine was asked');
+  const from = (least: string): Effects => ({
+    ...lake.effects,
+    config: readConfig({ LISTENLAKE_THREADS: '2', LISTENLAKE_ATHENA_EVENTS: least }),
+    engine: {
+      ...lake.effects.engine,
+      openWork: () => {
+        throw asked;
+      },
+    },
+  });
+  const interval = { fromMs: Date.UTC(2024, 4, 1), toMs: Date.UTC(2024, 6, 1) };
+  const planned = async (least: string) =>
+    (await planTransform({ tasksMax: 4, taskRowsMin: 1 }, from(least))).partitions;
+  const input = { runId: 'test', loadedOn: '2026-11-21' };
+  expect((await planned('2')).map(({ rows }) => rows)).toEqual([2, 2]);
+  expect(await stageTransform(interval, from('2'))).toEqual({ status: 'staged', partitions: 0, built: 0 });
+  await expect(transform(input, from('2'))).rejects.toBe(asked);
+
+  expect((await planned('3')).reduce((sum, { rows }) => sum + rows, 0)).toBe(6);
+  expect(await stageTransform(interval, from('0'))).toMatchObject({ partitions: 2, built: 2 });
+  expect(await transform(input, from('3'))).toMatchObject({ status: 'transformed', taken: 2 });
 });
