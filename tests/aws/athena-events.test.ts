@@ -196,12 +196,13 @@ if (local?.athena === undefined) {
       expect([table, left!.rows.length > 0]).toEqual([table, true]);
       return tableDifferences(table, key, { name: 'DuckDB', result: left! }, { name: 'Athena', result: right! });
     }
-    async function expectSame(): Promise<void> {
+    /** @param stats columns of table_stats: what is built anew by the engine is another version, so it counts as changed */
+    async function expectSame(stats = 'layer, table_name, rows, newest_at, rows_before'): Promise<void> {
       expect(await differences('listening_events')).toEqual([]);
       expect(await differences('quarantine')).toEqual([]);
       expect(await differences('loaded_files')).toEqual([]);
       expect(await differences('stream_batches')).toEqual([]);
-      expect(await differences('table_stats', 'layer, table_name, rows, newest_at, rows_before')).toEqual([]);
+      expect(await differences('table_stats', stats)).toEqual([]);
     }
     const told = ({ accounts, files, quarantined }: TransformResult) => ({ accounts, files, quarantined });
     const versions = (store: LakeStore): Promise<string[]> => listKeys(store, 'silver/listening_events/v/');
@@ -226,7 +227,7 @@ if (local?.athena === undefined) {
       expect(await listKeys(aws.store, 'staging/')).toEqual([]);
     }, 900_000);
 
-    it('a second run finds nothing, and a rebuild the same rows', async () => {
+    it('a second run finds nothing and writes nothing', async () => {
       const before = await versions(aws.store);
       for (const { status } of await runBoth()) expect(status).toBe('nothing_new');
       expect(await versions(aws.store)).toEqual(before);
@@ -294,7 +295,7 @@ if (local?.athena === undefined) {
     it('everything built anew is the same rows once more', async () => {
       const [home, away] = await runBoth({ rebuild: true });
       expect(told(away)).toEqual(told(home));
-      await expectSame();
+      await expectSame('layer, table_name, rows, newest_at');
     }, 900_000);
 
     it('who is forgotten is in no event, here as there, and the others stay as they are', async () => {
