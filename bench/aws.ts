@@ -3,7 +3,8 @@
  * engines are started before anything is measured. Only ratios and counts mean anything: moto answers in
  * milliseconds what S3 answers in tens of them, and Trino has one node here.
  *
- *     node bench/aws.ts [--small]      --small: the data of `make aws-local` instead of those of `make demo`
+ *     node bench/aws.ts [--small] [--events]   --small: the data of `make aws-local` instead of those of `make demo`
+ *                                              --events: only the events that Athena builds; nothing is kept
  *
  * Needs Python, Java 24 or newer, Maven and Terraform; where one is not there it says so and measures
  * nothing.
@@ -51,10 +52,11 @@ const out: string[] = [];
 let local: LocalAws | undefined;
 try {
   local = await startLocalAws({ isTrinoNeeded: true, isEngineCounted: true });
-  const lake = await applyLake(local, join(work, 'terraform'), { name: 'listenlake' });
-  const measured = await bench(local, lake);
+  const isAll = !process.argv.includes('--events');
+  const measured =
+    isAll && (await bench(local, await applyLake(local, join(work, 'terraform'), { name: 'listenlake' })));
   await benchEvents(local, await applyLake(local, join(work, 'terraform-events'), { name: 'events' }));
-  keep(measured);
+  if (measured) keep(measured);
 } catch (error) {
   if (!(error instanceof Unavailable)) throw error;
   say(`left out: the lake on AWS (${error.message})`);
