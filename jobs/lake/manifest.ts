@@ -43,10 +43,7 @@ export function hashOf(prefix: string, objects: readonly ObjectInfo[]): string {
 
 export interface SilverFile extends OutputFile {
   partition: PartitionValues;
-  /**
-   * Newest moment of its rows, Unix ms, where the engine has written them elsewhere: nobody need fetch them to
-   * know it.
-   */
+  /** Newest moment of its rows, Unix ms, where the engine has written them: nobody need fetch them for it. */
   newestMs?: number;
 }
 
