@@ -261,9 +261,6 @@ alter task ops.refresh_daily resume;
 function arrivalsFile(): string {
   return `-- Only where a refresh a day is too late: each commit of the lake starts one. Snowpipe hears of manifests, never
 -- of data: what arrives in bronze or gold is no part of the lake before a manifest names it. Not run by the tests.
-use role accountadmin;
-grant execute managed task on account to role listenlake_loader;
-
 use role listenlake_loader;
 use warehouse listenlake;
 use database listenlake;

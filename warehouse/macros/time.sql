@@ -6,11 +6,11 @@ boundaries and Trino whole units, so differences are taken in milliseconds only.
 
 {#- Milliseconds since 1970-01-01 (UTC), bigint. -#}
 {% macro epoch_ms(ts) -%}
-{{ difference('millisecond', "timestamp '1970-01-01 00:00:00'", ts) }}
+{{ difference_in('millisecond', "timestamp '1970-01-01 00:00:00'", ts) }}
 {%- endmacro %}
 
 {#- From one date or timestamp to the next, in units: only milliseconds of timestamps and days of dates, see above. -#}
-{% macro difference(unit, start, end) -%}
+{% macro difference_in(unit, start, end) -%}
 {% if target.type == 'snowflake' -%}
 datediff('{{ unit }}', {{ start }}, {{ end }})
 {%- else -%}
@@ -20,7 +20,7 @@ date_diff('{{ unit }}', {{ start }}, {{ end }})
 
 {#- Whole days from one date to another. -#}
 {% macro days_between(start, end) -%}
-{{ difference('day', start, end) }}
+{{ difference_in('day', start, end) }}
 {%- endmacro %}
 
 {#-

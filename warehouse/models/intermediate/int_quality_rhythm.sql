@@ -1,4 +1,5 @@
 -- Each source's own rhythm: how long nothing has come in, and how its last week compares with the eight before.
+{% set date_before = 'lag(event_date) over (partition by table_name, part order by event_date)' -%}
 with
 
 plays as (
@@ -55,7 +56,7 @@ all_days as (
 days as (
     select
         *,
-        {{ days_between('lag(event_date) over (partition by table_name, part order by event_date)', 'event_date') }} - 1 as empty_days,
+        {{ days_between(date_before, 'event_date') }} - 1 as empty_days,
         max(event_date) over (partition by table_name, part) as newest_date
     from all_days
     where event_date < {{ as_of_date() }}
