@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { SNOWFLAKE_DIR } from '../docs/snowflake.ts';
+import { SNOWFLAKE_DIR } from '../docs/readers/snowflake.ts';
 import { ROOT } from '../fixtures/command-line.ts';
 
 /** Whole numbers, dates and times (`YYYY-MM-DD HH:MM:SS.mmm`) are text. */

@@ -678,7 +678,7 @@ create or replace transient table gold.activity_by_country (
     users bigint not null,
     plays bigint not null,
     minutes double not null
-) data_retention_time_in_days = 0 comment = 'Made by warehouse/models/metrics/activity_by_country.sql.';
+) data_retention_time_in_days = 0 comment = 'Said in warehouse/models/metrics/activity_by_country.sql.';
 
 create or replace transient table gold.albums (
     album_id varchar not null,
@@ -686,7 +686,7 @@ create or replace transient table gold.albums (
     release_date date,
     total_tracks integer,
     url varchar
-) data_retention_time_in_days = 0 comment = 'Made by warehouse/models/catalog/albums.sql.';
+) data_retention_time_in_days = 0 comment = 'Said in warehouse/models/catalog/albums.sql.';
 
 create or replace transient table gold.artist_evolution (
     user_id varchar not null,
@@ -697,7 +697,7 @@ create or replace transient table gold.artist_evolution (
     minutes double not null,
     share double,
     rank integer not null
-) data_retention_time_in_days = 0 comment = 'Made by warehouse/models/person/artist_evolution.sql.';
+) data_retention_time_in_days = 0 comment = 'Said in warehouse/models/person/artist_evolution.sql.';
 
 create or replace transient table gold.artist_metrics (
     artist_id varchar not null,
@@ -708,7 +708,7 @@ create or replace transient table gold.artist_metrics (
     average_duration_ms double,
     albums bigint not null,
     total_tracks_in_albums bigint
-) data_retention_time_in_days = 0 comment = 'Made by warehouse/models/metrics/artist_metrics.sql.';
+) data_retention_time_in_days = 0 comment = 'Said in warehouse/models/metrics/artist_metrics.sql.';
 
 create or replace transient table gold.artist_rankings (
     artist_id varchar not null,
@@ -721,25 +721,25 @@ create or replace transient table gold.artist_rankings (
     previous_rank integer,
     period_start date,
     period_end date not null
-) data_retention_time_in_days = 0 comment = 'Made by warehouse/models/metrics/artist_rankings.sql.';
+) data_retention_time_in_days = 0 comment = 'Said in warehouse/models/metrics/artist_rankings.sql.';
 
 create or replace transient table gold.artists (
     artist_id varchar not null,
     name varchar,
     url varchar
-) data_retention_time_in_days = 0 comment = 'Made by warehouse/models/catalog/artists.sql.';
+) data_retention_time_in_days = 0 comment = 'Said in warehouse/models/catalog/artists.sql.';
 
 create or replace transient table gold.bridge_track_artists (
     track_id varchar not null,
     artist_id varchar not null,
     position integer not null
-) data_retention_time_in_days = 0 comment = 'Made by warehouse/models/core/bridge_track_artists.sql.';
+) data_retention_time_in_days = 0 comment = 'Said in warehouse/models/core/bridge_track_artists.sql.';
 
 create or replace transient table gold.bridge_track_genres (
     track_id varchar not null,
     genre varchar not null,
     source varchar not null
-) data_retention_time_in_days = 0 comment = 'Made by warehouse/models/core/bridge_track_genres.sql.';
+) data_retention_time_in_days = 0 comment = 'Said in warehouse/models/core/bridge_track_genres.sql.';
 
 create or replace transient table gold.current_top_songs (
     list_type varchar not null,
@@ -754,7 +754,7 @@ create or replace transient table gold.current_top_songs (
     artist_name varchar,
     popularity integer,
     place integer not null
-) data_retention_time_in_days = 0 comment = 'Made by warehouse/models/catalog/current_top_songs.sql.';
+) data_retention_time_in_days = 0 comment = 'Said in warehouse/models/catalog/current_top_songs.sql.';
 
 create or replace transient table gold.daily_aggregates (
     played_date date not null,
@@ -770,7 +770,7 @@ create or replace transient table gold.daily_aggregates (
     finishes bigint not null,
     neutral_plays bigint not null,
     skip_rate double
-) data_retention_time_in_days = 0 comment = 'Made by warehouse/models/metrics/daily_aggregates.sql.';
+) data_retention_time_in_days = 0 comment = 'Said in warehouse/models/metrics/daily_aggregates.sql.';
 
 create or replace transient table gold.daily_artist_metrics (
     played_date date not null,
@@ -783,7 +783,7 @@ create or replace transient table gold.daily_artist_metrics (
     finishes bigint not null,
     neutral_plays bigint not null,
     skip_rate double
-) data_retention_time_in_days = 0 comment = 'Made by warehouse/models/metrics/daily_artist_metrics.sql.';
+) data_retention_time_in_days = 0 comment = 'Said in warehouse/models/metrics/daily_artist_metrics.sql.';
 
 create or replace transient table gold.daily_track_metrics (
     played_date date not null,
@@ -796,7 +796,7 @@ create or replace transient table gold.daily_track_metrics (
     finishes bigint not null,
     neutral_plays bigint not null,
     skip_rate double
-) data_retention_time_in_days = 0 comment = 'Made by warehouse/models/metrics/daily_track_metrics.sql.';
+) data_retention_time_in_days = 0 comment = 'Said in warehouse/models/metrics/daily_track_metrics.sql.';
 
 create or replace transient table gold.data_quality (
     check_name varchar not null,
@@ -807,7 +807,7 @@ create or replace transient table gold.data_quality (
     unit varchar not null,
     message varchar not null,
     remedy varchar
-) data_retention_time_in_days = 0 comment = 'Made by warehouse/models/operations/data_quality.sql.';
+) data_retention_time_in_days = 0 comment = 'Said in warehouse/models/operations/data_quality.sql.';
 
 create or replace transient table gold.device_by_region (
     region varchar not null,
@@ -815,7 +815,7 @@ create or replace transient table gold.device_by_region (
     users bigint not null,
     plays bigint not null,
     share double not null
-) data_retention_time_in_days = 0 comment = 'Made by warehouse/models/metrics/device_by_region.sql.';
+) data_retention_time_in_days = 0 comment = 'Said in warehouse/models/metrics/device_by_region.sql.';
 
 create or replace transient table gold.dim_albums (
     album_id varchar not null,
@@ -828,7 +828,7 @@ create or replace transient table gold.dim_albums (
     total_tracks integer,
     url varchar,
     is_name_only boolean not null
-) data_retention_time_in_days = 0 comment = 'Made by warehouse/models/core/dim_albums.sql.';
+) data_retention_time_in_days = 0 comment = 'Said in warehouse/models/core/dim_albums.sql.';
 
 create or replace transient table gold.dim_artists (
     artist_id varchar not null,
@@ -838,7 +838,7 @@ create or replace transient table gold.dim_artists (
     followers bigint,
     popularity integer,
     is_name_only boolean not null
-) data_retention_time_in_days = 0 comment = 'Made by warehouse/models/core/dim_artists.sql.';
+) data_retention_time_in_days = 0 comment = 'Said in warehouse/models/core/dim_artists.sql.';
 
 create or replace transient table gold.dim_countries (
     country varchar not null,
@@ -846,7 +846,7 @@ create or replace transient table gold.dim_countries (
     region varchar not null,
     time_zone varchar not null,
     hemisphere varchar not null
-) data_retention_time_in_days = 0 comment = 'Made by warehouse/models/core/dim_countries.sql.';
+) data_retention_time_in_days = 0 comment = 'Said in warehouse/models/core/dim_countries.sql.';
 
 create or replace transient table gold.dim_dates (
     date_day date not null,
@@ -859,7 +859,7 @@ create or replace transient table gold.dim_dates (
     is_weekend boolean not null,
     week_start date not null,
     month_start date not null
-) data_retention_time_in_days = 0 comment = 'Made by warehouse/models/core/dim_dates.sql.';
+) data_retention_time_in_days = 0 comment = 'Said in warehouse/models/core/dim_dates.sql.';
 
 create or replace transient table gold.dim_episodes (
     episode_id varchar not null,
@@ -871,7 +871,7 @@ create or replace transient table gold.dim_episodes (
     minutes double not null,
     first_heard_at timestamp_ntz(3) not null,
     last_heard_at timestamp_ntz(3) not null
-) data_retention_time_in_days = 0 comment = 'Made by warehouse/models/core/dim_episodes.sql.';
+) data_retention_time_in_days = 0 comment = 'Said in warehouse/models/core/dim_episodes.sql.';
 
 create or replace transient table gold.dim_shows (
     show_id varchar not null,
@@ -882,7 +882,7 @@ create or replace transient table gold.dim_shows (
     minutes double not null,
     first_heard_at timestamp_ntz(3) not null,
     last_heard_at timestamp_ntz(3) not null
-) data_retention_time_in_days = 0 comment = 'Made by warehouse/models/core/dim_shows.sql.';
+) data_retention_time_in_days = 0 comment = 'Said in warehouse/models/core/dim_shows.sql.';
 
 create or replace transient table gold.dim_songs (
     song_key varchar not null,
@@ -891,7 +891,7 @@ create or replace transient table gold.dim_songs (
     artist_name varchar,
     recordings integer not null,
     track_id varchar not null
-) data_retention_time_in_days = 0 comment = 'Made by warehouse/models/core/dim_songs.sql.';
+) data_retention_time_in_days = 0 comment = 'Said in warehouse/models/core/dim_songs.sql.';
 
 create or replace transient table gold.dim_tracks (
     track_id varchar not null,
@@ -911,7 +911,7 @@ create or replace transient table gold.dim_tracks (
     is_local boolean,
     alternate_ids integer not null,
     is_described boolean not null
-) data_retention_time_in_days = 0 comment = 'Made by warehouse/models/core/dim_tracks.sql.';
+) data_retention_time_in_days = 0 comment = 'Said in warehouse/models/core/dim_tracks.sql.';
 
 create or replace transient table gold.dim_tracks_history (
     track_id varchar not null,
@@ -922,7 +922,7 @@ create or replace transient table gold.dim_tracks_history (
     valid_from timestamp_ntz(3),
     valid_to timestamp_ntz(3),
     is_current boolean not null
-) data_retention_time_in_days = 0 comment = 'Made by warehouse/models/core/dim_tracks_history.sql.';
+) data_retention_time_in_days = 0 comment = 'Said in warehouse/models/core/dim_tracks_history.sql.';
 
 create or replace transient table gold.dim_users (
     user_id varchar not null,
@@ -931,7 +931,7 @@ create or replace transient table gold.dim_users (
     first_play_at timestamp_ntz(3) not null,
     last_play_at timestamp_ntz(3) not null,
     plays bigint not null
-) data_retention_time_in_days = 0 comment = 'Made by warehouse/models/core/dim_users.sql.';
+) data_retention_time_in_days = 0 comment = 'Said in warehouse/models/core/dim_users.sql.';
 
 create or replace transient table gold.discoveries (
     user_id varchar not null,
@@ -946,7 +946,7 @@ create or replace transient table gold.discoveries (
     plays_365_days bigint,
     stayed boolean,
     is_at_start boolean not null
-) data_retention_time_in_days = 0 comment = 'Made by warehouse/models/person/discoveries.sql.';
+) data_retention_time_in_days = 0 comment = 'Said in warehouse/models/person/discoveries.sql.';
 
 create or replace transient table gold.fct_chart_entries (
     chart varchar not null,
@@ -963,7 +963,7 @@ create or replace transient table gold.fct_chart_entries (
     streams bigint,
     previous_rank integer,
     popularity integer
-) data_retention_time_in_days = 0 comment = 'Made by warehouse/models/core/fct_chart_entries.sql.';
+) data_retention_time_in_days = 0 comment = 'Said in warehouse/models/core/fct_chart_entries.sql.';
 
 create or replace transient table gold.fct_playlist_entries (
     playlist_id varchar not null,
@@ -979,7 +979,7 @@ create or replace transient table gold.fct_playlist_entries (
     track_id varchar,
     item_name varchar,
     added_at timestamp_ntz(3)
-) data_retention_time_in_days = 0 comment = 'Made by warehouse/models/core/fct_playlist_entries.sql.';
+) data_retention_time_in_days = 0 comment = 'Said in warehouse/models/core/fct_playlist_entries.sql.';
 
 create or replace transient table gold.fct_plays (
     play_id varchar not null,
@@ -1009,7 +1009,7 @@ create or replace transient table gold.fct_plays (
     is_incognito boolean not null,
     is_overlap boolean not null,
     is_implausible boolean not null
-) data_retention_time_in_days = 0 comment = 'Made by warehouse/models/core/fct_plays.sql.';
+) data_retention_time_in_days = 0 comment = 'Said in warehouse/models/core/fct_plays.sql.';
 
 create or replace transient table gold.fct_sessions (
     session_id varchar not null,
@@ -1027,7 +1027,7 @@ create or replace transient table gold.fct_sessions (
     finishes bigint not null,
     neutral_plays bigint not null,
     skip_rate double
-) data_retention_time_in_days = 0 comment = 'Made by warehouse/models/core/fct_sessions.sql.';
+) data_retention_time_in_days = 0 comment = 'Said in warehouse/models/core/fct_sessions.sql.';
 
 create or replace transient table gold.fct_user_activity (
     user_id varchar not null,
@@ -1044,7 +1044,7 @@ create or replace transient table gold.fct_user_activity (
     neutral_plays bigint not null,
     playlist_adds bigint not null,
     engagement_score double not null
-) data_retention_time_in_days = 0 comment = 'Made by warehouse/models/metrics/fct_user_activity.sql.';
+) data_retention_time_in_days = 0 comment = 'Said in warehouse/models/metrics/fct_user_activity.sql.';
 
 create or replace transient table gold.genre_distribution (
     month_start date not null,
@@ -1052,7 +1052,7 @@ create or replace transient table gold.genre_distribution (
     weighted_plays double not null,
     share double not null,
     share_without_genre double not null
-) data_retention_time_in_days = 0 comment = 'Made by warehouse/models/metrics/genre_distribution.sql.';
+) data_retention_time_in_days = 0 comment = 'Said in warehouse/models/metrics/genre_distribution.sql.';
 
 create or replace transient table gold.int_album_identity (
     source_album_id varchar not null,
@@ -1061,7 +1061,7 @@ create or replace transient table gold.int_album_identity (
     artist_id varchar,
     album_key varchar,
     is_name_only boolean not null
-) data_retention_time_in_days = 0 comment = 'Made by warehouse/models/intermediate/int_album_identity.sql.';
+) data_retention_time_in_days = 0 comment = 'Said in warehouse/models/intermediate/int_album_identity.sql.';
 
 create or replace transient table gold.int_artist_identity (
     source_artist_id varchar not null,
@@ -1069,12 +1069,12 @@ create or replace transient table gold.int_artist_identity (
     artist_name varchar,
     artist_key varchar,
     is_name_only boolean not null
-) data_retention_time_in_days = 0 comment = 'Made by warehouse/models/intermediate/int_artist_identity.sql.';
+) data_retention_time_in_days = 0 comment = 'Said in warehouse/models/intermediate/int_artist_identity.sql.';
 
 create or replace transient table gold.int_chart_artists (
     chart_artist_name varchar not null,
     artist_name varchar not null
-) data_retention_time_in_days = 0 comment = 'Made by warehouse/models/intermediate/int_chart_artists.sql.';
+) data_retention_time_in_days = 0 comment = 'Said in warehouse/models/intermediate/int_chart_artists.sql.';
 
 create or replace transient table gold.int_episode_identity (
     source_episode_id varchar not null,
@@ -1085,7 +1085,7 @@ create or replace transient table gold.int_episode_identity (
     show_name varchar,
     is_name_only boolean not null,
     newest_at timestamp_ntz(3) not null
-) data_retention_time_in_days = 0 comment = 'Made by warehouse/models/intermediate/int_episode_identity.sql.';
+) data_retention_time_in_days = 0 comment = 'Said in warehouse/models/intermediate/int_episode_identity.sql.';
 
 create or replace transient table gold.int_own_time_zones (
     user_id varchar not null,
@@ -1093,7 +1093,7 @@ create or replace transient table gold.int_own_time_zones (
     time_zone varchar not null,
     start_ms bigint not null,
     end_ms bigint not null
-) data_retention_time_in_days = 0 comment = 'Made by warehouse/models/intermediate/int_own_time_zones.sql.';
+) data_retention_time_in_days = 0 comment = 'Said in warehouse/models/intermediate/int_own_time_zones.sql.';
 
 create or replace transient table gold.int_person_item_years (
     user_id varchar not null,
@@ -1105,7 +1105,7 @@ create or replace transient table gold.int_person_item_years (
     first_date date not null,
     first_played_at timestamp_ntz(3) not null,
     last_played_at timestamp_ntz(3) not null
-) data_retention_time_in_days = 0 comment = 'Made by warehouse/models/intermediate/int_person_item_years.sql.';
+) data_retention_time_in_days = 0 comment = 'Said in warehouse/models/intermediate/int_person_item_years.sql.';
 
 create or replace transient table gold.int_person_items (
     user_id varchar not null,
@@ -1118,7 +1118,7 @@ create or replace transient table gold.int_person_items (
     first_date date not null,
     first_played_at timestamp_ntz(3) not null,
     last_played_at timestamp_ntz(3) not null
-) data_retention_time_in_days = 0 comment = 'Made by warehouse/models/intermediate/int_person_items.sql.';
+) data_retention_time_in_days = 0 comment = 'Said in warehouse/models/intermediate/int_person_items.sql.';
 
 create or replace transient table gold.int_person_plays (
     user_id varchar not null,
@@ -1138,7 +1138,7 @@ create or replace transient table gold.int_person_plays (
     verdict varchar not null,
     is_shuffle boolean,
     country varchar
-) data_retention_time_in_days = 0 comment = 'Made by warehouse/models/intermediate/int_person_plays.sql.';
+) data_retention_time_in_days = 0 comment = 'Said in warehouse/models/intermediate/int_person_plays.sql.';
 
 create or replace transient table gold.int_person_weeks (
     user_id varchar not null,
@@ -1151,7 +1151,7 @@ create or replace transient table gold.int_person_weeks (
     dominant_item varchar,
     dominant_plays bigint,
     dominant_ms bigint
-) data_retention_time_in_days = 0 comment = 'Made by warehouse/models/intermediate/int_person_weeks.sql.';
+) data_retention_time_in_days = 0 comment = 'Said in warehouse/models/intermediate/int_person_weeks.sql.';
 
 create or replace transient table gold.int_quality_rhythm (
     table_name varchar not null,
@@ -1164,7 +1164,7 @@ create or replace transient table gold.int_quality_rhythm (
     week_rows_median bigint,
     week_rows_least bigint,
     week_rows_most bigint
-) data_retention_time_in_days = 0 comment = 'Made by warehouse/models/intermediate/int_quality_rhythm.sql.';
+) data_retention_time_in_days = 0 comment = 'Said in warehouse/models/intermediate/int_quality_rhythm.sql.';
 
 create or replace transient table gold.int_quality_sums (
     check_name varchar not null,
@@ -1172,7 +1172,7 @@ create or replace transient table gold.int_quality_sums (
     unit varchar not null,
     observed bigint not null,
     expected bigint
-) data_retention_time_in_days = 0 comment = 'Made by warehouse/models/intermediate/int_quality_sums.sql.';
+) data_retention_time_in_days = 0 comment = 'Said in warehouse/models/intermediate/int_quality_sums.sql.';
 
 create or replace transient table gold.int_recommended_songs (
     method varchar not null,
@@ -1182,7 +1182,7 @@ create or replace transient table gold.int_recommended_songs (
     song_number integer not null,
     score double,
     because_number integer
-) data_retention_time_in_days = 0 comment = 'Made by warehouse/models/recommendations/int_recommended_songs.sql.';
+) data_retention_time_in_days = 0 comment = 'Said in warehouse/models/recommendations/int_recommended_songs.sql.';
 
 create or replace transient table gold.int_song_neighbours (
     period varchar not null,
@@ -1191,7 +1191,7 @@ create or replace transient table gold.int_song_neighbours (
     neighbour_number integer not null,
     sessions_together bigint not null,
     cosine double not null
-) data_retention_time_in_days = 0 comment = 'Made by warehouse/models/recommendations/int_song_neighbours.sql.';
+) data_retention_time_in_days = 0 comment = 'Said in warehouse/models/recommendations/int_song_neighbours.sql.';
 
 create or replace transient table gold.int_songs_heard (
     user_id varchar not null,
@@ -1203,7 +1203,7 @@ create or replace transient table gold.int_songs_heard (
     artist_name varchar,
     session_place integer not null,
     days_before_end integer not null
-) data_retention_time_in_days = 0 comment = 'Made by warehouse/models/recommendations/int_songs_heard.sql.';
+) data_retention_time_in_days = 0 comment = 'Said in warehouse/models/recommendations/int_songs_heard.sql.';
 
 create or replace transient table gold.int_track_facts (
     track_id varchar not null,
@@ -1219,13 +1219,13 @@ create or replace transient table gold.int_track_facts (
     is_local boolean,
     alternate_ids integer not null,
     is_described boolean not null
-) data_retention_time_in_days = 0 comment = 'Made by warehouse/models/intermediate/int_track_facts.sql.';
+) data_retention_time_in_days = 0 comment = 'Said in warehouse/models/intermediate/int_track_facts.sql.';
 
 create or replace transient table gold.int_track_identity (
     source_track_id varchar not null,
     track_id varchar not null,
     matched_by varchar not null
-) data_retention_time_in_days = 0 comment = 'Made by warehouse/models/intermediate/int_track_identity.sql.';
+) data_retention_time_in_days = 0 comment = 'Said in warehouse/models/intermediate/int_track_identity.sql.';
 
 create or replace transient table gold.int_track_mentions (
     source_track_id varchar not null,
@@ -1241,7 +1241,7 @@ create or replace transient table gold.int_track_mentions (
     popularity integer,
     newest_at timestamp_ntz(3) not null,
     plays bigint not null
-) data_retention_time_in_days = 0 comment = 'Made by warehouse/models/intermediate/int_track_mentions.sql.';
+) data_retention_time_in_days = 0 comment = 'Said in warehouse/models/intermediate/int_track_mentions.sql.';
 
 create or replace transient table gold.listening_by_weather (
     user_id varchar not null,
@@ -1260,7 +1260,7 @@ create or replace transient table gold.listening_by_weather (
     correlation_low double,
     correlation_high double,
     in_words varchar not null
-) data_retention_time_in_days = 0 comment = 'Made by warehouse/models/person/listening_by_weather.sql.';
+) data_retention_time_in_days = 0 comment = 'Said in warehouse/models/person/listening_by_weather.sql.';
 
 create or replace transient table gold.listening_clock (
     user_id varchar not null,
@@ -1271,7 +1271,7 @@ create or replace transient table gold.listening_clock (
     minutes double not null,
     weeks bigint not null,
     minutes_per_week double not null
-) data_retention_time_in_days = 0 comment = 'Made by warehouse/models/person/listening_clock.sql.';
+) data_retention_time_in_days = 0 comment = 'Said in warehouse/models/person/listening_clock.sql.';
 
 create or replace transient table gold.listening_coverage (
     user_id varchar not null,
@@ -1282,7 +1282,7 @@ create or replace transient table gold.listening_coverage (
     gaps bigint not null,
     gap_hours double not null,
     why varchar
-) data_retention_time_in_days = 0 comment = 'Made by warehouse/models/operations/listening_coverage.sql.';
+) data_retention_time_in_days = 0 comment = 'Said in warehouse/models/operations/listening_coverage.sql.';
 
 create or replace transient table gold.listening_cube (
     user_id varchar not null,
@@ -1297,7 +1297,7 @@ create or replace transient table gold.listening_cube (
     minutes double not null,
     skipped bigint not null,
     finished bigint not null
-) data_retention_time_in_days = 0 comment = 'Made by warehouse/models/metrics/listening_cube.sql.';
+) data_retention_time_in_days = 0 comment = 'Said in warehouse/models/metrics/listening_cube.sql.';
 
 create or replace transient table gold.listening_streaks (
     user_id varchar not null,
@@ -1306,7 +1306,7 @@ create or replace transient table gold.listening_streaks (
     days bigint not null,
     is_longest boolean not null,
     is_current boolean not null
-) data_retention_time_in_days = 0 comment = 'Made by warehouse/models/person/listening_streaks.sql.';
+) data_retention_time_in_days = 0 comment = 'Said in warehouse/models/person/listening_streaks.sql.';
 
 create or replace transient table gold.listening_traits (
     user_id varchar not null,
@@ -1316,7 +1316,7 @@ create or replace transient table gold.listening_traits (
     value double not null,
     percentile double,
     in_words varchar not null
-) data_retention_time_in_days = 0 comment = 'Made by warehouse/models/person/listening_traits.sql.';
+) data_retention_time_in_days = 0 comment = 'Said in warehouse/models/person/listening_traits.sql.';
 
 create or replace transient table gold.listening_years (
     user_id varchar not null,
@@ -1333,7 +1333,7 @@ create or replace transient table gold.listening_years (
     repeat_rate double,
     change double,
     covered_rate double
-) data_retention_time_in_days = 0 comment = 'Made by warehouse/models/person/listening_years.sql.';
+) data_retention_time_in_days = 0 comment = 'Said in warehouse/models/person/listening_years.sql.';
 
 create or replace transient table gold.milestones (
     user_id varchar not null,
@@ -1346,7 +1346,7 @@ create or replace transient table gold.milestones (
     unit varchar not null,
     what varchar,
     is_round boolean not null
-) data_retention_time_in_days = 0 comment = 'Made by warehouse/models/person/milestones.sql.';
+) data_retention_time_in_days = 0 comment = 'Said in warehouse/models/person/milestones.sql.';
 
 create or replace transient table gold.model_features (
     play_id varchar not null,
@@ -1371,7 +1371,7 @@ create or replace transient table gold.model_features (
     artist_skips_before bigint not null,
     track_plays_before bigint not null,
     track_skips_before bigint not null
-) data_retention_time_in_days = 0 comment = 'Made by warehouse/models/training/model_features.sql.';
+) data_retention_time_in_days = 0 comment = 'Said in warehouse/models/training/model_features.sql.';
 
 create or replace transient table gold.new_release_trending (
     rank integer not null,
@@ -1384,7 +1384,7 @@ create or replace transient table gold.new_release_trending (
     plays bigint not null,
     previous_plays bigint not null,
     trending_score double not null
-) data_retention_time_in_days = 0 comment = 'Made by warehouse/models/metrics/new_release_trending.sql.';
+) data_retention_time_in_days = 0 comment = 'Said in warehouse/models/metrics/new_release_trending.sql.';
 
 create or replace transient table gold.obsessions (
     user_id varchar not null,
@@ -1398,7 +1398,7 @@ create or replace transient table gold.obsessions (
     share double not null,
     usual_plays double not null,
     times_usual double not null
-) data_retention_time_in_days = 0 comment = 'Made by warehouse/models/person/obsessions.sql.';
+) data_retention_time_in_days = 0 comment = 'Said in warehouse/models/person/obsessions.sql.';
 
 create or replace transient table gold.peak_hours_by_timezone (
     time_zone varchar not null,
@@ -1406,7 +1406,7 @@ create or replace transient table gold.peak_hours_by_timezone (
     local_hour integer not null,
     plays bigint not null,
     minutes double not null
-) data_retention_time_in_days = 0 comment = 'Made by warehouse/models/metrics/peak_hours_by_timezone.sql.';
+) data_retention_time_in_days = 0 comment = 'Said in warehouse/models/metrics/peak_hours_by_timezone.sql.';
 
 create or replace transient table gold.playlist_top_artists (
     playlist_id varchar not null,
@@ -1416,7 +1416,7 @@ create or replace transient table gold.playlist_top_artists (
     artist_id varchar not null,
     artist_name varchar,
     songs bigint not null
-) data_retention_time_in_days = 0 comment = 'Made by warehouse/models/catalog/playlist_top_artists.sql.';
+) data_retention_time_in_days = 0 comment = 'Said in warehouse/models/catalog/playlist_top_artists.sql.';
 
 create or replace transient table gold.popularity_recent_vs_older (
     released varchar not null,
@@ -1424,7 +1424,7 @@ create or replace transient table gold.popularity_recent_vs_older (
     average_popularity double,
     median_popularity double,
     songs_without_popularity bigint not null
-) data_retention_time_in_days = 0 comment = 'Made by warehouse/models/metrics/popularity_recent_vs_older.sql.';
+) data_retention_time_in_days = 0 comment = 'Said in warehouse/models/metrics/popularity_recent_vs_older.sql.';
 
 create or replace transient table gold.popularity_trends (
     series varchar not null,
@@ -1435,7 +1435,7 @@ create or replace transient table gold.popularity_trends (
     popularity integer,
     rank integer,
     change integer
-) data_retention_time_in_days = 0 comment = 'Made by warehouse/models/metrics/popularity_trends.sql.';
+) data_retention_time_in_days = 0 comment = 'Said in warehouse/models/metrics/popularity_trends.sql.';
 
 create or replace transient table gold.recommendation_quality (
     status varchar not null,
@@ -1450,7 +1450,7 @@ create or replace transient table gold.recommendation_quality (
     users_with_hit_rate double,
     popularity_users_with_hit_rate double,
     clusters bigint not null
-) data_retention_time_in_days = 0 comment = 'Made by warehouse/models/recommendations/recommendation_quality.sql.';
+) data_retention_time_in_days = 0 comment = 'Said in warehouse/models/recommendations/recommendation_quality.sql.';
 
 create or replace transient table gold.record_counts (
     layer varchar not null,
@@ -1460,7 +1460,7 @@ create or replace transient table gold.record_counts (
     newest_at timestamp_ntz(3),
     rows_before bigint,
     change bigint
-) data_retention_time_in_days = 0 comment = 'Made by warehouse/models/operations/record_counts.sql.';
+) data_retention_time_in_days = 0 comment = 'Said in warehouse/models/operations/record_counts.sql.';
 
 create or replace transient table gold.rediscoveries (
     user_id varchar not null,
@@ -1474,7 +1474,7 @@ create or replace transient table gold.rediscoveries (
     covered_rate double not null,
     plays_before bigint not null,
     plays_90_days bigint
-) data_retention_time_in_days = 0 comment = 'Made by warehouse/models/person/rediscoveries.sql.';
+) data_retention_time_in_days = 0 comment = 'Said in warehouse/models/person/rediscoveries.sql.';
 
 create or replace transient table gold.skip_predictions (
     track_id varchar not null,
@@ -1484,7 +1484,7 @@ create or replace transient table gold.skip_predictions (
     popularity integer not null,
     plays bigint not null,
     test_plays bigint not null
-) data_retention_time_in_days = 0 comment = 'Made by warehouse/models/training/trained.sql.';
+) data_retention_time_in_days = 0 comment = 'Said in warehouse/models/training/trained.yml.';
 
 create or replace transient table gold.skip_rate_by_artist (
     artist_id varchar not null,
@@ -1497,7 +1497,7 @@ create or replace transient table gold.skip_rate_by_artist (
     skip_rate double,
     skip_rate_low double,
     skip_rate_high double
-) data_retention_time_in_days = 0 comment = 'Made by warehouse/models/metrics/skip_rate_by_artist.sql.';
+) data_retention_time_in_days = 0 comment = 'Said in warehouse/models/metrics/skip_rate_by_artist.sql.';
 
 create or replace transient table gold.skip_rate_by_genre (
     genre varchar not null,
@@ -1510,7 +1510,7 @@ create or replace transient table gold.skip_rate_by_genre (
     skip_rate double,
     skip_rate_low double,
     skip_rate_high double
-) data_retention_time_in_days = 0 comment = 'Made by warehouse/models/metrics/skip_rate_by_genre.sql.';
+) data_retention_time_in_days = 0 comment = 'Said in warehouse/models/metrics/skip_rate_by_genre.sql.';
 
 create or replace transient table gold.skip_rate_by_track (
     track_id varchar not null,
@@ -1524,7 +1524,7 @@ create or replace transient table gold.skip_rate_by_track (
     skip_rate double,
     skip_rate_low double,
     skip_rate_high double
-) data_retention_time_in_days = 0 comment = 'Made by warehouse/models/metrics/skip_rate_by_track.sql.';
+) data_retention_time_in_days = 0 comment = 'Said in warehouse/models/metrics/skip_rate_by_track.sql.';
 
 create or replace transient table gold.songs (
     song_id varchar not null,
@@ -1535,7 +1535,7 @@ create or replace transient table gold.songs (
     added_date date,
     album_id varchar,
     artist_id varchar
-) data_retention_time_in_days = 0 comment = 'Made by warehouse/models/catalog/songs.sql.';
+) data_retention_time_in_days = 0 comment = 'Said in warehouse/models/catalog/songs.sql.';
 
 create or replace transient table gold.stream_progress (
     run_id varchar not null,
@@ -1551,7 +1551,7 @@ create or replace transient table gold.stream_progress (
     duplicates bigint not null,
     unreadable bigint not null,
     dead_letters bigint not null
-) data_retention_time_in_days = 0 comment = 'Made by warehouse/models/operations/stream_progress.sql.';
+) data_retention_time_in_days = 0 comment = 'Said in warehouse/models/operations/stream_progress.sql.';
 
 create or replace transient table gold.top_tracks (
     period varchar not null,
@@ -1566,7 +1566,7 @@ create or replace transient table gold.top_tracks (
     previous_rank integer,
     period_start date,
     period_end date not null
-) data_retention_time_in_days = 0 comment = 'Made by warehouse/models/metrics/top_tracks.sql.';
+) data_retention_time_in_days = 0 comment = 'Said in warehouse/models/metrics/top_tracks.sql.';
 
 create or replace transient table gold.track_recommendations (
     user_id varchar not null,
@@ -1578,7 +1578,7 @@ create or replace transient table gold.track_recommendations (
     because_track_id varchar not null,
     because_track_name varchar,
     because_artist_name varchar
-) data_retention_time_in_days = 0 comment = 'Made by warehouse/models/recommendations/track_recommendations.sql.';
+) data_retention_time_in_days = 0 comment = 'Said in warehouse/models/recommendations/track_recommendations.sql.';
 
 create or replace transient table gold.unusual_activity (
     user_id varchar not null,
@@ -1604,7 +1604,7 @@ create or replace transient table gold.unusual_activity (
     countries_z double,
     is_unusual boolean not null,
     reason varchar
-) data_retention_time_in_days = 0 comment = 'Made by warehouse/models/metrics/unusual_activity.sql.';
+) data_retention_time_in_days = 0 comment = 'Said in warehouse/models/metrics/unusual_activity.sql.';
 
 create or replace transient table gold.yearly_top (
     user_id varchar not null,
@@ -1620,4 +1620,4 @@ create or replace transient table gold.yearly_top (
     minutes double not null,
     previous_rank integer,
     first_played_at timestamp_ntz(3) not null
-) data_retention_time_in_days = 0 comment = 'Made by warehouse/models/person/yearly_top.sql.';
+) data_retention_time_in_days = 0 comment = 'Said in warehouse/models/person/yearly_top.sql.';

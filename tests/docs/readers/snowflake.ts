@@ -4,22 +4,23 @@
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { DeclaredTest, Model } from '../../jobs/gold/project.ts';
-import { readProject } from '../../jobs/gold/project.ts';
-import { type Contract, readContracts, WAREHOUSE_DIR } from '../../jobs/lake/contracts.ts';
-import { PREFIX } from '../../jobs/lake/keys.ts';
+import type { DeclaredTest, Model } from '../../../jobs/gold/project.ts';
+import { readProject } from '../../../jobs/gold/project.ts';
+import { type ColumnType, type Contract, readContracts, WAREHOUSE_DIR } from '../../../jobs/lake/contracts.ts';
+import { PREFIX } from '../../../jobs/lake/keys.ts';
+import { goldTables } from './gold.ts';
 
 export const SNOWFLAKE_DIR = 'warehouse/readers/snowflake';
 
 /** Types of contracts and models that Snowflake calls otherwise; its timestamp follows a setting of the account. */
-const TYPES: Record<string, string> = { timestamp: 'timestamp_ntz(3)' };
+const TYPES: Partial<Record<ColumnType, string>> = { timestamp: 'timestamp_ntz(3)' };
 const SCHEMAS = { bronze: 'As received.', silver: 'Typed, deduplicated.', gold: 'gold_prod, as it is now.' };
 /** No time travel: nobody may go on asking for what was removed from the lake for good. */
 const NO_HISTORY = 'data_retention_time_in_days = 0';
 
 interface Column {
   name: string;
-  type: string;
+  type: ColumnType;
   isRequired: boolean;
   comment: string;
   /** Its key in a line of JSON. */
@@ -36,7 +37,7 @@ interface Table {
 
 /** Path below the project to the file's text. */
 export function snowflakeFiles(): Record<string, string> {
-  const tables = [...readContracts().map(tableOfContract), ...goldTables()];
+  const tables = [...readContracts().map(tableOfContract), ...tablesOfModels()];
   const files = {
     '10_account.sql': accountFile(),
     '20_stage.sql': stageFile(),
@@ -73,18 +74,19 @@ function tableOfContract(contract: Contract): Table {
   };
 }
 
-function goldTables(): Table[] {
-  const models = [...readProject().models.values()].filter(({ config }) => config.materialized !== 'ephemeral');
-  return models
-    .sort((a, b) => (a.name < b.name ? -1 : 1))
-    .map((model) => ({
-      name: `gold.${model.name}`,
+function tablesOfModels(): Table[] {
+  const { models } = readProject();
+  return goldTables().map(({ name, columns }) => {
+    const model = models.get(name)!;
+    return {
+      name: `gold.${name}`,
       format: 'parquet',
-      comment: `Made by warehouse/${model.file.replace(/\.yml$/, '.sql')}.`,
-      columns: model.columns.map(({ name, type }) => ({
-        ...{ name, type, isRequired: isNeverNull(model, name), comment: '', jsonKey: name },
+      comment: `Said in warehouse/${model.file}.`,
+      columns: columns.map((column) => ({
+        ...{ ...column, isRequired: isNeverNull(model, column.name), comment: '', jsonKey: column.name },
       })),
-    }));
+    };
+  });
 }
 
 /** Loading a table that lacks the column fails then, instead of giving nulls. */
@@ -293,7 +295,7 @@ show pipes like 'arrivals' in schema ops;
 `;
 }
 
-function typeOf(type: string): string {
+function typeOf(type: ColumnType): string {
   return TYPES[type] ?? type;
 }
 
