@@ -131,13 +131,30 @@ if ('missing' in python) {
     );
 
     it(
+      'forgets whom the lake has forgotten',
+      async () => {
+        const rowsOf = async (user: string): Promise<number> =>
+          Object.values(await reader.tables())
+            .flatMap(({ rows }) => rows)
+            .filter((row) => row.includes(user)).length;
+        expect(await rowsOf('me')).toBeGreaterThan(1_000);
+        const gone = await listenlake(['forget', '--user', 'me', '--yes', '--unloaded', 'delete', '--lake', lake]);
+        expect(gone).toMatchObject({ code: 0 });
+        expect(await reader.refresh()).toMatchObject({ said: expect.any(String) });
+        expect(await rowsOf('me')).toBe(0);
+        await expectOurs();
+      },
+      TIMEOUT_MS,
+    );
+
+    it(
       'loses what the lake has lost, and the rest stays where it is',
       async () => {
-        await commit((state) => ({ ...state, silver: { ...state.silver, top_items: undefined as never } }));
-        const before = (await reader.tables())['silver.top_items']!.rows.length;
+        await commit((state) => ({ ...state, silver: { ...state.silver, track_genres: undefined as never } }));
+        const before = (await reader.tables())['silver.track_genres']!.rows.length;
         expect(before).toBeGreaterThan(0);
         expect(await reader.refresh()).toMatchObject({ copies: 0 });
-        expect((await reader.tables())['silver.top_items']!.rows).toEqual([]);
+        expect((await reader.tables())['silver.track_genres']!.rows).toEqual([]);
       },
       TIMEOUT_MS,
     );
@@ -158,9 +175,9 @@ if ('missing' in python) {
       await commit(withTop({ ...top, key: top.key.replace('part-0', 'part-1') }));
       expect(await reader.refresh()).toMatchObject({ refused: expect.stringContaining('part-1') });
       await commit((before) => ({ ...before, gold: { ...before.gold, prod: undefined as never } }));
-      renameSync(join(lake, state.silver.plays!), join(work, 'list'));
+      renameSync(join(lake, state.silver.listening_events!), join(work, 'list'));
       expect(await reader.refresh()).toMatchObject({ refused: expect.any(String) });
-      renameSync(join(work, 'list'), join(lake, state.silver.plays!));
+      renameSync(join(work, 'list'), join(lake, state.silver.listening_events!));
       expect(JSON.stringify(await reader.tables())).toBe(shown);
       await commit((before) => ({ ...before, gold: { ...before.gold, prod: { ...prod, tables: { never: top } } } }));
       expect(await reader.refresh()).toMatchObject({ refused: expect.stringContaining('the lake has gold.never') });
