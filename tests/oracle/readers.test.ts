@@ -155,7 +155,9 @@ function describeSpark(program: string): void {
         // As `gc` does it. What is left to read is an error, and no old rows.
         for (const folder of old) rmSync(folder, { recursive: true });
         const gone = await session!.measure({ fct_plays: ['count(*)', 'max(played_date)'] });
-        expect(gone.fct_plays).toEqual([expect.stringMatching(/^error: .*does not exist: .*fct_plays\/part-0\.parquet/)]);
+        expect(gone.fct_plays).toEqual([
+          expect.stringMatching(/^error: .*does not exist: .*fct_plays\/part-0\.parquet/),
+        ]);
         await session!.refresh();
         expect(comparable(await session!.measure(few))).toEqual(comparable(own));
       },
