@@ -7,6 +7,8 @@ import { openFolderLake } from '../../jobs/lake/folder/store.ts';
 import { commitManifest, EMPTY_STATE, LAKE_FORMAT, NO_ACCOUNTS } from '../../jobs/lake/manifest.ts';
 import type { LakeStore } from '../../jobs/lake/store.ts';
 import { lookAtFunctions } from '../../jobs/serverless/fits.ts';
+import { runJob } from '../../jobs/serverless/job-process.ts';
+import { ROOT } from '../fixtures/command-line.ts';
 import { type EmulatedFunction, emulatorOrSkip, startFunction } from './emulator.ts';
 import { memoryLimitOrSkip } from './memory-limit.ts';
 
@@ -50,6 +52,24 @@ describe('whether a lake fits', () => {
     await commit(job, seconds);
     expect(await look()).toEqual({ name: 'functions', verdict, text: expect.stringMatching(text) });
   });
+});
+
+it('a job whose time is nearly up is stopped before its end, and says how to go on', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'listenlake-time-'));
+  // The demo in full takes a multiple of the second after which it is asked to stop.
+  const line = ['extract', 'events', '--out', join(folder, 'source')];
+  const environment = { PATH: process.env.PATH, LISTENLAKE_LAKE: join(folder, 'lake') };
+  const cli = join(ROOT, 'jobs/cli.ts');
+  const ended = await runJob(line, { cli, environment, deadlineMs: Date.now() + 2_000, now: () => Date.now() });
+  expect(ended).toEqual({
+    error: {
+      type: 'OutOfTime',
+      message: expect.stringMatching(
+        /^extract events .*: stopped after \d+ s, before the function's end\. What was committed is whole\. Run it once where no such limit is: listenlake extract events .* --lake s3:\/\/\.\.\. \(docs\/aws\.md\)$/,
+      ),
+    },
+  });
+  await rm(folder, { recursive: true, force: true });
 });
 
 const program = await emulatorOrSkip('limits of functions');
