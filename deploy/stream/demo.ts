@@ -6,7 +6,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { rmSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Broker, missingForBroker, startBroker } from './broker.ts';
@@ -60,6 +60,11 @@ async function showStream({ brokers }: Broker): Promise<void> {
   const inSilver = 'select count(*) as events from silver.listening_events';
   const [silver] = JSON.parse(await finished(begin('sql', inSilver, '--json'))) as [{ events: number }];
   const lag = JSON.parse(await finished(begin('stream', 'lag', '--topic', TOPIC, '--json'))) as { lag_events: number };
+  const page = join(lake, 'report/report.html');
+  const [plays] = JSON.parse(await finished(begin('sql', 'select count(*) as n from fct_plays', '--json'))) as [
+    { n: number },
+  ];
+  const isShown = readFileSync(page, 'utf8').includes(`>${Number(plays.n).toLocaleString('en')}<`);
   const rows: [string, unknown][] = [
     ['produced', produced.events],
     ['in bronze', progress.bronze],
@@ -67,9 +72,13 @@ async function showStream({ brokers }: Broker): Promise<void> {
     ['late', progress.late],
     ['dead letters', progress.dead],
     ['lag', lag.lag_events],
+    ['plays, as the report shows them', isShown ? plays.n : 'not there'],
   ];
-  for (const [name, value] of rows) process.stdout.write(`${name.padEnd(14)}${String(value).padStart(10)}\n`);
-  process.stdout.write(`report        ${join(lake, 'report/report.html')}\n`);
+  for (const [name, value] of rows) process.stdout.write(`${name.padEnd(34)}${String(value).padStart(10)}\n`);
+  process.stdout.write(`${'report'.padEnd(34)}${page}\n`);
+  const isWhole = [progress.bronze, silver.events].every((count) => Number(count) === produced.events);
+  if (!isWhole || Number(lag.lag_events) !== 0 || !isShown)
+    throw new Error('not every event that was produced has arrived: see the table');
 }
 
 /** What a command prints. @throws Error where it fails */
