@@ -9,6 +9,8 @@ import { ROOT, say } from './measure.ts';
 
 const RATE = 50;
 const SECONDS = 120;
+/** So many that all events are of one day, as they are in two minutes of a real stream. */
+const USERS = '1000';
 /** After the last event the lake gets so long to show it. */
 const WAIT_MS = 180_000;
 const TOPIC = 'fresh';
@@ -27,39 +29,50 @@ interface Seen {
  */
 export async function measureFreshness(brokers: string, lake: string): Promise<void> {
   rmSync(lake, { recursive: true, force: true });
-  const begin = (...args: string[]): ChildProcess =>
+  const begin = (args: string[], errors: 'inherit' | 'ignore' = 'inherit'): ChildProcess =>
     spawn(process.execPath, [join(ROOT, 'jobs/cli.ts'), ...args, '--json', '--quiet'], {
       env: { ...process.env, LISTENLAKE_KAFKA_BROKERS: brokers, LISTENLAKE_LAKE: lake, NODE_OPTIONS: '' },
-      stdio: ['ignore', 'pipe', 'inherit'],
+      stdio: ['ignore', 'pipe', errors],
     });
-  const produce = ['stream', 'produce', '--topic', TOPIC, '--rate', String(RATE), '--seconds', String(SECONDS)];
-  const producer = printed(begin(...produce));
-  await new Promise((resolve) => setTimeout(resolve, 5_000)); // it makes the topic
-  const consumer = begin('stream', 'consume', '--topic', TOPIC, '--linger', '1');
-  const follower = begin('run', '--follow', '--every', '1');
-  const ends = [printed(consumer), printed(follower)];
+  const produce = async (...size: string[]): Promise<number> => {
+    const text = await printed(begin(['stream', 'produce', '--topic', TOPIC, '--users', USERS, ...size]));
+    return (JSON.parse(text) as { events: number }).events;
+  };
   const seen: Seen[] = [];
-  let sent = Number.POSITIVE_INFINITY;
-  void producer.then((text) => {
-    sent = (JSON.parse(text) as { events: number }).events;
-  });
-  const ask = 'select partition_number, max(last_offset) as last_offset from stream_progress group by partition_number';
-  const endsAt = Date.now() + SECONDS * 1_000 + WAIT_MS;
-  try {
-    while (sum(newestOf(seen)) < sent) {
-      if (Date.now() > endsAt) throw new Error(`of ${sent} events ${sum(newestOf(seen))} were answered`);
-      const text = await printed(begin('sql', ask)).catch(() => '[]'); // there is no gold yet
+  /** Asks again and again until so many events are answered. */
+  async function ask(count: () => number): Promise<void> {
+    const sql = 'select partition_number, max(last_offset) as last_offset from stream_progress group by 1';
+    const endsAt = Date.now() + SECONDS * 1_000 + WAIT_MS;
+    while (answered(seen) < count()) {
+      if (Date.now() > endsAt) throw new Error(`of ${count()} events ${answered(seen)} were answered`);
+      // Before the first round there is nothing to ask.
+      const text = await printed(begin(['sql', sql], 'ignore')).catch(() => '[]');
       const atMs = Date.now();
       for (const row of JSON.parse(text) as { partition_number: number; last_offset: number }[])
         seen.push({ atMs, partition: Number(row.partition_number), lastOffset: Number(row.last_offset) });
       await new Promise((resolve) => setTimeout(resolve, 250));
     }
+  }
+  // A lake that is in use: its first round builds everything.
+  const before = await produce('--count', '500', '--rate', '0');
+  const consumer = begin(['stream', 'consume', '--topic', TOPIC, '--linger', '1']);
+  const follower = begin(['run', '--follow', '--every', '1']);
+  const ends = [printed(consumer), printed(follower)];
+  try {
+    await ask(() => before);
+    const old = newestOf(seen);
+    let sent = Number.POSITIVE_INFINITY;
+    const producing = produce('--seed', '2', '--rate', String(RATE), '--seconds', String(SECONDS)).then((events) => {
+      sent = before + events;
+    });
+    await ask(() => sent);
+    await producing;
+    tell(waitsOf(lake, seen, old));
   } finally {
     for (const child of [consumer, follower]) child.kill('SIGTERM');
     await Promise.allSettled(ends);
+    rmSync(lake, { recursive: true, force: true });
   }
-  tell(waitsOf(lake, seen));
-  rmSync(lake, { recursive: true, force: true });
 }
 
 function tell(waits: number[]): void {
@@ -69,29 +82,30 @@ function tell(waits: number[]): void {
   say(`  --   from produced to answered by sql, ${waits.length} events at ${RATE} a second: ${shares.join(', ')}`);
 }
 
-/** Of each event in bronze: from its record's time to the first answer that had it, in ms. */
-function waitsOf(lake: string, seen: readonly Seen[]): number[] {
+/**
+ * Of each event in bronze from these offsets on: from its record's time to the first answer that had it, in ms.
+ */
+function waitsOf(lake: string, seen: readonly Seen[], from: ReadonlyMap<number, number>): number[] {
   const root = join(lake, 'bronze/stream');
   const names = readdirSync(root, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.json'));
   return names.flatMap((name) => {
     const key = `bronze/stream/${name}`;
-    const partition = parseStreamBatchKey(key)?.partition;
+    const { partition } = parseStreamBatchKey(key)!;
     return parseBatch(readFileSync(join(lake, key), 'utf8'), key).flatMap(({ offset, recordAt }) => {
+      if (offset < (from.get(partition) ?? 0)) return [];
       const first = seen.find((each) => each.partition === partition && each.lastOffset >= offset);
       return first === undefined ? [] : [first.atMs - recordAt];
     });
   });
 }
 
-/** By partition: how many events were answered. */
-function newestOf(seen: readonly Seen[]): number[] {
-  const newest = new Map<number, number>();
-  for (const { partition, lastOffset } of seen) newest.set(partition, lastOffset + 1);
-  return [...newest.values()];
+/** Partition to how many of its events were answered. */
+function newestOf(seen: readonly Seen[]): Map<number, number> {
+  return new Map(seen.map(({ partition, lastOffset }) => [partition, lastOffset + 1]));
 }
 
-function sum(numbers: readonly number[]): number {
-  return numbers.reduce((total, each) => total + each, 0);
+function answered(seen: readonly Seen[]): number {
+  return [...newestOf(seen).values()].reduce((total, each) => total + each, 0);
 }
 
 /** What a command prints. @throws Error where it fails */
