@@ -17,6 +17,8 @@ export interface DataTable {
   rows: Cell[][];
   /** What is left out, when something is. */
   remark?: string;
+  /** The value of a filter that leaves what each row counts; `period` is two dates with a slash between. */
+  parts?: { filter: 'country' | 'device' | 'period'; values: readonly string[] };
   /** Where cells lead to, row by row and column by column: addresses made by us, on pages that are served. */
   links?: (string | undefined)[][];
 }

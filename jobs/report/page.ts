@@ -186,9 +186,7 @@ function renderFigure(figure: Figure, drawing: Drawing | undefined, after: strin
       : '',
     figure.missing ? `<p class="missing">${escapeHtml(figure.missing)}</p>` : '',
     ...figure.notes.map((note) => `<p class="note">${escapeHtml(note)}</p>`),
-    figure.table
-      ? renderTable(figure.table, figure.title, drawing === undefined || figure.table.links !== undefined)
-      : '',
+    figure.table ? renderTable(figure.table, figure.title, drawing === undefined || isOfLinks(figure.table)) : '',
     after,
     '</figure>',
   ].join('\n');
@@ -217,6 +215,11 @@ function chartBox(kind: 'wide' | 'narrow', svg: string, prefix: string, label: s
     .replace(/(<[^<>]*\sid=")([a-z0-9_]+")/gi, `$1${prefix}-$2`)
     .replace(/url\(#([a-z0-9_]+)\)/gi, `url(#${prefix}-$1)`);
   return `<div class="chart ${kind}">${inner}</div>`;
+}
+
+/** Ways to what the rows name are shown at once; those that narrow the page are with the numbers. */
+function isOfLinks({ links, parts }: DataTable): boolean {
+  return links !== undefined && parts === undefined;
 }
 
 function renderTable(table: DataTable, title: string, isOpen: boolean): string {

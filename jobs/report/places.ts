@@ -24,6 +24,7 @@ counted as (
 )
 
 select
+    counted.country,
     coalesce(countries.country_name, counted.country) as country_name,
     counted.plays,
     counted.played_ms,
@@ -36,6 +37,7 @@ order by counted.played_ms desc, counted.plays desc, counted.country
 limit ${SHOWN_COUNTRIES}`;
 
 interface CountryRow extends Record<string, string | number> {
+  country: string;
   country_name: string;
   plays: number;
   played_ms: number;
@@ -93,6 +95,7 @@ async function countries(reading: PersonReading): Promise<Figure | undefined> {
         { label: 'Minutes', kind: 'number', format: (value) => formatCount(value, 1) },
         { label: 'Days', kind: 'number' },
       ],
+      parts: { filter: 'country', values: rows.map(({ country }) => country) },
       rows: rows.map((row) => [row.country_name, row.plays, isTimed ? row.played_ms / 60_000 : null, row.days]),
       ...(first!.countries > rows.length
         ? { remark: `${formatPlural(first!.countries - rows.length, 'more country', 'more countries')} below these.` }

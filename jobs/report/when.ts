@@ -137,6 +137,7 @@ export async function listeningOverTime(reading: Reading): Promise<Figure> {
         { label: 'Plays', kind: 'number' },
         { label: 'Minutes', kind: 'number', format: (value) => formatCount(value, 1) },
       ],
+      parts: { filter: 'period', values: numbers.map(({ period }) => daysOf(period, step)) },
       rows: numbers.map((row) => [
         name(row.period),
         ...(origins.length > 1 ? [ORIGIN_NAMES[row.origin]!] : []),
@@ -160,6 +161,13 @@ export async function listeningOverTime(reading: Reading): Promise<Figure> {
         : []),
     ],
   };
+}
+
+/** First and last day of a period, with a slash between. */
+function daysOf(period: string, step: 'day' | 'month'): string {
+  if (step === 'day') return `${period}/${period}`;
+  const last = new Date(Date.UTC(Number(period.slice(0, 4)), Number(period.slice(5, 7)), 0));
+  return `${period}/${last.toISOString().slice(0, 10)}`;
 }
 
 const ORIGIN_NAMES: Record<string, string> = { own: 'own listening', events: 'events of many users' };

@@ -151,6 +151,7 @@ export async function devices(reading: Reading): Promise<Figure> {
         amountOf(reading, row) / whole,
       ]),
       remark: `Shares are of ${wholeOf(reading)}.`,
+      parts: { filter: 'device', values: rows.map(({ device }) => device) },
     },
     notes: [
       'The kind of device, read from the platform that the source names. "Unknown" are plays whose source does not say.',

@@ -2,13 +2,13 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { atMost } from '../base/concurrency.ts';
 import type { SqlEngine, SqlValue } from '../engine/index.ts';
 import { beginDrawing } from '../report/draw.ts';
-import type { Cell, Column, Figure, Section } from '../report/figure.ts';
+import type { Cell, Column, DataTable, Figure, Section } from '../report/figure.ts';
 import type { PageContent } from '../report/page.ts';
 import type { PersonReading } from '../report/person.ts';
 import { type Reading, reader } from '../report/reading.ts';
 import { readTotals } from '../report/totals.ts';
 import type { Edition } from './edition.ts';
-import { type Filters, narrowingOf } from './filters.ts';
+import { type Filters, narrowingOf, searchOf } from './filters.ts';
 
 /** A page before it is drawn, and what was asked for it. */
 export interface Sheet {
@@ -58,7 +58,13 @@ export interface Question<Row> {
  */
 const AT_ONCE = 3;
 
-export function openDesk(engine: SqlEngine, edition: Edition, filters: Filters, query: URLSearchParams): Desk {
+/** @param path of the page that is made: a row of its figures leads to the page of that row's plays */
+export function openDesk(
+  engine: SqlEngine,
+  edition: Edition,
+  filters: Filters,
+  { path, query }: { path: string; query: URLSearchParams },
+): Desk {
   const asked = new Map<string, string[]>();
   const asking = new AsyncLocalStorage<string[]>();
   const definitionsOf = ({ isPrivateIncluded }: Filters) => ({
@@ -85,6 +91,10 @@ export function openDesk(engine: SqlEngine, edition: Edition, filters: Filters, 
     if (name !== undefined) asked.set(name, statements);
     return made;
   };
+  const finish = (figure: Figure): void => {
+    if (figure.table?.parts !== undefined) figure.table.links = linksTo(figure.table.parts, path, filters, query);
+    beginDrawing(figure);
+  };
   return {
     ...{ edition, filters, query, asked, readingOf },
     rows: rowsOf(filters),
@@ -92,15 +102,29 @@ export function openDesk(engine: SqlEngine, edition: Edition, filters: Filters, 
     all: (makes) => atMost(AT_ONCE, makes, (make) => make()),
     async figure(make) {
       const figure = await record(make, (made) => made?.name);
-      if (figure !== undefined) beginDrawing(figure);
+      if (figure !== undefined) finish(figure);
       return figure;
     },
     async section(make) {
       const section = await record(make, (made) => made?.id);
-      for (const figure of section?.figures ?? []) beginDrawing(figure);
+      for (const figure of section?.figures ?? []) finish(figure);
       return section;
     },
   };
+}
+
+/** The address of the same page, narrowed to each row. */
+function linksTo(
+  { filter, values }: NonNullable<DataTable['parts']>,
+  path: string,
+  filters: Filters,
+  query: URLSearchParams,
+): string[][] {
+  return values.map((value) => {
+    const [from, to] = value.split('/');
+    const narrowed = filter === 'period' ? { ...filters, from, to } : { ...filters, [filter]: value };
+    return [path + searchOf(narrowed, query.get('key') ?? undefined)];
+  });
 }
 
 /** Whether the figures of one person can be made. */

@@ -74,7 +74,7 @@ export async function makePage(
 ): Promise<MadePage> {
   const isOfOne = page.takes.includes('person') && page.isOfAll !== true;
   const filters = readFilters(query, edition.choices, page.takes, isOfOne);
-  const desk = openDesk(sources.engine, edition, filters, query);
+  const desk = openDesk(sources.engine, edition, filters, { path: page.path, query });
   const isPublished = edition.tables.has('fct_plays');
   const body = isPublished || page.name === 'data' ? await page.make(desk, sources) : nothingPublished(page);
   return {
