@@ -12,6 +12,7 @@ import { drawCard } from './report/card-picture.ts';
 import { builtByText, composeReport } from './report/compose.ts';
 import { type DrawnPage, drawPage } from './report/draw.ts';
 import { addressOf, removeOldPages, replaceFiles } from './report/files.ts';
+import { publishedTables } from './report/reading.ts';
 import { composeCards } from './report/year-cards.ts';
 import { cardShownBy } from './training/records.ts';
 
@@ -71,7 +72,7 @@ export async function report(
   progress.start('report');
   const model = state === undefined ? undefined : await cardShownBy(effects.store, state, target);
   const pages = await composeReport(engine, {
-    ...{ target, runId: input.runId, builtBy },
+    ...{ target, runId: input.runId, builtBy, tables: publishedTables(state, target) },
     ...(model && { model }),
     ...(input.userId !== undefined && { userId: input.userId }),
     isRedacted: input.isRedacted ?? false,
@@ -108,11 +109,11 @@ export async function reportCards(
 ): Promise<string[]> {
   const { engine, progress, signal, store } = effects;
   const { outDir, target, year, userId } = input;
-  const builtBy = (await latestManifest(store))?.state.gold[target]?.runId;
+  const state = (await latestManifest(store))?.state;
+  const builtBy = state?.gold[target]?.runId;
   progress.start('report');
   const cards = await composeCards(engine, {
-    target,
-    year,
+    ...{ target, year, tables: publishedTables(state, target) },
     isRedacted: input.isRedacted ?? false,
     ...(userId !== undefined && { userId }),
   });

@@ -1,7 +1,7 @@
 import stringWidth from 'string-width';
 import { visible } from './base/visible.ts';
 import { clipped, padded } from './base/width.ts';
-import { count } from './base/words.ts';
+import { count, scannedText } from './base/words.ts';
 import type { Effects } from './effects/index.ts';
 import { csvText } from './engine/csv-text.ts';
 import type { ResultSet, SqlValue } from './engine/index.ts';
@@ -33,12 +33,6 @@ const TEXT_MIN_COLUMNS = 8;
 const TEXT_READABLE_COLUMNS = 16;
 const TERMINAL_ROWS = 40;
 const GAP = '  ';
-const BYTE_UNITS: readonly [size: number, name: string][] = [
-  [1e12, 'TB'],
-  [1e9, 'GB'],
-  [1e6, 'MB'],
-  [1e3, 'kB'],
-];
 const NUMBER = /^(tinyint|smallint|integer|bigint|hugeint|u\w+int|ubigint|uinteger|float|double|decimal\(.*\))$/;
 const TIME = /^(date|time|timestamp)/;
 
@@ -89,15 +83,6 @@ function uniqueNames(names: readonly string[]): string[] {
     taken.add(unique);
     return unique;
   });
-}
-
-/** `1.4 MB scanned, about 0.00005 USD at list price`; undefined where a query costs nothing. */
-export function scannedText({ scannedBytes, costUsd }: ResultSet): string | undefined {
-  if (scannedBytes === undefined) return undefined;
-  const unit = BYTE_UNITS.find(([size]) => scannedBytes >= size) ?? [1, 'bytes'];
-  const size = (scannedBytes / unit[0]).toLocaleString('en', { maximumFractionDigits: unit[0] === 1 ? 0 : 1 });
-  const cost = costUsd === undefined ? '' : `, about ${costUsd.toFixed(costUsd < 0.01 ? 5 : 2)} USD at list price`;
-  return `${size} ${unit[1]} scanned${cost}`;
 }
 
 function formatTable(result: ResultSet, terminal: TerminalSize | undefined): string {

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { text } from 'node:stream/consumers';
 import { JobError } from '../base/errors.ts';
+import { scannedText } from '../base/words.ts';
 import type { ResultSet } from '../engine/index.ts';
 import type { Arguments, Command } from './command.ts';
 import { optional, TARGET_OPTION, target, whole } from './command.ts';
@@ -46,7 +47,7 @@ export const SQL: Command = {
     return undefined;
   },
   async run(args, effects) {
-    const { formatResult, scannedText, sql } = await import('../sql.ts');
+    const { formatResult, sql } = await import('../sql.ts');
     if (isPrompt(args)) {
       const { promptForQuestions } = await import('./sql-prompt.ts');
       const show = (result: ResultSet): string => formatResult(result, 'table', terminalSize());

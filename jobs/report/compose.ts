@@ -30,12 +30,6 @@ import { whenSection } from './when.ts';
 import { whoSection } from './who.ts';
 import { sectionsWithoutPlays } from './without-plays.ts';
 
-/** Names of the tables of one gold; its schema is the parameter. */
-export const PUBLISHED_TABLES = `
-select table_name
-from information_schema.tables
-where table_schema = ?`;
-
 /** 97.5 % point of the normal distribution, as in the models' Wilson intervals. */
 const Z = 1.959963984540054;
 
@@ -62,6 +56,8 @@ export interface ReportRequest {
   runId: string;
   /** The run that built what is published; undefined where nothing is. */
   builtBy: string | undefined;
+  /** Names of the tables that are published (`publishedTables`). */
+  tables: ReadonlySet<string>;
   /** Of the skip model that the shown predictions are of; undefined where none was tried. */
   model?: Card;
   /** Makes the page of this person alone; undefined: all pages. */
@@ -82,11 +78,9 @@ export interface ReportRequest {
  * @throws `user_unknown` (64) where `userId` has no own plays
  */
 export async function composeReport(engine: SqlEngine, request: ReportRequest): Promise<ReportPage[]> {
-  const { target, userId } = request;
+  const { target, tables, userId } = request;
   const definitions = readDefinitions();
   const rows = reader(engine, target, definitions);
-  const published = await rows<{ table_name: string }>(PUBLISHED_TABLES, [`gold_${target}`]);
-  const tables = new Set(published.map((table) => table.table_name));
   const totals = tables.has('fct_plays') ? await readTotals(rows) : undefined;
   const found = tables.has('dim_users') ? await readPeople(rows) : [];
   if (userId !== undefined) refuseUnknown(userId, found, target);

@@ -6,6 +6,7 @@ import { USER_LABEL } from '../base/config.ts';
 import type { SqlEngine, SqlValue } from '../engine/index.ts';
 import { WAREHOUSE_DIR } from '../lake/contracts.ts';
 import type { Target } from '../lake/keys.ts';
+import type { LakeState } from '../lake/manifest.ts';
 
 /**
  * The choices behind the numbers, from the one place where the models take them: `vars` of
@@ -154,4 +155,14 @@ function plainValue(value: SqlValue, type: string): string | number | boolean | 
   if (typeof value === 'bigint') return Number(value);
   if (typeof value === 'string' && type.startsWith('decimal')) return Number(value);
   return value;
+}
+
+/**
+ * Names of the tables that readers see of one gold, by the lake itself: each engine's catalog has a name of
+ * its own for the schema.
+ *
+ * @param state undefined: of a lake without a commit
+ */
+export function publishedTables(state: LakeState | undefined, target: Target): ReadonlySet<string> {
+  return new Set(Object.keys(state?.gold[target]?.tables ?? {}));
 }

@@ -3,7 +3,7 @@ import { DAY_MS } from '../base/time.ts';
 import type { SqlEngine } from '../engine/index.ts';
 import { reportCardKey, type Target } from '../lake/keys.ts';
 import { readStreaks, type StreakRow } from './calendar.ts';
-import { PUBLISHED_TABLES, refuseUnknown } from './compose.ts';
+import { refuseUnknown } from './compose.ts';
 import { dateMs, formatCount, formatDate, formatPlural } from './format.ts';
 import { formatHeard } from './marts.ts';
 import { DEFAULT_LABEL, readPeople } from './people.ts';
@@ -35,6 +35,8 @@ export interface YearCard {
 
 export interface CardRequest {
   target: Target;
+  /** Names of the tables that are published (`publishedTables`). */
+  tables: ReadonlySet<string>;
   /** Of four digits. */
   year: string;
   /** Makes the card of this person alone; undefined: of each person with plays in that year. */
@@ -51,11 +53,9 @@ export interface CardRequest {
  *   play in that year, and it says which years there are
  */
 export async function composeCards(engine: SqlEngine, request: CardRequest): Promise<YearCard[]> {
-  const { target, year, userId } = request;
+  const { target, tables, year, userId } = request;
   const definitions = readDefinitions();
   const rows = reader(engine, target, definitions);
-  const published = await rows<{ table_name: string }>(PUBLISHED_TABLES, [`gold_${target}`]);
-  const tables = new Set(published.map((table) => table.table_name));
   if (NEEDED.some((table) => !tables.has(table))) throw yearEmpty(request, new Set());
   const people = await readPeople(rows);
   if (userId !== undefined) refuseUnknown(userId, people, target);

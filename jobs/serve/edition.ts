@@ -3,7 +3,7 @@ import type { Effects } from '../effects/index.ts';
 import type { Target } from '../lake/keys.ts';
 import { latestManifest } from '../lake/manifest.ts';
 import { readPeople } from '../report/people.ts';
-import { type Definitions, readDefinitions, reader } from '../report/reading.ts';
+import { type Definitions, publishedTables, readDefinitions, reader } from '../report/reading.ts';
 import { readAsOf, readTotals } from '../report/totals.ts';
 import { cardShownBy } from '../training/records.ts';
 import type { Choices } from './filters.ts';
@@ -37,11 +37,6 @@ const WAITING_MAX = 200;
 /** How often a page is begun anew because another version was published while it was made. */
 const TRIES_MAX = 3;
 
-const PUBLISHED_TABLES = `
-select table_name
-from information_schema.tables
-where table_schema = ?`;
-
 const VALUES = `
 select distinct
     country,
@@ -54,7 +49,8 @@ export interface Press {
    * What `make` gives of the version that is published now, from what is kept where it is there. All of it is
    * of one version.
    *
-   * @throws what `make` and `SqlEngine.query` throw; `dashboard_busy`, `commit_conflict` (75)
+   * @throws what `make` and `SqlEngine.query` throw; `dashboard_busy`, `commit_conflict` (75); `lake_away`
+   *   (69; a retry helps once it is back) where a lake that had commits has none any more
    */
   print<T extends object>(name: string, make: (edition: Edition) => Promise<T>): Promise<T>;
 }
@@ -63,6 +59,7 @@ export interface Press {
 export function openPress(sources: Sources, target: Target): Press {
   const kept = new Map<string, Promise<object>>();
   const turns = turnTaking();
+  const versionOf = versions(sources, target);
   const keep = <T extends object>(key: string, make: () => Promise<T>): Promise<T> => {
     const known = kept.get(key) as Promise<T> | undefined;
     kept.delete(key);
@@ -75,12 +72,12 @@ export function openPress(sources: Sources, target: Target): Press {
   };
   const once = async <T extends object>(name: string, make: (edition: Edition) => Promise<T>): Promise<T> => {
     for (let tries = 0; tries < TRIES_MAX; tries += 1) {
-      const { version, freshness } = await versionOf(sources, target);
+      const { version, freshness } = await versionOf();
       const edition = `${version} ${freshness}`;
       const made = await keep(`${edition} ${name}`, () =>
         turns(async () => make(await keep(`${edition} edition`, () => readEdition(sources, target)))),
       );
-      if ((await versionOf(sources, target)).version === version) return made;
+      if ((await versionOf()).version === version) return made;
     }
     throw new JobError('commit_conflict', 'tempfail', 'another version was published while the page was made', {
       hint: 'load the page again',
@@ -91,15 +88,26 @@ export function openPress(sources: Sources, target: Target): Press {
 
 /**
  * Names what readers see: another version means other numbers, another freshness another word on what waits.
+ * A folder that was moved away, or a disk that was taken out, looks like a lake without a commit, and is told
+ * from one that has none yet.
  */
-async function versionOf(
+function versions(
   { store }: Pick<Sources, 'store'>,
   target: Target,
-): Promise<{ version: string; freshness: string }> {
-  const state = (await latestManifest(store))?.state;
-  return {
-    version: state?.gold[target]?.runId ?? '-',
-    freshness: state === undefined ? '' : freshnessOf(state, target),
+): () => Promise<{ version: string; freshness: string }> {
+  let wasThere = false;
+  return async () => {
+    const state = (await latestManifest(store))?.state;
+    if (state === undefined && wasThere)
+      throw new JobError('lake_away', 'unavailable', 'the lake is not where it was', {
+        place: { file: store.uri },
+        hint: 'bring it back and load the page again, or end this and serve another lake',
+      });
+    wasThere = state !== undefined;
+    return {
+      version: state?.gold[target]?.runId ?? '-',
+      freshness: state === undefined ? '' : freshnessOf(state, target),
+    };
   };
 }
 
@@ -108,8 +116,7 @@ async function readEdition({ engine, store }: Sources, target: Target): Promise<
   const builtBy = state?.gold[target]?.runId;
   const definitions = readDefinitions();
   const rows = reader(engine, target, definitions);
-  const found = await rows<{ table_name: string }>(PUBLISHED_TABLES, [`gold_${target}`]);
-  const tables = new Set(found.map(({ table_name }) => table_name));
+  const tables = publishedTables(state, target);
   const hasPlays = tables.has('fct_plays');
   const people = tables.has('dim_users') ? await readPeople(rows) : [];
   const values = hasPlays ? await rows<{ country: string | null; device: string | null }>(VALUES) : [];

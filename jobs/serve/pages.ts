@@ -1,4 +1,6 @@
+import { count, scannedText } from '../base/words.ts';
 import type { Effects } from '../effects/index.ts';
+import type { SqlEngine } from '../engine/index.ts';
 import { formatDate } from '../report/format.ts';
 import type { PageContent } from '../report/page.ts';
 import type { Chapter } from '../report/person.ts';
@@ -74,24 +76,53 @@ export async function makePage(
 ): Promise<MadePage> {
   const isOfOne = page.takes.includes('person') && page.isOfAll !== true;
   const filters = readFilters(query, edition.choices, page.takes, isOfOne);
-  const desk = openDesk(sources.engine, edition, filters, { path: page.path, query });
+  const { engine, cost } = counting(sources.engine);
+  const desk = openDesk(engine, edition, filters, { path: page.path, query });
   const isPublished = edition.tables.has('fct_plays');
-  const body = isPublished || page.name === 'data' ? await page.make(desk, sources) : nothingPublished(page);
+  const body =
+    isPublished || page.name === 'data' ? await page.make(desk, { ...sources, engine }) : nothingPublished(page);
   return {
-    content: framed(body, edition),
+    content: framed(body, edition, cost()),
     asked: desk.asked,
     filters,
     form: isPublished ? formOf(page, desk) : '',
   };
 }
 
-function framed(body: Body | PageContent, { builtBy, target, waiting }: Edition): PageContent {
+/**
+ * The same engine, and what its answers have cost since, in words: once for whoever asked first, since others
+ * get the page that is kept. Undefined where they cost nothing.
+ */
+function counting(engine: SqlEngine): { engine: SqlEngine; cost(): string | undefined } {
+  const sum = { statements: 0, scannedBytes: 0, costUsd: 0 };
+  const query: SqlEngine['query'] = async (sql, options) => {
+    const result = await engine.query(sql, options);
+    if (result.scannedBytes !== undefined) sum.statements += 1;
+    sum.scannedBytes += result.scannedBytes ?? 0;
+    sum.costUsd += result.costUsd ?? 0;
+    return result;
+  };
+  return {
+    engine: { ...engine, query },
+    cost: () =>
+      sum.statements === 0 ? undefined : `${count(sum.statements, 'statement')} made it: ${scannedText(sum)}.`,
+  };
+}
+
+function framed(
+  body: Body | PageContent,
+  { builtBy, target, waiting }: Edition,
+  cost: string | undefined,
+): PageContent {
   const version = builtBy === undefined ? `gold_${target} is empty.` : `From gold_${target}, built by ${builtBy}.`;
   const draft = target === 'dev' ? ['A draft: from gold_dev, which has not been checked and promoted.'] : [];
   return {
     ...body,
     notices: [...draft, ...waiting, ...body.notices],
-    footer: [`${version} This page loads nothing from anywhere else and runs no script.`],
+    footer: [
+      `${version} This page loads nothing from anywhere else and runs no script.`,
+      ...(cost === undefined ? [] : [cost]),
+    ],
     links: [],
   };
 }

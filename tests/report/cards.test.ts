@@ -2,6 +2,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { cardSvg, drawCard } from '../../jobs/report/card-picture.ts';
+import { publishedTables } from '../../jobs/report/reading.ts';
 import { composeCards, type YearCard } from '../../jobs/report/year-cards.ts';
 import { report, reportCards } from '../../jobs/report.ts';
 import { type LakeFixture, openLakeFixture, publishProd } from '../fixtures/effects.ts';
@@ -48,7 +49,12 @@ it('draws a card for each person with plays in the year, 1080 by 1920 pixels, an
 });
 
 it('says what SQL says of that person and year', async () => {
-  const [found] = await composeCards(lake.engine, { target: 'prod', year: '2026', userId: 'me' });
+  const [found] = await composeCards(lake.engine, {
+    target: 'prod',
+    tables: publishedTables(await lake.state(), 'prod'),
+    year: '2026',
+    userId: 'me',
+  });
   const [hours, plays] = await one(
     "select sum(played_ms) / 3600000e0, count(*) from fct_plays where not is_incognito and user_id = 'me' and year(local_date) = 2026",
   );
@@ -78,13 +84,22 @@ it('says so where the year has no play, and which years have, and leaves nothing
 });
 
 it('tells of podcasts where a year has no song, after a gap of years, and of one play', async () => {
-  const [found] = await composeCards(lake.engine, { target: 'prod', year: '2023' });
+  const [found] = await composeCards(lake.engine, {
+    target: 'prod',
+    tables: publishedTables(await lake.state(), 'prod'),
+    year: '2023',
+  });
   expect(found!.name).toBe('podcaster');
   expect(found!.lines.map(({ label, value }) => `${label}: ${value}`)).toEqual([
     'Listened for: 2.0 h',
     expect.stringMatching(/^Show: Show [01]$/),
   ]);
-  const [once] = await composeCards(lake.engine, { target: 'prod', year: '2026', userId: 'once' });
+  const [once] = await composeCards(lake.engine, {
+    target: 'prod',
+    tables: publishedTables(await lake.state(), 'prod'),
+    year: '2026',
+    userId: 'once',
+  });
   expect(once!.lines.map(({ label }) => label)).toEqual(['Listened for', 'Artist', 'Song', 'Heard']);
 });
 

@@ -1,6 +1,7 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { publishedTables } from '../../jobs/report/reading.ts';
 import { RARE_DAYS } from '../../jobs/report/redact.ts';
 import { composeCards } from '../../jobs/report/year-cards.ts';
 import { report } from '../../jobs/report.ts';
@@ -74,7 +75,15 @@ it('makes nothing about everybody, and leads nowhere', () => {
 
 it('hides rare names on cards', async () => {
   const texts = async (isRedacted: boolean): Promise<string> =>
-    JSON.stringify(await composeCards(lake.engine, { target: 'prod', year: '2026', userId: 'me', isRedacted }));
+    JSON.stringify(
+      await composeCards(lake.engine, {
+        target: 'prod',
+        tables: publishedTables(await lake.state(), 'prod'),
+        year: '2026',
+        userId: 'me',
+        isRedacted,
+      }),
+    );
   const rare = (await heard()).filter(({ days }) => days < RARE_DAYS).map(({ name }) => name);
   const shown = await texts(true);
   expect(rare.filter((name) => shown.includes(JSON.stringify(name).slice(1, -1)))).toEqual([]);

@@ -358,11 +358,14 @@ describe('a lake that changes under it', () => {
     await publishProd(other.effects, { runId: 'run-two', asOf: AS_OF });
     expect(Number(tilesOf((await get('/', of)).html).Plays)).toBeGreaterThan(before);
 
-    // Pages that were made before are of that version, and are not read again.
     await rename(other.root, `${other.root}-away`);
-    const away = await get('/?device=ios', of);
-    expect([away.status, noticeOf(away.html)]).not.toEqual([200, '']);
-    expect(tilesOf(away.html)).toEqual({});
+    for (const path of ['/', '/?device=ios', '/data', '/download/overview/top-songs.csv']) {
+      const away = await get(path, of);
+      expect([path, away.status, noticeOf(away.html)]).toEqual([
+        ...[path, 503, expect.stringContaining('the lake is not where it was')],
+      ]);
+      expect(tilesOf(away.html)).toEqual({});
+    }
     await rename(`${other.root}-away`, other.root);
     expect((await get('/?device=ios', of)).status).toBe(200);
     await own.stop();
