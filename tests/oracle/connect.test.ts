@@ -1,15 +1,17 @@
 /** docs/connect.md: its snippets and its notebook, run as they stand beside a lake. */
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { exportTables } from '../../jobs/export.ts';
 import { ROOT } from '../fixtures/command-line.ts';
 import { type LakeFixture, openLakeFixture, projectOfModels, publishProd, untested } from '../fixtures/effects.ts';
-import { layerSkipped, PYTHON } from '../fixtures/layers.ts';
+import { AWS_GROUND, layerSkipped, PYTHON } from '../fixtures/layers.ts';
+import { JDBC, openJdbc } from './jdbc.ts';
 import { CONNECTED, openConnected } from './python-tools.ts';
 
 const PAGE = readFileSync(join(ROOT, 'docs/connect.md'), 'utf8');
+const [, READ_LAKE = ''] = /^```java\n([^`]+)```$/m.exec(PAGE) ?? [];
 const NOTEBOOK = join(ROOT, 'docs/listening.ipynb');
 const SNIPPETS = [...PAGE.matchAll(/^### (\w+)\n(?:(?!#|```).*\n)*```python\n([^`]+)```$/gm)].map(
   ([, name, code]) => [name!, code!] as const,
@@ -30,7 +32,8 @@ const python = openConnected();
 it('the page says the releases that are tested', () => {
   const named = /^pip install (.*)$/m.exec(PAGE)![1]!.split(' ');
   expect(CONNECTED).toEqual(expect.arrayContaining(named));
-  expect(SNIPPETS.map(([name]) => name)).toEqual(['DuckDB', 'pandas', 'Polars']);
+  expect(SNIPPETS.map(([name]) => name)).toEqual(['DuckDB', 'pandas', 'Polars', 'PyAthena']);
+  expect(PAGE).toContain(JDBC.artifact);
 });
 
 if ('missing' in python) {
@@ -75,12 +78,24 @@ if ('missing' in python) {
       return spawnSync(python.program, args, { cwd: folder, encoding: 'utf8', env, timeout: 300_000 });
     };
 
-    it.each(SNIPPETS)('%s reads what the lake says', (name, code) => {
+    // The one of a lake on S3 is run by aws/ways-out.test.ts.
+    it.each(SNIPPETS.filter(([name]) => name !== 'PyAthena'))('%s reads what the lake says', (name, code) => {
       const { status, stdout, stderr } = run('-c', code);
       expect([status, stderr]).toEqual([0, '']);
       const numbers = stdout.trim().split(' ').map(Number);
       if (name === 'DuckDB') expect([numbers[0]! > 0, numbers[1]]).toEqual([true, truth.played]);
       else expect(numbers).toEqual([truth.rows, truth.plays, truth.rows, truth.plays]);
+    });
+
+    const driver = openJdbc();
+    if ('missing' in driver) layerSkipped('JDBC', driver.missing, AWS_GROUND);
+    ('jar' in driver ? it : it.skip)('JDBC reads what the lake says', () => {
+      writeFileSync(join(folder, 'ReadLake.java'), READ_LAKE);
+      const options = { cwd: folder, encoding: 'utf8' as const, timeout: 300_000 };
+      const jar = 'jar' in driver ? driver.jar : '';
+      const { status, stdout, stderr } = spawnSync('java', ['-cp', jar, 'ReadLake.java'], options);
+      expect([status, stderr]).toEqual([0, '']);
+      expect(stdout.trim().split(' ').map(Number)).toEqual([truth.rows, truth.plays]);
     });
 
     it('the notebook of ten cells runs from its first to its last', () => {

@@ -30,6 +30,10 @@ export const CONNECTED = [
   ...['duckdb==1.5.6', 'pandas==3.1.1', 'polars==2.1.0', 'pyarrow==26.0.1', 'numpy==2.4.6'],
   ...['nbclient==0.11.0', 'nbformat==5.11.1', 'ipykernel==7.4.0'],
 ];
+/** What it reads a lake on S3 with; hashes of all that is installed. */
+const PYATHENA = readFileSync(new URL('./pyathena.txt', import.meta.url), 'utf8')
+  .trimEnd()
+  .split('\n');
 const INSTALL_TIMEOUT_MS = 600_000;
 const BUILD_TIMEOUT_MS = 600_000;
 
@@ -73,6 +77,11 @@ export function openReaders(): Tool {
 /** A Python that has what docs/connect.md names, or why it cannot be had here. */
 export function openConnected(): Tool {
   return openTool('connect', CONNECTED, 'python');
+}
+
+/** A Python that has PyAthena, or why it cannot be had here. */
+export function openPyAthena(): Tool {
+  return openTool('pyathena', PYATHENA, 'python');
 }
 
 /**
