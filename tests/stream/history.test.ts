@@ -139,5 +139,4 @@ function bound(store: LakeStore): LakeStore {
     expect(JSON.parse((await world.lag()).stdout.split('\n')[0]!)).toMatchObject({ status: 'ok', lag_events: 0 });
     await world.expectSilver();
   },
-  180_000,
 );

@@ -121,11 +121,9 @@ test('who is refused gets one line that says why, and the exit code that says wh
   ];
   for (const [index, [what, environment, code, said]] of refused.entries())
     for (const verb of index === 0 || index === 3 ? ['produce', 'consume', 'lag'] : ['consume']) {
-      const startedAt = performance.now();
       const ended = await listenlake(['stream', verb, '--topic', 'secure-none'], environment);
       expect([verb, what, ended.code, ended.stderr]).toEqual([verb, what, code, expect.stringMatching(said)]);
       expect([verb, what, ended.stderr.trimEnd().split('\n').length]).toEqual([verb, what, 1]);
       expect(ended.stderr).not.toContain('wrong-one');
-      expect([verb, what, performance.now() - startedAt < 60_000]).toEqual([verb, what, true]);
     }
 });
