@@ -27,7 +27,7 @@ demo: install ## Generate 25 listeners, one six-year export and 5,000 tracks, an
 test: install ## Run every test layer; ends with the line "N passed, N failed"
 	@$(NODE) tests/run.ts
 
-soak: install ## The proofs that take an hour: 200 kills, 300 failing system calls, tens of thousands of polls
+soak: install ## The proofs that take hours: 200 kills, 300 failing system calls, 200 histories of a stream, tens of thousands of polls
 	@$(NODE) tests/run.ts soak
 
 check: install ## Types, lint and format only

@@ -125,10 +125,7 @@ export interface GoldVersion {
    * older version built it.
    */
   fingerprints?: Record<string, string>;
-  /**
-   * Models whose tables were not built for this silver but kept from the version before, because only the live
-   * ones were wanted (gold/live.ts): by name. Absent: none.
-   */
+  /** Models whose tables are of an older silver, because only live ones were built (gold/live.ts); absent: none. */
   kept?: string[];
   /**
    * Of `gold_prod`: model to what tells the table of `gold_dev` that its own is a copy of (gold/versions.ts).
