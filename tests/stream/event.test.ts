@@ -7,9 +7,6 @@ import { Lines } from '../../jobs/stream/lines.ts';
 import { EventShapes } from '../../jobs/stream/shapes.ts';
 import { addRecord, openBatch } from '../../jobs/stream/writer.ts';
 
-/** In two parts, so that nobody who searches for keys finds one here. */
-const ACCESS_KEY = ['AKIA', 'IOSFODNN7EXAMPLE'].join('');
-
 const EVENT = {
   event_id: 'evt-1',
   user_id: 'user-0001',
