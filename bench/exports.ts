@@ -27,7 +27,12 @@ export async function compareExports(lake: string, runs: number): Promise<void> 
     const best = (name: keyof typeof times): number => Math.min(...times[name]);
     ratio(`export to ${format}: speed against DuckDB's COPY`, best('bare') / best('ours'), 'at least', 0.8);
     if (format === 'csv')
-      ratio("export to csv, texts made inert: speed against DuckDB's COPY", best('bare') / best('inert'), 'at least', 0.8);
+      ratio(
+        "export to csv, texts made inert: speed against DuckDB's COPY",
+        best('bare') / best('inert'),
+        'at least',
+        0.8,
+      );
     rmSync(join(WORK, `bare.${format}`), { force: true });
   }
   rmSync(out, { recursive: true, force: true });
