@@ -109,7 +109,7 @@ details{margin-top:10px;font-size:13.5px}
 summary{cursor:pointer;color:var(--primary);width:max-content;padding:4px 0}
 .scroll{margin-top:8px;max-height:420px;overflow:auto;border:1px solid var(--line);border-radius:8px}
 table{border-collapse:collapse;width:100%;line-height:1.4}
-th,td{text-align:left;padding:7px 14px;vertical-align:top;border-bottom:1px solid var(--line);overflow-wrap:anywhere;min-width:16ch}
+th,td{text-align:left;padding:7px 14px;vertical-align:top;border-bottom:1px solid var(--line);overflow-wrap:break-word;min-width:8ch}
 tbody tr:last-child td{border-bottom:0}
 th{position:sticky;top:0;background:var(--panel);color:var(--muted);font-weight:600;white-space:nowrap}
 .n{text-align:right;white-space:nowrap;min-width:0}
