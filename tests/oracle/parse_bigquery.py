@@ -7,11 +7,12 @@ does not read (sqlglot keeps such a statement as a `Command`) is printed as `unr
 import json
 import re
 import sys
+from pathlib import Path
 
 import sqlglot
 from sqlglot import exp
 
-text = open(sys.argv[1], encoding="utf-8").read()
+text = Path(sys.argv[1]).read_text(encoding="utf-8")
 created, unread = {}, []
 
 

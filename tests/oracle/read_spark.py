@@ -9,6 +9,7 @@ Each line of stdin is told on stdout by a line of JSON. `refresh`: runs the file
 import json
 import re
 import sys
+from pathlib import Path
 
 from pyspark.sql import SparkSession
 
@@ -35,7 +36,7 @@ spark = builder.getOrCreate()
 
 
 def refresh():
-    for statement in re.split(r";\n", open(file, encoding="utf-8").read()):
+    for statement in re.split(r";\n", Path(file).read_text(encoding="utf-8")):
         if statement.strip():
             spark.sql(statement)
 

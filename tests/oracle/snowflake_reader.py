@@ -65,7 +65,7 @@ def compiled(folder):
 
 def called(dialect, text):
     tokens = dialect.tokenize(text)
-    pairs = zip(tokens, tokens[1:])
+    pairs = zip(tokens, tokens[1:], strict=False)
     return {one.text.upper() for one, two in pairs if two.text == "(" and re.fullmatch(r"\w+", one.text)}
 
 

@@ -54,31 +54,41 @@ def follow(session):
     tables = known_tables(session)
     unknown = sorted({table for table, _ in wanted} - set(tables))
     if unknown:
-        raise RuntimeError(f"the lake has {unknown[0]}, and there is no such table here: run 30_tables.sql of the "
-                           "release that wrote the lake, then call this again")
+        raise RuntimeError(
+            f"the lake has {unknown[0]}, and there is no such table here: run 30_tables.sql of the "
+            "release that wrote the lake, then call this again"
+        )
     loaded = loaded_parts(session)
     changed = [part for part in sorted({*wanted, *loaded}) if wanted.get(part, {}) != loaded.get(part, {})]
     for part in changed:
         load_part(session, part, tables[part[0]], wanted.get(part, {}), loaded.get(part, {}))
     run(session, "delete from ops.refreshed")
-    run(session, f"insert into ops.refreshed select {int(manifest['sequence'])}, {literal(version_of(manifest))}, "
-                 "current_timestamp()::timestamp_ntz(3)")
+    run(
+        session,
+        f"insert into ops.refreshed select {int(manifest['sequence'])}, {literal(version_of(manifest))}, "
+        "current_timestamp()::timestamp_ntz(3)",
+    )
     return f"commit {manifest['sequence']} of the lake: {len(changed)} of {len(wanted)} parts were loaded or removed"
 
 
 def newest_manifest(session):
     """Of the manifests that are there now: gc leaves those of some days, and a lake that was made anew starts at 1."""
     run(session, "delete from ops.manifests")
-    run(session, "copy into ops.manifests from @ops.lake/manifests/ pattern = '.*[0-9]{20}[.]json' "
-                 "file_format = (format_name = 'ops.json_lines') force = true")
-    rows = run(session, "select content from ops.manifests where content:sequence is not null "
-                        "order by content:sequence::number desc limit 1")
+    run(
+        session,
+        "copy into ops.manifests from @ops.lake/manifests/ pattern = '.*[0-9]{20}[.]json' "
+        "file_format = (format_name = 'ops.json_lines') force = true",
+    )
+    rows = run(
+        session, "select content from ops.manifests where content:sequence is not null order by content:sequence::number desc limit 1"
+    )
     if not rows:
         raise RuntimeError("no commit below manifests/: is the address of the stage ops.lake that of the lake?")
     manifest = json.loads(rows[0][0])
     if manifest["format"] != LAKE_FORMAT:
-        raise RuntimeError(f"the lake has format {manifest['format']}, this text reads {LAKE_FORMAT}: use that of the "
-                           "release that wrote the lake")
+        raise RuntimeError(
+            f"the lake has format {manifest['format']}, this text reads {LAKE_FORMAT}: use that of the release that wrote the lake"
+        )
     return manifest
 
 
@@ -107,8 +117,10 @@ def listed(session, keys):
     """The entries of lists that a manifest points at."""
     run(session, "delete from ops.entries")
     for some in batches(keys):
-        files = run(session, f"copy into ops.entries from @ops.lake/ files = ({names(some)}) "
-                             "file_format = (format_name = 'ops.json_lists') force = true")
+        files = run(
+            session,
+            f"copy into ops.entries from @ops.lake/ files = ({names(some)}) file_format = (format_name = 'ops.json_lists') force = true",
+        )
         # A list that is passed over in silence would empty its tables. Of a file COPY says: name, status, rows
         # that it read, rows that it loaded.
         read = [file for file in files if len(file) > 3 and int(file[3]) > 0]
@@ -124,9 +136,7 @@ def known_tables(session):
 
 def loaded_parts(session):
     parts = {}
-    for table, part, key, sha256, rows in run(
-        session, "select table_name, part, object_key, sha256, row_count from ops.loaded"
-    ):
+    for table, part, key, sha256, rows in run(session, "select table_name, part, object_key, sha256, row_count from ops.loaded"):
         parts.setdefault((table, part), {})[key] = (sha256, int(rows))
     return parts
 
@@ -153,8 +163,7 @@ def load_part(session, part, data_format, wanted, loaded):
         raise RuntimeError(f"{target}{' where ' + where if where else ''} has {found} rows, the commit says {rows}")
     for some in batches(sorted(wanted)):
         values = ", ".join(
-            f"({literal(table)}, {literal(text)}, {literal(key)}, {literal(wanted[key][0])}, {int(wanted[key][1])})"
-            for key in some
+            f"({literal(table)}, {literal(text)}, {literal(key)}, {literal(wanted[key][0])}, {int(wanted[key][1])})" for key in some
         )
         run(session, f"insert into ops.loaded (table_name, part, object_key, sha256, row_count) values {values}")
 
@@ -162,7 +171,8 @@ def load_part(session, part, data_format, wanted, loaded):
 def copy(session, target, data_format, keys):
     """A key that ends with a slash stands for all objects below it, the others are objects."""
     by = (
-        "file_format = (format_name = 'ops.json_lines')" if data_format == "json"
+        "file_format = (format_name = 'ops.json_lines')"
+        if data_format == "json"
         else "file_format = (format_name = 'ops.parquet') match_by_column_name = case_insensitive"
     )
     for some in batches([key for key in keys if not key.endswith("/")]):
@@ -178,7 +188,7 @@ def version_of(manifest):
 
 
 def batches(items):
-    return [items[start:start + FILES_AT_ONCE] for start in range(0, len(items), FILES_AT_ONCE)]
+    return [items[start : start + FILES_AT_ONCE] for start in range(0, len(items), FILES_AT_ONCE)]
 
 
 def names(keys):
