@@ -15,9 +15,10 @@
  *                                                        manifest names for it, the rest are older versions.
  *                                                        `v/` keeps them out of the
  *                                                        folders of lakes of format 1, where silver/<table>/<...>part-0.parquet lay
- *     silver/<table>/v/[<partition>=<value>/...]<64 hex digits>/<any name>
- *                                                        (S3 only) the same in several objects, written by the engine: named by their
- *                                                        prefix, which nobody else has used (decision 43)
+ *     silver/<table>/v/[<partition>=<value>/...]<64 hex digits>/<date>_<time>_<more>
+ *                                                        (S3 only) the same in several objects, named as the
+ *                                                        engine names what a statement writes: by its date and
+ *                                                        time. The prefix is used once (decision 43)
  *     gold/<target>/<run>/<model>/part-0.parquet         one prefix a run, published by pointing at it; later
  *     versions go on naming
  *                                                        the tables whose models had nothing new to read
@@ -102,7 +103,7 @@ const OWN_KEYS: Readonly<Record<Layer, RegExp>> = {
   bronze: /^[a-z][a-z0-9_]{0,62}\/[0-9a-f]{64}\.(?:parquet|json)$/,
   // As of today, and as in lakes of format 1: what is left of those is gc's, too.
   silver:
-    /^[a-z][a-z0-9_]{0,62}\/(?:v\/(?:[a-z][a-z0-9_]{0,62}=[0-9A-Za-z_-]+\/)*[0-9a-f]{64}\/[^/]*|(?:[a-z][a-z0-9_]{0,62}=[0-9A-Za-z_-]+\/)*part-0\.parquet)$/,
+    /^[a-z][a-z0-9_]{0,62}\/(?:v\/(?:[a-z][a-z0-9_]{0,62}=[0-9A-Za-z_-]+\/)*[0-9a-f]{64}\/(?:part-0\.parquet|\d{8}_\d{6}_[^/]+)?|(?:[a-z][a-z0-9_]{0,62}=[0-9A-Za-z_-]+\/)*part-0\.parquet)$/,
   gold: /^(?:dev|prod)\/[0-9A-Za-z][0-9A-Za-z_.-]{0,63}\/[a-z][a-z0-9_]{0,62}\/(?:part-0\.parquet|[1-9]\d{0,3}\/[^/]+)$/,
   // All that lies at an Iceberg table's place is the table's, whichever engine has put it there.
   iceberg: /^[0-9A-Za-z][0-9A-Za-z_.-]{0,63}\/[a-z][a-z0-9_]{0,62}\/[1-9]\d{0,3}\/.+$/,
@@ -225,8 +226,8 @@ export function silverPartitionPrefix(table: string, partition: PartitionValues)
 }
 
 /**
- * True for a key that `silverKey` or `silverVersionPrefix` makes today; false for one of a lake of format 1, whose objects were
- * replaced in place.
+ * True for a key that `silverKey` or `silverVersionPrefix` makes today; false for one of a lake of format 1,
+ * whose objects were replaced in place.
  */
 export function isImmutableSilverKey(key: string): boolean {
   return isOwnKey('silver', key) && /^silver\/[^/]+\/v\//.test(key);

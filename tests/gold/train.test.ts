@@ -1,5 +1,5 @@
 /** `train` in a lake that the whole pipeline made: what it reads, what it fills, what others do with it. */
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DuckDBInstance } from '@duckdb/node-api';
@@ -244,7 +244,8 @@ it('signs are those of the truth, and the AUC is near that of the true model', a
 });
 
 describe('what cannot be trained', () => {
-  it('an empty lake has no gold', async () => {
+  it('a lake into which nothing was loaded has no gold', async () => {
+    mkdirSync(join(work, 'nothing', 'landing'), { recursive: true });
     const { code, stderr } = await listenlake(['train', '--lake', join(work, 'nothing')]);
     expect([code, stderr]).toEqual([65, expect.stringMatching(/^listenlake: there is no gold_dev yet.*\n$/)]);
   });
