@@ -183,6 +183,7 @@ describe('lineage events of one command', () => {
   });
 
   it('of an empty lake tell of no table', async () => {
+    await mkdir(join(base, 'empty', 'landing'), { recursive: true });
     const [, end] = await eventsOf(['promote', '--lake', join(base, 'empty')], 65);
     expect([end!.eventType, end!.run.facets.errorMessage!.message]).toEqual(['FAIL', 'gold_missing']);
     expect([namesOf(end!.inputs), namesOf(end!.outputs)]).toEqual([[], ['gold_prod']]);

@@ -80,6 +80,7 @@ describe('usage', () => {
     [['extract', 'events', '--users', 'many'], '--users "many" is not a whole number'],
     [['load', '/nothing/there.zip'], '/nothing/there.zip'],
   ])('F68: %j ends with 64 and one line that says what is wrong', async (args, words) => {
+    await mkdir(join(folder, 'other', 'landing'), { recursive: true });
     const run = await listenlake([...args, ...(args.length > 0 ? ['--lake', join(folder, 'other')] : [])]);
     expect([run.code, run.stdout]).toEqual([64, '']);
     expect(run.stderr.trimEnd().split('\n')).toHaveLength(1);
