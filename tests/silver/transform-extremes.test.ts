@@ -32,7 +32,10 @@ const OWN_VALUES: readonly [cast: RegExp, why: string][] = [
     /^floor\(\(?epoch\((\w+\.)?(ended_at|started_at|reported_at|(scrobble_)?opens_at|closes_at)\)( [+-] [\d *]+\))? \/ (60|3600)\) as bigint$/,
     'minutes or hours of an instant that is possible',
   ],
-  [/^reported_at as date$/, 'the day of an instant that is possible'],
+  [
+    /^reported_at as date$|^moment as date$|^epoch_ms\(moment\) \/\/ 86400000 as bigint$/,
+    'the day of an instant that is possible',
+  ],
   [/^starts_on \+ interval 1 (day|year) as date$/, 'a date up to 2999: read by parse_date'],
 ];
 

@@ -45,8 +45,8 @@ create or replace macro clock_of(text) as
 create or replace macro offset_of(text) as
     (case when regexp_like(text, '-[0-9:]+\z') then -1 else 1 end)
     * (
-        60 * cast(regexp_extract(text, '[+-]([0-9]{2})(:?[0-9]{2})?\z', 1) as bigint)
-        + coalesce(cast(regexp_extract(text, '[+-][0-9]{2}:?([0-9]{2})\z', 1) as bigint), 0)
+        60 * try_cast(regexp_extract(text, '[+-]([0-9]{2})(:?[0-9]{2})?\z', 1) as bigint)
+        + coalesce(try_cast(regexp_extract(text, '[+-][0-9]{2}:?([0-9]{2})\z', 1) as bigint), 0)
     );
 
 create or replace macro parse_instant(text) as
