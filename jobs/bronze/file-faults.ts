@@ -10,6 +10,8 @@ const WRITING_CALLS = new Set([
   ...['write', 'writev', 'fsync', 'fdatasync', 'ftruncate', 'symlink', 'link', 'mkdir', 'mkdtemp'],
   ...['rename', 'unlink', 'rm', 'rmdir', 'chmod', 'fchmod'],
 ]);
+/** What the engine says of a file that it has been given, where the system fails to tell that it is there. */
+const NOT_SEEN = /No files found that match the pattern/;
 /** What is told of an error at most. */
 const WORDS_CHARS_MAX = 200;
 
@@ -55,6 +57,13 @@ function memoryFull(cause: JobError): JobError {
 }
 
 function engineFailed(cause: unknown, name: string): JobError {
+  if (NOT_SEEN.test(messageOf(cause))) {
+    return new JobError('file_failed', 'data', 'it cannot be read: the system did not tell the size of it', {
+      hint: 'run it again; where it stays so, look at the disk that it lies on',
+      place: { file: name },
+      cause,
+    });
+  }
   return new JobError('file_failed', 'data', `reading it failed: ${wordsOf(cause)}`, {
     hint: 'please report it with the shape of the file',
     place: { file: name },

@@ -519,6 +519,12 @@ describe('whose fault an error is', () => {
     ['memory', new JobError('memory_full', 'io', 'no'), 'memory_full'],
   ])('the file: %s', (_name, error, code) => expect(faultOf(error)).toBe(code));
 
+  it('F41: a file whose size the system does not tell is said to be that, and not to be absent', () => {
+    const words = new Error('IO Error: No files found that match the pattern "/scratch/1.in"');
+    for (const error of [words, new JobError('disk_failed', 'io', 'cannot use it', { cause: words })])
+      expect(faultOfFile(error, 'x.json', '/scratch', '/scratch/1.in')?.message).toMatch(/cannot be read/);
+  });
+
   it.each([
     ['a full disk', system('ENOSPC', 'write')],
     ['too many open files', system('EMFILE', 'open', '/given/x.json')],
