@@ -30,7 +30,7 @@
  *     staging/transform/<table>/<fingerprint>.json       a partition of silver that was built ahead, named by
  *     what it was built from
  *     staging/transform/objects/<sha256>.parquet         its rows; of no worth once the transform has committed
- *     staging/transform/work/<work>/<table>/<any name>   (S3 only) what a transform keeps between statements of the engine
+ *     staging/transform/kept/<work>/<table>/<any name>   (S3 only) what one transform keeps between statements
  *     leases/<name>.json, leases/clock                   who writes now; what time it is for the store
  *     report/report.html, report/operator.html,
  *     report/people/<label>.html                         the newest report: of one person or a way to each, of
@@ -109,7 +109,7 @@ const OWN_KEYS: Readonly<Record<Layer, RegExp>> = {
   iceberg: /^[0-9A-Za-z][0-9A-Za-z_.-]{0,63}\/[a-z][a-z0-9_]{0,62}\/[1-9]\d{0,3}\/.+$/,
   state: /^[a-z][a-z0-9_]{0,62}\/[0-9a-f]{64}\.json$/,
   staging:
-    /^transform\/(?:[a-z][a-z0-9_]{0,62}\/[0-9a-f]{64}\.json|objects\/[0-9a-f]{64}\.parquet|work\/[0-9a-f]{12}\/[a-z][a-z0-9_]{0,62}\/[^/]+)$/,
+    /^transform\/(?:[a-z][a-z0-9_]{0,62}\/[0-9a-f]{64}\.json|objects\/[0-9a-f]{64}\.parquet|kept\/[0-9a-f]{12}\/[a-z][a-z0-9_]{0,62}\/[^/]+)$/,
   manifests: /^\d{20}\.json$/,
 };
 
@@ -367,12 +367,12 @@ export function stagedObjectKey(sha256: string): string {
   return `${STAGED_PREFIX}objects/${checked(sha256, SHA256)}.parquet`;
 }
 
-/** `staging/transform/work/<work>/`: all that one work of the engine keeps. @param work 12 hex digits */
+/** `staging/transform/kept/<work>/`: all that one work of the engine keeps. @param work 12 hex digits */
 export function workPrefix(work: string): string {
-  return `${STAGED_PREFIX}work/${checked(work, /^[0-9a-f]{12}$/)}/`;
+  return `${STAGED_PREFIX}kept/${checked(work, /^[0-9a-f]{12}$/)}/`;
 }
 
-/** `staging/transform/work/<work>/<table>/`: where a table of such a work lies. */
+/** `staging/transform/kept/<work>/<table>/`: where a table of such a work lies. */
 export function workTablePrefix(work: string, table: string): string {
   return `${workPrefix(work)}${checked(table, IDENTIFIER)}/`;
 }
