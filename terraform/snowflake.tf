@@ -1,4 +1,5 @@
-# For Snowflake, which reads what the newest commit names (docs/snowflake.md): the role that its storage integration takes, only if asked for
+# For Snowflake, which reads what the newest commit names (docs/snowflake.md): the role that its storage
+# integration takes, only if asked for
 # by `snowflake`, and, if it is to hear of each commit, a notification to the queue of its pipe (lake.tf).
 
 locals {
@@ -8,7 +9,8 @@ locals {
   _snowflake_role        = "${var.name}-snowflake"
   _snowflake_external_id = coalesce(var.snowflake.external_id, "${var.name}-${local.account_id}")
 
-  # Of the manifests the newest, of state the lists that it names, and the objects in these: no other target of gold, no landing, no reports.
+  # Of the manifests the newest, of state the lists that it names, and the objects in these: no other target
+  # of gold, no landing, no reports.
   _snowflake_prefixes = ["bronze", "gold/prod", "manifests", "silver", "state/bronze", "state/silver", "state/stream"]
 }
 

@@ -66,8 +66,8 @@ export interface PartitionState {
  *
  * @returns what was done
  * @throws `topic_recreated`, `stream_hole`, `stream_records_deleted` (65), `kafka_unavailable`,
- *   `stream_stalled` (69), `kafka_denied` (77), and what the store throws. Whatever happens, the lake holds each record before the
- *   position once and none behind it
+ *   `stream_stalled` (69), `kafka_denied` (77), and what the store throws. Whatever happens, the lake holds
+ *   each record before the position once and none behind it
  */
 export async function consume(options: ConsumeOptions, effects: Effects): Promise<ConsumeCounts> {
   const pseudonym = await pseudonymOf(effects);

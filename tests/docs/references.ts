@@ -1,6 +1,6 @@
 /**
- * The generated pages of `docs/`, and the files of `warehouse/readers/`: made from the contracts, the models, the commands and the variables, so
- * that they cannot lie.
+ * The generated pages of `docs/`, and the files of `warehouse/readers/`: made from the contracts, the models,
+ * the commands and the variables, so that they cannot lie.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';

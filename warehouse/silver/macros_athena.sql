@@ -1,6 +1,6 @@
--- The readings of macros.sql that the selects of events need, in the words of an engine that knows no macros: they are written into the
--- statement. Each gives what its namesake in macros.sql gives; tests compare them value by value. As there, all give null for what they
--- cannot read, and none throws.
+-- The readings of macros.sql that the selects of events need, in the words of an engine that knows no macros:
+-- they are written into the statement. Each gives what its namesake in macros.sql gives, and tests compare them
+-- value by value. As there, all give null for what they cannot read, and none throws.
 
 -- A number as a text spells it. The engine's own cast also takes `1d`, `0x1p3` and `NaN`.
 create or replace macro number_of(text) as
