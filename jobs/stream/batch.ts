@@ -1,4 +1,6 @@
 import { JobError } from '../base/errors.ts';
+import { copyHarmless, HARMLESS_BYTES_MAX } from './bytes.ts';
+import type { Lines } from './lines.ts';
 
 /** One record of a topic, as bronze keeps it. */
 export interface StreamRecord {
@@ -31,19 +33,78 @@ export const BATCH_RECORDS_MAX = 50_000;
 export const BATCH_BYTES_MAX = 16 * 1024 * 1024;
 
 /** One line of a batch, with its line feed. The order of the fields is part of the format. */
-export function batchLine(record: StreamRecord): string {
-  return `${batchLineStart(record)}${JSON.stringify(record.value)}}\n`;
+export function batchLine({ topic, partition, offset, recordAt, key, value }: StreamRecord): string {
+  const place = `${lineStart(topic, partition)}${offset},"record_at":"${instant(recordAt).text}"`;
+  return `${place},"record_key":${JSON.stringify(key)},"value":${JSON.stringify(value)}}\n`;
 }
 
-/** Such a line up to its value, which is JSON and ends the line with `}` and a line feed. */
-export function batchLineStart({ topic, partition, offset, recordAt, key }: Omit<StreamRecord, 'value'>): string {
-  return `{"topic":${JSON.stringify(topic)},"partition":${partition},"record_offset":${offset},"record_at":"${instant(recordAt)}","record_key":${JSON.stringify(key)},"value":`;
+/** What all lines of a partition begin with, up to the offset. */
+export function lineStart(topic: string, partition: number): string {
+  return `{"topic":${JSON.stringify(topic)},"partition":${partition},"record_offset":`;
 }
+
+/** A record of which no string is made. */
+export interface PlainRecord {
+  offset: number;
+  /** Unix ms. */
+  recordAt: number;
+  key: Uint8Array | null;
+  value: Uint8Array;
+}
+
+/**
+ * Adds what `batchLine` gives, from bytes.
+ *
+ * @param start `lineStart` in UTF-8
+ * @param copyValue adds the value as a JSON string, or nothing
+ * @returns false where the key is no harmless text, or `copyValue` has added nothing; then no line is added
+ */
+export function addLine(
+  lines: Lines,
+  start: Uint8Array,
+  { offset, recordAt, key, value }: PlainRecord,
+  copyValue: (value: Uint8Array, lines: Lines) => boolean,
+): boolean {
+  const before = lines.bytes;
+  // In one buffer, so that a line that cannot be finished is taken back.
+  lines.roomFor(start.length + OTHER_BYTES_MAX + 2 * value.length);
+  lines.addBytes(start);
+  lines.addWhole(offset);
+  lines.addBytes(RECORD_AT);
+  lines.addBytes(instant(recordAt).bytes);
+  if (addKey(lines, key) && copyValue(value, lines)) {
+    lines.addBytes(LINE_END);
+    return true;
+  }
+  lines.took(before - lines.bytes);
+  return false;
+}
+
+function addKey(lines: Lines, key: Uint8Array | null): boolean {
+  if (key === null) {
+    lines.addBytes(NO_KEY);
+    return true;
+  }
+  if (key.length > HARMLESS_BYTES_MAX) return false;
+  lines.addBytes(KEY);
+  if (copyHarmless(key, 0, lines.roomFor(key.length), lines.used) !== key.length) return false;
+  lines.took(key.length);
+  lines.addBytes(KEY_END);
+  return true;
+}
+
+const RECORD_AT = Buffer.from(',"record_at":"');
+const NO_KEY = Buffer.from('","record_key":null,"value":');
+const KEY = Buffer.from('","record_key":"');
+const KEY_END = Buffer.from('","value":');
+const LINE_END = Buffer.from('}\n');
+/** Of a line without its start, its key and its value; the instant has 24, or 27 before the year 0. */
+const OTHER_BYTES_MAX = 160;
 
 /** One line of a file of dead letters, with its line feed. */
 export function deadLetterLine(letter: DeadLetter): string {
   const { topic, partition, offset, recordAt, reason, value } = letter;
-  return `{"topic":${JSON.stringify(topic)},"partition":${partition},"record_offset":${offset},"record_at":"${instant(recordAt)}","reason":"${reason}","value":${JSON.stringify(value)}}\n`;
+  return `{"topic":${JSON.stringify(topic)},"partition":${partition},"record_offset":${offset},"record_at":"${instant(recordAt).text}","reason":"${reason}","value":${JSON.stringify(value)}}\n`;
 }
 
 /**
@@ -75,9 +136,12 @@ function recordOf(line: string, name: string, row: number): StreamRecord {
 }
 
 /** Records come many at a time with the same timestamp. */
-const newest = { ms: Number.NaN, text: '' };
+let newest = { ms: Number.NaN, text: '', bytes: Buffer.alloc(0) };
 
-function instant(ms: number): string {
-  if (ms !== newest.ms) Object.assign(newest, { ms, text: new Date(ms).toISOString() });
-  return newest.text;
+function instant(ms: number): { text: string; bytes: Buffer } {
+  if (ms !== newest.ms) {
+    const text = new Date(ms).toISOString();
+    newest = { ms, text, bytes: Buffer.from(text) };
+  }
+  return newest;
 }

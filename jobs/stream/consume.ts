@@ -8,7 +8,7 @@ import { BATCH_BYTES_MAX, BATCH_RECORDS_MAX } from './batch.ts';
 import { readRecord } from './event.ts';
 import { type Position, readPositions } from './positions.ts';
 import { StallWatch } from './stall.ts';
-import { addLetter, addRecord, type OpenBatch, openBatch, writeBatch } from './writer.ts';
+import { addKnownRecord, addLetter, addRecord, type OpenBatch, openBatch, writeBatch } from './writer.ts';
 
 /** What all open batches of a consumer may hold together; beyond it the largest is closed. */
 export const OPEN_BYTES_MAX = 64 * 1024 * 1024;
@@ -93,6 +93,9 @@ class StreamConsumer {
   #reader: TopicReader | undefined;
   /** A request that is under way, and from where. */
   #ahead: { reader: TopicReader; positions: ReadonlyMap<number, number>; answer: Promise<Fetched[]> } | undefined;
+  /** The batch that is being written; it never rejects: `#failure` says why it could not be written. */
+  #writing: Promise<void> = Promise.resolve();
+  #failure: { error: unknown } | undefined;
   /** Where a run to the end stops, by partition. */
   #ends: Map<number, number> | undefined;
   /** When the cluster was last heard of, and when this member last had a partition. */
@@ -122,11 +125,13 @@ class StreamConsumer {
           }
         }
         // Told to stop: what was read is kept, so that the next one need not read it again.
-        for (const state of this.#partitions.values()) await this.#close(state);
+        for (const state of [...this.#partitions.values()]) await this.#close(state);
+        await this.#written();
         // Where another consumer has written a last batch before this one, it may reach less far.
       } while (!signal.aborted && !this.#isAtEnd());
       this.#tell();
     } finally {
+      await this.#writing;
       await this.#reader?.close().catch(() => undefined);
     }
     return this.#counts;
@@ -134,6 +139,7 @@ class StreamConsumer {
 
   /** One fetch of all partitions, and what is due after it. */
   async #turn(): Promise<void> {
+    if (this.#failure !== undefined) throw this.#failure.error;
     this.#reader ??= await this.#options.open();
     await this.#followAssignment(this.#reader);
     if (this.#partitions.size === 0) {
@@ -179,6 +185,7 @@ class StreamConsumer {
       if (!assigned.includes(partition)) this.#partitions.delete(partition);
     const added = assigned.filter((partition) => !this.#partitions.has(partition));
     if (added.length === 0) return;
+    await this.#written();
     const bounds = await reader.bounds();
     if (this.#options.isUntilEnd) this.#ends ??= new Map([...bounds].map(([partition, { end }]) => [partition, end]));
     const positions = await readPositions(this.#effects.store, this.#options.topic, bounds);
@@ -224,8 +231,8 @@ class StreamConsumer {
         this.#add(state, record);
         if (!isFull(state.batch)) continue;
         await this.#close(state);
-        // Another consumer has written it: this one reads on behind that one.
-        if (!this.#partitions.has(state.partition)) return;
+        // Another consumer has written one: this one reads on behind that one.
+        if (!this.#has(state)) return;
       }
     }
     state.probe = undefined;
@@ -240,17 +247,22 @@ class StreamConsumer {
   }
 
   #add(state: PartitionState, record: TopicRecord): void {
-    const { topic } = this.#options;
-    const { partition, batch } = state;
+    const { batch } = state;
+    const recordAt = addKnownRecord(batch, record) ? record.recordAt : this.#addUnknown(batch, record);
+    if (batch.records + batch.letters.length === 1) state.dueAt = this.#effects.now() + this.#options.lingerMs;
+    state.next = record.offset + 1;
+    if (recordAt > state.newestAt) state.newestAt = recordAt;
+  }
+
+  /** @returns the record's time as it is kept */
+  #addUnknown(batch: OpenBatch, record: TopicRecord): number {
+    const { topic, partition } = batch;
     const { offset } = record;
     const read = readRecord(record, this.#pseudonym);
     const recordAt = read.isTaken || read.reason !== 'time_invalid' ? Math.max(0, record.recordAt) : 0;
-    if (read.isTaken)
-      addRecord(batch, { topic, partition, offset, recordAt, key: read.key, value: read.value }, read.plain);
+    if (read.isTaken) addRecord(batch, { topic, partition, offset, recordAt, key: read.key, value: read.value });
     else addLetter(batch, { topic, partition, offset, recordAt, reason: read.reason, value: read.value });
-    if (batch.records + batch.letters.length === 1) state.dueAt = this.#effects.now() + this.#options.lingerMs;
-    state.next = offset + 1;
-    if (recordAt > state.newestAt) state.newestAt = recordAt;
+    return recordAt;
   }
 
   /** Closes batches that wait at the end of the topic, and the largest where all together are too large. */
@@ -268,32 +280,56 @@ class StreamConsumer {
     }
   }
 
-  /** Writes the open batch of a partition and opens the next one. */
+  /**
+   * Begins to write the open batch of a partition and opens the next one, so that more is read meanwhile. One
+   * batch at a time: memory stays bounded, and no batch is durable before those before it.
+   */
   async #close(state: PartitionState): Promise<void> {
+    await this.#written();
+    const { partition, batch, next } = state;
+    if (!this.#has(state) || (batch.records === 0 && batch.letters.length === 0)) return;
+    state.batch = openBatch(this.#options.topic, partition);
+    state.dueAt = Number.POSITIVE_INFINITY;
+    this.#writing = this.#write(state, batch, next).catch((error: unknown) => {
+      this.#failure = { error };
+    });
+  }
+
+  /** Waits until no batch is being written. @throws what the store has thrown */
+  async #written(): Promise<void> {
+    await this.#writing;
+    if (this.#failure !== undefined) throw this.#failure.error;
+  }
+
+  /** @param next offset behind the batch */
+  async #write(state: PartitionState, batch: OpenBatch, next: number): Promise<void> {
     const { store, log } = this.#effects;
-    const { partition, batch } = state;
-    if (batch.records === 0 && batch.letters.length === 0) return;
+    const { partition } = state;
     if ((await writeBatch(store, batch)) === 'conflict') {
       this.#counts.conflicts += 1;
       log.warn({ partition, first: batch.first?.offset }, 'another consumer has written this batch');
-      this.#partitions.delete(partition);
+      if (this.#has(state)) this.#partitions.delete(partition);
       return;
     }
     this.#counts.records += batch.records;
     this.#counts.deadLetters += batch.letters.length;
     if (batch.records > 0) this.#counts.batches += 1;
-    state.stored = state.next;
-    state.batch = openBatch(this.#options.topic, partition);
-    state.dueAt = Number.POSITIVE_INFINITY;
+    state.stored = next;
     // For whoever looks at the group's lag. The lake says where to go on, so its failure loses nothing.
-    await this.#reader?.commit(new Map([[partition, state.stored]])).catch((error: unknown) => {
+    await this.#reader?.commit(new Map([[partition, next]])).catch((error: unknown) => {
       log.warn({ partition, error: String(error) }, 'the group could not be told');
     });
+  }
+
+  /** False for a partition that was given up, or taken up anew. */
+  #has(state: PartitionState): boolean {
+    return this.#partitions.get(state.partition) === state;
   }
 
   /** Waits and asks again where the cluster is away for a while; else throws. */
   async #recover(error: unknown): Promise<void> {
     const { now, log } = this.#effects;
+    await this.#written();
     if (!(error instanceof JobError) || error.code !== 'kafka_unavailable') throw error;
     if (now() - this.#heardAt > OUTAGE_MAX_MS) throw error;
     // A cluster that has never answered is one that nobody has started, or another one.

@@ -1,6 +1,7 @@
 import { isPersonalId, isPersonalKey, withoutPersonal } from '../base/personal-fields.ts';
 import type { TopicRecord } from '../sources/kafka/reader.ts';
-import type { DeadLetterReason } from './batch.ts';
+import { addLine, type DeadLetterReason } from './batch.ts';
+import type { Lines } from './lines.ts';
 import { EventShapes, isHarmless, isInstant } from './shapes.ts';
 
 /** Larger values are no events; Kafka's own default is the same. */
@@ -16,16 +17,24 @@ const REQUIRED = ['event_id', 'user_id', 'action', 'occurred_at'];
 /** Fields of events whose names would say that they are personal. */
 const OWN_FIELDS = new Set(['user_id']);
 
-/**
- * What bronze keeps of a record, or why nothing of it can be taken.
- *
- * `plain`: the value's bytes, where there is nothing in them that JSON escapes but quotes.
- */
+/** What bronze keeps of a record, or why nothing of it can be taken. */
 export type ReadRecord =
-  | { isTaken: true; key: string | null; value: string; plain?: Buffer }
+  | { isTaken: true; key: string | null; value: string }
   | { isTaken: false; reason: DeadLetterReason; value: string };
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });
+
+/**
+ * Adds the line of a record whose event has a shape that was learnt, and in which there is nothing that the
+ * rules replace: nearly all of them. It gives what `readRecord` gives, in a seventh of the time.
+ *
+ * @param start what each line of the partition begins with
+ * @returns false where that is not known; then nothing is added, and `readRecord` says what the record is
+ */
+export function addKnownEvent(lines: Lines, start: Uint8Array, { offset, recordAt, key, value }: TopicRecord): boolean {
+  if (value === null || value.length > VALUE_BYTES_MAX || !isPossibleTime(recordAt)) return false;
+  return addLine(lines, start, { offset, recordAt, key, value }, copyEvent);
+}
 
 /**
  * Applies the rules for personal fields and values to a record, before anything of it is written.
@@ -38,7 +47,7 @@ export function readRecord(record: TopicRecord, pseudonym: (id: string) => strin
   if (value === null) return { isTaken: false, reason: 'no_value', value: '' };
   const cut = value.subarray(0, LETTER_CHARS_MAX);
   if (value.length > VALUE_BYTES_MAX) return refused('too_large', cut);
-  if (!(recordAt >= 0 && recordAt <= LAST_INSTANT_MS)) return refused('time_invalid', cut);
+  if (!isPossibleTime(recordAt)) return refused('time_invalid', cut);
   let text: string;
   try {
     text = utf8.decode(value);
@@ -46,7 +55,6 @@ export function readRecord(record: TopicRecord, pseudonym: (id: string) => strin
     return refused('not_utf8', cut);
   }
   const key = readKey(record.key, pseudonym);
-  if (shapes.knows(text)) return { isTaken: true, key, value: text, plain: value };
   let event: unknown;
   try {
     event = JSON.parse(text);
@@ -56,6 +64,10 @@ export function readRecord(record: TopicRecord, pseudonym: (id: string) => strin
   const cleaned = isEvent(event) ? cleanEvent(event, text, pseudonym) : undefined;
   if (cleaned === undefined) return refused('not_an_event', cut);
   return { isTaken: true, key, value: cleaned };
+}
+
+function isPossibleTime(ms: number): boolean {
+  return ms >= 0 && ms <= LAST_INSTANT_MS;
 }
 
 function refused(reason: DeadLetterReason, bytes: Buffer): ReadRecord {
@@ -157,6 +169,7 @@ function cleanText(text: string): string {
 }
 
 const shapes = new EventShapes(new Set(REQUIRED), (text) => knownTexts.get(text) === text || cleanText(text) === text);
+const copyEvent = (event: Uint8Array, lines: Lines): boolean => shapes.copy(event, lines);
 
 function readKey(key: Buffer | null, pseudonym: (id: string) => string): string | null {
   if (key === null) return null;

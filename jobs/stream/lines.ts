@@ -1,6 +1,8 @@
 /** Buffers that lines are encoded into, of so many bytes. */
 const BUFFER_BYTES = 256 * 1024;
-const [QUOTE, BACKSLASH] = [0x22, 0x5c];
+const ZERO = 0x30;
+/** A safe integer has at most so many digits. */
+const DIGITS_MAX = 16;
 
 /**
  * Lines as bytes. Millions of short strings that live as long as a batch would cost the garbage collector more
@@ -17,41 +19,54 @@ export class Lines {
     return this.#bytes;
   }
 
-  /** A text in UTF-8. */
-  add(text: string): void {
-    this.#makeRoom(3 * text.length);
-    this.#count(this.#buffer.write(text, this.#used));
+  /** Where the next byte goes in the buffer that `roomFor` gives. */
+  get used(): number {
+    return this.#used;
   }
 
-  /** Bytes as a string in JSON: quotes around them, and a backslash before each quote in them. */
-  addQuoted(bytes: Uint8Array): void {
-    this.#makeRoom(2 * bytes.length + 2);
-    const buffer = this.#buffer;
+  /** A text in UTF-8. */
+  add(text: string): void {
+    this.took(this.roomFor(3 * text.length).write(text, this.#used));
+  }
+
+  addBytes(bytes: Uint8Array): void {
+    const buffer = this.roomFor(bytes.length);
     let at = this.#used;
-    buffer[at++] = QUOTE;
-    for (let index = 0; index < bytes.length; index += 1) {
-      const byte = bytes[index]!;
-      if (byte === QUOTE) buffer[at++] = BACKSLASH;
-      buffer[at++] = byte;
+    for (let index = 0; index < bytes.length; index += 1) buffer[at++] = bytes[index]!;
+    this.took(bytes.length);
+  }
+
+  /** A whole number from 0 to the largest that is exact, in decimal digits. */
+  addWhole(value: number): void {
+    const buffer = this.roomFor(DIGITS_MAX);
+    let digits = 1;
+    for (let limit = 10; value >= limit; limit *= 10) digits += 1;
+    let left = value;
+    for (let at = this.#used + digits - 1; at >= this.#used; at -= 1) {
+      const next = Math.floor(left / 10);
+      buffer[at] = ZERO + (left - 10 * next);
+      left = next;
     }
-    buffer[at++] = QUOTE;
-    this.#count(at - this.#used);
+    this.took(digits);
+  }
+
+  /** The buffer, with room for so many bytes behind `used`. They count once `took` says how many they are. */
+  roomFor(bytes: number): Buffer {
+    if (this.#used + bytes > this.#buffer.length) {
+      if (this.#used > 0) this.#full.push(this.#buffer.subarray(0, this.#used));
+      this.#buffer = Buffer.allocUnsafeSlow(Math.max(BUFFER_BYTES, bytes));
+      this.#used = 0;
+    }
+    return this.#buffer;
+  }
+
+  took(bytes: number): void {
+    this.#used += bytes;
+    this.#bytes += bytes;
   }
 
   /** All of it. */
   whole(): Buffer {
     return Buffer.concat([...this.#full, this.#buffer.subarray(0, this.#used)], this.#bytes);
-  }
-
-  #count(bytes: number): void {
-    this.#used += bytes;
-    this.#bytes += bytes;
-  }
-
-  #makeRoom(bytes: number): void {
-    if (this.#used + bytes <= this.#buffer.length) return;
-    if (this.#used > 0) this.#full.push(this.#buffer.subarray(0, this.#used));
-    this.#buffer = Buffer.allocUnsafeSlow(Math.max(BUFFER_BYTES, bytes));
-    this.#used = 0;
   }
 }

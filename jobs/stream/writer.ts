@@ -1,6 +1,8 @@
 import { streamBatchKey, streamDeadLettersKey } from '../lake/keys.ts';
 import type { LakeStore } from '../lake/store.ts';
-import { batchLine, batchLineStart, type DeadLetter, deadLetterLine, parseBatch, type StreamRecord } from './batch.ts';
+import type { TopicRecord } from '../sources/kafka/reader.ts';
+import { batchLine, type DeadLetter, deadLetterLine, lineStart, parseBatch, type StreamRecord } from './batch.ts';
+import { addKnownEvent } from './event.ts';
 import { Lines } from './lines.ts';
 import { readText } from './positions.ts';
 
@@ -11,6 +13,8 @@ export interface OpenBatch {
   /** Name of the batch; undefined while it has no record. */
   first: { offset: number; recordAt: number } | undefined;
   readonly lines: Lines;
+  /** What each line begins with. */
+  readonly start: Uint8Array;
   letters: DeadLetter[];
   /** Of lines in bytes, and of letters in characters. */
   size: number;
@@ -18,21 +22,27 @@ export interface OpenBatch {
 }
 
 export function openBatch(topic: string, partition: number): OpenBatch {
-  return { topic, partition, first: undefined, lines: new Lines(), letters: [], size: 0, records: 0 };
+  const start = Buffer.from(lineStart(topic, partition));
+  return { topic, partition, first: undefined, lines: new Lines(), start, letters: [], size: 0, records: 0 };
 }
 
-/** @param plain the value's bytes, where there is nothing in them that JSON escapes but quotes */
-export function addRecord(batch: OpenBatch, record: StreamRecord, plain?: Uint8Array): void {
-  batch.first ??= { offset: record.offset, recordAt: record.recordAt };
-  const { lines } = batch;
-  const before = lines.bytes;
-  if (plain === undefined) lines.add(batchLine(record));
-  else {
-    lines.add(batchLineStart(record));
-    lines.addQuoted(plain);
-    lines.add('}\n');
-  }
-  batch.size += lines.bytes - before;
+/** Adds a record whose event is of a known shape. @returns false where it is not; then nothing is added */
+export function addKnownRecord(batch: OpenBatch, record: TopicRecord): boolean {
+  const before = batch.lines.bytes;
+  if (!addKnownEvent(batch.lines, batch.start, record)) return false;
+  countRecord(batch, record, before);
+  return true;
+}
+
+export function addRecord(batch: OpenBatch, record: StreamRecord): void {
+  const before = batch.lines.bytes;
+  batch.lines.add(batchLine(record));
+  countRecord(batch, record, before);
+}
+
+function countRecord(batch: OpenBatch, { offset, recordAt }: { offset: number; recordAt: number }, before: number) {
+  batch.first ??= { offset, recordAt };
+  batch.size += batch.lines.bytes - before;
   batch.records += 1;
 }
 

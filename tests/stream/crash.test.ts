@@ -1,18 +1,20 @@
 /**
- * What a consumer finds after a crash between the dead letters of a round and its batch, and what it does about
- * a client that has gone silent. No broker is needed.
+ * What a consumer finds after a crash between the dead letters of a round and its batch, what becomes of what it
+ * reads while a batch is being written, and what it does about a client that has gone silent. No broker is
+ * needed.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readConfig } from '../../jobs/base/config.ts';
+import { JobError } from '../../jobs/base/errors.ts';
 import { createLog } from '../../jobs/base/log.ts';
 import type { Effects } from '../../jobs/effects/index.ts';
 import { openFolderLake } from '../../jobs/lake/folder/store.ts';
 import { STREAM_PREFIX } from '../../jobs/lake/keys.ts';
 import type { LakeStore } from '../../jobs/lake/store.ts';
 import type { TopicReader } from '../../jobs/sources/kafka/reader.ts';
-import { parseBatch } from '../../jobs/stream/batch.ts';
+import { BATCH_RECORDS_MAX, parseBatch } from '../../jobs/stream/batch.ts';
 import { type ConsumeCounts, consume } from '../../jobs/stream/consume.ts';
 import { readLag } from '../../jobs/stream/lag.ts';
 import { readText } from '../../jobs/stream/positions.ts';
@@ -148,4 +150,65 @@ test('where another consumer has written a shorter last batch, a run to the end 
   };
   expect(await consumed(topic, { beforeBatch, lingerMs: 600_000 })).toMatchObject({ records: 2, conflicts: 1 });
   expect([await held('stream'), await lagOf(topic)]).toEqual([[0, 1, 2, 3], 0]);
+});
+
+describe('while a batch is being written, more is read', () => {
+  const RECORDS = 2 * BATCH_RECORDS_MAX + 20_000;
+  // Short enough that a batch is full by records, not by bytes.
+  const { user_id, action, occurred_at } = eventOf({});
+  const values = Array.from({ length: RECORDS }, (_, index) =>
+    JSON.stringify({ event_id: `evt-${index}`, user_id, action, occurred_at }),
+  );
+  const all = values.map((_, offset) => offset);
+
+  test('and the next one waits until it is durable', async () => {
+    const topic = memoryTopic('plays', values, 10_000);
+    let [writing, most, readMeanwhile] = [0, 0, 0];
+    const open = async (): Promise<TopicReader> => {
+      const reader = await topic.open();
+      return {
+        ...reader,
+        fetch: (positions) => {
+          readMeanwhile += writing;
+          return reader.fetch(positions);
+        },
+      };
+    };
+    const beforeBatch = async (): Promise<void> => {
+      writing += 1;
+      most = Math.max(most, writing);
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      writing -= 1;
+    };
+    expect(await consumed({ ...topic, open }, { beforeBatch })).toMatchObject({ records: RECORDS, batches: 3 });
+    expect([most, readMeanwhile]).toEqual([1, expect.any(Number)]);
+    expect(readMeanwhile).toBeGreaterThan(0);
+    expect(await held('stream')).toEqual(all);
+  });
+
+  test.each([1, 2, 3])('and nothing behind it is written where it fails: batch %i', async (failing) => {
+    const topic = memoryTopic('plays', values, 10_000);
+    let batches = 0;
+    const beforeBatch = async (): Promise<void> => {
+      batches += 1;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      if (batches === failing) throw new JobError('disk_full', 'io', 'no room is left');
+    };
+    await expect(consumed(topic, { beforeBatch })).rejects.toMatchObject({ code: 'disk_full' });
+    expect([await held('stream'), batches]).toEqual([all.slice(0, (failing - 1) * BATCH_RECORDS_MAX), failing]);
+    expect(await consumed(topic)).toMatchObject({ records: RECORDS - (failing - 1) * BATCH_RECORDS_MAX });
+    expect(await held('stream')).toEqual(all);
+  });
+
+  test('and that is dropped where another consumer has written a shorter one', async () => {
+    const topic = memoryTopic('plays', values, 10_000);
+    let batches = 0;
+    const beforeBatch = async (): Promise<void> => {
+      batches += 1;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      if (batches === 2) await consumed(memoryTopic('plays', values.slice(0, BATCH_RECORDS_MAX + 5_000)));
+    };
+    expect(await consumed(topic, { beforeBatch })).toMatchObject({ records: RECORDS - 5_000, conflicts: 1 });
+    expect(await held('stream')).toEqual(all);
+  });
 });

@@ -12,8 +12,11 @@ export interface MemoryTopic {
   open(): Promise<TopicReader>;
 }
 
-/** @param values of its records, from offset 0 on */
-export function memoryTopic(topic: string, values: string[]): MemoryTopic {
+/**
+ * @param values of its records, from offset 0 on
+ * @param fetchMax records that one fetch brings at most
+ */
+export function memoryTopic(topic: string, values: string[], fetchMax = Number.POSITIVE_INFINITY): MemoryTopic {
   const made: MemoryTopic = { topic, values, start: 0, open: async () => reader };
   const bounds = (): Bounds => new Map([[0, { start: made.start, end: values.length }]]);
   const reader: TopicReader = {
@@ -24,11 +27,15 @@ export function memoryTopic(topic: string, values: string[]): MemoryTopic {
     commit: async () => undefined,
     close: async () => undefined,
     async fetch(positions): Promise<Fetched[]> {
-      const from = positions.get(0)!;
-      const records = values
-        .map((value, offset) => ({ offset, recordAt: AT + offset, key: null, value: Buffer.from(value) }))
-        .filter(({ offset }) => offset >= Math.max(from, made.start));
-      return [{ partition: 0, records, next: values.length, end: values.length }];
+      const from = Math.max(positions.get(0)!, made.start);
+      const next = Math.min(from + fetchMax, values.length);
+      const records = values.slice(from, next).map((value, index) => ({
+        offset: from + index,
+        recordAt: AT + from + index,
+        key: null,
+        value: Buffer.from(value),
+      }));
+      return [{ partition: 0, records, next: Math.max(next, from), end: values.length }];
     },
   };
   return made;

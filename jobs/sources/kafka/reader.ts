@@ -213,13 +213,14 @@ function readAnswer(answer: Answer, from: number, topic: string): Fetched {
   return { partition, records, next, end: Number(lastStableOffset >= 0n ? lastStableOffset : highWatermark) };
 }
 
-function* recordsOf(batch: Batch): Generator<TopicRecord> {
-  const { attributes, firstOffset, firstTimestamp, maxTimestamp, records } = batch;
+/** Numbers instead of the client's big ones, once a batch: a record has little of its own. */
+function recordsOf({ attributes, firstOffset, firstTimestamp, maxTimestamp, records }: Batch): TopicRecord[] {
   const isAppendTime = (attributes & IS_LOG_APPEND_TIME) !== 0;
-  for (const { offsetDelta, timestampDelta, key, value } of records) {
-    const recordAt = Number(isAppendTime ? maxTimestamp : firstTimestamp + BigInt(timestampDelta));
-    yield { offset: Number(firstOffset) + offsetDelta, recordAt, key, value };
-  }
+  const [first, from, to] = [Number(firstOffset), Number(firstTimestamp), Number(maxTimestamp)];
+  return records.map(({ offsetDelta, timestampDelta, key, value }) => {
+    const recordAt = isAppendTime ? to : from + Number(timestampDelta);
+    return { offset: first + offsetDelta, recordAt, key, value };
+  });
 }
 
 /** The key of a mark is two numbers of 16 bits: a version, and 0 for an abort. */
