@@ -42,13 +42,14 @@ export interface EventCounts {
  * more on a longer data set.
  *
  * @param endMs exclusive, Unix milliseconds
+ * @param files are given one line at a time
  * @param onDay called after each day
  */
 export async function writeEvents(
   options: SyntheticOptions,
   catalogue: Catalogue,
   endMs: number,
-  files: FileSet,
+  files: Pick<FileSet, 'create'>,
   onDay: () => void,
 ): Promise<EventCounts> {
   const counts: EventCounts = { events: 0, unknownLengths: 0 };
@@ -76,7 +77,9 @@ export async function writeEvents(
       person.carried = [];
       addSessions(world, person, dayMs, random, lines);
       counts.events += lines.length;
-      if (lines.length > 0 && file.add(lines.join(''))) await file.flush();
+      let isFull = false;
+      for (const line of lines) isFull = file.add(line);
+      if (isFull) await file.flush();
     }
     await file.close();
     onDay();

@@ -1,3 +1,4 @@
+import { HOUR_MS, MINUTE_MS, SECOND_MS } from '../../base/time.ts';
 import { writeAccountExport } from './account-export.ts';
 import { createCatalogue } from './catalogue.ts';
 import { writeCharts, writeTracksCsv } from './csv.ts';
@@ -15,7 +16,7 @@ import type { Planted } from './planted.ts';
 import { densePolling, isTold, type PollCounts, usualPolling, writeRecentlyPlayed } from './recently-played.ts';
 import { truthDocument } from './skip-model.ts';
 import { createSpokenContent } from './spoken-content.ts';
-import { createFileSet, type FileSet, type FileSink } from './text-file.ts';
+import { createFileSet, type FileSet, type FileSink, type TextFile } from './text-file.ts';
 import { writeWeather } from './weather.ts';
 import { writeLibrary } from './web-api.ts';
 
@@ -151,29 +152,47 @@ export async function generateExport(
 export async function generateEvents(options: EventOptions, onDay: (lines: string[]) => Promise<void>): Promise<void> {
   const whole = { ...options, exportPlays: 0, exportYears: 1 };
   const endMs = endOfDataset(whole);
-  const sink: FileSink = {
-    async open() {
-      const texts: string[] = [];
-      return {
-        async write(text) {
-          texts.push(text);
-        },
-        close: () => onDay(inOrderOfTime(texts.join('').split('\n').slice(0, -1))),
-      };
-    },
+  const createDay = (): TextFile => {
+    const lines: string[] = [];
+    return {
+      add(line) {
+        lines.push(line.slice(0, -1));
+        return false;
+      },
+      flush: async () => undefined,
+      close: async () => {
+        if (lines.length > 0) await onDay(inOrderOfTime(lines));
+      },
+    };
   };
-  await withFiles(sink, async (files) => {
-    await writeEvents(whole, createCatalogue(options.seed, options.tracks, endMs), endMs, files, () => {});
-  });
+  await writeEvents(
+    whole,
+    createCatalogue(options.seed, options.tracks, endMs),
+    endMs,
+    { create: createDay },
+    () => {},
+  );
 }
 
-function inOrderOfTime(lines: string[]): string[] {
-  const timeOf = (line: string): string => /"occurred_at":"([^"]*)"/.exec(line)?.[1] ?? '';
-  return lines
-    .map((line): [string, string] => [timeOf(line), line])
-    .sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0))
-    .map(([, line]) => line);
+const TIME_FIELD = '"occurred_at":"YYYY-MM-DDT';
+/** More lines than a day can have, and with the milliseconds of a day still an exact number. */
+const LINES_MAX = 2 ** 26;
+
+/** Lines of one day. Time and place in one number each: sorting texts took a third of what making them takes. */
+function inOrderOfTime(lines: readonly string[]): string[] {
+  const keys = Float64Array.from(lines, (line, index) => millisecondOfDay(line) * LINES_MAX + index);
+  return Array.from(keys.sort(), (key) => lines[key % LINES_MAX]!);
 }
+
+/** Of `HH:MM:SS.mmm`. */
+function millisecondOfDay(line: string): number {
+  const at = line.indexOf('"occurred_at":"') + TIME_FIELD.length;
+  const digit = (index: number): number => line.charCodeAt(at + index) - ZERO;
+  const two = (index: number): number => 10 * digit(index) + digit(index + 1);
+  return two(0) * HOUR_MS + two(3) * MINUTE_MS + two(6) * SECOND_MS + 100 * digit(9) + two(10);
+}
+
+const ZERO = '0'.charCodeAt(0);
 
 /**
  * Writes recorded polls alone (`api/recently-played-YYYY-MM.ndjson`), one every ten minutes, of somebody who
