@@ -5,9 +5,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { freePort } from '../../airflow/free-port.ts';
 import { cacheDir, end, runTool, Unavailable } from '../aws/moto.ts';
 import { ROOT } from '../fixtures/command-line.ts';
 import { layerSkipped } from '../fixtures/layers.ts';
@@ -177,14 +177,4 @@ async function isListening(port: number, child: ChildProcess, said: readonly str
     await sleep(50);
   }
   throw new Error(`the emulator does not listen: ${said.join('')}`);
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.on('error', reject).listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => resolve(port));
-    });
-  });
 }

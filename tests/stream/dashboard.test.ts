@@ -1,8 +1,8 @@
 /** What the dashboard and the alarms ask for is what a consumer really tells, and docs/streaming.md explains it. */
 import { readFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { parse } from 'yaml';
+import { freePort } from '../../airflow/free-port.ts';
 import { serveMetrics } from '../../jobs/stream/metrics.ts';
 import { openBatch } from '../../jobs/stream/writer.ts';
 import { ROOT } from '../fixtures/command-line.ts';
@@ -22,14 +22,6 @@ const alarms = (
   }
 ).groups.flatMap(({ rules }) => rules);
 const targets = panels.flatMap((panel) => panel.targets);
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
 
 /** Metric to the labels that it has, as the registry of a consumer gives them. */
 async function metricsOfConsumer(): Promise<Map<string, Set<string>>> {
