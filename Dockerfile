@@ -35,7 +35,8 @@ RUN node=/usr/local/bin/node && listenlake="$node --disable-warning=Experimental
  && $listenlake extract events --users 2 --days 2 --tracks 50 --export-plays 200 --export-years 1 --no-faults --out /tmp/source \
  && $listenlake run /tmp/source --lake /tmp/lake \
  && $node --input-type=module -e "for (const part of ['lake/s3/store.ts', 'engine/athena/engine.ts']) await import('/app/jobs/' + part)" \
- && rm -rf /tmp/*
+# Hidden ones too: a folder of this uid's would be closed to the uid that somebody gives with --user.
+ && find /tmp -mindepth 1 -delete
 # A folder of the host is mounted here: docker run --rm -v "$PWD:/data" listenlake run /data/my.zip. The lake is its folder lake/.
 WORKDIR /data
 

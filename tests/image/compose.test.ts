@@ -105,6 +105,9 @@ describeCompose('docker-compose.yml', () => {
       expect(environment.LISTENLAKE_KAFKA_BROKERS).toBe(inside);
       expect([volumes?.[0]?.source, user, cap_drop]).toEqual([join(ROOT, 'lake'), '1000:1000', ['ALL']]);
     }
+    // The lake outlives the containers, so the topic must: made anew under its old name it is another one.
+    const records = services.kafka!.volumes!.find(({ type }) => type === 'volume')!;
+    expect(records.target).toBe(services.kafka!.environment!.KAFKA_LOG_DIRS);
     const targets = parse(readFileSync(join(ROOT, 'deploy/stream/prometheus/prometheus.yml'), 'utf8'));
     const port = services.consumer!.command![services.consumer!.command!.indexOf('--metrics-port') + 1];
     expect(targets.scrape_configs[0].static_configs[0].targets).toEqual([`consumer:${port}`]);

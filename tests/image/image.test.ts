@@ -1,7 +1,7 @@
 /** The image: what it is, what it holds, and that jobs run in it with nothing but their lake. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, chown, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -113,7 +113,10 @@ describeImage('image', () => {
     const rows = personExport().map((row) => play(row));
     const files = { 'Streaming_History_Audio_2024-2026_0.json': JSON.stringify(rows) };
     await writeFile(join(data, 'my.zip'), await zipOf(files));
-    const [uid, gid] = [process.getuid!(), process.getgid!()];
+    // Somebody that the image does not know; root may read and write what others may not.
+    const isRoot = process.getuid!() === 0;
+    const [uid, gid] = isRoot ? [1_000, 1_000] : [process.getuid!(), process.getgid!()];
+    if (isRoot) await chown(data, uid, gid);
     const mounted = ['run', '--rm', `--user=${uid}:${gid}`, `--volume=${data}:/data`, IMAGE];
     const ran = docker([...mounted, 'run', '/data/my.zip', '--quiet']);
     expect([ran.code, ran.stderr]).toEqual([0, '']);
