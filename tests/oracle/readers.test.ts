@@ -5,7 +5,7 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { openEngine } from '../../jobs/engine/open.ts';
 import type { ColumnType } from '../../jobs/lake/contracts.ts';
@@ -205,6 +205,8 @@ function startSpark(program: string, lake: string): SparkSession {
   const env = { PATH: process.env.PATH, JAVA_HOME: process.env.JAVA_HOME, SPARK_LOCAL_IP: '127.0.0.1' };
   const child: ChildProcess = spawn(program, [join(HERE, 'read_spark.py'), lake, file], {
     stdio: ['pipe', 'pipe', 'pipe'],
+    // Spark makes a folder for tables of its own where it is started.
+    cwd: dirname(lake),
     env,
   });
   let said = '';
