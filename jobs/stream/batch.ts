@@ -98,7 +98,7 @@ const NO_KEY = Buffer.from('","record_key":null,"value":');
 const KEY = Buffer.from('","record_key":"');
 const KEY_END = Buffer.from('","value":');
 const LINE_END = Buffer.from('}\n');
-/** Of a line without its start, its key and its value; the instant has 24, or 27 before the year 0. */
+/** Of a line without its start and its value: offset, instant, a harmless key and what stands between them. */
 const OTHER_BYTES_MAX = 160;
 
 /** One line of a file of dead letters, with its line feed. */

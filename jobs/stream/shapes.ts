@@ -37,7 +37,7 @@ export function isInstant(text: string): boolean {
 }
 
 interface Field {
-  /** Its name, with what stands between its quotes. */
+  /** What stands between the quotes of its name. */
   name: Uint8Array;
   kind: Kind;
 }
@@ -78,9 +78,7 @@ export class EventShapes {
     return false;
   }
 
-  /**
-   * Each quote of the event gets a backslash in the copy, so the copy is by one byte further ahead from there.
-   */
+  /** Each quote gets a backslash in the copy, so from there on the copy is one byte further ahead. */
   #copyAs(fields: readonly Field[], event: Uint8Array, lines: Lines): boolean {
     const to = lines.roomFor(2 * event.length + 2);
     const start = lines.used;
