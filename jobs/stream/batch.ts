@@ -28,7 +28,7 @@ export interface DeadLetter extends Omit<StreamRecord, 'key' | 'value'> {
 
 export type DeadLetterReason = 'not_utf8' | 'not_json' | 'not_an_event' | 'no_value' | 'too_large' | 'time_invalid';
 
-/** A batch is closed before it has more records than this, or more bytes. */
+/** A batch is closed as soon as it has so many records, or so many bytes. */
 export const BATCH_RECORDS_MAX = 50_000;
 export const BATCH_BYTES_MAX = 16 * 1024 * 1024;
 

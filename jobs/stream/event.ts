@@ -8,6 +8,8 @@ import { EventShapes, isHarmless, isInstant } from './shapes.ts';
 export const VALUE_BYTES_MAX = 1024 * 1024;
 /** So much of a value that could not be taken is kept. */
 export const LETTER_CHARS_MAX = 65_536;
+/** Larger events go the long way: room is taken for a line before it is known whether it can be finished. */
+const KNOWN_BYTES_MAX = 32 * 1024;
 const KEY_CHARS_MAX = 512;
 const DEPTH_MAX = 16;
 const LAST_INSTANT_MS = Date.UTC(9999, 11, 31, 23, 59, 59, 999);
@@ -32,7 +34,7 @@ const utf8 = new TextDecoder('utf-8', { fatal: true });
  * @returns false where that is not known; then nothing is added, and `readRecord` says what the record is
  */
 export function addKnownEvent(lines: Lines, start: Uint8Array, { offset, recordAt, key, value }: TopicRecord): boolean {
-  if (value === null || value.length > VALUE_BYTES_MAX || !isPossibleTime(recordAt)) return false;
+  if (value === null || value.length > KNOWN_BYTES_MAX || !isPossibleTime(recordAt)) return false;
   return addLine(lines, start, { offset, recordAt, key, value }, copyEvent);
 }
 

@@ -1,5 +1,7 @@
 /** Buffers that lines are encoded into, of so many bytes. */
 const BUFFER_BYTES = 256 * 1024;
+/** Of what is larger the size is computed: room that is not used stays taken as long as the lines. */
+const ROUGH_BYTES_MAX = BUFFER_BYTES / 4;
 const ZERO = 0x30;
 /** A safe integer has at most so many digits. */
 const DIGITS_MAX = 16;
@@ -26,7 +28,8 @@ export class Lines {
 
   /** A text in UTF-8. */
   add(text: string): void {
-    this.took(this.roomFor(3 * text.length).write(text, this.#used));
+    const most = 3 * text.length;
+    this.took(this.roomFor(most <= ROUGH_BYTES_MAX ? most : Buffer.byteLength(text)).write(text, this.#used));
   }
 
   addBytes(bytes: Uint8Array): void {
@@ -50,7 +53,10 @@ export class Lines {
     this.took(digits);
   }
 
-  /** The buffer, with room for so many bytes behind `used`. They count once `took` says how many they are. */
+  /**
+   * The buffer, with room for so many bytes behind `used`. They count once `took` says how many they are. What a
+   * buffer has left is lost where that is too little, so ask for no more than half of one without need.
+   */
   roomFor(bytes: number): Buffer {
     if (this.#used + bytes > this.#buffer.length) {
       if (this.#used > 0) this.#full.push(this.#buffer.subarray(0, this.#used));

@@ -40,6 +40,10 @@ export async function serveMetrics(
   const stored = gauge('listenlake_stream_stored_offset', 'First offset that the lake does not hold');
   const lag = gauge('listenlake_stream_lag_records', 'Records that the lake does not hold yet');
   const age = gauge('listenlake_stream_newest_record_age_seconds', 'Age of the newest record read');
+  // By the name that Prometheus has for it: an alarm tells with it what a counter had before it was first asked.
+  new Gauge({ name: 'process_start_time_seconds', help: 'When this consumer began, Unix seconds', registers }).set(
+    Math.floor(now() / 1000),
+  );
   const counters = COUNTERS.map(([name, metric, help]) => ({
     name,
     counter: new Counter({ name: metric, help, labelNames: ['topic'], registers }),

@@ -7,7 +7,7 @@ import type { Lines } from './lines.ts';
  * it does not know goes the long way.
  */
 
-/** So many sequences are remembered; a producer that makes up more gains nothing but a slower way for itself. */
+/** So many sequences are remembered; a new one takes the place of the one that was not seen for longest. */
 const SHAPES_MAX = 16;
 const FIELDS_MAX = 64;
 /** A name that stays in its place when it is parsed and spelt again; a number would not. */
@@ -17,7 +17,7 @@ const [QUOTE, BACKSLASH, COMMA, COLON, OPEN, CLOSE] = [0x22, 0x5c, 0x2c, 0x3a, 0
 /**
  * What the values of a field have looked like: a number or a word without quotes, a text without the signs of
  * an address, a time, a text that somebody has to look at, and anything. `required`: a harmless text with
- * something in it, or a time. All but `bare` and `required` may be null.
+ * something in it, or a time. All but `required` may be null.
  */
 type Kind = 'bare' | 'harmless' | 'instant' | 'text' | 'any' | 'required';
 
@@ -144,11 +144,10 @@ export class EventShapes {
     const known = this.#shapes.find((shape) => shape.names === key);
     if (known !== undefined) {
       for (const [index, field] of known.fields.entries()) field.kind = widened(field.kind, kinds[index]!);
-    } else if (this.#shapes.length < SHAPES_MAX) {
-      this.#shapes.push({
-        names: key,
-        fields: names.map((name, index) => ({ name: Buffer.from(name), kind: kinds[index]! })),
-      });
+    } else {
+      if (this.#shapes.length === SHAPES_MAX) this.#shapes.pop();
+      const fields = names.map((name, index) => ({ name: Buffer.from(name), kind: kinds[index]! }));
+      this.#shapes.push({ names: key, fields });
     }
   }
 }

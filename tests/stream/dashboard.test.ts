@@ -46,7 +46,7 @@ it('every question of the dashboard and of the alarms is about metrics that /met
   const asked = [...targets, ...alarms].map(({ expr }) => expr);
   expect(asked.length).toBeGreaterThan(10);
   for (const expr of asked) {
-    const names = [...expr.matchAll(/\b(listenlake_\w+|up)\b/g)].map(([name]) => name);
+    const names = [...expr.matchAll(/\b(listenlake_\w+|process_\w+|up)\b/g)].map(([name]) => name);
     expect([expr, names.length > 0]).toEqual([expr, true]);
     for (const name of names.filter((each) => each !== 'up')) {
       expect([...told.keys()]).toContain(name);
@@ -58,8 +58,9 @@ it('every question of the dashboard and of the alarms is about metrics that /met
   for (const { expr, legendFormat } of targets)
     for (const [, label = ''] of legendFormat.matchAll(/\{\{(\w+)\}\}/g)) {
       const [, by] = /by \(([^)]*)\)/.exec(expr) ?? [];
-      const labels = by?.split(/,\s*/) ?? [...told.get(/listenlake_\w+/.exec(expr)![0])!];
-      expect([expr, labels]).toEqual([expr, expect.arrayContaining([label])]);
+      const labels = by?.split(/,\s*/) ?? [...told.get(/(?:listenlake|process)_\w+/.exec(expr)![0])!];
+      // Prometheus itself adds where it has asked.
+      expect([expr, [...labels, 'instance']]).toEqual([expr, expect.arrayContaining([label])]);
     }
   // And nothing that a consumer tells is on no panel.
   const shown = targets.map(({ expr }) => expr).join(' ');
