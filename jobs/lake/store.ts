@@ -39,10 +39,10 @@ export interface UnfinishedWrite {
 }
 
 /**
- * What to write: bytes in memory, or a local file that is read to its end (and, in a folder lake, may be
+ * What to write: bytes in memory, in one or in pieces, or a local file that is read to its end (and, in a folder lake, may be
  * moved into place).
  */
-export type ObjectBody = Uint8Array | string | { file: string };
+export type ObjectBody = Uint8Array | readonly Uint8Array[] | string | { file: string };
 
 /** When a write may happen. None of the two: always (last writer wins). */
 export interface PutCondition {

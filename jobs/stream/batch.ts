@@ -70,8 +70,7 @@ export function addLine(
   lines.roomFor(start.length + OTHER_BYTES_MAX + 2 * value.length);
   lines.addBytes(start);
   lines.addWhole(offset);
-  lines.addBytes(RECORD_AT);
-  lines.addBytes(instant(recordAt).bytes);
+  lines.addBytes(instant(recordAt).between);
   if (addKey(lines, key) && copyValue(value, lines)) {
     lines.addBytes(LINE_END);
     return true;
@@ -93,9 +92,8 @@ function addKey(lines: Lines, key: Uint8Array | null): boolean {
   return true;
 }
 
-const RECORD_AT = Buffer.from(',"record_at":"');
-const NO_KEY = Buffer.from('","record_key":null,"value":');
-const KEY = Buffer.from('","record_key":"');
+const NO_KEY = Buffer.from('null,"value":');
+const KEY = Buffer.from('"');
 const KEY_END = Buffer.from('","value":');
 const LINE_END = Buffer.from('}\n');
 /** Of a line without its start and its value: offset, instant, a harmless key and what stands between them. */
@@ -135,13 +133,13 @@ function recordOf(line: string, name: string, row: number): StreamRecord {
   });
 }
 
-/** Records come many at a time with the same timestamp. */
-let newest = { ms: Number.NaN, text: '', bytes: Buffer.alloc(0) };
+/** Records come many at a time with the same timestamp. `between`: what stands between offset and key. */
+let newest = { ms: Number.NaN, text: '', between: Buffer.alloc(0) };
 
-function instant(ms: number): { text: string; bytes: Buffer } {
+function instant(ms: number): typeof newest {
   if (ms !== newest.ms) {
     const text = new Date(ms).toISOString();
-    newest = { ms, text, bytes: Buffer.from(text) };
+    newest = { ms, text, between: Buffer.from(`,"record_at":"${text}","record_key":`) };
   }
   return newest;
 }

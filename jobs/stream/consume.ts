@@ -15,6 +15,8 @@ export const OPEN_BYTES_MAX = 64 * 1024 * 1024;
 /** Without a single answer of the cluster for so long, the consumer gives up. */
 export const OUTAGE_MAX_MS = 10 * 60_000;
 const RETRY_MS = 1_000;
+/** Partitions that are read at the same pace are full at the same time. */
+const WRITES_MAX = 3;
 /** A member that has lost its place and does not find back joins anew. */
 const UNASSIGNED_MAX_MS = 45_000;
 
@@ -93,8 +95,8 @@ class StreamConsumer {
   #reader: TopicReader | undefined;
   /** A request that is under way, and from where. */
   #ahead: { reader: TopicReader; positions: ReadonlyMap<number, number>; answer: Promise<Fetched[]> } | undefined;
-  /** The batch that is being written; it never rejects: `#failure` says why it could not be written. */
-  #writing: Promise<void> = Promise.resolve();
+  /** Batches that are being written, by partition. None rejects: `#failure` says why one could not be written. */
+  readonly #writing = new Map<number, Promise<void>>();
   #failure: { error: unknown } | undefined;
   /** Where a run to the end stops, by partition. */
   #ends: Map<number, number> | undefined;
@@ -131,7 +133,7 @@ class StreamConsumer {
       } while (!signal.aborted && !this.#isAtEnd());
       this.#tell();
     } finally {
-      await this.#writing;
+      await Promise.all(this.#writing.values());
       await this.#reader?.close().catch(() => undefined);
     }
     return this.#counts;
@@ -139,7 +141,7 @@ class StreamConsumer {
 
   /** One fetch of all partitions, and what is due after it. */
   async #turn(): Promise<void> {
-    if (this.#failure !== undefined) throw this.#failure.error;
+    this.#throwFailure();
     this.#reader ??= await this.#options.open();
     await this.#followAssignment(this.#reader);
     if (this.#partitions.size === 0) {
@@ -152,6 +154,8 @@ class StreamConsumer {
       const state = this.#partitions.get(each.partition);
       // What came for a partition that is another member's by now is that one's to write.
       if (state !== undefined && assigned.has(each.partition)) await this.#take(state, each);
+      // Meanwhile the next answer comes in, as far as somebody reads it from its socket.
+      await nextTurn();
     }
     await this.#closeDue();
     this.#tell();
@@ -281,23 +285,32 @@ class StreamConsumer {
   }
 
   /**
-   * Begins to write the open batch of a partition and opens the next one, so that more is read meanwhile. One
-   * batch at a time: memory stays bounded, and no batch is durable before those before it.
+   * Begins to write the open batch of a partition and opens the next one, so that more is read meanwhile. One at
+   * a time of a partition: no batch is durable before those before it. And few of all: memory stays bounded.
    */
   async #close(state: PartitionState): Promise<void> {
-    await this.#written();
+    await this.#writing.get(state.partition);
+    while (this.#writing.size >= WRITES_MAX) await Promise.race(this.#writing.values());
+    this.#throwFailure();
     const { partition, batch, next } = state;
     if (!this.#has(state) || (batch.records === 0 && batch.letters.length === 0)) return;
     state.batch = openBatch(this.#options.topic, partition);
     state.dueAt = Number.POSITIVE_INFINITY;
-    this.#writing = this.#write(state, batch, next).catch((error: unknown) => {
-      this.#failure = { error };
-    });
+    const writing = this.#write(state, batch, next)
+      .catch((error: unknown) => {
+        this.#failure ??= { error };
+      })
+      .finally(() => this.#writing.delete(partition));
+    this.#writing.set(partition, writing);
   }
 
   /** Waits until no batch is being written. @throws what the store has thrown */
   async #written(): Promise<void> {
-    await this.#writing;
+    await Promise.all(this.#writing.values());
+    this.#throwFailure();
+  }
+
+  #throwFailure(): void {
     if (this.#failure !== undefined) throw this.#failure.error;
   }
 
@@ -376,6 +389,10 @@ function isFull({ records, size }: OpenBatch): boolean {
 
 function isSame(a: ReadonlyMap<number, number>, b: ReadonlyMap<number, number>): boolean {
   return a.size === b.size && [...a].every(([partition, next]) => b.get(partition) === next);
+}
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }
 
 function pause(ms: number): Promise<void> {

@@ -1,5 +1,5 @@
-/** Buffers that lines are encoded into, of so many bytes. */
-const BUFFER_BYTES = 256 * 1024;
+/** Buffers that lines are encoded into: the first ones small, because there may be many partitions. */
+const [BUFFER_BYTES, BUFFER_BYTES_MAX] = [256 * 1024, 2 * 1024 * 1024];
 /** Of what is larger the size is computed: room that is not used stays taken as long as the lines. */
 const ROUGH_BYTES_MAX = BUFFER_BYTES / 4;
 const ZERO = 0x30;
@@ -60,7 +60,7 @@ export class Lines {
   roomFor(bytes: number): Buffer {
     if (this.#used + bytes > this.#buffer.length) {
       if (this.#used > 0) this.#full.push(this.#buffer.subarray(0, this.#used));
-      this.#buffer = Buffer.allocUnsafeSlow(Math.max(BUFFER_BYTES, bytes));
+      this.#buffer = Buffer.allocUnsafeSlow(Math.max(BUFFER_BYTES, bytes, Math.min(this.#bytes, BUFFER_BYTES_MAX)));
       this.#used = 0;
     }
     return this.#buffer;
@@ -71,8 +71,8 @@ export class Lines {
     this.#bytes += bytes;
   }
 
-  /** All of it. */
-  whole(): Buffer {
-    return Buffer.concat([...this.#full, this.#buffer.subarray(0, this.#used)], this.#bytes);
+  /** All of it, in pieces. */
+  pieces(): Uint8Array[] {
+    return [...this.#full, this.#buffer.subarray(0, this.#used)];
   }
 }

@@ -65,7 +65,7 @@ export async function writeBatch(store: LakeStore, batch: OpenBatch): Promise<'w
   const { topic, partition, first, lines } = batch;
   if (first === undefined) return 'written';
   const key = streamBatchKey({ topic, partition, firstOffset: first.offset, recordAt: first.recordAt });
-  const { status } = await store.put(key, lines.whole(), { ifAbsent: true });
+  const { status } = await store.put(key, lines.pieces(), { ifAbsent: true });
   return status;
 }
 

@@ -42,6 +42,14 @@ export function lakeContract(
       expect(createHash('sha256').update(local).digest('hex')).toBe(createHash('sha256').update(bytes).digest('hex'));
     });
 
+    it('puts pieces as one object', async () => {
+      const pieces = [Buffer.alloc(70_000, 'a'), Buffer.alloc(0), Buffer.from('bc'), Buffer.alloc(300_000, 'd')];
+      const whole = Buffer.concat(pieces);
+      const put = await store.put('bronze/t/pieces.json', pieces, { ifAbsent: true });
+      expect(put).toMatchObject({ status: 'written', info: { bytes: whole.length } });
+      expect(whole.equals(await readFile(await store.localFile('bronze/t/pieces.json')))).toBe(true);
+    });
+
     it('puts a local file and leaves an outside one where it is', async () => {
       const file = join(folder, 'x[1]*.json');
       await writeFile(file, 'content');

@@ -11,9 +11,9 @@ import { JobError } from '../../jobs/base/errors.ts';
 import { createLog } from '../../jobs/base/log.ts';
 import type { Effects } from '../../jobs/effects/index.ts';
 import { openFolderLake } from '../../jobs/lake/folder/store.ts';
-import { STREAM_PREFIX } from '../../jobs/lake/keys.ts';
+import { parseStreamBatchKey, STREAM_PREFIX } from '../../jobs/lake/keys.ts';
 import type { LakeStore } from '../../jobs/lake/store.ts';
-import type { TopicReader } from '../../jobs/sources/kafka/reader.ts';
+import type { Fetched, TopicReader } from '../../jobs/sources/kafka/reader.ts';
 import { BATCH_RECORDS_MAX, parseBatch } from '../../jobs/stream/batch.ts';
 import { type ConsumeCounts, consume } from '../../jobs/stream/consume.ts';
 import { readLag } from '../../jobs/stream/lag.ts';
@@ -36,7 +36,7 @@ afterEach(() => rm(folder, { recursive: true, force: true }));
 
 interface Given {
   /** Before a batch is written, after its dead letters. */
-  beforeBatch?: () => Promise<unknown>;
+  beforeBatch?: (key: string) => Promise<unknown>;
   now?: () => number;
   lingerMs?: number;
 }
@@ -47,7 +47,7 @@ function consumed(
   { beforeBatch, now = Date.now, lingerMs = 0 }: Given = {},
 ): Promise<ConsumeCounts> {
   const put: LakeStore['put'] = async (key, ...rest) => {
-    if (key.startsWith(STREAM_PREFIX)) await beforeBatch?.();
+    if (key.startsWith(STREAM_PREFIX)) await beforeBatch?.(key);
     return store.put(key, ...rest);
   };
   const config = readConfig({ LISTENLAKE_LAKE: folder, LISTENLAKE_PSEUDONYM_KEY: PSEUDONYM_KEY });
@@ -210,5 +210,35 @@ describe('while a batch is being written, more is read', () => {
     };
     expect(await consumed(topic, { beforeBatch })).toMatchObject({ records: RECORDS - 5_000, conflicts: 1 });
     expect(await held('stream')).toEqual(all);
+  });
+
+  test('of several partitions at once, but of few, and of each one after the other', async () => {
+    const PARTITIONS = [0, 1, 2, 3, 4];
+    const one = memoryTopic('plays', values, 10_000);
+    const reader = await one.open();
+    const open = async (): Promise<TopicReader> => ({
+      ...reader,
+      assigned: () => PARTITIONS,
+      bounds: async () => new Map(PARTITIONS.map((partition) => [partition, { start: 0, end: RECORDS }])),
+      fetch: async (positions) => {
+        const all: Fetched[] = [];
+        for (const [partition, from] of positions)
+          for (const each of await reader.fetch(new Map([[0, from]]))) all.push({ ...each, partition });
+        return all;
+      },
+    });
+    const writing: string[] = [];
+    let most = 0;
+    const beforeBatch = async (key: string): Promise<void> => {
+      const partition = parseStreamBatchKey(key)!.partition;
+      expect(writing).not.toContain(String(partition));
+      writing.push(String(partition));
+      most = Math.max(most, writing.length);
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      writing.splice(writing.indexOf(String(partition)), 1);
+    };
+    const done = await consumed({ ...one, open }, { beforeBatch });
+    expect([done, most]).toEqual([expect.objectContaining({ records: 5 * RECORDS, batches: 15, conflicts: 0 }), 3]);
+    expect(await held('stream')).toEqual(all.flatMap((offset) => PARTITIONS.map(() => offset)));
   });
 });

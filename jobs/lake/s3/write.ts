@@ -39,6 +39,7 @@ const RESTARTS_MAX = 10;
 export async function putObject(bucket: Bucket, write: Write, body: ObjectBody): Promise<PutResult> {
   if (typeof body === 'string') return putWhole(bucket, write, Buffer.from(body));
   if (body instanceof Uint8Array) return putWhole(bucket, write, body);
+  if (!('file' in body)) return putWhole(bucket, write, Buffer.concat(body));
   const { size } = await stat(body.file);
   if (size <= 2 * bucket.partBytes) return putWhole(bucket, write, await readFile(body.file));
   // Only a condition that fails now saves the upload of the parts; whether it holds is decided at the end.
