@@ -39,8 +39,8 @@ export interface UnfinishedWrite {
 }
 
 /**
- * What to write: bytes in memory, in one or in pieces, or a local file that is read to its end (and, in a folder lake, may be
- * moved into place).
+ * What to write: bytes in memory, in one or in pieces, or a local file that is read to its end (and, in a folder
+ * lake, may be moved into place).
  */
 export type ObjectBody = Uint8Array | readonly Uint8Array[] | string | { file: string };
 
