@@ -15,7 +15,7 @@ export const OPEN_BYTES_MAX = 64 * 1024 * 1024;
 /** Without a single answer of the cluster for so long, the consumer gives up. */
 export const OUTAGE_MAX_MS = 10 * 60_000;
 const RETRY_MS = 1_000;
-/** Partitions that are read at the same pace are full at the same time. */
+/** Batches that are written at once: partitions that are read at the same pace are full at the same time. */
 const WRITES_MAX = 3;
 /** A member that has lost its place and does not find back joins anew. */
 const UNASSIGNED_MAX_MS = 45_000;

@@ -213,7 +213,7 @@ function readAnswer(answer: Answer, from: number, topic: string): Fetched {
   return { partition, records, next, end: Number(lastStableOffset >= 0n ? lastStableOffset : highWatermark) };
 }
 
-/** Numbers instead of the client's big ones, once a batch: a record has little of its own. */
+/** Big integers become numbers once for a batch: to add them for each record is slow. */
 function recordsOf({ attributes, firstOffset, firstTimestamp, maxTimestamp, records }: Batch): TopicRecord[] {
   const isAppendTime = (attributes & IS_LOG_APPEND_TIME) !== 0;
   const [first, from, to] = [Number(firstOffset), Number(firstTimestamp), Number(maxTimestamp)];
